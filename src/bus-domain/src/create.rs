@@ -1,0 +1,61 @@
+//! Create: may the actor, and is the name free.
+
+use jid::BareJid;
+
+use crate::{Actor, BusError, Limits, NodeConfig, NodeFacts, Role};
+
+/// A node to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNode {
+    /// Its creator and first owner.
+    pub owner: BareJid,
+    /// Its configuration.
+    pub config: NodeConfig,
+}
+
+/// Decides a creation (XEP-0060 §8.1). `existing` is the node that has the name now.
+pub fn decide(
+    existing: Option<&NodeFacts>,
+    actor: &Actor,
+    config: NodeConfig,
+    limits: &Limits,
+) -> Result<NewNode, BusError> {
+    if actor.role() == Role::User {
+        return Err(BusError::Forbidden);
+    }
+    if existing.is_some() {
+        return Err(BusError::NodeExists);
+    }
+    if config.items_max == 0 || config.items_max > limits.node_items_max {
+        return Err(BusError::bad_request(format!("items_max must be from 1 to {}", limits.node_items_max)));
+    }
+    Ok(NewNode { owner: actor.bare().clone(), config })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts;
+
+    fn check(existing: bool, role: Role, items_max: u32) -> Result<(), BusError> {
+        let sample = facts::sample();
+        let actor = Actor::new(BareJid::new("a@example.org").unwrap(), role);
+        let config = NodeConfig { items_max, ..NodeConfig::default() };
+        decide(existing.then_some(&sample), &actor, config, &Limits::default()).map(drop)
+    }
+
+    #[test]
+    fn creators_and_admins_make_nodes_with_free_names() {
+        assert_eq!(check(false, Role::Creator, 1), Ok(()));
+        assert_eq!(check(false, Role::Admin, 1_000_000), Ok(()));
+        assert_eq!(check(false, Role::User, 1), Err(BusError::Forbidden));
+        assert_eq!(check(true, Role::Creator, 1), Err(BusError::NodeExists));
+    }
+
+    #[test]
+    fn a_node_keeps_at_least_one_item_and_at_most_what_the_operator_allows() {
+        for items_max in [0, 1_000_001] {
+            assert!(matches!(check(false, Role::Creator, items_max), Err(BusError::BadRequest(_))));
+        }
+    }
+}

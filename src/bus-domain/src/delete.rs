@@ -1,0 +1,19 @@
+//! Delete: may the actor.
+
+use jid::Jid;
+
+use crate::access::{Action, may};
+use crate::{Actor, BusError, NodeFacts};
+
+/// The end of a node: one last event in its log; the name is free at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// Who deletes, as authenticated.
+    pub deleter: Jid,
+}
+
+/// Decides a deletion (XEP-0060 §8.4).
+pub fn decide(facts: &NodeFacts, actor: &Actor) -> Result<Deletion, BusError> {
+    may(facts, actor, Action::Delete)?;
+    Ok(Deletion { deleter: actor.jid().clone() })
+}

@@ -1,0 +1,212 @@
+use thiserror::Error;
+
+/// Everything that can be said no with, on every leg. Each leg has one mapping from here to its own errors.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BusError {
+    /// There is no node of this name.
+    #[error("there is no such node")]
+    NodeNotFound,
+    /// The name is taken.
+    #[error("a node of this name exists already")]
+    NodeExists,
+    /// The actor lacks the right, or is banned.
+    #[error("not allowed for this affiliation")]
+    Forbidden,
+    /// The node is for listed entities, and the actor is not on the list.
+    #[error("the node is closed to entities that are not on its whitelist")]
+    ClosedNode,
+    /// A retract names an item that is not there.
+    #[error("there is no such item")]
+    ItemNotFound,
+    /// Nobody is subscribed at this address.
+    #[error("not subscribed")]
+    NotSubscribed,
+    /// The address to subscribe is not the requester's.
+    #[error("the address to subscribe is not the requester's own")]
+    ForeignJid,
+    /// A page starts at an entry that is not known here.
+    #[error("the page starts at an entry that is not known here")]
+    UnknownPosition,
+    /// A replay starts behind the head, or in another life of the node.
+    #[error("the position is of another epoch of the node, or beyond its head")]
+    WrongEpoch,
+    /// The payload has more bytes than allowed.
+    #[error("the payload is longer than {bytes_max} bytes")]
+    PayloadTooBig {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// The payload is not one acceptable XML element.
+    #[error("the payload is not acceptable: {reason}")]
+    InvalidPayload {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More items in one request than allowed, or than the node keeps.
+    #[error("more than {items_max} items in one request")]
+    TooManyItems {
+        /// The bound.
+        items_max: usize,
+    },
+    /// The request does not say what it must, or says it wrongly.
+    #[error(transparent)]
+    BadRequest(#[from] BadRequest),
+    /// Understood, but not done here.
+    #[error("{0} is not supported")]
+    Unsupported(Feature),
+    /// A bound of the operator's is reached; waiting may help, or asking the operator.
+    #[error("the limit on {0} is reached")]
+    LimitReached(LimitKind),
+    /// Too much is queued; the sender should slow down.
+    #[error("too many requests are waiting; try again later")]
+    Busy,
+    /// The rules of the node changed again and again under the request.
+    #[error("the node kept changing under the request; try again")]
+    Contended,
+    /// The store cannot be written or read at the moment.
+    #[error("the store is not available; try again later")]
+    StoreUnavailable,
+    /// A fault of ours; the log has the cause.
+    #[error("internal error")]
+    Internal,
+}
+
+/// What is wrong with a request's form.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BadRequest {
+    /// No node is named.
+    #[error("the request names no node")]
+    NodeRequired,
+    /// No item is given, or it has no id.
+    #[error("the request names no item")]
+    ItemRequired,
+    /// The item has no payload, and the node is for payloads.
+    #[error("the item has no payload")]
+    PayloadRequired,
+    /// No address is given.
+    #[error("the request names no address")]
+    JidRequired,
+    /// An address cannot be parsed.
+    #[error("the address is not a valid JID")]
+    InvalidJid,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What is not done here. The names are XEP-0060's feature names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// Collection nodes (XEP-0248).
+    Collections,
+    /// Reading and changing a node's configuration.
+    ConfigNode,
+    /// A configuration form in the request that creates the node.
+    CreateAndConfigure,
+    /// Requests for subscription to be approved.
+    GetPending,
+    /// An owner's lists of affiliations.
+    ModifyAffiliations,
+    /// An owner's lists of subscriptions.
+    ManageSubscriptions,
+    /// Preconditions in a publish request.
+    PublishOptions,
+    /// Removing all items of a node.
+    PurgeNodes,
+    /// Listing one's own affiliations.
+    RetrieveAffiliations,
+    /// Reading the default configuration of nodes.
+    RetrieveDefault,
+    /// Reading the default options of subscriptions.
+    RetrieveDefaultSub,
+    /// Listing one's own subscriptions.
+    RetrieveSubscriptions,
+    /// Options of a subscription.
+    SubscriptionOptions,
+}
+
+impl Feature {
+    /// The short name of XEP-0060 §10.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Collections => "collections",
+            Self::ConfigNode => "config-node",
+            Self::CreateAndConfigure => "create-and-configure",
+            Self::GetPending => "get-pending",
+            Self::ModifyAffiliations => "modify-affiliations",
+            Self::ManageSubscriptions => "manage-subscriptions",
+            Self::PublishOptions => "publish-options",
+            Self::PurgeNodes => "purge-nodes",
+            Self::RetrieveAffiliations => "retrieve-affiliations",
+            Self::RetrieveDefault => "retrieve-default",
+            Self::RetrieveDefaultSub => "retrieve-default-sub",
+            Self::RetrieveSubscriptions => "retrieve-subscriptions",
+            Self::SubscriptionOptions => "subscription-options",
+        }
+    }
+}
+
+impl std::fmt::Display for Feature {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// Which bound of the operator's is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind {
+    /// Subscriptions to the node, of one address or in all.
+    Subscriptions,
+    /// Entries in the node's list of affiliations.
+    Affiliations,
+}
+
+impl std::fmt::Display for LimitKind {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Subscriptions => "subscriptions",
+            Self::Affiliations => "affiliations",
+        })
+    }
+}
+
+/// Whose turn it is after an error: the bounded label of metrics, and what a leg's mapping must agree with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The request is at fault; the same request will fail again.
+    Request,
+    /// The actor may not.
+    Denied,
+    /// Try again later.
+    Wait,
+    /// We are at fault.
+    Internal,
+}
+
+impl BusError {
+    /// The class of the error.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Forbidden | Self::ClosedNode => ErrorClass::Denied,
+            Self::LimitReached(_) | Self::Busy | Self::Contended | Self::StoreUnavailable => ErrorClass::Wait,
+            Self::Internal => ErrorClass::Internal,
+            Self::NodeNotFound
+            | Self::NodeExists
+            | Self::ItemNotFound
+            | Self::NotSubscribed
+            | Self::ForeignJid
+            | Self::UnknownPosition
+            | Self::WrongEpoch
+            | Self::PayloadTooBig { .. }
+            | Self::InvalidPayload { .. }
+            | Self::TooManyItems { .. }
+            | Self::BadRequest(_)
+            | Self::Unsupported(_) => ErrorClass::Request,
+        }
+    }
+
+    /// A [`BadRequest::Other`] with this text.
+    pub fn bad_request(reason: impl Into<String>) -> Self {
+        Self::BadRequest(BadRequest::Other(reason.into()))
+    }
+}

@@ -1,0 +1,42 @@
+//! The rules of the bus: plain values in, a decision or an error out.
+//!
+//! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
+//! request may do ([`publish`], [`retract`], [`subscribe`], [`unsubscribe`], [`create`], [`delete`], [`affiliate`],
+//! [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary ([`BusError`]).
+//!
+//! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
+//! facts, `settle` runs inside the transaction on the rows that it concerns.
+
+pub mod access;
+mod actor;
+pub mod affiliate;
+mod affiliation;
+pub mod create;
+pub mod delete;
+mod error;
+mod event;
+mod facts;
+mod ids;
+mod limits;
+mod node_config;
+mod payload;
+pub mod publish;
+pub mod retract;
+pub mod retrieve;
+pub mod subscribe;
+mod subscription;
+mod text;
+pub mod unsubscribe;
+
+pub use actor::{Actor, Role};
+pub use affiliation::{Affiliation, Affiliations};
+pub use error::{BadRequest, BusError, ErrorClass, Feature, LimitKind};
+pub use event::{Event, EventKind};
+pub use facts::NodeFacts;
+pub use ids::{Epoch, ItemId, NodeId, NodeName, Seq, SubscriptionId};
+pub use jid::{BareJid, FullJid, Jid};
+pub use limits::Limits;
+pub use node_config::{AccessModel, Durability, NodeConfig, PublishModel};
+pub use payload::Payload;
+pub use subscription::{Subscription, SubscriptionState};
+pub use text::{TextError, check_text};

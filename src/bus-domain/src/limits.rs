@@ -1,0 +1,42 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The bounds that rules check. Each is configurable under `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one payload as XML. Leaves room for the envelope under the 256 KiB that servers allow a client.
+    pub payload_bytes_max: usize,
+    /// Levels of nesting in one payload.
+    pub payload_depth_max: usize,
+    /// Items in one publish or retract request.
+    pub request_items_max: usize,
+    /// Highest `max_items` that a node may have.
+    pub node_items_max: u32,
+    /// Entries in a node's list of affiliations.
+    pub node_affiliations_max: usize,
+    /// Subscriptions of one bare JID to one node (its resources count one each).
+    pub node_subscriptions_per_jid_max: usize,
+    /// Subscriptions to one node.
+    pub node_subscriptions_max: u64,
+    /// Items or nodes on one page of a listing.
+    pub page_items_max: u32,
+    /// Bytes of payload on one page of a listing.
+    pub page_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            payload_bytes_max: 200 * 1024,
+            payload_depth_max: 32,
+            request_items_max: 1_000,
+            node_items_max: 1_000_000,
+            node_affiliations_max: 10_000,
+            node_subscriptions_per_jid_max: 32,
+            node_subscriptions_max: 1_000_000,
+            page_items_max: 100,
+            page_bytes_max: 300 * 1024,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use jid::BareJid;
+
+use super::*;
+use crate::{Affiliation, Role, facts};
+
+fn actor(jid: &str) -> Actor {
+    Actor::new(BareJid::new(jid).unwrap(), Role::User)
+}
+
+fn item(id: Option<&str>, payload: Option<&str>) -> NewItem {
+    NewItem { id: id.map(|id| ItemId::new(id).unwrap()), payload: payload.map(Payload::from_serialised) }
+}
+
+fn check(items: Vec<NewItem>) -> Result<Vec<(String, bool)>, BusError> {
+    let limits = Limits { payload_bytes_max: 8, request_items_max: 2, ..Limits::default() };
+    let mut made = 0;
+    let next_id = || {
+        made += 1;
+        ItemId::new(&format!("made-{made}")).unwrap()
+    };
+    let publication =
+        decide(&facts::sample(), &actor("owner@example.org"), Request { items }, &limits, next_id)?;
+    Ok(publication.items.into_iter().map(|item| (item.id.as_str().to_owned(), item.id_generated)).collect())
+}
+
+#[test]
+fn ids_are_kept_or_made() {
+    let items = vec![item(Some("mine"), Some("<a/>")), item(None, Some("<a/>"))];
+    assert_eq!(check(items), Ok(vec![("mine".to_owned(), false), ("made-1".to_owned(), true)]));
+}
+
+#[test]
+fn wrong_items_are_refused() {
+    assert_eq!(check(vec![]), Err(BadRequest::ItemRequired.into()));
+    assert_eq!(check(vec![item(None, None)]), Err(BadRequest::PayloadRequired.into()));
+    assert_eq!(check(vec![item(None, Some("<longer/>"))]), Err(BusError::PayloadTooBig { bytes_max: 8 }));
+    assert_eq!(check(vec![item(None, Some("<a/>")); 3]), Err(BusError::TooManyItems { items_max: 2 }));
+}
+
+#[test]
+fn a_request_never_holds_more_than_the_node_keeps() {
+    let mut facts = facts::sample();
+    facts.config.items_max = 1;
+    let request = Request { items: vec![item(None, Some("<a/>")); 2] };
+    let decision = decide(&facts, &actor("owner@example.org"), request, &Limits::default(), || {
+        ItemId::new("made").unwrap()
+    });
+    assert_eq!(decision, Err(BusError::TooManyItems { items_max: 1 }));
+}
+
+#[test]
+fn only_who_may_publishes() {
+    let mut facts = facts::sample();
+    facts.affiliations_mut().set(BareJid::new("banned@example.org").unwrap(), Affiliation::Outcast);
+    for (jid, expected) in [
+        ("owner@example.org", Ok(())),
+        ("stranger@example.org", Err(BusError::Forbidden)),
+        ("banned@example.org", Err(BusError::Forbidden)),
+    ] {
+        let request = Request { items: vec![item(Some("a"), Some("<a/>"))] };
+        let decision = decide(&facts, &actor(jid), request, &Limits::default(), || unreachable!());
+        assert_eq!(decision.map(drop), expected, "{jid}");
+    }
+}

@@ -1,0 +1,100 @@
+//! Retrieve: may the actor read, and how much at once.
+
+use crate::access::{Action, may};
+use crate::{Actor, BusError, ItemId, Limits, NodeFacts, Seq};
+
+/// Which items of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// The newest so many, listed oldest first (`max_items` of XEP-0060 §6.5.7); `None` means all that fit.
+    Newest(Option<u32>),
+    /// Those of these ids that there are.
+    ById(Vec<ItemId>),
+    /// A page of the whole, oldest first (XEP-0059).
+    Page(Page),
+}
+
+/// One page of a list that is ordered by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Where the page lies.
+    pub at: PageAt,
+    /// Entries wanted at most; 0 asks for the count only.
+    pub items_max: u32,
+}
+
+/// Where a page lies (XEP-0059 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageAt {
+    /// From the start.
+    First,
+    /// Right behind this position.
+    After(Seq),
+    /// Right in front of this position.
+    Before(Seq),
+    /// At the end.
+    Last,
+    /// From this number on, counted from 0.
+    Index(u64),
+}
+
+/// Decides a retrieval (XEP-0060 §6.5); cuts the selection down to what one answer may hold.
+pub fn decide(
+    facts: &NodeFacts,
+    actor: &Actor,
+    selection: Selection,
+    limits: &Limits,
+) -> Result<Selection, BusError> {
+    may(facts, actor, Action::Retrieve)?;
+    Ok(match selection {
+        Selection::Newest(wanted) => Selection::Newest(Some(
+            wanted.unwrap_or(u32::MAX).min(facts.config.items_max).min(limits.page_items_max),
+        )),
+        Selection::Page(page) => {
+            Selection::Page(Page { items_max: page.items_max.min(limits.page_items_max), ..page })
+        }
+        Selection::ById(ids) if ids.len() > limits.request_items_max => {
+            return Err(BusError::TooManyItems { items_max: limits.request_items_max });
+        }
+        Selection::ById(ids) => Selection::ById(ids),
+    })
+}
+
+/// Decides whether an actor may read the log; asked again whenever the node's rules change under a reader.
+pub fn decide_log(facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
+    may(facts, actor, Action::Retrieve)
+}
+
+#[cfg(test)]
+mod tests {
+    use jid::BareJid;
+
+    use super::*;
+    use crate::{AccessModel, Role, facts};
+
+    fn check(selection: Selection) -> Result<Selection, BusError> {
+        let limits = Limits { page_items_max: 10, request_items_max: 1, ..Limits::default() };
+        let anyone = Actor::new(BareJid::new("a@example.org").unwrap(), Role::User);
+        decide(&facts::sample(), &anyone, selection, &limits)
+    }
+
+    #[test]
+    fn one_answer_is_bounded() {
+        assert_eq!(check(Selection::Newest(None)), Ok(Selection::Newest(Some(10))));
+        assert_eq!(check(Selection::Newest(Some(3))), Ok(Selection::Newest(Some(3))));
+        let page = |items_max| Selection::Page(Page { at: PageAt::First, items_max });
+        assert_eq!(check(page(500)), Ok(page(10)));
+        assert_eq!(check(page(0)), Ok(page(0)), "the count only");
+        let id = ItemId::new("a").unwrap();
+        let too_many = check(Selection::ById(vec![id.clone(), id]));
+        assert_eq!(too_many, Err(BusError::TooManyItems { items_max: 1 }));
+    }
+
+    #[test]
+    fn a_closed_node_is_closed_to_readers_of_the_log_too() {
+        let mut facts = facts::sample();
+        facts.config.access_model = AccessModel::Whitelist;
+        let stranger = Actor::new(BareJid::new("a@example.org").unwrap(), Role::User);
+        assert_eq!(decide_log(&facts, &stranger), Err(BusError::ClosedNode));
+    }
+}

@@ -1,0 +1,52 @@
+use super::*;
+use crate::{AccessModel, Role, SubscriptionId, SubscriptionState, facts};
+
+fn jid(text: &str) -> Jid {
+    Jid::new(text).unwrap()
+}
+
+fn check(actor: &str, subscriber: &str) -> Result<(), BusError> {
+    let actor = Actor::new(jid(actor), Role::User);
+    decide(&facts::sample(), &actor, jid(subscriber), &Limits::default()).map(drop)
+}
+
+fn subscription(number: i64, at: &str) -> Subscription {
+    Subscription {
+        id: SubscriptionId(number),
+        jid: jid(at),
+        state: SubscriptionState::Subscribed,
+        since_seq: 0,
+    }
+}
+
+#[test]
+fn one_subscribes_ones_own_addresses_only() {
+    assert_eq!(check("a@example.org/phone", "a@example.org"), Ok(()));
+    assert_eq!(check("a@example.org/phone", "a@example.org/desktop"), Ok(()));
+    assert_eq!(check("a@example.org/phone", "b@example.org"), Err(BusError::ForeignJid));
+}
+
+#[test]
+fn a_closed_node_admits_listed_entities_only() {
+    let mut facts = facts::sample();
+    facts.config.access_model = AccessModel::Whitelist;
+    let stranger = Actor::new(jid("a@example.org"), Role::User);
+    let decision = decide(&facts, &stranger, jid("a@example.org"), &Limits::default());
+    assert_eq!(decision, Err(BusError::ClosedNode));
+}
+
+#[test]
+fn asking_twice_answers_with_what_there_is() {
+    let subscribing = Subscribing { jid: jid("a@example.org"), per_jid_max: 2, node_max: 10 };
+    let own = subscription(4, "a@example.org");
+    let other = subscription(5, "a@example.org/phone");
+    let settled = |of_bare: &[&Subscription], in_all| {
+        settle(&subscribing, Existing { of_bare: of_bare.iter().map(|&s| s.clone()).collect(), in_all })
+    };
+    assert_eq!(settled(&[], 0), Ok(Settled::New));
+    assert_eq!(settled(&[&other], 1), Ok(Settled::New), "another resource is another subscription");
+    assert_eq!(settled(&[&other, &own], 2), Ok(Settled::Already(own.clone())));
+    assert_eq!(settled(&[&other, &other], 2), Err(BusError::LimitReached(LimitKind::Subscriptions)));
+    assert_eq!(settled(&[], 10), Err(BusError::LimitReached(LimitKind::Subscriptions)));
+    assert_eq!(settled(&[&own], 10), Ok(Settled::Already(own.clone())), "no limit on what exists");
+}
