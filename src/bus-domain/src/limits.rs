@@ -34,7 +34,7 @@ impl Default for Limits {
             node_items_max: 1_000_000,
             node_affiliations_max: 10_000,
             node_subscriptions_per_jid_max: 32,
-            node_subscriptions_max: 1_000_000,
+            node_subscriptions_max: 100_000,
             page_items_max: 100,
             page_bytes_max: 300 * 1024,
         }

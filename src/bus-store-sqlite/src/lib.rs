@@ -1,1 +1,66 @@
-//! Placeholder.
+//! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, a few readers.
+//!
+//! One process holds the file; a lock beside it refuses a second one. Reads are short and paged, because a long one
+//! would keep the write-ahead log from being folded back.
+
+mod cursors;
+mod error;
+mod events;
+mod items;
+mod lock;
+mod nodes;
+mod open;
+mod rows;
+mod subscriptions;
+mod transaction;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus_store::{BatchId, Store, StoreError, Transaction};
+use sqlx::{Row as _, SqlitePool};
+
+use crate::error::store_error;
+use crate::lock::FileLock;
+use crate::transaction::SqliteTransaction;
+use crate::writer::Writer;
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Arc<tokio::sync::Mutex<Writer>>,
+    readers: SqlitePool,
+    _lock: FileLock,
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        Ok(Box::new(SqliteTransaction::begin(Arc::clone(&self.writer)).await?))
+    }
+
+    async fn find_batch(&self, id: BatchId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT EXISTS (SELECT 1 FROM batches WHERE batch_id = ?1)")
+            .bind(&id.0[..])
+            .fetch_one(&self.readers)
+            .await
+            .map_err(store_error)?;
+        row.try_get::<bool, _>(0).map_err(store_error)
+    }
+
+    async fn id_key(&self) -> Result<[u8; 16], StoreError> {
+        let row =
+            sqlx::query("SELECT id_key FROM store").fetch_one(&self.readers).await.map_err(store_error)?;
+        let key: Vec<u8> = row.try_get(0).map_err(store_error)?;
+        key.try_into().map_err(|_| StoreError::Inconsistent {
+            table: "store",
+            message: "id_key is not 16 bytes long".to_owned(),
+        })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM store").fetch_one(&self.readers).await.map_err(store_error)?;
+        Ok(())
+    }
+}

@@ -1,1 +1,48 @@
-//! Placeholder.
+//! What the engine asks of a store. Rules for implementers:
+//!
+//! * A store stores. It decides nothing: where an outcome depends on rows, it hands the rows out inside the
+//!   transaction and the engine asks bus-domain.
+//! * Batch first: a method that writes takes a slice and sends one statement, whatever its length.
+//! * Not found is `Ok(None)` or an empty list, never an error. Errors say what the caller can do ([`StoreError`]).
+//! * Time, ids and randomness come in as parameters.
+//! * Every hot key starts with the node, so that rows can be distributed by it.
+//! * Node ids and subscription ids are never used again.
+//! * A difference between stores is a method here, never a question about the store's kind in a caller.
+//!
+//! The suite in `tests/store-contract` runs on every store; a new method comes with its case there.
+
+mod cursors;
+mod error;
+mod events;
+mod items;
+mod nodes;
+mod subscriptions;
+mod transaction;
+
+use async_trait::async_trait;
+
+pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered};
+pub use error::StoreError;
+pub use events::{EventStore, Head};
+pub use items::{ItemPage, ItemStore, ItemWindow};
+pub use nodes::{NodeListing, NodeStore, NodeSummary};
+pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
+pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
+
+/// A whole store.
+#[async_trait]
+pub trait Store:
+    NodeStore + EventStore + ItemStore + SubscriptionStore + CursorStore + Send + Sync + 'static
+{
+    /// Starts a write transaction. What it has written is on disk, synced, when its `commit` returns.
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// Whether the batch was committed: asked after [`StoreError::OutcomeUnknown`].
+    async fn find_batch(&self, id: BatchId) -> Result<bool, StoreError>;
+
+    /// The key of the ids that this store's events and messages carry: made once, with the store.
+    async fn id_key(&self) -> Result<[u8; 16], StoreError>;
+
+    /// A cheap write-free question to the database: is it there.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,59 @@
+use async_trait::async_trait;
+use bus_domain::{Event, NodeId, Payload, Seq};
+use bus_store::{EventStore, Head, StoreError};
+use futures::{Stream, TryStreamExt as _};
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteRow;
+
+use crate::SqliteStore;
+use crate::error::store_error;
+use crate::rows::{self, EVENT_COLUMNS, signed};
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn head(&self, node: NodeId) -> Result<Option<Head>, StoreError> {
+        sqlx::query(
+            "SELECT epoch, seq, trimmed_through_seq, rules_version, recipients_version
+             FROM heads WHERE node_id = ?1",
+        )
+        .bind(node.0)
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(store_error)?
+        .map(|row| rows::head(&row))
+        .transpose()
+    }
+
+    async fn events_after(
+        &self,
+        node: NodeId,
+        after_seq: Seq,
+        events_max: u32,
+        bytes_max: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS} FROM events e WHERE e.node_id = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
+        );
+        let query =
+            sqlx::query(AssertSqlSafe(sql)).bind(node.0).bind(signed(after_seq)).bind(i64::from(events_max));
+        collect_bounded(query.fetch(&self.readers), bytes_max).await
+    }
+}
+
+/// Reads events until their payloads reach the bound, and at least one.
+pub(crate) async fn collect_bounded(
+    mut stream: impl Stream<Item = Result<SqliteRow, sqlx::Error>> + Unpin,
+    bytes_max: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = stream.try_next().await.map_err(store_error)? {
+        let event = rows::event(&row)?;
+        bytes += event.kind.payload().map_or(0, Payload::len_bytes);
+        events.push(event);
+        if bytes >= bytes_max {
+            break;
+        }
+    }
+    Ok(events)
+}

@@ -1,0 +1,72 @@
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus_store::StoreError;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+
+use crate::SqliteStore;
+use crate::error::{store_error, unavailable};
+use crate::lock::FileLock;
+use crate::writer::Writer;
+
+/// The migrations of `schemas/sqlite`, in order.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "init", include_str!("../../../schemas/sqlite/0001_init.sql"))];
+
+/// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.
+const READERS_MAX: u32 = 4;
+
+impl SqliteStore {
+    /// Opens the file, makes it if it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process has it, [`StoreError::NewerSchema`] if a newer program wrote it,
+    /// [`StoreError::Unavailable`] if it cannot be written.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = FileLock::take(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(false) // rows are written for locked nodes only; a look-up per event buys nothing
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(64);
+        let mut connection = options
+            .connect()
+            .await
+            .map_err(|source| unavailable(format!("cannot open {}: {source}", path.display()), source))?;
+        migrate(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_with(options.pragma("query_only", "on"))
+            .await
+            .map_err(store_error)?;
+        Ok(Self { writer: Arc::new(tokio::sync::Mutex::new(Writer::new(connection))), readers, _lock: lock })
+    }
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let migrations = MIGRATIONS
+        .into_iter()
+        .map(|(version, name, sql)| {
+            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect();
+    match Migrator::with_migrations(migrations).run(connection).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(found)) => {
+            Err(StoreError::NewerSchema { found, known: MIGRATIONS[MIGRATIONS.len() - 1].0 })
+        }
+        Err(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) => {
+            Err(store_error(source))
+        }
+        Err(other) => Err(StoreError::Refused { source: Box::new(other) }),
+    }
+}

@@ -1,0 +1,59 @@
+use bus_domain::{NodeId, SubscriptionId};
+use bus_store::{HeadAdvance, HeadAfter, StoreError};
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+
+use super::{SqliteTransaction, array};
+use crate::rows;
+
+/// All heads of a batch in one statement. The expressions on the right see the values from before.
+pub(super) async fn advance(
+    transaction: &mut SqliteTransaction,
+    advances: &[HeadAdvance],
+) -> Result<Vec<HeadAfter>, StoreError> {
+    let query = sqlx::query(
+        "UPDATE heads SET
+             due_before_seq = last_due_seq,
+             last_due_seq = iif(a.last_due > 0, seq + a.last_due, last_due_seq),
+             seq = seq + a.events,
+             item_count = item_count + a.items,
+             rules_version = rules_version + a.rules_change,
+             recipients_version = recipients_version + a.recipients_change,
+             last_subscription_id = last_subscription_id + a.new_subscriptions,
+             subscription_count = subscription_count + a.new_subscriptions - a.ended_subscriptions
+         FROM (SELECT value ->> 0 AS node, value ->> 1 AS version, value ->> 2 AS events, value ->> 3 AS last_due,
+                      value ->> 4 AS items, value ->> 5 AS rules_change, value ->> 6 AS recipients_change,
+                      value ->> 7 AS new_subscriptions, value ->> 8 AS ended_subscriptions
+               FROM json_each(?1)) a
+         WHERE heads.node_id = a.node AND heads.rules_version = a.version
+         RETURNING node_id, seq, due_before_seq, rules_version, recipients_version, item_count, last_subscription_id",
+    )
+    .bind(array(advances.iter().map(values)));
+    transaction.fetch_all(query).await?.iter().map(head_after).collect()
+}
+
+fn values(advance: &HeadAdvance) -> serde_json::Value {
+    json!([
+        advance.node.0,
+        advance.rules_version,
+        advance.events,
+        advance.last_due_event,
+        advance.items,
+        u8::from(advance.rules_change),
+        u8::from(advance.recipients_change),
+        advance.new_subscriptions,
+        advance.ended_subscriptions,
+    ])
+}
+
+fn head_after(row: &SqliteRow) -> Result<HeadAfter, StoreError> {
+    Ok(HeadAfter {
+        node: NodeId(rows::integer(row, "node_id")?),
+        seq: rows::unsigned(row, "seq")?,
+        due_before_seq: rows::unsigned(row, "due_before_seq")?,
+        rules_version: rows::unsigned(row, "rules_version")?,
+        recipients_version: rows::unsigned(row, "recipients_version")?,
+        item_count: rows::unsigned(row, "item_count")?,
+        last_subscription: SubscriptionId(rows::integer(row, "last_subscription_id")?),
+    })
+}

@@ -1,0 +1,57 @@
+use bus_domain::subscribe::Existing;
+use bus_domain::{BareJid, NodeId, Subscription, SubscriptionId};
+use bus_store::StoreError;
+
+use super::SqliteTransaction;
+use crate::rows;
+
+pub(super) async fn existing(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    subscriber: &BareJid,
+) -> Result<Existing, StoreError> {
+    let of_bare = sqlx::query(
+        "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+         WHERE node_id = ?1 AND bare_jid = ?2 ORDER BY subscription_id",
+    )
+    .bind(node.0)
+    .bind(subscriber.as_str().to_owned());
+    let of_bare = transaction.fetch_all(of_bare).await?;
+    let in_all = sqlx::query("SELECT subscription_count FROM heads WHERE node_id = ?1").bind(node.0);
+    let in_all = transaction.fetch_all(in_all).await?;
+    Ok(Existing {
+        of_bare: of_bare.iter().map(rows::subscription).collect::<Result<_, _>>()?,
+        in_all: in_all.first().map_or(Ok(0), |row| rows::unsigned(row, "subscription_count"))?,
+    })
+}
+
+pub(super) async fn insert(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    subscription: &Subscription,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(
+        "INSERT INTO subscriptions (node_id, subscription_id, jid, bare_jid, state, since_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(node.0)
+    .bind(subscription.id.0)
+    .bind(subscription.jid.as_str().to_owned())
+    .bind(subscription.jid.to_bare().as_str().to_owned())
+    .bind(subscription.state.as_str())
+    .bind(rows::signed(subscription.since_seq));
+    transaction.execute(query).await?;
+    Ok(())
+}
+
+pub(super) async fn remove(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    subscription: SubscriptionId,
+) -> Result<(), StoreError> {
+    let query = sqlx::query("DELETE FROM subscriptions WHERE node_id = ?1 AND subscription_id = ?2")
+        .bind(node.0)
+        .bind(subscription.0);
+    transaction.execute(query).await?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+use bus_store::StoreError;
+use sqlx::SqlStr;
+use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
+
+use crate::error::store_error;
+
+/// The one connection that writes.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    connection: SqliteConnection,
+    in_transaction: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(connection: SqliteConnection) -> Self {
+        Self { connection, in_transaction: false }
+    }
+
+    /// Takes the write lock of the file. A transaction that was dropped is rolled back first: dropping cannot wait.
+    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+        if self.in_transaction {
+            self.rollback().await?;
+        }
+        self.execute("BEGIN IMMEDIATE").await?;
+        self.in_transaction = true;
+        Ok(())
+    }
+
+    /// Returns when the write-ahead log is synced. A commit that SQLite refuses has not happened.
+    pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
+        match self.execute("COMMIT").await {
+            Ok(_) => {
+                self.in_transaction = false;
+                Ok(())
+            }
+            Err(error) => {
+                self.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The connection, inside a transaction.
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// Some errors have rolled back already; a second time is refused and does no harm.
+    async fn rollback(&mut self) -> Result<(), StoreError> {
+        match self.execute("ROLLBACK").await {
+            Ok(_) | Err(StoreError::Refused { .. }) => {
+                self.in_transaction = false;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn execute(&mut self, sql: &'static str) -> Result<SqliteQueryResult, StoreError> {
+        sqlx::query(SqlStr::from_static(sql)).execute(&mut self.connection).await.map_err(store_error)
+    }
+}

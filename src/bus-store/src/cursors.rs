@@ -1,0 +1,82 @@
+use async_trait::async_trait;
+use bus_domain::{NodeConfig, NodeId, NodeName, Seq, SubscriptionId};
+
+use crate::{Head, StoreError};
+
+/// Delivery cursors: one per node and leg.
+#[async_trait]
+pub trait CursorStore {
+    /// Nodes whose log goes on behind their cursor, in the order of their ids, behind `after`; deleted nodes too.
+    async fn undelivered(
+        &self,
+        leg: Leg,
+        after: Option<NodeId>,
+        nodes_max: u32,
+    ) -> Result<Vec<Undelivered>, StoreError>;
+
+    /// Moves cursors in one transaction. A cursor never moves back.
+    async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError>;
+
+    /// Removes at most `rows_max` rows of deleted nodes whose last event has been handed over on every leg, and
+    /// says how many there were; 0 means that nothing is left to do.
+    async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError>;
+}
+
+/// A way out that keeps its own cursors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Leg {
+    /// Notifications to subscribers.
+    Xmpp,
+}
+
+impl Leg {
+    /// The name in the cursors' table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Xmpp => "xmpp",
+        }
+    }
+}
+
+/// How far a node's events are handed over. Ordered like delivery itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Every event up to this one is handed over to everyone to whom it was due.
+    pub through_seq: Seq,
+    /// The event behind it is handed over to the recipients up to this one; 0 for none.
+    pub through_subscription: SubscriptionId,
+}
+
+impl Position {
+    /// Before the first event.
+    pub const START: Self = Self::behind(0);
+
+    /// Behind a whole event.
+    pub const fn behind(seq: Seq) -> Self {
+        Self { through_seq: seq, through_subscription: SubscriptionId(0) }
+    }
+}
+
+/// A new place for a node's cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorMove {
+    /// The node.
+    pub node: NodeId,
+    /// The place.
+    pub to: Position,
+}
+
+/// A node with events behind its cursor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Undelivered {
+    /// The node.
+    pub node: NodeId,
+    /// Its name: notifications carry it, also after its deletion.
+    pub name: NodeName,
+    /// Its configuration.
+    pub config: NodeConfig,
+    /// Its head.
+    pub head: Head,
+    /// Its cursor.
+    pub position: Position,
+}

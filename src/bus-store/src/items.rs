@@ -1,0 +1,42 @@
+use async_trait::async_trait;
+use bus_domain::{Event, ItemId, NodeId, retrieve::PageAt};
+
+use crate::StoreError;
+
+/// Reading items: the newest event of each item id that is neither retracted nor trimmed.
+#[async_trait]
+pub trait ItemStore {
+    /// A window of the node's items in the order of their positions.
+    async fn list_items(&self, node: NodeId, window: ItemWindow) -> Result<ItemPage, StoreError>;
+
+    /// The items of these ids that there are, in the order of their positions, up to `bytes_max` of payload but
+    /// at least one if there is one.
+    async fn find_items(
+        &self,
+        node: NodeId,
+        ids: &[ItemId],
+        bytes_max: usize,
+    ) -> Result<Vec<Event>, StoreError>;
+}
+
+/// A window of a node's items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemWindow {
+    /// Where it lies. It holds what is next to that place when the bounds cut it short.
+    pub at: PageAt,
+    /// At most so many items.
+    pub items_max: u32,
+    /// No more items once so many bytes of payload are reached; at least one if there is one.
+    pub bytes_max: usize,
+}
+
+/// A window's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPage {
+    /// Oldest first.
+    pub items: Vec<Event>,
+    /// Items of the node in all.
+    pub count: u64,
+    /// How many items of the node are in front of the window.
+    pub first_index: Option<u64>,
+}

@@ -1,0 +1,36 @@
+use async_trait::async_trait;
+use bus_domain::{Affiliation, BareJid, NodeConfig, NodeFacts, NodeName};
+
+use crate::StoreError;
+
+/// Reading nodes. Deleted nodes that wait for their last notification are not seen here.
+#[async_trait]
+pub trait NodeStore {
+    /// Everything that decisions about the node rest on.
+    async fn find_node(&self, name: &NodeName) -> Result<Option<NodeFacts>, StoreError>;
+
+    /// A page of nodes in the order of their names' bytes, with the standing of `listing.viewer`.
+    async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError>;
+}
+
+/// Which nodes to list.
+#[derive(Debug, Clone)]
+pub struct NodeListing {
+    /// Whose affiliation each summary carries.
+    pub viewer: BareJid,
+    /// Start behind this name.
+    pub after: Option<NodeName>,
+    /// At most so many.
+    pub nodes_max: u32,
+}
+
+/// A node in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSummary {
+    /// XEP-0060's NodeID.
+    pub name: NodeName,
+    /// Its configuration.
+    pub config: NodeConfig,
+    /// The viewer's standing.
+    pub affiliation: Affiliation,
+}

@@ -1,0 +1,35 @@
+use async_trait::async_trait;
+use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId};
+
+use crate::StoreError;
+
+/// Reading subscriptions.
+#[async_trait]
+pub trait SubscriptionStore {
+    /// A page of the node's recipients in the order of their ids, behind `after`. A snapshot that is put together
+    /// from pages is as new as its oldest page.
+    async fn recipients(
+        &self,
+        node: NodeId,
+        after: Option<SubscriptionId>,
+        recipients_max: u32,
+    ) -> Result<RecipientPage, StoreError>;
+}
+
+/// Somebody to whom a node's events may be due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The wish.
+    pub subscription: Subscription,
+    /// The subscriber's standing: whether it may receive is asked at delivery.
+    pub affiliation: Affiliation,
+}
+
+/// A page of recipients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientPage {
+    /// The version at which the page was read.
+    pub recipients_version: u64,
+    /// In the order of their ids; fewer than asked for means that the page is the last.
+    pub recipients: Vec<Recipient>,
+}

@@ -1,0 +1,153 @@
+use async_trait::async_trait;
+use bus_domain::retract::StoredItem;
+use bus_domain::subscribe::Existing;
+use bus_domain::{
+    Affiliation, BareJid, Epoch, Event, ItemId, NodeConfig, NodeId, NodeName, Seq, Subscription,
+    SubscriptionId,
+};
+
+use crate::StoreError;
+
+/// One write transaction. Dropped without a commit, it leaves nothing behind.
+///
+/// The order of calls is the engine's: lock, read what decisions need, advance the heads, write, commit.
+#[async_trait]
+pub trait Transaction: Send {
+    /// Locks the heads of these nodes in the order of their ids and says which it got. A head that another
+    /// transaction holds is left out, and the caller tries it again with its next batch.
+    async fn lock_heads(&mut self, nodes: &[NodeId]) -> Result<Vec<NodeId>, StoreError>;
+
+    /// Advances heads and says where they stand now. A node is left out when it is gone or its `rules_version` is
+    /// not the one given.
+    async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError>;
+
+    /// Adds events to the logs.
+    async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError>;
+
+    /// Points item ids at their newest events. The ids must not be taken (see [`Self::remove_items`]).
+    async fn place_items(&mut self, pointers: &[ItemPointer]) -> Result<(), StoreError>;
+
+    /// The items of these ids that the node has.
+    async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError>;
+
+    /// Removes item pointers and names the node of each that was there.
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError>;
+
+    /// Removes the node's `count` oldest item pointers.
+    async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError>;
+
+    /// Takes these numbers off the nodes' counts of items.
+    async fn lower_item_counts(&mut self, counts: &[(NodeId, u64)]) -> Result<(), StoreError>;
+
+    /// Adds a node with an empty log; `None` if its name is taken.
+    async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError>;
+
+    /// Frees the node's name and leaves the rest for the last notification.
+    async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError>;
+
+    /// Sets affiliations; [`Affiliation::None`] removes one.
+    async fn put_affiliations(
+        &mut self,
+        node: NodeId,
+        entries: &[(BareJid, Affiliation)],
+    ) -> Result<(), StoreError>;
+
+    /// What there is of subscriptions for an address.
+    async fn existing_subscriptions(
+        &mut self,
+        node: NodeId,
+        subscriber: &BareJid,
+    ) -> Result<Existing, StoreError>;
+
+    /// Adds a subscription under an id of [`HeadAfter::last_subscription`].
+    async fn insert_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: &Subscription,
+    ) -> Result<(), StoreError>;
+
+    /// Ends a subscription.
+    async fn remove_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError>;
+
+    /// Notes the batch, so that it can be found when the outcome of its commit is not known.
+    async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError>;
+
+    /// Commits; returns when everything is on disk and synced.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Random 128-bit name of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchId(pub [u8; 16]);
+
+/// How a head is to move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadAdvance {
+    /// The node.
+    pub node: NodeId,
+    /// Move only if the rules are still of this version.
+    pub rules_version: u64,
+    /// Events that will be appended.
+    pub events: u64,
+    /// Which of these, counted from 1, is the last that is due to subscribers; 0 if none is.
+    pub last_due_event: u64,
+    /// Item pointers that will be placed.
+    pub items: u64,
+    /// Whether configuration or affiliations change.
+    pub rules_change: bool,
+    /// Whether the recipients or their rights change.
+    pub recipients_change: bool,
+    /// Subscriptions that will be inserted.
+    pub new_subscriptions: u64,
+    /// Subscriptions that will be removed.
+    pub ended_subscriptions: u64,
+}
+
+/// Where a head stands after it has moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadAfter {
+    /// The node.
+    pub node: NodeId,
+    /// The newest event, those of the transaction included.
+    pub seq: Seq,
+    /// The newest event that was due before the transaction.
+    pub due_before_seq: Seq,
+    /// The version after the move.
+    pub rules_version: u64,
+    /// The version after the move.
+    pub recipients_version: u64,
+    /// Items, those of the transaction included.
+    pub item_count: u64,
+    /// The highest id of a subscription, those of the transaction included.
+    pub last_subscription: SubscriptionId,
+}
+
+/// An item and its newest event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPointer {
+    /// The node.
+    pub node: NodeId,
+    /// The item.
+    pub item_id: ItemId,
+    /// The event.
+    pub seq: Seq,
+}
+
+/// A node to be added; its owner becomes its first affiliation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// XEP-0060's NodeID.
+    pub name: NodeName,
+    /// The first life of its log.
+    pub epoch: Epoch,
+    /// Creator and first owner.
+    pub owner: BareJid,
+    /// Its configuration.
+    pub config: NodeConfig,
+    /// Milliseconds since 1970.
+    pub created_at_ms: i64,
+}

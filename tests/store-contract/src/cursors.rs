@@ -1,0 +1,66 @@
+//! Delivery cursors and what deleted nodes leave.
+
+use bus_domain::{NodeId, SubscriptionId};
+use bus_store::{CursorMove, Leg, Position, Store};
+
+use crate::fixture::Fixture;
+
+async fn undelivered(
+    store: &dyn Store,
+    after: Option<NodeId>,
+    nodes_max: u32,
+) -> Vec<(NodeId, u64, Position)> {
+    let nodes = store.undelivered(Leg::Xmpp, after, nodes_max).await.expect("a page").into_iter();
+    nodes.map(|node| (node.node, node.head.seq, node.position)).collect()
+}
+
+pub async fn cursors_name_what_is_undelivered_and_never_move_back(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let first = fixture.node("first").await.id;
+    let second = fixture.node("second").await.id;
+    fixture.node("quiet").await;
+    fixture.publish(first, &["a", "b"], 10).await;
+    fixture.publish(second, &["a"], 10).await;
+    let all = [(first, 2, Position::START), (second, 1, Position::START)];
+    assert_eq!(undelivered(store, None, 9).await, all);
+    assert_eq!(undelivered(store, None, 1).await, all[..1]);
+    assert_eq!(undelivered(store, Some(first), 9).await, all[1..]);
+
+    let halfway = Position { through_seq: 1, through_subscription: SubscriptionId(7) };
+    let moves =
+        [CursorMove { node: first, to: halfway }, CursorMove { node: second, to: Position::behind(1) }];
+    store.move_cursors(Leg::Xmpp, &moves).await.expect("move");
+    assert_eq!(undelivered(store, None, 9).await, [(first, 2, halfway)]);
+    let back = CursorMove { node: first, to: Position::behind(1) };
+    store.move_cursors(Leg::Xmpp, &[back]).await.expect("move");
+    assert_eq!(undelivered(store, None, 9).await, [(first, 2, halfway)], "never back");
+    let unknown = CursorMove { node: NodeId(i64::MAX), to: halfway };
+    store.move_cursors(Leg::Xmpp, &[unknown]).await.expect("a node that was reaped is no error");
+}
+
+pub async fn deleted_nodes_are_reaped_once_handed_over(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let kept = fixture.node("kept").await.id;
+    let gone = fixture.node("gone").await.id;
+    fixture.publish(kept, &["a"], 10).await;
+    fixture.publish(gone, &["a", "b", "c", "d", "e"], 10).await;
+    fixture.subscribe(gone, "a@example.org").await;
+    let last = fixture.delete(gone).await;
+    assert_eq!(store.reap_deleted(3).await.expect("reap"), 0, "its last notification is still due");
+    assert_eq!(store.recipients(gone, None, 9).await.expect("a page").recipients.len(), 1);
+
+    store
+        .move_cursors(Leg::Xmpp, &[CursorMove { node: gone, to: Position::behind(last) }])
+        .await
+        .expect("move");
+    let mut steps = 0;
+    while store.reap_deleted(3).await.expect("reap") > 0 {
+        steps += 1;
+        assert!(steps < 20, "it comes to an end");
+    }
+    assert!(steps >= 4, "13 rows and more, 3 at a time");
+    assert_eq!(store.head(gone).await.expect("a read"), None);
+    assert_eq!(store.events_after(gone, 0, 9, 9_000).await.expect("a page"), []);
+    assert_eq!(store.recipients(gone, None, 9).await.expect("a page").recipients, []);
+    assert_eq!(store.events_after(kept, 0, 9, 9_000).await.expect("a page").len(), 1);
+}

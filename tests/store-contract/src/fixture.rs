@@ -1,0 +1,149 @@
+use bus_domain::{
+    Actor, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Payload,
+    Role, Seq,
+};
+use bus_store::{HeadAdvance, HeadAfter, ItemPointer, NodeRow, Store, Transaction};
+
+/// Writes rows the way the engine does, for cases to read.
+pub struct Fixture<'a> {
+    store: &'a dyn Store,
+}
+
+impl<'a> Fixture<'a> {
+    /// On this store.
+    pub fn new(store: &'a dyn Store) -> Self {
+        Self { store }
+    }
+
+    /// A transaction.
+    pub async fn begin(&self) -> Box<dyn Transaction> {
+        self.store.begin().await.expect("a transaction")
+    }
+
+    /// Makes a node of `owner@example.org`.
+    pub async fn node(&self, name: &str) -> NodeFacts {
+        let mut transaction = self.begin().await;
+        transaction.insert_node(&row(name)).await.expect("insert").expect("a free name");
+        transaction.commit().await.expect("commit");
+        self.facts(name).await
+    }
+
+    /// The facts of a node.
+    pub async fn facts(&self, name: &str) -> NodeFacts {
+        let name = NodeName::new(name).expect("a name");
+        self.store.find_node(&name).await.expect("a read").expect("a node")
+    }
+
+    /// Publishes items with payloads of so many bytes, each in a transaction of its own.
+    pub async fn publish(&self, node: NodeId, ids: &[&str], payload_bytes: usize) -> Seq {
+        let mut seq = 0;
+        for id in ids {
+            let mut transaction = self.begin().await;
+            let item_id = item_id(id);
+            let overwritten =
+                transaction.remove_items(&[(node, item_id.clone())]).await.expect("remove").len() as u64;
+            let head = advance(&mut *transaction, HeadAdvance { items: 1, ..events(node, 1) }).await;
+            seq = head.seq;
+            let event = published(seq, id, payload_bytes, head.due_before_seq);
+            transaction.append_events(&[(node, event)]).await.expect("append");
+            transaction.place_items(&[ItemPointer { node, item_id, seq }]).await.expect("place");
+            transaction.lower_item_counts(&[(node, overwritten)]).await.expect("lower");
+            transaction.commit().await.expect("commit");
+        }
+        seq
+    }
+
+    /// Subscribes an address.
+    pub async fn subscribe(&self, node: NodeId, address: &str) -> bus_domain::Subscription {
+        let mut transaction = self.begin().await;
+        let step = HeadAdvance { recipients_change: true, new_subscriptions: 1, ..events(node, 0) };
+        let head = advance(&mut *transaction, step).await;
+        let subscription = bus_domain::Subscription {
+            id: head.last_subscription,
+            jid: jid(address),
+            state: bus_domain::SubscriptionState::Subscribed,
+            since_seq: head.seq,
+        };
+        transaction.insert_subscription(node, &subscription).await.expect("insert");
+        transaction.commit().await.expect("commit");
+        subscription
+    }
+
+    /// Deletes a node the way the engine does: a last event, and the name is free.
+    pub async fn delete(&self, node: NodeId) -> Seq {
+        let mut transaction = self.begin().await;
+        let head = advance(&mut *transaction, HeadAdvance { rules_change: true, ..events(node, 1) }).await;
+        let event = Event { kind: EventKind::Deleted, ..published(head.seq, "x", 0, head.due_before_seq) };
+        transaction.append_events(&[(node, event)]).await.expect("append");
+        transaction.retire_node(node, 9).await.expect("retire");
+        transaction.commit().await.expect("commit");
+        head.seq
+    }
+}
+
+/// Moves one head that is there and of the first version of its rules.
+pub async fn advance(transaction: &mut dyn Transaction, step: HeadAdvance) -> HeadAfter {
+    assert_eq!(transaction.lock_heads(&[step.node]).await.expect("lock"), vec![step.node]);
+    let heads = transaction.advance_heads(&[step]).await.expect("advance");
+    assert_eq!(heads.len(), 1);
+    heads[0]
+}
+
+/// An advance by so many events, the last of them due.
+pub fn events(node: NodeId, events: u64) -> HeadAdvance {
+    HeadAdvance {
+        node,
+        rules_version: 1,
+        events,
+        last_due_event: events,
+        items: 0,
+        rules_change: false,
+        recipients_change: false,
+        new_subscriptions: 0,
+        ended_subscriptions: 0,
+    }
+}
+
+/// A publish event.
+pub fn published(seq: Seq, id: &str, payload_bytes: usize, due_after_seq: Seq) -> Event {
+    let payload = format!("<a xmlns=''>{}</a>", "ä".repeat(payload_bytes / 2));
+    Event {
+        seq,
+        kind: EventKind::Published {
+            item_id: item_id(id),
+            payload: (payload_bytes > 0).then(|| Payload::from_serialised(payload)),
+        },
+        publisher: jid("owner@example.org/\"quoted\" é"),
+        published_at_ms: 1_700_000_000_000,
+        recipients_version: 1,
+        due_after_seq: Some(due_after_seq),
+    }
+}
+
+/// The row of a node of `owner@example.org`.
+pub fn row(name: &str) -> NodeRow {
+    NodeRow {
+        name: NodeName::new(name).expect("a name"),
+        epoch: Epoch(u64::MAX - 1),
+        owner: bare("owner@example.org"),
+        config: NodeConfig { items_max: 7, ..NodeConfig::default() },
+        created_at_ms: 5,
+    }
+}
+
+/// The ids of published events.
+pub fn ids(events: &[Event]) -> Vec<&str> {
+    events.iter().filter_map(|event| event.kind.item_id()).map(ItemId::as_str).collect()
+}
+
+pub fn item_id(text: &str) -> ItemId {
+    ItemId::new(text).expect("an item id")
+}
+
+pub fn jid(text: &str) -> Jid {
+    Jid::new(text).expect("a JID")
+}
+
+pub fn bare(text: &str) -> BareJid {
+    Actor::new(jid(text), Role::User).bare().clone()
+}

@@ -1,0 +1,96 @@
+//! Items: windows, overwriting, trimming.
+
+use bus_domain::NodeId;
+use bus_domain::retrieve::PageAt;
+use bus_store::{ItemWindow, Store};
+
+use crate::fixture::{Fixture, ids, item_id};
+
+async fn window(
+    store: &dyn Store,
+    node: NodeId,
+    at: PageAt,
+    items_max: u32,
+) -> (Vec<String>, u64, Option<u64>) {
+    let window = ItemWindow { at, items_max, bytes_max: 100_000 };
+    let page = store.list_items(node, window).await.expect("a page");
+    (ids(&page.items).into_iter().map(str::to_owned).collect(), page.count, page.first_index)
+}
+
+fn expected(ids: &[&str], count: u64, first_index: Option<u64>) -> (Vec<String>, u64, Option<u64>) {
+    (ids.iter().map(|id| (*id).to_owned()).collect(), count, first_index)
+}
+
+pub async fn windows_lie_where_they_are_asked_for(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    assert_eq!(window(store, node, PageAt::Last, 3).await, expected(&[], 0, None));
+    fixture.publish(node, &["a", "b", "c", "d", "e"], 10).await;
+    for (at, items_max, found, first_index) in [
+        (PageAt::First, 2, &["a", "b"][..], Some(0)),
+        (PageAt::Last, 2, &["d", "e"], Some(3)),
+        (PageAt::Last, 9, &["a", "b", "c", "d", "e"], Some(0)),
+        (PageAt::After(2), 2, &["c", "d"], Some(2)),
+        (PageAt::After(5), 2, &[], None),
+        (PageAt::Before(4), 2, &["b", "c"], Some(1)),
+        (PageAt::Before(1), 2, &[], None),
+        (PageAt::Index(3), 9, &["d", "e"], Some(3)),
+        (PageAt::Index(5), 9, &[], None),
+        (PageAt::First, 0, &[], None),
+    ] {
+        let found = expected(found, 5, first_index);
+        assert_eq!(window(store, node, at, items_max).await, found, "{at:?} {items_max}");
+    }
+}
+
+pub async fn windows_are_bounded_in_bytes(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    fixture.publish(node, &["a", "b", "c", "d"], 100).await;
+    let bounded = async |at, bytes_max| {
+        let page = store.list_items(node, ItemWindow { at, items_max: 9, bytes_max }).await.expect("a page");
+        ids(&page.items).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(bounded(PageAt::First, 200).await, ["a", "b"]);
+    assert_eq!(bounded(PageAt::Last, 200).await, ["c", "d"], "what is next to the place stays");
+    assert_eq!(bounded(PageAt::Last, 1).await, ["d"], "at least one");
+}
+
+pub async fn an_overwritten_item_is_the_newest(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    fixture.publish(node, &["a", "b", "a"], 10).await;
+    assert_eq!(window(store, node, PageAt::First, 9).await, expected(&["b", "a"], 2, Some(0)));
+    assert_eq!(store.events_after(node, 0, 9, 9_000).await.expect("the log").len(), 3, "the log keeps all");
+}
+
+pub async fn the_oldest_items_go_first(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let other = fixture.node("other").await.id;
+    fixture.publish(node, &["a", "b", "c"], 10).await;
+    fixture.publish(other, &["a"], 10).await;
+    let mut transaction = fixture.begin().await;
+    transaction.remove_oldest_items(node, 2).await.expect("remove");
+    transaction.lower_item_counts(&[(node, 2)]).await.expect("lower");
+    transaction.commit().await.expect("commit");
+    assert_eq!(window(store, node, PageAt::First, 9).await, expected(&["c"], 1, Some(0)));
+    assert_eq!(window(store, other, PageAt::First, 9).await, expected(&["a"], 1, Some(0)));
+}
+
+pub async fn items_are_found_by_id(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    fixture.publish(node, &["a", "b'\"", "c"], 100).await;
+    let wanted = ["c", "absent", "b'\""].map(item_id);
+    let found = store.find_items(node, &wanted, 100_000).await.expect("items");
+    assert_eq!(ids(&found), ["b'\"", "c"], "in the order of their positions");
+    assert_eq!(store.find_items(node, &wanted, 1).await.expect("items").len(), 1);
+    let mut transaction = fixture.begin().await;
+    let stored = transaction.find_items(node, &wanted).await.expect("items");
+    let mut stored: Vec<_> = stored.iter().map(|item| (item.id.as_str(), item.seq)).collect();
+    stored.sort_unstable();
+    assert_eq!(stored, [("b'\"", 2), ("c", 3)]);
+    let removed = transaction.remove_items(&[(node, item_id("c")), (node, item_id("absent"))]).await;
+    assert_eq!(removed.expect("remove"), [node]);
+}

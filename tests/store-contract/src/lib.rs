@@ -1,0 +1,61 @@
+//! What every store must do, as one suite. A store's own test file calls [`suite!`] with a function that opens an
+//! empty store; each case then is a test of that store.
+
+use bus_store::Store;
+
+pub mod cursors;
+pub mod events;
+mod fixture;
+pub mod items;
+pub mod nodes;
+pub mod subscriptions;
+pub mod transactions;
+
+pub use fixture::Fixture;
+
+/// An empty store, and what must live as long as it does.
+pub struct OpenStore {
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// Its folder or database.
+    pub guard: Box<dyn std::any::Any + Send>,
+}
+
+/// Makes one test per case. `$open` is an async function that returns an [`OpenStore`].
+#[macro_export]
+macro_rules! suite {
+    ($open:path) => {
+        $crate::suite!($open;
+            nodes: a_node_comes_back_as_it_was_made,
+            nodes: a_name_is_taken_once,
+            nodes: a_deleted_node_frees_its_name_and_keeps_its_number,
+            nodes: listings_are_paged_by_name_with_the_viewers_standing,
+            nodes: affiliations_are_set_and_removed,
+            events: events_come_back_as_they_were_appended,
+            events: pages_of_the_log_are_bounded_in_count_and_bytes,
+            events: due_events_are_chained,
+            items: windows_lie_where_they_are_asked_for,
+            items: windows_are_bounded_in_bytes,
+            items: an_overwritten_item_is_the_newest,
+            items: the_oldest_items_go_first,
+            items: items_are_found_by_id,
+            subscriptions: recipients_are_paged_with_their_standing,
+            subscriptions: subscription_ids_are_never_used_again,
+            subscriptions: existing_subscriptions_are_those_of_the_bare_address,
+            cursors: cursors_name_what_is_undelivered_and_never_move_back,
+            cursors: deleted_nodes_are_reaped_once_handed_over,
+            transactions: what_is_dropped_leaves_nothing_behind,
+            transactions: heads_move_only_on_the_version_that_was_seen,
+            transactions: committed_batches_are_found,
+            transactions: batches_of_many_nodes_are_one_statement_each,
+        );
+    };
+    ($open:path; $($module:ident: $case:ident,)+) => {
+        $(#[tokio::test]
+        async fn $case() {
+            let $crate::OpenStore { store, guard } = $open().await;
+            $crate::$module::$case(&*store).await;
+            drop((store, guard));
+        })+
+    };
+}

@@ -1,0 +1,85 @@
+//! Nodes and affiliations.
+
+use bus_domain::{Affiliation, Epoch, NodeName};
+use bus_store::{NodeListing, Store};
+
+use crate::fixture::{Fixture, bare, row};
+
+pub async fn a_node_comes_back_as_it_was_made(store: &dyn Store) {
+    let facts = Fixture::new(store).node("näme \"with\" 'quotes' and 💡").await;
+    assert_eq!(facts.epoch, Epoch(u64::MAX - 1), "all 64 bits");
+    assert_eq!(facts.config.items_max, 7);
+    assert_eq!((facts.created_at_ms, facts.rules_version), (5, 1));
+    assert_eq!(facts.creator, bare("owner@example.org"));
+    assert_eq!(facts.affiliations.of(&bare("owner@example.org")), Affiliation::Owner);
+    assert_eq!(facts.affiliations.len(), 1);
+    let absent = store.find_node(&NodeName::new("absent").expect("a name")).await.expect("a read");
+    assert_eq!(absent, None);
+}
+
+pub async fn a_name_is_taken_once(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let first = fixture.node("n").await;
+    let mut transaction = fixture.begin().await;
+    assert_eq!(transaction.insert_node(&row("n")).await.expect("insert"), None);
+    assert!(
+        transaction.insert_node(&row("N")).await.expect("insert").is_some(),
+        "names are compared exactly"
+    );
+    transaction.commit().await.expect("commit");
+    assert_eq!(fixture.facts("n").await, first);
+}
+
+pub async fn a_deleted_node_frees_its_name_and_keeps_its_number(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let first = fixture.node("n").await;
+    fixture.delete(first.id).await;
+    assert_eq!(store.find_node(&first.name).await.expect("a read"), None);
+    assert_eq!(
+        store.head(first.id).await.expect("a read").expect("a head").seq,
+        1,
+        "for the last notification"
+    );
+    let second = fixture.node("n").await;
+    assert!(second.id > first.id);
+    assert_eq!(store.head(second.id).await.expect("a read").expect("a head").seq, 0);
+}
+
+pub async fn listings_are_paged_by_name_with_the_viewers_standing(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    for name in ["b", "a", "c"] {
+        fixture.node(name).await;
+    }
+    let gone = fixture.node("bb").await;
+    fixture.delete(gone.id).await;
+    let list = async |viewer: &str, after: Option<&str>, nodes_max| {
+        let after = after.map(|name| NodeName::new(name).expect("a name"));
+        let nodes = store.list_nodes(NodeListing { viewer: bare(viewer), after, nodes_max }).await;
+        let nodes = nodes.expect("a listing").into_iter();
+        nodes.map(|node| (node.name.as_str().to_owned(), node.affiliation)).collect::<Vec<_>>()
+    };
+    let entry = |name: &str, affiliation| (name.to_owned(), affiliation);
+    let owned = [entry("a", Affiliation::Owner), entry("b", Affiliation::Owner)];
+    assert_eq!(list("owner@example.org", None, 2).await, owned);
+    assert_eq!(list("other@example.org", Some("b"), 2).await, [entry("c", Affiliation::None)]);
+    assert_eq!(list("other@example.org", Some("c"), 2).await, []);
+}
+
+pub async fn affiliations_are_set_and_removed(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await;
+    let put = async |entries: &[(&str, Affiliation)]| {
+        let entries: Vec<_> = entries.iter().map(|(jid, affiliation)| (bare(jid), *affiliation)).collect();
+        let mut transaction = fixture.begin().await;
+        transaction.put_affiliations(node.id, &entries).await.expect("put");
+        transaction.commit().await.expect("commit");
+        fixture.facts("n").await.affiliations
+    };
+    let all =
+        put(&[("a@example.org", Affiliation::Outcast), ("b@example.org", Affiliation::PublishOnly)]).await;
+    assert_eq!(all.of(&bare("a@example.org")), Affiliation::Outcast);
+    assert_eq!(all.of(&bare("b@example.org")), Affiliation::PublishOnly);
+    let fewer = put(&[("a@example.org", Affiliation::None), ("b@example.org", Affiliation::Member)]).await;
+    assert_eq!(fewer.of(&bare("b@example.org")), Affiliation::Member);
+    assert_eq!(fewer.len(), 2, "the owner and b");
+}

@@ -1,0 +1,58 @@
+//! Subscriptions and recipients.
+
+use bus_domain::{Affiliation, SubscriptionId};
+use bus_store::{HeadAdvance, Store};
+
+use crate::fixture::{Fixture, advance, bare, events};
+
+pub async fn recipients_are_paged_with_their_standing(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    fixture.publish(node, &["a"], 10).await;
+    let subscribed = [
+        fixture.subscribe(node, "a@example.org").await,
+        fixture.subscribe(node, "a@example.org/phone").await,
+        fixture.subscribe(node, "b@example.org").await,
+    ];
+    assert_eq!(subscribed[0].since_seq, 1);
+    let mut transaction = fixture.begin().await;
+    let outcast = [(bare("a@example.org"), Affiliation::Outcast)];
+    transaction.put_affiliations(node, &outcast).await.expect("put");
+    transaction.commit().await.expect("commit");
+    let first = store.recipients(node, None, 2).await.expect("a page");
+    assert_eq!(first.recipients_version, 4, "three subscribed after the first version");
+    let found: Vec<_> = first.recipients.iter().map(|one| (&one.subscription, one.affiliation)).collect();
+    assert_eq!(found, [(&subscribed[0], Affiliation::Outcast), (&subscribed[1], Affiliation::Outcast)]);
+    let second = store.recipients(node, Some(subscribed[1].id), 2).await.expect("a page");
+    let found: Vec<_> = second.recipients.iter().map(|one| (&one.subscription, one.affiliation)).collect();
+    assert_eq!(found, [(&subscribed[2], Affiliation::None)]);
+}
+
+pub async fn subscription_ids_are_never_used_again(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let first = fixture.subscribe(node, "a@example.org").await;
+    assert_eq!(first.id, SubscriptionId(1));
+    let mut transaction = fixture.begin().await;
+    let step = HeadAdvance { recipients_change: true, ended_subscriptions: 1, ..events(node, 0) };
+    advance(&mut *transaction, step).await;
+    transaction.remove_subscription(node, first.id).await.expect("remove");
+    transaction.commit().await.expect("commit");
+    let again = fixture.subscribe(node, "a@example.org").await;
+    assert_eq!(again.id, SubscriptionId(2));
+    assert_eq!(store.recipients(node, None, 9).await.expect("a page").recipients.len(), 1);
+}
+
+pub async fn existing_subscriptions_are_those_of_the_bare_address(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let other = fixture.node("other").await.id;
+    let own = fixture.subscribe(node, "a@example.org").await;
+    let phone = fixture.subscribe(node, "a@example.org/phone").await;
+    fixture.subscribe(node, "b@example.org").await;
+    fixture.subscribe(other, "a@example.org").await;
+    let mut transaction = fixture.begin().await;
+    let existing = transaction.existing_subscriptions(node, &bare("a@example.org")).await.expect("a read");
+    assert_eq!(existing.of_bare, [own, phone]);
+    assert_eq!(existing.in_all, 3);
+}
