@@ -1,0 +1,92 @@
+use bus_domain::{
+    Actor, Affiliation, BareJid, Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Seq, Subscription,
+    publish, retract,
+};
+
+/// Something that an actor wants changed on a node. Every leg makes these, and the committer carries them out.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Who asks, as authenticated.
+    pub actor: Actor,
+    /// On which node.
+    pub node: NodeName,
+    /// What.
+    pub verb: Verb,
+}
+
+/// What an actor wants. One file in bus-domain decides each.
+#[derive(Debug, Clone)]
+pub enum Verb {
+    /// Make the node.
+    Create(NodeConfig),
+    /// End the node.
+    Delete,
+    /// Publish items.
+    Publish(publish::Request),
+    /// Take items back.
+    Retract(retract::Request),
+    /// Have events sent to an address.
+    Subscribe(Jid),
+    /// Have no more events sent to an address.
+    Unsubscribe(Jid),
+    /// Change standings.
+    Affiliate(Vec<(BareJid, Affiliation)>),
+}
+
+/// What a command that was carried out has led to. It is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The node exists now.
+    Created(Created),
+    /// The node is gone.
+    Deleted,
+    /// The items are in the log.
+    Published(Published),
+    /// The items are gone.
+    Retracted,
+    /// The address is subscribed, newly or already.
+    Subscribed(Subscription),
+    /// The address was subscribed like this, and is no longer.
+    Unsubscribed(Subscription),
+    /// The standings hold.
+    Affiliated,
+}
+
+/// A new node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The life of its log.
+    pub epoch: Epoch,
+}
+
+/// Published items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The life of the log in which the positions count.
+    pub epoch: Epoch,
+    /// The position of the first item; the others follow one by one.
+    pub first_seq: Seq,
+    /// The items' ids, given or generated, in the order of the request.
+    pub item_ids: Vec<ItemId>,
+    /// What holds by now.
+    pub durability: Durability,
+}
+
+impl Command {
+    /// About how many bytes the command takes while it waits; for bounds.
+    pub fn weight_bytes(&self) -> usize {
+        const FIXED_BYTES: usize = 256;
+        const ENTRY_BYTES: usize = 96;
+        let variable = match &self.verb {
+            Verb::Publish(request) => request
+                .items
+                .iter()
+                .map(|item| ENTRY_BYTES + item.payload.as_ref().map_or(0, bus_domain::Payload::len_bytes))
+                .sum(),
+            Verb::Retract(request) => request.item_ids.len() * ENTRY_BYTES,
+            Verb::Affiliate(entries) => entries.len() * ENTRY_BYTES,
+            Verb::Create(_) | Verb::Delete | Verb::Subscribe(_) | Verb::Unsubscribe(_) => 0,
+        };
+        FIXED_BYTES + variable
+    }
+}

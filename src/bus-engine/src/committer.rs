@@ -1,0 +1,10 @@
+//! Group commit: commands queue per node while a batch is being written, and the next batch takes what has come.
+
+mod batch;
+mod driver;
+mod plan;
+mod state;
+
+pub use batch::{Batch, Entry, EntryResult, FactsAfter, Work};
+pub(crate) use driver::{SUBMISSIONS_MAX, Submission, run};
+pub use state::{Action, BatchFailure, Committer};

@@ -1,0 +1,83 @@
+use std::sync::Arc;
+
+use bus_domain::{
+    BusError, NodeFacts, NodeName, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
+};
+
+use crate::Outcome;
+
+/// What is to be written in one transaction.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// In the order of decision.
+    pub entries: Vec<Entry>,
+}
+
+/// One decided command.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// On which node.
+    pub node: NodeName,
+    /// The facts that the decision saw; `None` for a name that was free.
+    pub facts: Option<Arc<NodeFacts>>,
+    /// What was decided.
+    pub work: Work,
+}
+
+/// A decision of bus-domain.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// See [`create`].
+    Create(create::NewNode),
+    /// See [`delete`].
+    Delete(delete::Deletion),
+    /// See [`publish`].
+    Publish(publish::Publication),
+    /// See [`retract`].
+    Retract(retract::Retraction),
+    /// See [`subscribe`].
+    Subscribe(subscribe::Subscribing),
+    /// See [`unsubscribe`].
+    Unsubscribe(unsubscribe::Unsubscribing),
+    /// See [`affiliate`].
+    Affiliate(affiliate::Change),
+}
+
+impl Work {
+    /// Events that the work appends at most.
+    pub(super) fn events(&self) -> usize {
+        match self {
+            Self::Publish(publication) => publication.items.len(),
+            Self::Retract(retraction) => retraction.item_ids.len(),
+            Self::Delete(_) => 1,
+            Self::Create(_) | Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Affiliate(_) => 0,
+        }
+    }
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone)]
+pub enum EntryResult {
+    /// Committed, or found to be so already.
+    Done {
+        /// The answer.
+        outcome: Outcome,
+        /// What later decisions rest on.
+        facts: FactsAfter,
+    },
+    /// Settled against the sender by rows that only the transaction could see.
+    Refused(BusError),
+    /// The rules have moved since the decision.
+    Stale,
+    /// Another transaction held the node's head.
+    Postponed,
+}
+
+/// The facts of an entry's node after the batch.
+#[derive(Debug, Clone)]
+pub enum FactsAfter {
+    /// As they were.
+    Same,
+    /// These, or none if the node is gone.
+    Now(Option<Arc<NodeFacts>>),
+}

@@ -1,0 +1,348 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bus_domain::{BusError, ItemId, NodeFacts, NodeName};
+
+use super::plan::plan;
+use super::{Batch, Entry, EntryResult, FactsAfter};
+use crate::{Command, Outcome, Settings};
+
+/// How often a command is decided again because the rules moved under it.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// The committer without I/O: commands, loaded facts and results of batches go in, [`Action`]s come out.
+///
+/// Commands of one node are decided and written in the order in which they came; a command whose decision others
+/// depend on is the only one of its node in a batch. One batch is in flight at a time.
+#[derive(Debug)]
+pub struct Committer<Ticket> {
+    settings: Settings,
+    nodes: HashMap<NodeName, NodeQueue<Ticket>>,
+    /// Nodes with commands to decide and facts to decide them on.
+    ready: VecDeque<NodeName>,
+    in_flight: Option<Vec<Waiting<Ticket>>>,
+    queued: usize,
+    queued_bytes: usize,
+    /// Entries that the next batch may have: halved by a batch that the store refused, so that the offender ends
+    /// up alone; doubled by one that came through.
+    entries_max: usize,
+}
+
+/// What the committer wants done.
+#[derive(Debug)]
+pub enum Action<Ticket> {
+    /// Read the node's facts and call [`Committer::facts_loaded`].
+    Load(NodeName),
+    /// Answer the command.
+    Reply(Ticket, Result<Outcome, BusError>),
+    /// Write the batch and call [`Committer::batch_written`] or [`Committer::batch_failed`].
+    Write(Batch),
+}
+
+/// Why a batch was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchFailure {
+    /// The store is away: nothing of the batch is there, and its senders may try again.
+    Unavailable,
+    /// The store refused something in the batch.
+    Refused,
+}
+
+#[derive(Debug)]
+struct NodeQueue<Ticket> {
+    waiting: VecDeque<Waiting<Ticket>>,
+    facts: Facts,
+}
+
+#[derive(Debug)]
+enum Facts {
+    Loading,
+    Known(Option<Arc<NodeFacts>>),
+}
+
+#[derive(Debug)]
+struct Waiting<Ticket> {
+    command: Command,
+    ticket: Ticket,
+    weight_bytes: usize,
+    attempts: u32,
+}
+
+impl<Ticket> Committer<Ticket> {
+    /// An idle committer.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            entries_max: settings.engine.batch_events_max,
+            settings,
+            nodes: HashMap::new(),
+            ready: VecDeque::new(),
+            in_flight: None,
+            queued: 0,
+            queued_bytes: 0,
+        }
+    }
+
+    /// Takes a command in. `known` are the node's facts as far as they are in memory.
+    pub fn submit(
+        &mut self,
+        command: Command,
+        ticket: Ticket,
+        known: Option<Arc<NodeFacts>>,
+    ) -> Option<Action<Ticket>> {
+        let weight_bytes = command.weight_bytes();
+        let limits = &self.settings.engine;
+        if self.queued >= limits.queued_commands_max
+            || self.queued_bytes + weight_bytes > limits.queued_bytes_max
+        {
+            return Some(Action::Reply(ticket, Err(BusError::Busy)));
+        }
+        self.queued += 1;
+        self.queued_bytes += weight_bytes;
+        let name = command.node.clone();
+        let waiting = Waiting { command, ticket, weight_bytes, attempts: 0 };
+        if let Some(node) = self.nodes.get_mut(&name) {
+            node.waiting.push_back(waiting);
+            // An empty queue with known facts stands for a node whose commands are all in flight.
+            if node.waiting.len() == 1 && matches!(node.facts, Facts::Known(_)) {
+                self.ready.push_back(name);
+            }
+            return None;
+        }
+        let facts = known.map_or(Facts::Loading, |facts| Facts::Known(Some(facts)));
+        let load = matches!(facts, Facts::Loading);
+        self.nodes.insert(name.clone(), NodeQueue { waiting: VecDeque::from([waiting]), facts });
+        if load {
+            return Some(Action::Load(name));
+        }
+        self.ready.push_back(name);
+        None
+    }
+
+    /// Takes the facts that were asked for; an error answers everything that waits for them.
+    pub fn facts_loaded(
+        &mut self,
+        name: &NodeName,
+        loaded: Result<Option<Arc<NodeFacts>>, BusError>,
+    ) -> Vec<Action<Ticket>> {
+        let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
+        match loaded {
+            Ok(facts) => {
+                node.facts = Facts::Known(facts);
+                if node.waiting.is_empty() {
+                    self.nodes.remove(name);
+                } else {
+                    self.ready.push_back(name.clone());
+                }
+                Vec::new()
+            }
+            Err(error) => {
+                let waiting = self.nodes.remove(name).map(|node| node.waiting).unwrap_or_default();
+                waiting.into_iter().map(|waiting| self.reply(waiting, Err(error.clone()))).collect()
+            }
+        }
+    }
+
+    /// Decides what waits and forms the next batch, unless one is in flight.
+    pub fn next_batch(&mut self, next_item_id: &dyn Fn() -> ItemId) -> Vec<Action<Ticket>> {
+        let mut actions = Vec::new();
+        if self.in_flight.is_some() {
+            return actions;
+        }
+        let mut forming = Forming { entries: Vec::new(), commands: Vec::new(), events: 0, bytes: 0 };
+        for _ in 0..self.ready.len() {
+            if self.is_full(&forming) {
+                break;
+            }
+            let Some(name) = self.ready.pop_front() else { break };
+            self.take_from(&name, &mut forming, &mut actions, next_item_id);
+            match self.nodes.get(&name) {
+                Some(node) if !node.waiting.is_empty() => self.ready.push_back(name),
+                Some(_) if forming.entries.last().is_none_or(|entry| entry.node != name) => {
+                    self.nodes.remove(&name);
+                }
+                _ => {}
+            }
+        }
+        if !forming.entries.is_empty() {
+            self.in_flight = Some(forming.commands);
+            actions.push(Action::Write(Batch { entries: forming.entries }));
+        }
+        actions
+    }
+
+    /// Takes the results of the batch in flight, one for each entry.
+    pub fn batch_written(&mut self, results: Vec<EntryResult>) -> Vec<Action<Ticket>> {
+        self.entries_max = (self.entries_max * 2).min(self.settings.engine.batch_events_max);
+        let commands = self.in_flight.take().unwrap_or_default();
+        let names = names(&commands);
+        let mut actions = Vec::new();
+        let mut again = Vec::new();
+        let mut reload = Vec::new();
+        for (waiting, result) in commands.into_iter().zip(results) {
+            match result {
+                EntryResult::Done { outcome, facts } => {
+                    self.note_facts(&waiting.command.node, facts);
+                    actions.push(self.reply(waiting, Ok(outcome)));
+                }
+                EntryResult::Refused(error) => actions.push(self.reply(waiting, Err(error))),
+                EntryResult::Postponed => again.push(waiting),
+                EntryResult::Stale if waiting.attempts >= ATTEMPTS_MAX => {
+                    reload.push(waiting.command.node.clone());
+                    actions.push(self.reply(waiting, Err(BusError::Contended)));
+                }
+                EntryResult::Stale => {
+                    reload.push(waiting.command.node.clone());
+                    again.push(Waiting { attempts: waiting.attempts + 1, ..waiting });
+                }
+            }
+        }
+        self.put_back(again);
+        self.reload(reload, &mut actions);
+        self.forget_idle(&names);
+        actions
+    }
+
+    /// Takes note that nothing of the batch in flight was written.
+    pub fn batch_failed(&mut self, failure: BatchFailure) -> Vec<Action<Ticket>> {
+        let commands = self.in_flight.take().unwrap_or_default();
+        let names = names(&commands);
+        let mut actions = Vec::new();
+        match failure {
+            BatchFailure::Unavailable => {
+                for waiting in commands {
+                    actions.push(self.reply(waiting, Err(BusError::StoreUnavailable)));
+                }
+            }
+            BatchFailure::Refused if commands.len() == 1 => {
+                for waiting in commands {
+                    actions.push(self.reply(waiting, Err(BusError::Internal)));
+                }
+            }
+            BatchFailure::Refused => {
+                self.entries_max = (commands.len() / 2).max(1);
+                self.put_back(commands);
+            }
+        }
+        self.forget_idle(&names);
+        actions
+    }
+
+    /// True when nothing waits and nothing is in flight.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.nodes.is_empty()
+    }
+
+    /// Commands that wait or are in flight, and their bytes.
+    pub fn queued(&self) -> (usize, usize) {
+        (self.queued, self.queued_bytes)
+    }
+
+    /// Decides the node's commands in order until one must wait for the next batch.
+    fn take_from(
+        &mut self,
+        name: &NodeName,
+        forming: &mut Forming<Ticket>,
+        actions: &mut Vec<Action<Ticket>>,
+        next_item_id: &dyn Fn() -> ItemId,
+    ) {
+        let mut taken = 0;
+        while !self.is_full(forming) {
+            let Some(node) = self.nodes.get_mut(name) else { return };
+            let Facts::Known(facts) = &node.facts else { return };
+            let Some(front) = node.waiting.front() else { return };
+            let alone = front.command.verb.is_alone();
+            if alone && taken > 0 {
+                return;
+            }
+            let planned = plan(&front.command, facts.as_ref(), &self.settings.limits, next_item_id);
+            let Some(waiting) = node.waiting.pop_front() else { return };
+            match planned {
+                Err(error) => actions.push(self.reply(waiting, Err(error))),
+                Ok(entry) => {
+                    forming.push(entry, waiting);
+                    taken += 1;
+                    if alone {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_full(&self, forming: &Forming<Ticket>) -> bool {
+        forming.entries.len() >= self.entries_max
+            || forming.events >= self.settings.engine.batch_events_max
+            || forming.bytes >= self.settings.engine.batch_bytes_max
+    }
+
+    fn reply(&mut self, waiting: Waiting<Ticket>, answer: Result<Outcome, BusError>) -> Action<Ticket> {
+        self.queued -= 1;
+        self.queued_bytes -= waiting.weight_bytes;
+        Action::Reply(waiting.ticket, answer)
+    }
+
+    fn note_facts(&mut self, name: &NodeName, after: FactsAfter) {
+        if let (FactsAfter::Now(facts), Some(node)) = (after, self.nodes.get_mut(name)) {
+            node.facts = Facts::Known(facts);
+        }
+    }
+
+    /// Puts commands back in front of their nodes' queues, in their old order.
+    fn put_back(&mut self, commands: Vec<Waiting<Ticket>>) {
+        for waiting in commands.into_iter().rev() {
+            let name = waiting.command.node.clone();
+            let Some(node) = self.nodes.get_mut(&name) else { continue };
+            node.waiting.push_front(waiting);
+            if !self.ready.contains(&name) && matches!(node.facts, Facts::Known(_)) {
+                self.ready.push_front(name);
+            }
+        }
+    }
+
+    fn reload(&mut self, names: Vec<NodeName>, actions: &mut Vec<Action<Ticket>>) {
+        for name in names {
+            if let Some(node) = self.nodes.get_mut(&name)
+                && matches!(node.facts, Facts::Known(_))
+            {
+                node.facts = Facts::Loading;
+                self.ready.retain(|ready| *ready != name);
+                actions.push(Action::Load(name));
+            }
+        }
+    }
+
+    /// Lets go of nodes whose commands were all in flight and are answered now.
+    fn forget_idle(&mut self, names: &[NodeName]) {
+        for name in names {
+            if let Some(NodeQueue { waiting, facts: Facts::Known(_) }) = self.nodes.get(name)
+                && waiting.is_empty()
+            {
+                self.nodes.remove(name);
+            }
+        }
+    }
+}
+
+fn names<Ticket>(commands: &[Waiting<Ticket>]) -> Vec<NodeName> {
+    commands.iter().map(|waiting| waiting.command.node.clone()).collect()
+}
+
+/// A batch in the making.
+struct Forming<Ticket> {
+    entries: Vec<Entry>,
+    commands: Vec<Waiting<Ticket>>,
+    events: usize,
+    bytes: usize,
+}
+
+impl<Ticket> Forming<Ticket> {
+    fn push(&mut self, entry: Entry, waiting: Waiting<Ticket>) {
+        self.events += entry.work.events();
+        self.bytes += waiting.weight_bytes;
+        self.entries.push(entry);
+        self.commands.push(waiting);
+    }
+}
+
+#[cfg(test)]
+mod tests;

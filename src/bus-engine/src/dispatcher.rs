@@ -1,0 +1,72 @@
+//! Delivery of committed events to one leg's sink, from the durable cursors on.
+
+mod driver;
+mod mailbox;
+mod node;
+mod recipients;
+mod state;
+
+use std::sync::Arc;
+
+use bus_domain::{Epoch, Event, NodeConfig, NodeId, NodeName, Seq, Subscription};
+
+pub(crate) use driver::run;
+pub(crate) use mailbox::Mailbox;
+pub use mailbox::{Deltas, NodeSignal};
+pub use mailbox::{RecipientChange, RecipientDelta};
+pub use state::{Dispatcher, DispatcherBounds, Need};
+
+/// Where notifications go: a leg's encoder and its lane.
+pub trait NotificationSink: Send + 'static {
+    /// Takes one notification or, without waiting, says that the lane is full; the dispatcher then comes again
+    /// after [`DeliveryInput::RoomAgain`].
+    fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull>;
+}
+
+/// The sink cannot take more at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinkFull;
+
+/// One event for one recipient.
+#[derive(Debug)]
+pub struct Delivery<'a> {
+    /// Ever-increasing number of the hand-off, for [`DeliveryInput::HandedOver`].
+    pub ticket: u64,
+    /// The node.
+    pub node: &'a DeliveryNode,
+    /// The event. The same allocation comes for each of its recipients, one after the other.
+    pub event: &'a Arc<Event>,
+    /// Whose it is.
+    pub subscription: &'a Subscription,
+    /// The event before this one that was due to the recipient, or where its subscription began.
+    pub after_seq: Seq,
+}
+
+/// What notifications need to know of their node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryNode {
+    /// The node.
+    pub id: NodeId,
+    /// XEP-0060's NodeID.
+    pub name: NodeName,
+    /// The life of its log.
+    pub epoch: Epoch,
+    /// Its configuration.
+    pub config: NodeConfig,
+}
+
+/// What the leg tells the dispatcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryInput {
+    /// Notifications can be sent from now on; everything that is not proven is sent again.
+    LinkUp,
+    /// What was sent and is not proven may be lost.
+    LinkDown,
+    /// Every notification up to this ticket is in the other side's hands.
+    HandedOver {
+        /// The ticket.
+        through_ticket: u64,
+    },
+    /// A sink that was full can take more.
+    RoomAgain,
+}

@@ -1,0 +1,103 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use bus_domain::{NodeId, Seq, SubscriptionId};
+use bus_store::Recipient;
+use tokio::sync::Notify;
+
+use super::DeliveryNode;
+
+/// Changes of recipients that one entry holds; with more of them, the recipients are read again.
+const DELTAS_MAX: usize = 64;
+
+/// What the committer tells the dispatcher: which nodes have moved. One entry per node, however many commits, so
+/// it never blocks a commit and never grows beyond the nodes in use.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    nodes: Mutex<HashMap<NodeId, NodeSignal>>,
+    filled: Notify,
+}
+
+/// A node that has moved.
+#[derive(Debug)]
+pub struct NodeSignal {
+    /// The node, with its configuration of now.
+    pub node: DeliveryNode,
+    /// The newest position of its log before the first commit that the signal is about.
+    pub before_seq: Seq,
+    /// The newest position of its log.
+    pub head_seq: Seq,
+    /// What has changed for its recipients, in order.
+    pub deltas: Deltas,
+}
+
+/// Changes of recipients.
+#[derive(Debug)]
+pub enum Deltas {
+    /// All of them.
+    Known(Vec<RecipientDelta>),
+    /// Too many, or of a kind that only a fresh read can tell.
+    Reload,
+}
+
+/// One change of recipients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientDelta {
+    /// The version that it leads to.
+    pub recipients_version: u64,
+    /// What has changed.
+    pub change: RecipientChange,
+}
+
+/// What has changed for the recipients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecipientChange {
+    /// Somebody subscribed.
+    Added(Recipient),
+    /// A subscription has ended.
+    Removed(SubscriptionId),
+    /// Standings have changed.
+    Access,
+}
+
+impl Mailbox {
+    /// Leaves word of a commit that appended so many events.
+    pub(crate) fn put(&self, node: DeliveryNode, head_seq: Seq, events: u64, delta: Option<RecipientDelta>) {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signal) = nodes.get_mut(&node.id) {
+            signal.node = node;
+            signal.head_seq = head_seq;
+            signal.deltas.extend(delta);
+        } else {
+            let mut deltas = Deltas::Known(Vec::new());
+            deltas.extend(delta);
+            let before_seq = head_seq - events;
+            nodes.insert(node.id, NodeSignal { node, before_seq, head_seq, deltas });
+        }
+        drop(nodes);
+        self.filled.notify_one();
+    }
+
+    /// Waits until there is something and takes it all.
+    pub(crate) async fn take(&self) -> Vec<NodeSignal> {
+        loop {
+            let taken = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
+            if !taken.is_empty() {
+                return taken.into_values().collect();
+            }
+            self.filled.notified().await;
+        }
+    }
+}
+
+impl Deltas {
+    fn extend(&mut self, delta: Option<RecipientDelta>) {
+        let Some(delta) = delta else { return };
+        match self {
+            Self::Known(deltas) if deltas.len() < DELTAS_MAX && delta.change != RecipientChange::Access => {
+                deltas.push(delta);
+            }
+            _ => *self = Self::Reload,
+        }
+    }
+}

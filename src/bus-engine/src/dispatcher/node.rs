@@ -1,0 +1,137 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bus_domain::{Event, EventKind, Seq, SubscriptionId};
+use bus_store::{Position, RecipientPage};
+
+use super::recipients::{Recipients, is_due};
+use super::state::Need;
+use super::{Delivery, DeliveryNode, NotificationSink, SinkFull};
+
+/// How far the delivery of one node's log is.
+#[derive(Debug)]
+pub(super) struct NodeDelivery {
+    pub(super) node: DeliveryNode,
+    pub(super) head_seq: Seq,
+    pub(super) recipients: Recipients,
+    /// Whether the node stands in the queue of those with something to send.
+    pub(super) active: bool,
+    /// In the sink's hands.
+    pub(super) sent: Position,
+    /// Proven to be in the other side's hands.
+    pub(super) proven: Position,
+    /// In the store.
+    pub(super) stored: Position,
+    /// Events to send; the first is the one behind `sent`.
+    events: VecDeque<Arc<Event>>,
+    /// Where the next page of recipients starts, while they are being read.
+    recipients_after: Option<SubscriptionId>,
+    deleted: bool,
+}
+
+impl NodeDelivery {
+    pub(super) fn new(node: DeliveryNode, head_seq: Seq, position: Position) -> Self {
+        Self {
+            node,
+            head_seq,
+            recipients: Recipients::default(),
+            active: false,
+            sent: position,
+            proven: position,
+            stored: position,
+            events: VecDeque::new(),
+            recipients_after: None,
+            deleted: false,
+        }
+    }
+
+    /// Where delivery is when everything is handed over.
+    pub(super) fn end(&self) -> Position {
+        Position::behind(self.head_seq)
+    }
+
+    /// Everything is handed over and the store knows.
+    pub(super) fn is_done(&self) -> bool {
+        self.stored >= self.end()
+    }
+
+    /// The log has ended.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    /// Goes back to what is proven.
+    pub(super) fn rewind(&mut self) {
+        self.sent = self.proven;
+        self.events.clear();
+    }
+
+    /// The next event to send, with recipients new enough for it in memory; `None` at the end of the log.
+    pub(super) fn next_event(&mut self) -> Result<Option<Arc<Event>>, Need> {
+        if self.sent.through_seq >= self.head_seq {
+            return Ok(None);
+        }
+        let Some(event) = self.events.front().cloned() else {
+            return Err(Need::Events { node: self.node.id, after_seq: self.sent.through_seq });
+        };
+        if event.due_after_seq.is_some() && !self.recipients.are_as_new_as(event.recipients_version) {
+            if !self.recipients.are_loading() {
+                self.recipients.start_loading();
+                self.recipients_after = None;
+            }
+            return Err(Need::Recipients { node: self.node.id, after: self.recipients_after });
+        }
+        Ok(Some(event))
+    }
+
+    pub(super) fn take_events(&mut self, events: Vec<Arc<Event>>) {
+        match events.first() {
+            None => self.head_seq = self.sent.through_seq,
+            // Retention may have removed what comes right behind; whoever misses it sees that from `after`.
+            Some(first) if first.seq > self.sent.through_seq + 1 => {
+                self.sent = Position::behind(first.seq - 1);
+            }
+            Some(_) => {}
+        }
+        self.events = events.into();
+    }
+
+    pub(super) fn take_recipients(&mut self, page: RecipientPage, asked_for: usize) {
+        self.recipients_after = self.recipients.take_page(page, asked_for);
+    }
+
+    /// Sends the first event to at most `notifications_max` recipients, from where it was left.
+    pub(super) fn send(
+        &mut self,
+        event: &Arc<Event>,
+        last_ticket: &mut u64,
+        notifications_max: usize,
+        sink: &mut dyn NotificationSink,
+    ) -> Result<(), SinkFull> {
+        let mut left = notifications_max;
+        if let Some(due_after_seq) = event.due_after_seq {
+            for recipient in self.recipients.behind(self.sent.through_subscription) {
+                let subscription = &recipient.subscription;
+                if is_due(recipient, &self.node.config, event.seq) {
+                    if left == 0 {
+                        return Ok(());
+                    }
+                    sink.try_send(&Delivery {
+                        ticket: *last_ticket + 1,
+                        node: &self.node,
+                        event,
+                        subscription,
+                        after_seq: due_after_seq.max(subscription.since_seq),
+                    })?;
+                    *last_ticket += 1;
+                    left -= 1;
+                }
+                self.sent.through_subscription = subscription.id;
+            }
+        }
+        self.deleted = event.kind == EventKind::Deleted;
+        self.sent = Position::behind(event.seq);
+        self.events.pop_front();
+        Ok(())
+    }
+}

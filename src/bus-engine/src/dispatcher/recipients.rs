@@ -1,0 +1,120 @@
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+
+use bus_domain::{NodeConfig, Subscription, SubscriptionId, access};
+use bus_store::{Recipient, RecipientPage};
+
+use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
+
+/// Who is to get a node's events, as far as that is in memory.
+#[derive(Debug, Default)]
+pub(super) struct Recipients {
+    entries: BTreeMap<SubscriptionId, Recipient>,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Nothing is in memory.
+    #[default]
+    Absent,
+    /// Pages are being read; what changes meanwhile is applied to the whole.
+    Loading { version: u64, changed: Vec<RecipientDelta> },
+    /// A snapshot at least as new as this version.
+    Loaded { version: u64 },
+}
+
+impl Recipients {
+    /// True if the snapshot may be used for an event that needs this version.
+    pub(super) fn are_as_new_as(&self, version: u64) -> bool {
+        matches!(self.state, State::Loaded { version: known } if known >= version)
+    }
+
+    /// True while pages are being read.
+    pub(super) fn are_loading(&self) -> bool {
+        matches!(self.state, State::Loading { .. })
+    }
+
+    /// Number in memory.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Lets go of everything.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Starts to read a fresh snapshot.
+    pub(super) fn start_loading(&mut self) {
+        self.entries.clear();
+        self.state = State::Loading { version: u64::MAX, changed: Vec::new() };
+    }
+
+    /// Takes a page; `Some` says behind which subscription the next one starts.
+    pub(super) fn take_page(&mut self, page: RecipientPage, asked_for: usize) -> Option<SubscriptionId> {
+        let State::Loading { version, changed } = &mut self.state else { return None };
+        let version = page.recipients_version.min(*version);
+        let is_last = page.recipients.len() < asked_for;
+        let next = page.recipients.last().map(|recipient| recipient.subscription.id);
+        self.entries.extend(page.recipients.into_iter().map(|entry| (entry.subscription.id, entry)));
+        if !is_last {
+            self.state = State::Loading { version, changed: std::mem::take(changed) };
+            return next;
+        }
+        let changed = std::mem::take(changed);
+        self.state = State::Loaded { version };
+        for delta in changed {
+            self.apply(delta);
+        }
+        None
+    }
+
+    /// Takes note of what commits have changed.
+    pub(super) fn change(&mut self, deltas: Deltas) {
+        match deltas {
+            Deltas::Reload => self.forget(),
+            Deltas::Known(deltas) => deltas.into_iter().for_each(|delta| self.apply(delta)),
+        }
+    }
+
+    /// Recipients behind one, in the order of their ids.
+    pub(super) fn behind(&self, id: SubscriptionId) -> impl Iterator<Item = &Recipient> {
+        self.entries.range((Excluded(id), Unbounded)).map(|(_, recipient)| recipient)
+    }
+
+    /// A change that the snapshot has already does no harm; one that leaves a gap keeps the old version, so that
+    /// the snapshot is read again when an event needs more.
+    fn apply(&mut self, delta: RecipientDelta) {
+        match &mut self.state {
+            State::Absent => {}
+            State::Loading { changed, .. } => changed.push(delta),
+            State::Loaded { version } => {
+                if delta.recipients_version == *version + 1 {
+                    *version = delta.recipients_version;
+                }
+                match delta.change {
+                    RecipientChange::Added(recipient) => {
+                        self.entries.insert(recipient.subscription.id, recipient);
+                    }
+                    RecipientChange::Removed(id) => {
+                        self.entries.remove(&id);
+                    }
+                    RecipientChange::Access => self.forget(),
+                }
+            }
+        }
+    }
+}
+
+/// Whether an event of this position is due to the recipient, and may be shown to it.
+pub(super) fn is_due(recipient: &Recipient, config: &NodeConfig, seq: u64) -> bool {
+    let Subscription { since_seq, .. } = recipient.subscription;
+    since_seq < seq
+        && access::allows(
+            recipient.affiliation,
+            config.access_model,
+            config.publish_model,
+            access::Action::Receive,
+        )
+}

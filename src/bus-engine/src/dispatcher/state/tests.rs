@@ -1,0 +1,283 @@
+use bus_domain::{Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState};
+use bus_store::{Head, Recipient};
+
+use super::super::Delivery;
+use super::super::mailbox::{Deltas, RecipientChange, RecipientDelta};
+use super::*;
+
+/// A sink that writes down (seq, subscription, after) and has room for so many.
+struct Lane {
+    room: usize,
+    got: Vec<(Seq, i64, Seq)>,
+}
+
+impl NotificationSink for Lane {
+    fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
+        if self.room == 0 {
+            return Err(SinkFull);
+        }
+        self.room -= 1;
+        self.got.push((delivery.event.seq, delivery.subscription.id.0, delivery.after_seq));
+        Ok(())
+    }
+}
+
+/// A log and recipients that answer the dispatcher's needs.
+struct World {
+    dispatcher: Dispatcher,
+    lane: Lane,
+    log: Vec<Arc<Event>>,
+    recipients: Vec<Recipient>,
+    recipients_version: u64,
+    reads: usize,
+}
+
+const NODE: NodeId = NodeId(1);
+
+fn event(seq: Seq, due: bool, recipients_version: u64) -> Arc<Event> {
+    Arc::new(Event {
+        seq,
+        kind: EventKind::Retracted { item_id: bus_domain::ItemId::new("a").unwrap() },
+        publisher: Jid::new("a@example.org").unwrap(),
+        published_at_ms: 0,
+        recipients_version,
+        due_after_seq: due.then(|| seq - 1),
+    })
+}
+
+fn recipient(id: i64, since_seq: Seq) -> Recipient {
+    let subscription = Subscription {
+        id: SubscriptionId(id),
+        jid: Jid::new("a@example.org").unwrap(),
+        state: SubscriptionState::Subscribed,
+        since_seq,
+    };
+    Recipient { subscription, affiliation: Affiliation::None }
+}
+
+fn node() -> DeliveryNode {
+    let name = NodeName::new("n").unwrap();
+    DeliveryNode { id: NODE, name, epoch: Epoch(1), config: NodeConfig::default() }
+}
+
+impl World {
+    /// A log of so many due events and subscriptions from its start, nothing of it delivered.
+    fn new(events: Seq, recipients: i64) -> Self {
+        let mut dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 1_000 });
+        let head = Head {
+            epoch: Epoch(1),
+            seq: events,
+            trimmed_through_seq: 0,
+            rules_version: 1,
+            recipients_version: 1,
+        };
+        let node = node();
+        dispatcher.resume(Undelivered {
+            node: NODE,
+            name: node.name,
+            config: node.config,
+            head,
+            position: Position::START,
+        });
+        Self {
+            dispatcher,
+            lane: Lane { room: 100_000, got: Vec::new() },
+            log: (1..=events).map(|seq| event(seq, true, 1)).collect(),
+            recipients: (1..=recipients).map(|id| recipient(id, 0)).collect(),
+            recipients_version: 1,
+            reads: 0,
+        }
+    }
+
+    fn input(&mut self, input: DeliveryInput) -> &mut Self {
+        self.dispatcher.input(input);
+        self
+    }
+
+    /// Runs until nothing more can be done; returns what was sent by that.
+    fn run(&mut self) -> Vec<(Seq, i64, Seq)> {
+        while let Some(need) = self.dispatcher.pump(&mut self.lane) {
+            self.reads += 1;
+            assert!(self.reads < 10_000, "it needs the same thing again and again");
+            match need {
+                Need::Events { node, after_seq } => {
+                    let page =
+                        self.log.iter().filter(|event| event.seq > after_seq).take(3).cloned().collect();
+                    self.dispatcher.take_events(node, page);
+                }
+                Need::Recipients { node, after } => {
+                    let behind = after.map_or(0, |id| id.0);
+                    let page = self.recipients.iter().filter(|one| one.subscription.id.0 > behind);
+                    let page = RecipientPage {
+                        recipients_version: self.recipients_version,
+                        recipients: page.take(2).cloned().collect(),
+                    };
+                    self.dispatcher.take_recipients(node, page, 2);
+                }
+            }
+        }
+        std::mem::take(&mut self.lane.got)
+    }
+
+    fn signal(&mut self, events: &[Arc<Event>], deltas: Vec<RecipientDelta>) {
+        let before_seq = self.log.last().map_or(0, |event| event.seq);
+        self.log.extend_from_slice(events);
+        let head_seq = self.log.last().map_or(0, |event| event.seq);
+        self.dispatcher.signal(NodeSignal {
+            node: node(),
+            before_seq,
+            head_seq,
+            deltas: Deltas::Known(deltas),
+        });
+    }
+
+    fn proven(&self) -> Vec<Position> {
+        self.dispatcher.cursor_moves().into_iter().map(|step| step.to).collect()
+    }
+}
+
+fn position(seq: Seq, subscription: i64) -> Position {
+    Position { through_seq: seq, through_subscription: SubscriptionId(subscription) }
+}
+
+#[test]
+fn events_go_out_in_order_and_each_to_recipients_in_order() {
+    let mut world = World::new(2, 3);
+    assert_eq!(world.run(), [], "no link yet");
+    let sent = world.input(DeliveryInput::LinkUp).run();
+    assert_eq!(sent, [(1, 1, 0), (1, 2, 0), (1, 3, 0), (2, 1, 1), (2, 2, 1), (2, 3, 1)]);
+}
+
+#[test]
+fn cursors_move_with_proofs_only() {
+    let mut world = World::new(2, 3);
+    world.input(DeliveryInput::LinkUp).run();
+    assert_eq!(world.proven(), []);
+    world.input(DeliveryInput::HandedOver { through_ticket: 3 });
+    assert_eq!(world.proven(), [position(1, 0)]);
+    world.input(DeliveryInput::HandedOver { through_ticket: 5 });
+    assert_eq!(world.proven(), [position(1, 0)], "a position is noted per event");
+    world.input(DeliveryInput::HandedOver { through_ticket: 6 });
+    assert_eq!(world.proven(), [position(2, 0)]);
+    let moves = world.dispatcher.cursor_moves();
+    world.dispatcher.stored(&moves);
+    assert_eq!(world.proven(), [], "stored once");
+    assert_eq!(world.dispatcher.undelivered_nodes(), 0);
+}
+
+#[test]
+fn after_a_cut_delivery_goes_on_from_what_is_proven() {
+    let mut world = World::new(3, 2);
+    world.input(DeliveryInput::LinkUp).run();
+    world.input(DeliveryInput::HandedOver { through_ticket: 2 });
+    world.input(DeliveryInput::LinkDown);
+    assert_eq!(world.run(), []);
+    let again = world.input(DeliveryInput::LinkUp).run();
+    assert_eq!(again, [(2, 1, 1), (2, 2, 1), (3, 1, 2), (3, 2, 2)]);
+    world.input(DeliveryInput::HandedOver { through_ticket: 6 });
+    assert_eq!(world.proven(), [position(1, 0)], "a proof of the old link proves nothing new");
+    world.input(DeliveryInput::HandedOver { through_ticket: 10 });
+    assert_eq!(world.proven(), [position(3, 0)]);
+}
+
+#[test]
+fn a_cut_in_mid_fan_out_resumes_in_the_middle() {
+    let mut world = World::new(1, 600);
+    world.lane.room = 300;
+    assert_eq!(world.input(DeliveryInput::LinkUp).run().len(), 300);
+    world.input(DeliveryInput::HandedOver { through_ticket: 300 });
+    assert_eq!(world.proven(), [position(0, 300)]);
+    world.lane.room = 1_000;
+    let rest = world.input(DeliveryInput::LinkDown).input(DeliveryInput::LinkUp).run();
+    assert_eq!((rest.len(), rest[0]), (300, (1, 301, 0)));
+}
+
+#[test]
+fn a_full_sink_is_left_alone_until_it_has_room() {
+    let mut world = World::new(1, 4);
+    world.lane.room = 2;
+    assert_eq!(world.input(DeliveryInput::LinkUp).run(), [(1, 1, 0), (1, 2, 0)]);
+    world.lane.room = 9;
+    assert_eq!(world.run(), [], "nobody said that there is room");
+    assert_eq!(world.input(DeliveryInput::RoomAgain).run(), [(1, 3, 0), (1, 4, 0)]);
+}
+
+#[test]
+fn recipients_get_only_what_came_after_they_subscribed() {
+    let mut world = World::new(3, 0);
+    world.recipients = vec![recipient(1, 2), recipient(2, 0)];
+    let sent = world.input(DeliveryInput::LinkUp).run();
+    assert_eq!(sent, [(1, 2, 0), (2, 2, 1), (3, 1, 2), (3, 2, 2)]);
+}
+
+#[test]
+fn the_first_event_of_a_subscription_names_where_it_began() {
+    let mut world = World::new(2, 0);
+    world.recipients = vec![recipient(1, 2)];
+    world.input(DeliveryInput::LinkUp).run();
+    let undue = event(3, false, 1);
+    let due = Arc::new(Event { due_after_seq: Some(1), ..Event::clone(&event(4, true, 1)) });
+    world.signal(&[undue, due], Vec::new());
+    assert_eq!(world.run(), [(4, 1, 2)], "2, and not 1 from before it");
+}
+
+#[test]
+fn banned_recipients_are_passed_over() {
+    let mut world = World::new(1, 2);
+    world.recipients[0].affiliation = Affiliation::Outcast;
+    assert_eq!(world.input(DeliveryInput::LinkUp).run(), [(1, 2, 0)]);
+}
+
+#[test]
+fn events_that_are_due_to_nobody_are_proven_without_a_word() {
+    let mut world = World::new(0, 1);
+    world.input(DeliveryInput::LinkUp);
+    world.signal(&[event(1, false, 1)], Vec::new());
+    assert_eq!(world.run(), []);
+    assert_eq!(world.proven(), [position(1, 0)]);
+}
+
+#[test]
+fn an_event_waits_for_recipients_as_new_as_it_is() {
+    let mut world = World::new(1, 1);
+    world.input(DeliveryInput::LinkUp).run();
+    world.recipients.push(recipient(2, 1));
+    world.recipients_version = 2;
+    world.signal(&[event(2, true, 2)], Vec::new());
+    assert_eq!(world.run(), [(2, 1, 1), (2, 2, 1)], "read again");
+}
+
+#[test]
+fn a_warm_node_needs_no_read_for_what_subscribing_changes() {
+    let mut world = World::new(1, 3);
+    world.input(DeliveryInput::LinkUp).run();
+    let reads = world.reads;
+    let added = RecipientDelta { recipients_version: 2, change: RecipientChange::Added(recipient(4, 1)) };
+    let removed =
+        RecipientDelta { recipients_version: 3, change: RecipientChange::Removed(SubscriptionId(1)) };
+    world.signal(&[event(2, true, 3)], vec![added, removed]);
+    let sent = world.run();
+    assert_eq!(sent, [(2, 2, 1), (2, 3, 1), (2, 4, 1)]);
+    assert_eq!(world.reads, reads + 1, "the event itself");
+}
+
+#[test]
+fn a_node_that_turns_up_later_starts_at_its_first_new_event() {
+    let mut world = World::new(0, 0);
+    world.dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 10 });
+    world.recipients = vec![recipient(1, 0)];
+    world.log = (1..=4).map(|seq| event(seq, true, 1)).collect();
+    world.signal(&[event(5, true, 1)], Vec::new());
+    assert_eq!(world.input(DeliveryInput::LinkUp).run(), [(5, 1, 4)]);
+}
+
+#[test]
+fn memory_is_bounded_in_nodes_and_recipients() {
+    let mut world = World::new(1, 5);
+    world.dispatcher.bounds = DispatcherBounds { nodes_max: 0, recipients_max: 0 };
+    assert_eq!(world.input(DeliveryInput::LinkUp).run().len(), 5, "a node in use keeps its recipients");
+    world.input(DeliveryInput::HandedOver { through_ticket: 5 });
+    let moves = world.dispatcher.cursor_moves();
+    world.dispatcher.stored(&moves);
+    assert!(world.dispatcher.nodes.is_empty(), "one with nothing to send does not");
+}

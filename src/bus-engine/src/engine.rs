@@ -1,0 +1,150 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bus_domain::{BusError, NodeFacts, NodeName};
+use bus_store::{Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::committer::{self, Submission};
+use crate::dispatcher::{self, Mailbox};
+use crate::facts_cache::FactsCache;
+use crate::recent::RecentEvents;
+use crate::{
+    Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics,
+};
+
+/// The bus as legs see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<EngineShared>,
+    commands: mpsc::Sender<Submission>,
+}
+
+/// What the engine's tasks share.
+pub(crate) struct EngineShared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) event_ids: EventIds,
+    pub(crate) facts: FactsCache,
+    pub(crate) recent: RecentEvents,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) statistics: Statistics,
+}
+
+/// A started engine and what its owner keeps.
+pub struct EngineParts {
+    /// The engine.
+    pub engine: Engine,
+    /// Ends when the committer has stopped: cancelled, and everything accepted has been answered.
+    pub committer: tokio::task::JoinHandle<()>,
+}
+
+impl Engine {
+    /// Starts the committer over a store.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        shutdown: CancellationToken,
+    ) -> Result<EngineParts, StoreError> {
+        let event_ids = EventIds::new(store.id_key().await?);
+        let (commands, submissions) = mpsc::channel(committer::SUBMISSIONS_MAX);
+        let shared = Arc::new(EngineShared {
+            facts: FactsCache::new(settings.engine.cached_nodes_max),
+            recent: RecentEvents::new(settings.engine.recent_bytes_max),
+            mailbox: Mailbox::default(),
+            statistics: Statistics::default(),
+            store,
+            settings,
+            clock,
+            ids,
+            event_ids,
+        });
+        let committer = tokio::spawn(committer::run(Arc::clone(&shared), submissions, shutdown));
+        Ok(EngineParts { engine: Self(Arc::new(Inner { shared, commands })), committer })
+    }
+
+    /// Delivers committed events to the sink until `inputs` is closed. One such task serves the XMPP leg.
+    pub async fn deliver(&self, sink: impl NotificationSink, inputs: mpsc::Receiver<DeliveryInput>) {
+        dispatcher::run(Arc::clone(&self.0.shared), sink, inputs).await;
+    }
+
+    /// Carries a command out. The answer comes when the outcome is on disk, or when it is refused.
+    ///
+    /// Commands are decided in the order of these calls' first polls; a caller that needs the order of several
+    /// therefore polls them in it.
+    pub async fn execute(&self, command: Command) -> Result<Outcome, BusError> {
+        let (reply, outcome) = oneshot::channel();
+        self.0.commands.send(Submission { command, reply }).await.map_err(|_| BusError::StoreUnavailable)?;
+        outcome.await.unwrap_or(Err(BusError::StoreUnavailable))
+    }
+
+    /// The facts of a node, from memory or the store.
+    pub(crate) async fn facts(&self, node: &NodeName) -> Result<Arc<NodeFacts>, BusError> {
+        if let Some(facts) = self.0.shared.facts.get(node) {
+            return Ok(facts);
+        }
+        self.statistics().facts_loaded.add(1);
+        let before = self.0.shared.facts.before_read();
+        let loaded = self.store().find_node(node).await.map_err(|error| unavailable(&error))?;
+        let facts = Arc::new(loaded.ok_or(BusError::NodeNotFound)?);
+        self.0.shared.facts.put_read(Arc::clone(&facts), before);
+        Ok(facts)
+    }
+
+    /// The ids that events and messages carry outside.
+    pub fn event_ids(&self) -> &EventIds {
+        &self.0.shared.event_ids
+    }
+
+    /// The bounds in force.
+    pub fn settings(&self) -> &Settings {
+        &self.0.shared.settings
+    }
+
+    /// The counters.
+    pub fn statistics(&self) -> &Statistics {
+        &self.0.shared.statistics
+    }
+
+    /// The source of ids and secrets.
+    pub fn ids(&self) -> &dyn IdSource {
+        &*self.0.shared.ids
+    }
+
+    /// Whether the store answers.
+    pub async fn store_is_available(&self) -> bool {
+        self.store().ping().await.is_ok()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.shared.store
+    }
+
+    pub(crate) fn recent(&self) -> &RecentEvents {
+        &self.0.shared.recent
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+/// What a requester hears of a store's error; the log has the cause.
+pub(crate) fn unavailable(error: &StoreError) -> BusError {
+    if error.is_transient() {
+        tracing::warn!(%error, "the store is not available");
+        BusError::StoreUnavailable
+    } else {
+        tracing::error!(%error, "the store failed");
+        BusError::Internal
+    }
+}

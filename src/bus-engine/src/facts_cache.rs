@@ -1,0 +1,65 @@
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bus_domain::{NodeFacts, NodeName};
+use lru::LruCache;
+
+/// The facts of the nodes in use, bounded in number. What is absent is never remembered.
+///
+/// Decisions may rest on facts from here, because a commit checks their version.
+#[derive(Debug)]
+pub(crate) struct FactsCache(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    nodes: LruCache<NodeName, Arc<NodeFacts>>,
+    /// Moves with every change of rules: a read that was under way then may have seen what is no longer so.
+    changes: u64,
+}
+
+/// The state of the cache before a read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BeforeRead(u64);
+
+impl FactsCache {
+    pub(crate) fn new(nodes_max: usize) -> Self {
+        let nodes = LruCache::new(NonZeroUsize::new(nodes_max).unwrap_or(NonZeroUsize::MIN));
+        Self(Mutex::new(Inner { nodes, changes: 0 }))
+    }
+
+    pub(crate) fn get(&self, name: &NodeName) -> Option<Arc<NodeFacts>> {
+        self.lock().nodes.get(name).cloned()
+    }
+
+    /// To be called before facts are read from the store.
+    pub(crate) fn before_read(&self) -> BeforeRead {
+        BeforeRead(self.lock().changes)
+    }
+
+    /// Keeps facts that were read, unless rules have changed meanwhile.
+    pub(crate) fn put_read(&self, facts: Arc<NodeFacts>, before: BeforeRead) {
+        let mut cache = self.lock();
+        if cache.changes == before.0 {
+            cache.nodes.put(facts.name.clone(), facts);
+        }
+    }
+
+    /// Keeps the facts that a commit has made.
+    pub(crate) fn put_committed(&self, facts: Arc<NodeFacts>) {
+        let mut cache = self.lock();
+        cache.changes += 1;
+        cache.nodes.put(facts.name.clone(), facts);
+    }
+
+    /// Lets go of a node that is gone, or that somebody else has changed.
+    pub(crate) fn forget(&self, name: &NodeName) {
+        let mut cache = self.lock();
+        cache.changes += 1;
+        cache.nodes.pop(name);
+    }
+
+    /// The cache is consistent after every single call, so a panic elsewhere cannot have left it half changed.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

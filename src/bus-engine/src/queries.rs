@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use bus_domain::access::{Action, allows, standing};
+use bus_domain::retrieve::{self, PageAt, Selection};
+use bus_domain::{Actor, Affiliation, BusError, Event, NodeFacts, NodeName, Role};
+use bus_store::{ItemPage, ItemWindow, NodeListing, NodeSummary};
+
+use crate::Engine;
+use crate::engine::unavailable;
+
+/// Items of a node, as an actor may see them.
+#[derive(Debug, Clone)]
+pub struct ItemListing {
+    /// The node that they are of.
+    pub node: Arc<NodeFacts>,
+    /// Oldest first; each the newest event of its item.
+    pub items: Vec<Event>,
+    /// Items of the node in all.
+    pub count: u64,
+    /// How many items of the node are in front of these.
+    pub first_index: Option<u64>,
+    /// Whether bounds kept out items that were asked for.
+    pub truncated: bool,
+}
+
+/// A node, as an actor may see it.
+#[derive(Debug, Clone)]
+pub struct NodeView {
+    /// The node.
+    pub facts: Arc<NodeFacts>,
+    /// The newest position of its log.
+    pub head_seq: u64,
+    /// The actor's standing.
+    pub affiliation: Affiliation,
+}
+
+/// A page of the nodes that an actor may see.
+#[derive(Debug, Clone)]
+pub struct NodeList {
+    /// In the order of their names' bytes.
+    pub nodes: Vec<NodeSummary>,
+    /// Where the next page starts; `None` after the last.
+    pub next_after: Option<NodeName>,
+}
+
+impl Engine {
+    /// Items of a node (XEP-0060 §6.5).
+    pub async fn items(
+        &self,
+        actor: &Actor,
+        node: &NodeName,
+        selection: Selection,
+    ) -> Result<ItemListing, BusError> {
+        let facts = self.facts(node).await?;
+        let limits = &self.settings().limits;
+        let wanted = selection.clone();
+        let page = match retrieve::decide(&facts, actor, selection, limits)? {
+            Selection::ById(ids) => {
+                let items = self.store().find_items(facts.id, &ids, limits.page_bytes_max).await;
+                let items = items.map_err(|error| unavailable(&error))?;
+                ItemPage { count: items.len() as u64, items, first_index: None }
+            }
+            Selection::Newest(items_max) => {
+                self.window(&facts, PageAt::Last, items_max.unwrap_or(limits.page_items_max)).await?
+            }
+            Selection::Page(page) => self.window(&facts, page.at, page.items_max).await?,
+        };
+        let returned = page.items.len() as u64;
+        let truncated = match wanted {
+            Selection::ById(_) | Selection::Page(_) => false,
+            Selection::Newest(asked) => returned < page.count.min(asked.map_or(u64::MAX, u64::from)),
+        };
+        let ItemPage { items, count, first_index } = page;
+        Ok(ItemListing { node: facts, items, count, first_index, truncated })
+    }
+
+    /// A node that the actor may read.
+    pub async fn node(&self, actor: &Actor, node: &NodeName) -> Result<NodeView, BusError> {
+        let facts = self.facts(node).await?;
+        retrieve::decide_log(&facts, actor)?;
+        let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+        let affiliation = standing(&facts, actor);
+        Ok(NodeView { head_seq: head.map_or(0, |head| head.seq), affiliation, facts })
+    }
+
+    /// A page of the nodes that the actor may read, behind a name.
+    pub async fn nodes(
+        &self,
+        actor: &Actor,
+        after: Option<NodeName>,
+        nodes_max: u32,
+    ) -> Result<NodeList, BusError> {
+        let nodes_max = nodes_max.clamp(1, self.settings().limits.page_items_max);
+        let listing = NodeListing { viewer: actor.bare().clone(), after, nodes_max };
+        let mut nodes = self.store().list_nodes(listing).await.map_err(|error| unavailable(&error))?;
+        let full = nodes.len() >= nodes_max as usize;
+        let next_after = if full { nodes.last().map(|node| node.name.clone()) } else { None };
+        nodes.retain(|node| is_visible(node, actor));
+        Ok(NodeList { nodes, next_after })
+    }
+
+    async fn window(&self, facts: &NodeFacts, at: PageAt, items_max: u32) -> Result<ItemPage, BusError> {
+        let bytes_max = self.settings().limits.page_bytes_max;
+        let window = ItemWindow { at, items_max, bytes_max };
+        self.store().list_items(facts.id, window).await.map_err(|error| unavailable(&error))
+    }
+}
+
+/// A node that cannot be read is not shown.
+fn is_visible(node: &NodeSummary, actor: &Actor) -> bool {
+    let affiliation = match (node.affiliation, actor.role()) {
+        (Affiliation::Outcast, _) => Affiliation::Outcast,
+        (_, Role::Admin) => Affiliation::Owner,
+        (affiliation, _) => affiliation,
+    };
+    allows(affiliation, node.config.access_model, node.config.publish_model, Action::Retrieve)
+}

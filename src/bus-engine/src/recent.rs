@@ -1,0 +1,133 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bus_domain::{Event, NodeId, Seq};
+use tokio::sync::watch;
+
+/// The newest committed events in memory, bounded in bytes over all nodes: readers that keep up never read the log.
+///
+/// A node's events are contiguous. When the bound is reached the oldest events of the bus go first.
+#[derive(Debug)]
+pub(crate) struct RecentEvents {
+    inner: Mutex<Inner>,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    nodes: HashMap<NodeId, VecDeque<Arc<Event>>>,
+    /// Which node's front event goes next, and how much it weighs.
+    order: VecDeque<(NodeId, usize)>,
+    bytes: usize,
+    /// Readers that wait for a node's head to move.
+    waiting: HashMap<NodeId, watch::Sender<Seq>>,
+}
+
+impl RecentEvents {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { inner: Mutex::default(), bytes_max }
+    }
+
+    /// Takes the events of one commit of one node and wakes its readers.
+    pub(crate) fn push(&self, node: NodeId, events: &[Arc<Event>]) {
+        let Some(last) = events.last() else { return };
+        let inner = &mut *self.lock();
+        for event in events {
+            inner.push(node, Arc::clone(event));
+        }
+        inner.shrink(self.bytes_max);
+        if let Some(head) = inner.waiting.get(&node) {
+            head.send_replace(last.seq);
+            if head.is_closed() {
+                inner.waiting.remove(&node);
+            }
+        }
+    }
+
+    /// The events behind a position, if memory reaches back that far; empty if there are none yet.
+    pub(crate) fn after(&self, node: NodeId, seq: Seq, events_max: usize) -> Option<Vec<Arc<Event>>> {
+        let inner = self.lock();
+        let events = inner.nodes.get(&node)?;
+        let first = events.front()?.seq;
+        let skip = usize::try_from((seq + 1).checked_sub(first)?).ok()?;
+        Some(events.iter().skip(skip).take(events_max).cloned().collect())
+    }
+
+    /// A view of the node's head that moves with every commit from now on.
+    pub(crate) fn watch(&self, node: NodeId) -> watch::Receiver<Seq> {
+        let mut inner = self.lock();
+        inner.waiting.retain(|_, head| !head.is_closed());
+        inner.waiting.entry(node).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn push(&mut self, node: NodeId, event: Arc<Event>) {
+        let weight = event.weight_bytes();
+        self.nodes.entry(node).or_default().push_back(event);
+        self.order.push_back((node, weight));
+        self.bytes += weight;
+    }
+
+    fn shrink(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max {
+            let Some((node, weight)) = self.order.pop_front() else { return };
+            self.bytes -= weight;
+            if let Some(events) = self.nodes.get_mut(&node) {
+                events.pop_front();
+                if events.is_empty() {
+                    self.nodes.remove(&node);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bus_domain::{EventKind, Jid};
+
+    use super::*;
+
+    fn event(seq: Seq) -> Arc<Event> {
+        Arc::new(Event {
+            seq,
+            kind: EventKind::Deleted,
+            publisher: Jid::new("a@example.org").unwrap(),
+            published_at_ms: 0,
+            recipients_version: 1,
+            due_after_seq: None,
+        })
+    }
+
+    fn seqs(recent: &RecentEvents, node: i64, after: Seq) -> Option<Vec<Seq>> {
+        recent.after(NodeId(node), after, 10).map(|events| events.iter().map(|event| event.seq).collect())
+    }
+
+    #[test]
+    fn memory_answers_only_where_it_has_no_hole() {
+        let recent = RecentEvents::new(3 * event(1).weight_bytes());
+        assert_eq!(seqs(&recent, 1, 0), None, "nothing known");
+        recent.push(NodeId(1), &[event(5), event(6)]);
+        assert_eq!(seqs(&recent, 1, 3), None, "4 is missing");
+        assert_eq!(seqs(&recent, 1, 4), Some(vec![5, 6]));
+        assert_eq!(seqs(&recent, 1, 6), Some(vec![]));
+        recent.push(NodeId(2), &[event(1), event(2)]);
+        assert_eq!(seqs(&recent, 1, 4), None, "5 had to go");
+        assert_eq!(seqs(&recent, 1, 5), Some(vec![6]));
+        assert_eq!(seqs(&recent, 2, 0), Some(vec![1, 2]));
+    }
+
+    #[tokio::test]
+    async fn readers_hear_of_commits() {
+        let recent = RecentEvents::new(10_000);
+        let mut head = recent.watch(NodeId(1));
+        recent.push(NodeId(1), &[event(1), event(2)]);
+        head.changed().await.unwrap();
+        assert_eq!(*head.borrow(), 2);
+    }
+}

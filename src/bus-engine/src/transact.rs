@@ -1,0 +1,185 @@
+//! Carries a batch out on a store: one transaction, whatever the number of entries.
+//!
+//! A warm publish costs one statement each for the heads, the events, the item pointers and the batch's id, and no
+//! read. Overwritten ids and full nodes cost a few more, for the batch as a whole.
+
+mod apply;
+mod node_work;
+mod settle;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bus_domain::{Event, NodeId};
+use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, Store, StoreError, Transaction};
+
+use crate::DeliveryNode;
+use crate::IdSource;
+use crate::committer::{Batch, EntryResult};
+use crate::dispatcher::RecipientDelta;
+use node_work::NodeWork;
+
+/// What a written batch has led to.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// One for each entry.
+    pub(crate) results: Vec<EntryResult>,
+    /// What is new for delivery.
+    pub(crate) nodes: Vec<CommittedNode>,
+}
+
+/// A node's part of a committed batch.
+#[derive(Debug)]
+pub(crate) struct CommittedNode {
+    pub(crate) node: DeliveryNode,
+    pub(crate) head_seq: u64,
+    pub(crate) events: Vec<Arc<Event>>,
+    pub(crate) delta: Option<RecipientDelta>,
+}
+
+/// Where the values come from that a store must not make up.
+pub(crate) struct Sources<'a> {
+    pub(crate) now_ms: i64,
+    pub(crate) ids: &'a dyn IdSource,
+}
+
+/// Writes the batch. On an error nothing of it is there, unless the error is [`StoreError::OutcomeUnknown`].
+pub(crate) async fn write(
+    store: &dyn Store,
+    batch: &Batch,
+    batch_id: BatchId,
+    sources: &Sources<'_>,
+) -> Result<(Written, Commit), StoreError> {
+    let mut transaction = store.begin().await?;
+    let mut writing = Writing::new(batch);
+    writing.lock(&mut *transaction).await?;
+    writing.settle(&mut *transaction, sources).await?;
+    if !writing.works.is_empty() {
+        writing.advance(&mut *transaction).await?;
+        writing.append(&mut *transaction, sources).await?;
+        writing.place_items(&mut *transaction).await?;
+        writing.apply(&mut *transaction, sources).await?;
+        transaction.record_batch(batch_id, sources.now_ms).await?;
+    }
+    Ok((writing.finish(), Commit(transaction)))
+}
+
+/// The last step, apart from the others because its outcome may get lost.
+pub(crate) struct Commit(Box<dyn Transaction>);
+
+impl Commit {
+    /// Returns when the batch is on disk.
+    pub(crate) async fn finish(self) -> Result<(), StoreError> {
+        self.0.commit().await
+    }
+}
+
+/// A batch on its way through a transaction.
+struct Writing<'a> {
+    batch: &'a Batch,
+    results: Vec<EntryResult>,
+    works: Vec<NodeWork>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(batch: &'a Batch) -> Self {
+        let results = vec![EntryResult::Postponed; batch.entries.len()];
+        Self { batch, results, works: Vec::new() }
+    }
+
+    /// Entries of nodes whose head somebody else holds stay postponed.
+    async fn lock(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+        let mut ids: Vec<NodeId> = self
+            .batch
+            .entries
+            .iter()
+            .filter_map(|entry| entry.facts.as_ref().map(|facts| facts.id))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let locked = transaction.lock_heads(&ids).await?;
+        let mut works: HashMap<NodeId, usize> = HashMap::new();
+        for (index, entry) in self.batch.entries.iter().enumerate() {
+            let Some(facts) = &entry.facts else {
+                self.works.push(NodeWork::of_new_node(index));
+                continue;
+            };
+            if locked.contains(&facts.id) {
+                let at = *works.entry(facts.id).or_insert_with(|| {
+                    self.works.push(NodeWork::new(Arc::clone(facts)));
+                    self.works.len() - 1
+                });
+                self.works[at].entries.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves all heads at once; nodes whose rules have moved drop out.
+    async fn advance(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+        let advances: Vec<HeadAdvance> = self.works.iter().filter_map(NodeWork::advance).collect();
+        if advances.is_empty() {
+            return Ok(());
+        }
+        let heads: HashMap<NodeId, HeadAfter> =
+            transaction.advance_heads(&advances).await?.into_iter().map(|head| (head.node, head)).collect();
+        let results = &mut self.results;
+        self.works.retain_mut(|work| {
+            let Some(id) = work.node_id() else { return true };
+            work.head = heads.get(&id).copied();
+            if work.head.is_none() {
+                for entry in &work.entries {
+                    results[*entry] = EntryResult::Stale;
+                }
+            }
+            work.head.is_some()
+        });
+        Ok(())
+    }
+
+    async fn append(
+        &mut self,
+        transaction: &mut dyn Transaction,
+        sources: &Sources<'_>,
+    ) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        for work in &mut self.works {
+            work.number_events(sources.now_ms);
+            if let Some(id) = work.node_id() {
+                rows.extend(work.events.iter().map(|event| (id, Event::clone(event))));
+            }
+        }
+        if rows.is_empty() { Ok(()) } else { transaction.append_events(&rows).await }
+    }
+
+    /// Points item ids at their newest events, lets go of the overwritten, and trims full nodes.
+    async fn place_items(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+        let overwritable: Vec<_> = self.works.iter().flat_map(NodeWork::overwritable).collect();
+        let mut lowered: HashMap<NodeId, u64> = HashMap::new();
+        if !overwritable.is_empty() {
+            for node in transaction.remove_items(&overwritable).await? {
+                *lowered.entry(node).or_default() += 1;
+            }
+        }
+        let pointers: Vec<ItemPointer> = self.works.iter().flat_map(NodeWork::pointers).collect();
+        if !pointers.is_empty() {
+            transaction.place_items(&pointers).await?;
+        }
+        for work in &self.works {
+            let Some(id) = work.node_id() else { continue };
+            let lowered = lowered.entry(id).or_default();
+            let excess = work.excess_items(*lowered);
+            if excess > 0 {
+                transaction.remove_oldest_items(id, excess).await?;
+                *lowered += excess;
+            }
+        }
+        let lowered: Vec<_> = lowered.into_iter().filter(|(_, count)| *count > 0).collect();
+        if lowered.is_empty() { Ok(()) } else { transaction.lower_item_counts(&lowered).await }
+    }
+
+    fn finish(self) -> Written {
+        let nodes = self.works.into_iter().filter_map(NodeWork::into_committed).collect();
+        Written { results: self.results, nodes }
+    }
+}

@@ -1,0 +1,172 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bus_domain::{Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Subscription};
+use bus_store::{HeadAdvance, HeadAfter, ItemPointer};
+
+use super::CommittedNode;
+use crate::DeliveryNode;
+use crate::committer::EntryResult;
+use crate::dispatcher::RecipientDelta;
+
+/// One node's part of a batch.
+pub(super) struct NodeWork {
+    /// The node as decided upon; a node that is being made gets its facts when it is written.
+    pub(super) facts: Option<Arc<NodeFacts>>,
+    /// Indices of its entries in the batch.
+    pub(super) entries: Vec<usize>,
+    /// Events to come, in order.
+    pub(super) drafts: Vec<Draft>,
+    /// Changes of the head beside the events.
+    pub(super) rules_change: bool,
+    pub(super) recipients_change: bool,
+    pub(super) new_subscriptions: u64,
+    pub(super) ended_subscriptions: u64,
+    /// Where the head stands once it has moved.
+    pub(super) head: Option<HeadAfter>,
+    /// The events with their positions.
+    pub(super) events: Vec<Arc<Event>>,
+    /// The subscription that ends.
+    pub(super) ending: Option<Subscription>,
+    /// The answer of an entry that made the node.
+    pub(super) created: Option<EntryResult>,
+    /// What changes for recipients.
+    pub(super) delta: Option<RecipientDelta>,
+}
+
+/// An event without its position.
+pub(super) struct Draft {
+    pub(super) kind: EventKind,
+    pub(super) publisher: Jid,
+    /// Whether subscribers are told.
+    pub(super) due: bool,
+    /// Whether an item of this id may exist.
+    pub(super) may_overwrite: bool,
+}
+
+impl NodeWork {
+    pub(super) fn new(facts: Arc<NodeFacts>) -> Self {
+        Self { facts: Some(facts), ..Self::empty(Vec::new()) }
+    }
+
+    pub(super) fn of_new_node(entry: usize) -> Self {
+        Self::empty(vec![entry])
+    }
+
+    fn empty(entries: Vec<usize>) -> Self {
+        Self {
+            facts: None,
+            entries,
+            drafts: Vec::new(),
+            rules_change: false,
+            recipients_change: false,
+            new_subscriptions: 0,
+            ended_subscriptions: 0,
+            head: None,
+            events: Vec::new(),
+            ending: None,
+            created: None,
+            delta: None,
+        }
+    }
+
+    pub(super) fn node_id(&self) -> Option<NodeId> {
+        self.facts.as_ref().map(|facts| facts.id)
+    }
+
+    /// How the head is to move; a new node has none to move yet.
+    pub(super) fn advance(&self) -> Option<HeadAdvance> {
+        let facts = self.facts.as_ref()?;
+        let last_due = self.drafts.iter().rposition(|draft| draft.due).map_or(0, |index| index + 1);
+        Some(HeadAdvance {
+            node: facts.id,
+            rules_version: facts.rules_version,
+            events: self.drafts.len() as u64,
+            last_due_event: last_due as u64,
+            items: self.newest_per_item().len() as u64,
+            rules_change: self.rules_change,
+            recipients_change: self.recipients_change,
+            new_subscriptions: self.new_subscriptions,
+            ended_subscriptions: self.ended_subscriptions,
+        })
+    }
+
+    /// Gives the drafts their positions, right behind what the log had.
+    pub(super) fn number_events(&mut self, now_ms: i64) {
+        let Some(head) = self.head else { return };
+        let mut seq = head.seq - self.drafts.len() as u64;
+        let mut last_due_seq = head.due_before_seq;
+        for draft in &self.drafts {
+            seq += 1;
+            self.events.push(Arc::new(Event {
+                seq,
+                kind: draft.kind.clone(),
+                publisher: draft.publisher.clone(),
+                published_at_ms: now_ms,
+                recipients_version: head.recipients_version,
+                due_after_seq: draft.due.then_some(last_due_seq),
+            }));
+            if draft.due {
+                last_due_seq = seq;
+            }
+        }
+    }
+
+    /// The ids to be placed under which an item may exist already.
+    pub(super) fn overwritable(&self) -> Vec<(NodeId, ItemId)> {
+        let Some(id) = self.node_id() else { return Vec::new() };
+        let newest = self.newest_per_item();
+        let candidates = newest.into_iter().filter(|(_, index)| self.drafts[*index].may_overwrite);
+        candidates.map(|(item_id, _)| (id, item_id.clone())).collect()
+    }
+
+    /// Where item ids point from now on.
+    pub(super) fn pointers(&self) -> Vec<ItemPointer> {
+        let Some(node) = self.node_id() else { return Vec::new() };
+        self.newest_per_item()
+            .into_iter()
+            .map(|(item_id, index)| ItemPointer {
+                node,
+                item_id: item_id.clone(),
+                seq: self.events[index].seq,
+            })
+            .collect()
+    }
+
+    /// Items over the node's bound, once so many pointers were overwritten.
+    pub(super) fn excess_items(&self, overwritten: u64) -> u64 {
+        match (&self.head, &self.facts) {
+            (Some(head), Some(facts)) => {
+                (head.item_count - overwritten).saturating_sub(u64::from(facts.config.items_max))
+            }
+            _ => 0,
+        }
+    }
+
+    pub(super) fn into_committed(self) -> Option<CommittedNode> {
+        let (facts, head) = (self.facts?, self.head?);
+        if self.events.is_empty() && self.delta.is_none() {
+            return None;
+        }
+        let node = DeliveryNode {
+            id: facts.id,
+            name: facts.name.clone(),
+            epoch: facts.epoch,
+            config: facts.config.clone(),
+        };
+        Some(CommittedNode { node, head_seq: head.seq, events: self.events, delta: self.delta })
+    }
+
+    /// For each item published here, the last draft that does; in the order of these drafts.
+    fn newest_per_item(&self) -> Vec<(&ItemId, usize)> {
+        let mut newest: HashMap<&ItemId, usize> = HashMap::with_capacity(self.drafts.len());
+        for (index, draft) in self.drafts.iter().enumerate() {
+            if let EventKind::Published { item_id, .. } = &draft.kind {
+                newest.insert(item_id, index);
+            }
+        }
+        let mut newest: Vec<_> = newest.into_iter().collect();
+        newest.sort_unstable_by_key(|(_, index)| *index);
+        newest
+    }
+}

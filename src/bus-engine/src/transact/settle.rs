@@ -1,0 +1,112 @@
+use bus_domain::{BusError, EventKind, retract, subscribe, unsubscribe};
+use bus_store::{StoreError, Transaction};
+
+use super::node_work::{Draft, NodeWork};
+use super::{Sources, Writing};
+use crate::Outcome;
+use crate::committer::{EntryResult, FactsAfter, Work};
+
+impl Writing<'_> {
+    /// Turns entries into changes: publishes as they are, the others by what bus-domain says of the rows that they
+    /// concern. Nodes of which nothing is left to change drop out.
+    pub(super) async fn settle(
+        &mut self,
+        transaction: &mut dyn Transaction,
+        sources: &Sources<'_>,
+    ) -> Result<(), StoreError> {
+        let mut works = std::mem::take(&mut self.works);
+        let mut kept = Vec::with_capacity(works.len());
+        for mut work in works.drain(..) {
+            let mut settled = None;
+            for &index in &work.entries.clone() {
+                settled = self.settle_entry(transaction, sources, &mut work, index).await?;
+            }
+            match settled {
+                None => kept.push(work),
+                Some(result) => {
+                    for &index in &work.entries {
+                        self.results[index] = result.clone();
+                    }
+                }
+            }
+        }
+        self.works = kept;
+        Ok(())
+    }
+
+    /// `Some` if the entry, which then is the only one of its node, is done with already.
+    async fn settle_entry(
+        &self,
+        transaction: &mut dyn Transaction,
+        sources: &Sources<'_>,
+        work: &mut NodeWork,
+        index: usize,
+    ) -> Result<Option<EntryResult>, StoreError> {
+        let entry = &self.batch.entries[index];
+        let Some(id) = work.node_id() else {
+            return super::apply::create(transaction, sources, work, entry).await;
+        };
+        match &entry.work {
+            Work::Create(_) => return Ok(Some(EntryResult::Refused(BusError::NodeExists))),
+            Work::Publish(publication) => {
+                work.drafts.extend(publication.items.iter().map(|item| Draft {
+                    kind: EventKind::Published { item_id: item.id.clone(), payload: item.payload.clone() },
+                    publisher: publication.publisher.clone(),
+                    due: true,
+                    may_overwrite: !item.id_generated,
+                }));
+            }
+            Work::Delete(deletion) => {
+                work.rules_change = true;
+                work.drafts.push(draft(EventKind::Deleted, &deletion.deleter, true));
+            }
+            Work::Affiliate(_) => {
+                work.rules_change = true;
+                work.recipients_change = true;
+            }
+            Work::Retract(retraction) => {
+                let stored = transaction.find_items(id, &retraction.item_ids).await?;
+                if let Err(error) = retract::settle(retraction, &stored) {
+                    return Ok(Some(EntryResult::Refused(error)));
+                }
+                work.drafts.extend(retraction.item_ids.iter().map(|item_id| {
+                    let kind = EventKind::Retracted { item_id: item_id.clone() };
+                    draft(kind, &retraction.retractor, retraction.notify)
+                }));
+            }
+            Work::Subscribe(subscribing) => {
+                let existing = transaction.existing_subscriptions(id, &subscribing.jid.to_bare()).await?;
+                match subscribe::settle(subscribing, existing) {
+                    Err(error) => return Ok(Some(EntryResult::Refused(error))),
+                    Ok(subscribe::Settled::Already(there)) => {
+                        return Ok(Some(answer(Outcome::Subscribed(there))));
+                    }
+                    Ok(subscribe::Settled::New) => {
+                        work.recipients_change = true;
+                        work.new_subscriptions = 1;
+                    }
+                }
+            }
+            Work::Unsubscribe(unsubscribing) => {
+                let existing = transaction.existing_subscriptions(id, &unsubscribing.jid.to_bare()).await?;
+                match unsubscribe::settle(unsubscribing, &existing.of_bare) {
+                    Err(error) => return Ok(Some(EntryResult::Refused(error))),
+                    Ok(subscription) => {
+                        work.recipients_change = true;
+                        work.ended_subscriptions = 1;
+                        work.ending = Some(subscription);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn draft(kind: EventKind, publisher: &bus_domain::Jid, due: bool) -> Draft {
+    Draft { kind, publisher: publisher.clone(), due, may_overwrite: false }
+}
+
+fn answer(outcome: Outcome) -> EntryResult {
+    EntryResult::Done { outcome, facts: FactsAfter::Same }
+}
