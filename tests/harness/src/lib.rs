@@ -1,0 +1,21 @@
+//! What the integration tests run against: a real Prosody, the daemon as a child process, and sockets that can send
+//! what no library would.
+//!
+//! Everything listens on loopback, on free ports, with its data in a temporary folder, and is killed when its handle
+//! is dropped. What is missing is an error that says how to get it: no test is skipped.
+
+mod child;
+mod daemon;
+mod http;
+mod ports;
+mod prosody;
+mod raw_stream;
+mod wait;
+
+pub use child::Child;
+pub use daemon::Daemon;
+pub use http::{HttpResponse, http_get};
+pub use ports::free_port;
+pub use prosody::Prosody;
+pub use raw_stream::RawStream;
+pub use wait::wait_until;

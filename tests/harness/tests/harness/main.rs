@@ -1,0 +1,9 @@
+//! The harness against the real thing: needs Prosody and the built daemon.
+
+mod child;
+mod daemon;
+mod http;
+mod ports;
+mod prosody;
+mod raw_stream;
+mod wait;
