@@ -153,7 +153,7 @@ impl Driver {
     }
 
     /// Removes the rows of deleted nodes, step by step.
-    async fn reap(&self) {
+    async fn reap(&mut self) {
         loop {
             match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {
                 Ok(0) => return,

@@ -1,0 +1,138 @@
+//! What a publish costs the database, in statements and rows.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use bus_domain::{Actor, BareJid, ItemId, NodeConfig, NodeName, Payload, Role, publish};
+use bus_engine::{Command, Engine, Settings, SystemClock, SystemIds, Verb};
+use bus_store_sqlite::SqliteStore;
+use sqlx::Connection as _;
+use tokio_util::sync::CancellationToken;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+/// Writes down the first two words of every statement that the driver reports.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Statements {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().expect("not poisoned"))
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            event.record(&mut Summary(self));
+        }
+    }
+}
+
+struct Summary<'a>(&'a Statements);
+
+impl Visit for Summary<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "summary" {
+            let words: Vec<&str> = value.split_whitespace().take(3).collect();
+            self.0.0.lock().expect("not poisoned").push(words.join(" "));
+        }
+    }
+}
+
+fn name() -> NodeName {
+    NodeName::new("n").expect("a name")
+}
+
+async fn run(engine: &Engine, user: &str, verb: Verb) {
+    let actor = Actor::new(BareJid::new(&format!("{user}@example.org")).expect("a JID"), Role::Creator);
+    engine.execute(Command { actor, node: name(), verb }).await.expect("carried out");
+}
+
+fn publish(id: Option<&str>) -> Verb {
+    let id = id.map(|id| ItemId::new(id).expect("an item id"));
+    let payload = Some(Payload::from_serialised("<a xmlns='urn:test'/>"));
+    Verb::Publish(publish::Request { items: vec![publish::NewItem { id, payload }] })
+}
+
+/// One test, because the statements are those of the whole process.
+#[tokio::test]
+async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_the_subscribers() {
+    let statements = Statements::default();
+    let subscriber = tracing_subscriber::registry().with(statements.clone());
+    tracing::subscriber::set_global_default(subscriber).expect("the first subscriber");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bus.db");
+    let store = Arc::new(SqliteStore::open(&path).await.expect("a store"));
+    let shutdown = CancellationToken::new();
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let parts = Engine::start(store, Settings::default(), clock, ids, shutdown).await.expect("an engine");
+    let engine = parts.engine;
+    run(&engine, "owner", Verb::Create(NodeConfig { items_max: 3, ..NodeConfig::default() })).await;
+    run(&engine, "owner", publish(None)).await;
+
+    statements.take();
+    run(&engine, "owner", publish(None)).await;
+    let plain = ["BEGIN IMMEDIATE", "UPDATE heads SET", "INSERT INTO events", "INSERT INTO items"];
+    let end = ["INSERT INTO batches", "COMMIT"];
+    assert_eq!(statements.take(), [&plain[..], &end].concat(), "a generated id on a node that is not full");
+
+    run(&engine, "owner", publish(Some("a"))).await;
+    statements.take();
+    run(&engine, "owner", publish(Some("a"))).await;
+    let head = ["BEGIN IMMEDIATE", "UPDATE heads SET", "INSERT INTO events"];
+    let overwrite = ["DELETE FROM items", "INSERT INTO items", "UPDATE heads SET"];
+    assert_eq!(statements.take(), [&head[..], &overwrite, &end].concat(), "an id that exists");
+
+    run(&engine, "owner", publish(None)).await;
+    statements.take();
+    run(&engine, "owner", publish(None)).await;
+    let trim = ["DELETE FROM items", "UPDATE heads SET"];
+    assert_eq!(statements.take(), [&plain[..], &trim, &end].concat(), "a node that is full");
+
+    let mut connection =
+        sqlx::SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection");
+    let without = rows_added(&mut connection, &engine).await;
+    for subscriber in 0..1_000 {
+        let user = format!("user{subscriber}");
+        let jid = BareJid::new(&format!("{user}@example.org")).expect("a JID");
+        run(&engine, &user, Verb::Subscribe(jid.into())).await;
+    }
+    let with_a_thousand = rows_added(&mut connection, &engine).await;
+    assert_eq!(without, with_a_thousand);
+    assert_eq!(without["events"], 10, "one row per event");
+    assert!(without.iter().all(|(table, rows)| *table == "events" || *rows == 0), "{without:?}");
+}
+
+/// Rows that ten publishes add, by table.
+async fn rows_added(connection: &mut sqlx::SqliteConnection, engine: &Engine) -> BTreeMap<String, i64> {
+    let before = rows(connection).await;
+    for _ in 0..10 {
+        run(engine, "owner", publish(None)).await;
+    }
+    let after = rows(connection).await;
+    // The ids of batches are bounded by themselves.
+    let after = after.into_iter().filter(|(table, _)| table != "batches");
+    after.map(|(table, rows)| (table.clone(), rows - before[&table])).collect()
+}
+
+async fn rows(connection: &mut sqlx::SqliteConnection) -> BTreeMap<String, i64> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '_sqlx%'",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .expect("tables");
+    let mut rows = BTreeMap::new();
+    for table in tables {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.expect("a count");
+        rows.insert(table, count);
+    }
+    rows
+}

@@ -1,0 +1,197 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use bus_domain::retrieve::Selection;
+use bus_domain::{
+    Actor, Affiliation, BareJid, BusError, ItemId, Jid, NodeConfig, NodeName, Payload, Role, Subscription,
+    publish, retract,
+};
+use bus_engine::{
+    Command, Delivery, DeliveryInput, Engine, EngineParts, NotificationSink, Outcome, Published, Settings,
+    SinkFull, SystemClock, SystemIds, Verb,
+};
+use bus_store_sqlite::SqliteStore;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// An engine over a store in a throw-away folder.
+pub(crate) struct Bus {
+    pub(crate) engine: Engine,
+    pub(crate) folder: tempfile::TempDir,
+    shutdown: CancellationToken,
+    committer: JoinHandle<()>,
+}
+
+/// What an XMPP leg would have seen: (node, seq, after, recipient).
+pub(crate) type Seen = (String, u64, u64, String);
+
+/// A leg that takes everything; the tests prove what it took.
+pub(crate) struct Leg {
+    pub(crate) inputs: mpsc::Sender<DeliveryInput>,
+    seen: mpsc::Receiver<(u64, Seen)>,
+    last_ticket: u64,
+    task: JoinHandle<()>,
+}
+
+struct Lane(mpsc::Sender<(u64, Seen)>);
+
+impl NotificationSink for Lane {
+    fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
+        let seen = (
+            delivery.node.name.to_string(),
+            delivery.event.seq,
+            delivery.after_seq,
+            delivery.subscription.jid.to_string(),
+        );
+        self.0.try_send((delivery.ticket, seen)).map_err(|_| SinkFull)
+    }
+}
+
+impl Bus {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    pub(crate) async fn start_with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::open(folder, settings).await
+    }
+
+    /// Stops like a killed process as far as the store can tell, and starts again on the same file.
+    pub(crate) async fn restart(self) -> Self {
+        self.shutdown.cancel();
+        self.committer.await.expect("the committer ends");
+        drop(self.engine);
+        Self::open(self.folder, Settings::default()).await
+    }
+
+    async fn open(folder: tempfile::TempDir, settings: Settings) -> Self {
+        let store = open_store(folder.path()).await;
+        let shutdown = CancellationToken::new();
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let parts = Engine::start(store, settings, clock, ids, shutdown.clone()).await;
+        let EngineParts { engine, committer } = parts.expect("an engine");
+        Self { engine, folder, shutdown, committer }
+    }
+
+    pub(crate) fn attach(&self) -> Leg {
+        let (seen_sender, seen) = mpsc::channel(100_000);
+        let (inputs, receiver) = mpsc::channel(64);
+        let engine = self.engine.clone();
+        let task = tokio::spawn(async move { engine.deliver(Lane(seen_sender), receiver).await });
+        Leg { inputs, seen, last_ticket: 0, task }
+    }
+
+    pub(crate) async fn run(&self, actor: &str, node: &str, verb: Verb) -> Result<Outcome, BusError> {
+        self.engine.execute(Command { actor: self::actor(actor), node: name(node), verb }).await
+    }
+
+    pub(crate) async fn create(&self, node: &str) {
+        self.create_with(node, NodeConfig::default()).await;
+    }
+
+    pub(crate) async fn create_with(&self, node: &str, config: NodeConfig) {
+        self.run("owner", node, Verb::Create(config)).await.expect("a node");
+    }
+
+    pub(crate) async fn publish(&self, node: &str, ids: &[&str]) -> Published {
+        match self.run("owner", node, publish_verb(ids)).await {
+            Ok(Outcome::Published(published)) => published,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn subscribe(&self, node: &str, user: &str) -> Subscription {
+        match self.run(user, node, Verb::Subscribe(jid(user))).await {
+            Ok(Outcome::Subscribed(subscription)) => subscription,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn affiliate(&self, node: &str, user: &str, affiliation: Affiliation) {
+        let entries = vec![(bare(user), affiliation)];
+        self.run("owner", node, Verb::Affiliate(entries)).await.expect("an affiliation");
+    }
+
+    pub(crate) async fn item_ids(&self, node: &str) -> Vec<String> {
+        let listing = self.engine.items(&actor("owner"), &name(node), Selection::Newest(None)).await;
+        let items = listing.expect("items").items;
+        items.iter().filter_map(|item| item.kind.item_id()).map(ToString::to_string).collect()
+    }
+}
+
+impl Leg {
+    /// Attaches the link.
+    pub(crate) async fn up(&self) {
+        self.inputs.send(DeliveryInput::LinkUp).await.expect("a dispatcher");
+    }
+
+    /// The next notification.
+    pub(crate) async fn next(&mut self) -> Seen {
+        let (ticket, seen) = self.seen.recv().await.expect("a notification");
+        self.last_ticket = ticket;
+        seen
+    }
+
+    /// (seq, after, recipient) of the next so many.
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<(u64, u64, String)> {
+        let mut taken = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (_, seq, after, recipient) = self.next().await;
+            taken.push((seq, after, recipient));
+        }
+        taken
+    }
+
+    /// Proves everything that was taken.
+    pub(crate) async fn prove(&self) {
+        let proof = DeliveryInput::HandedOver { through_ticket: self.last_ticket };
+        self.inputs.send(proof).await.expect("a dispatcher");
+    }
+
+    /// Detaches; whatever was sent beyond what was taken comes back as not taken.
+    pub(crate) async fn detach(mut self) -> Vec<Seen> {
+        drop(self.inputs);
+        self.task.await.expect("the dispatcher ends");
+        let mut rest = Vec::new();
+        while let Ok((_, seen)) = self.seen.try_recv() {
+            rest.push(seen);
+        }
+        rest
+    }
+}
+
+pub(crate) async fn open_store(folder: &Path) -> Arc<SqliteStore> {
+    Arc::new(SqliteStore::open(&folder.join("bus.db")).await.expect("a store"))
+}
+
+pub(crate) fn publish_verb(ids: &[&str]) -> Verb {
+    let item = |id: &&str| publish::NewItem {
+        id: (!id.is_empty()).then(|| ItemId::new(id).expect("an item id")),
+        payload: Some(Payload::from_serialised(format!("<a xmlns='urn:test'>{id}</a>"))),
+    };
+    Verb::Publish(publish::Request { items: ids.iter().map(item).collect() })
+}
+
+pub(crate) fn retract_verb(ids: &[&str], notify: Option<bool>) -> Verb {
+    let item_ids = ids.iter().map(|id| ItemId::new(id).expect("an item id")).collect();
+    Verb::Retract(retract::Request { item_ids, notify })
+}
+
+pub(crate) fn actor(user: &str) -> Actor {
+    let role = if user == "owner" { Role::Creator } else { Role::User };
+    Actor::new(bare(user), role)
+}
+
+pub(crate) fn name(text: &str) -> NodeName {
+    NodeName::new(text).expect("a name")
+}
+
+pub(crate) fn jid(user: &str) -> Jid {
+    Jid::from(bare(user))
+}
+
+pub(crate) fn bare(user: &str) -> BareJid {
+    BareJid::new(&format!("{user}@example.org")).expect("a JID")
+}

@@ -1,0 +1,7 @@
+//! The engine as legs see it, on the embedded store.
+
+mod delivery;
+mod fixture;
+mod items;
+mod rules;
+mod tails;

@@ -1,0 +1,115 @@
+use bus_domain::{AccessModel, Affiliation, BusError, LimitKind, Limits, NodeConfig};
+use bus_engine::{Outcome, Settings, Verb};
+
+use crate::fixture::{Bus, actor, bare, jid, name, publish_verb};
+
+#[tokio::test]
+async fn nodes_are_made_once_and_gone_when_deleted() {
+    let bus = Bus::start().await;
+    let create = || Verb::Create(NodeConfig::default());
+    assert_eq!(bus.run("user", "n", create()).await, Err(BusError::Forbidden), "not everyone may");
+    bus.create("n").await;
+    assert_eq!(bus.run("owner", "n", create()).await, Err(BusError::NodeExists));
+    let first = bus.publish("n", &["a"]).await;
+    assert_eq!(bus.run("user", "n", Verb::Delete).await, Err(BusError::Forbidden));
+    assert_eq!(bus.run("owner", "n", Verb::Delete).await, Ok(Outcome::Deleted));
+    assert_eq!(bus.run("owner", "n", publish_verb(&["a"])).await, Err(BusError::NodeNotFound));
+    assert_eq!(bus.engine.node(&actor("owner"), &name("n")).await.err(), Some(BusError::NodeNotFound));
+    bus.create("n").await;
+    let second = bus.publish("n", &["b"]).await;
+    assert_eq!(second.first_seq, 1);
+    assert_ne!(first.epoch, second.epoch, "another life of the log");
+    assert_eq!(bus.item_ids("n").await, ["b"], "it inherits nothing");
+}
+
+#[tokio::test]
+async fn a_ban_acts_at_once_on_everything() {
+    let bus = Bus::start().await;
+    bus.create("n").await;
+    bus.subscribe("n", "user").await;
+    bus.affiliate("n", "user", Affiliation::Publisher).await;
+    assert!(bus.run("user", "n", publish_verb(&["a"])).await.is_ok());
+    bus.affiliate("n", "user", Affiliation::Outcast).await;
+    assert_eq!(bus.run("user", "n", publish_verb(&["a"])).await, Err(BusError::Forbidden));
+    assert_eq!(bus.run("user", "n", Verb::Subscribe(jid("user"))).await, Err(BusError::Forbidden));
+    assert_eq!(bus.engine.node(&actor("user"), &name("n")).await.err(), Some(BusError::Forbidden));
+    assert!(bus.run("user", "n", Verb::Unsubscribe(jid("user"))).await.is_ok(), "leaving is always allowed");
+}
+
+#[tokio::test]
+async fn a_change_of_rules_counts_for_what_was_sent_right_behind_it() {
+    let bus = Bus::start().await;
+    bus.create("n").await;
+    bus.affiliate("n", "user", Affiliation::Publisher).await;
+    for _ in 0..20 {
+        let ban = Verb::Affiliate(vec![(bare("user"), Affiliation::Outcast)]);
+        let lift = Verb::Affiliate(vec![(bare("user"), Affiliation::Publisher)]);
+        let (banned, refused, lifted, allowed) = tokio::join!(
+            biased;
+            bus.run("owner", "n", ban),
+            bus.run("user", "n", publish_verb(&[""])),
+            bus.run("owner", "n", lift),
+            bus.run("user", "n", publish_verb(&[""])),
+        );
+        assert!(banned.is_ok() && lifted.is_ok());
+        assert_eq!(refused, Err(BusError::Forbidden));
+        assert!(allowed.is_ok(), "{allowed:?}");
+    }
+    assert_eq!(bus.engine.statistics().snapshot().stale_decisions, 0, "decided when its turn came");
+}
+
+#[tokio::test]
+async fn a_closed_node_is_closed_to_strangers_and_hidden() {
+    let bus = Bus::start().await;
+    bus.create_with("n", NodeConfig { access_model: AccessModel::Whitelist, ..NodeConfig::default() }).await;
+    bus.create("open").await;
+    assert_eq!(bus.run("user", "n", Verb::Subscribe(jid("user"))).await, Err(BusError::ClosedNode));
+    let listed = async |user| {
+        let list = bus.engine.nodes(&actor(user), None, 10).await.unwrap();
+        list.nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("user").await, ["open"]);
+    bus.affiliate("n", "user", Affiliation::Member).await;
+    assert_eq!(listed("user").await, ["n", "open"]);
+    assert!(bus.run("user", "n", Verb::Subscribe(jid("user"))).await.is_ok());
+}
+
+#[tokio::test]
+async fn subscribing_twice_is_one_subscription() {
+    let bus = Bus::start().await;
+    bus.create("n").await;
+    let first = bus.subscribe("n", "user").await;
+    bus.publish("n", &["a"]).await;
+    assert_eq!(bus.subscribe("n", "user").await, first, "with its old start");
+    bus.run("user", "n", Verb::Unsubscribe(jid("user"))).await.unwrap();
+    let gone = bus.run("user", "n", Verb::Unsubscribe(jid("user"))).await;
+    assert_eq!(gone, Err(BusError::NotSubscribed));
+    let again = bus.subscribe("n", "user").await;
+    assert!(again.id > first.id);
+    assert_eq!(again.since_seq, 1);
+}
+
+#[tokio::test]
+async fn subscriptions_are_bounded() {
+    let limits = Limits { node_subscriptions_max: 2, ..Limits::default() };
+    let bus = Bus::start_with(Settings { limits, ..Settings::default() }).await;
+    bus.create("n").await;
+    bus.subscribe("n", "a").await;
+    bus.subscribe("n", "b").await;
+    let refused = bus.run("c", "n", Verb::Subscribe(jid("c"))).await;
+    assert_eq!(refused, Err(BusError::LimitReached(LimitKind::Subscriptions)));
+    bus.run("a", "n", Verb::Unsubscribe(jid("a"))).await.unwrap();
+    bus.subscribe("n", "c").await;
+}
+
+#[tokio::test]
+async fn nodes_are_listed_page_by_page() {
+    let bus = Bus::start().await;
+    for node in ["a", "b", "c"] {
+        bus.create(node).await;
+    }
+    let first = bus.engine.nodes(&actor("user"), None, 2).await.unwrap();
+    assert_eq!(first.next_after, Some(name("b")));
+    let second = bus.engine.nodes(&actor("user"), first.next_after, 2).await.unwrap();
+    assert_eq!((second.nodes.len(), second.next_after), (1, None));
+}
