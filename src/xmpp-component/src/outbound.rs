@@ -1,0 +1,282 @@
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use crate::barrier::{Barriers, Proof};
+use crate::{LinkLimits, LinkStatistics, NotifyRefused, ReplyRefused};
+
+/// What a queued stanza costs besides its bytes; so lanes of tiny stanzas are bounded too.
+pub(crate) const STANZA_OVERHEAD_BYTES: usize = 160;
+
+/// Bytes gathered for one write. One stanza may reach beyond it.
+pub(crate) const WRITE_BYTES: usize = 64 * 1024;
+
+/// A notification as parts that are written back to back: what is encoded once per event is shared, what belongs to
+/// one recipient stands beside it.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    parts: [Bytes; Self::PARTS_MAX],
+}
+
+impl Notification {
+    /// Parts at most.
+    pub const PARTS_MAX: usize = 4;
+
+    /// One stanza out of its parts. More than [`Self::PARTS_MAX`] do not compile.
+    pub fn new<const N: usize>(parts: [Bytes; N]) -> Self {
+        const { assert!(N <= Self::PARTS_MAX) };
+        let mut notification = Self { parts: [const { Bytes::new() }; Self::PARTS_MAX] };
+        for (place, part) in notification.parts.iter_mut().zip(parts) {
+            *place = part;
+        }
+        notification
+    }
+
+    fn bytes(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+}
+
+/// A reply with its share of the lane, given back when the operating system took it.
+#[derive(Debug)]
+pub(crate) struct QueuedReply {
+    pub(crate) stanza: Bytes,
+    pub(crate) _room: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct QueuedNotification {
+    ticket: u64,
+    notification: Notification,
+}
+
+/// The outbound lanes and barriers, without I/O: stanzas in, bytes to write out.
+///
+/// Replies outlive a stream, notifications do not: their caller starts again from the last proof.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    stanza_bytes_max: usize,
+    lane_bytes_max: usize,
+    replies: VecDeque<QueuedReply>,
+    notifications: VecDeque<QueuedNotification>,
+    notification_bytes: usize,
+    stream: Option<OpenStream>,
+    version: u64,
+    is_closed: bool,
+    statistics: LinkStatistics,
+}
+
+/// What belongs to one stream.
+#[derive(Debug)]
+struct OpenStream {
+    generation: u64,
+    barriers: Barriers,
+    /// Bytes handed out for writing on this stream, and bytes written of them.
+    staged_bytes: u64,
+    written_bytes: u64,
+    /// Replies handed out, each with the place of its end, until that is written.
+    staged_replies: VecDeque<(u64, QueuedReply)>,
+    is_draining: bool,
+}
+
+impl Outbound {
+    pub(crate) fn new(limits: &LinkLimits) -> Self {
+        let stanza_bytes_max = limits.outbound_stanza_bytes_max;
+        // Half of the lane takes any stanza, so whoever waits for half of it never waits in vain.
+        let lane_bytes_min = (stanza_bytes_max + STANZA_OVERHEAD_BYTES) * 2;
+        Self {
+            stanza_bytes_max,
+            lane_bytes_max: limits.notification_lane_bytes_max.max(lane_bytes_min),
+            replies: VecDeque::new(),
+            notifications: VecDeque::new(),
+            notification_bytes: 0,
+            stream: None,
+            version: 0,
+            is_closed: false,
+            statistics: LinkStatistics::default(),
+        }
+    }
+
+    /// A stream was accepted.
+    pub(crate) fn open(&mut self, generation: u64, barriers: Barriers) {
+        self.version += 1;
+        self.statistics.reconnects += u64::from(generation > 1);
+        self.stream = Some(OpenStream {
+            generation,
+            barriers,
+            staged_bytes: 0,
+            written_bytes: 0,
+            staged_replies: VecDeque::new(),
+            is_draining: false,
+        });
+    }
+
+    /// The stream ended: notifications are let go, replies that it did not take stay in their order.
+    pub(crate) fn lose_stream(&mut self) {
+        self.version += 1;
+        self.notifications.clear();
+        self.notification_bytes = 0;
+        let Some(mut stream) = self.stream.take() else { return };
+        while let Some((_, reply)) = stream.staged_replies.pop_back() {
+            self.replies.push_front(reply);
+        }
+    }
+
+    /// The link ends.
+    pub(crate) fn close(&mut self) {
+        self.lose_stream();
+        self.replies.clear();
+        self.is_closed = true;
+    }
+
+    pub(crate) fn push_reply(&mut self, reply: QueuedReply) -> Result<(), ReplyRefused> {
+        if self.is_closed {
+            return Err(ReplyRefused::Closed);
+        }
+        self.replies.push_back(reply);
+        Ok(())
+    }
+
+    /// True when the lane was empty, so the writer may be asleep.
+    pub(crate) fn push_notification(
+        &mut self,
+        generation: u64,
+        ticket: u64,
+        notification: Notification,
+    ) -> Result<bool, NotifyRefused> {
+        let stream =
+            self.stream.as_ref().filter(|stream| stream.generation == generation && !stream.is_draining);
+        if stream.is_none() {
+            return Err(NotifyRefused::Down);
+        }
+        let bytes = notification.bytes();
+        if bytes > self.stanza_bytes_max {
+            return Err(NotifyRefused::TooLarge { bytes, bytes_max: self.stanza_bytes_max });
+        }
+        let bytes_after = self.notification_bytes + bytes + STANZA_OVERHEAD_BYTES;
+        if bytes_after > self.lane_bytes_max {
+            return Err(NotifyRefused::Full);
+        }
+        self.notification_bytes = bytes_after;
+        self.notifications.push_back(QueuedNotification { ticket, notification });
+        Ok(self.notifications.len() == 1)
+    }
+
+    /// Changes with each stream's start and end.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whoever was refused at `version` should try again.
+    pub(crate) fn is_ready_since(&self, version: u64) -> bool {
+        let has_room = self.stream.is_some() && self.notification_bytes <= self.lane_bytes_max / 2;
+        has_room || self.is_closed || self.version != version
+    }
+
+    /// Appends what is to be written next, [`WRITE_BYTES`] or a stanza more: replies, then notifications with the
+    /// barriers among them.
+    pub(crate) fn stage(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let Some(stream) = &mut self.stream else { return };
+        let start = out.len();
+        let offset = stream.staged_bytes;
+        while out.len() - start < WRITE_BYTES
+            && let Some(reply) = self.replies.pop_front()
+        {
+            out.extend_from_slice(&reply.stanza);
+            stream.staged_replies.push_back((offset + (out.len() - start) as u64, reply));
+            self.statistics.stanzas_out += 1;
+        }
+        self.stage_notifications(now, start, out);
+        if let Some(stream) = &mut self.stream {
+            stream.staged_bytes = offset + (out.len() - start) as u64;
+        }
+    }
+
+    fn stage_notifications(&mut self, now: Instant, start: usize, out: &mut Vec<u8>) {
+        let Some(OpenStream { barriers, .. }) = &mut self.stream else { return };
+        while out.len() - start < WRITE_BYTES {
+            if barriers.is_due() {
+                if !barriers.has_room() {
+                    return;
+                }
+                barriers.place(now, out);
+                self.statistics.barriers += 1;
+            }
+            let Some(queued) = self.notifications.pop_front() else { break };
+            self.notification_bytes -= queued.notification.bytes() + STANZA_OVERHEAD_BYTES;
+            for part in &queued.notification.parts {
+                out.extend_from_slice(part);
+            }
+            barriers.notification_placed(queued.ticket);
+            self.statistics.stanzas_out += 1;
+        }
+        if barriers.is_due_at_rest() && barriers.has_room() {
+            barriers.place(now, out);
+            self.statistics.barriers += 1;
+        }
+    }
+
+    /// The operating system took `bytes` more of what was staged.
+    pub(crate) fn written(&mut self, bytes: usize) {
+        self.statistics.bytes_out += bytes as u64;
+        self.statistics.writes += 1;
+        let Some(stream) = &mut self.stream else { return };
+        stream.written_bytes += bytes as u64;
+        let written_bytes = stream.written_bytes;
+        while stream.staged_replies.pop_front_if(|(end, _)| *end <= written_bytes).is_some() {}
+    }
+
+    /// Asks for a ping.
+    pub(crate) fn want_barrier(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.barriers.want();
+        }
+    }
+
+    /// An IQ answer from the host domain; see [`Barriers::answer`].
+    pub(crate) fn barrier_answered(&mut self, id: &str) -> Option<Proof> {
+        let proof = self.stream.as_mut()?.barriers.answer(id)?;
+        self.statistics.barriers_answered += proof.barriers;
+        Some(proof)
+    }
+
+    /// When the oldest unanswered barrier was staged.
+    pub(crate) fn oldest_barrier_at(&self) -> Option<Instant> {
+        self.stream.as_ref()?.barriers.oldest_placed_at()
+    }
+
+    /// Takes no more notifications; what is queued is still written.
+    pub(crate) fn drain(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.is_draining = true;
+        }
+    }
+
+    /// Nothing is queued, and everything that was written is proven.
+    pub(crate) fn is_drained(&self) -> bool {
+        let is_settled = self.stream.as_ref().is_none_or(|stream| stream.barriers.is_settled());
+        self.replies.is_empty() && self.notifications.is_empty() && is_settled
+    }
+
+    /// Counts what was read: `bytes`, and the stanzas in them.
+    pub(crate) fn count_read(&mut self, bytes: usize, stanzas: u64, rejected: u64) {
+        self.statistics.bytes_in += bytes as u64;
+        self.statistics.stanzas_in += stanzas;
+        self.statistics.rejected += rejected;
+    }
+
+    pub(crate) fn statistics(&self) -> LinkStatistics {
+        let staged = self.stream.as_ref().map_or(0, |stream| stream.staged_replies.len());
+        LinkStatistics {
+            reply_lane_stanzas: self.replies.len() + staged,
+            notification_lane_stanzas: self.notifications.len(),
+            notification_lane_bytes: self.notification_bytes,
+            ..self.statistics
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::barrier::BarrierEnds;
+
+struct Lanes {
+    outbound: Outbound,
+    room: Arc<Semaphore>,
+    now: Instant,
+}
+
+/// Lanes on an open stream, generation 1, whose notification lane holds three notifications of ten bytes.
+fn lanes(every_stanzas: u32) -> Lanes {
+    let limits = LinkLimits {
+        outbound_stanza_bytes_max: 95,
+        notification_lane_bytes_max: 3 * (10 + STANZA_OVERHEAD_BYTES),
+        ..LinkLimits::default()
+    };
+    let mut lanes =
+        Lanes { outbound: Outbound::new(&limits), room: Arc::new(Semaphore::new(1000)), now: Instant::now() };
+    lanes.open(1, every_stanzas);
+    lanes
+}
+
+impl Lanes {
+    fn open(&mut self, generation: u64, every_stanzas: u32) {
+        let ends = BarrierEnds { domain: "e".to_owned(), host: "h".to_owned(), every_stanzas };
+        self.outbound.open(generation, Barriers::new(&ends, 0));
+    }
+
+    fn reply(&mut self, stanza: &'static str) {
+        let bytes = u32::try_from(stanza.len()).unwrap();
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).unwrap();
+        self.outbound
+            .push_reply(QueuedReply { stanza: Bytes::from_static(stanza.as_bytes()), _room: room })
+            .unwrap();
+    }
+
+    fn notify(&mut self, ticket: u64, stanza: &'static str) -> Result<bool, NotifyRefused> {
+        self.outbound.push_notification(1, ticket, Notification::new([Bytes::from_static(stanza.as_bytes())]))
+    }
+
+    /// What is written next, each barrier shown as `|` and its number.
+    fn stage(&mut self) -> String {
+        let mut out = Vec::new();
+        self.outbound.stage(self.now, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let head = format!("<iq type='get' from='e' to='h' id='b{:032x}-", 0);
+        text.replace(&head, "|").replace("'><ping xmlns='urn:xmpp:ping'/></iq>", "")
+    }
+
+    fn answer(&mut self, number: u64) -> Option<u64> {
+        self.outbound.barrier_answered(&format!("b{:032x}-{number}", 0)).unwrap().through_ticket
+    }
+}
+
+#[test]
+fn replies_overtake_notifications_and_a_barrier_ends_the_round() {
+    let mut lanes = lanes(10);
+    lanes.notify(1, "<n1/>").unwrap();
+    lanes.notify(2, "<n2/>").unwrap();
+    lanes.reply("<r1/>");
+    assert_eq!(lanes.stage(), "<r1/><n1/><n2/>|0");
+    assert_eq!(lanes.stage(), "");
+    assert_eq!(lanes.answer(0), Some(2));
+}
+
+#[test]
+fn replies_alone_need_no_barrier() {
+    let mut lanes = lanes(10);
+    lanes.reply("<r1/>");
+    assert_eq!(lanes.stage(), "<r1/>");
+}
+
+#[test]
+fn barriers_stand_in_the_order_of_notifications() {
+    let mut lanes = lanes(2);
+    for ticket in 1..=3 {
+        lanes.notify(ticket, "<n/>").unwrap();
+    }
+    assert_eq!(lanes.stage(), "<n/><n/>|0<n/>");
+    assert_eq!(lanes.answer(0), Some(2));
+    assert_eq!(lanes.stage(), "|1");
+    assert_eq!(lanes.answer(1), Some(3));
+}
+
+#[test]
+fn the_parts_of_a_notification_are_written_back_to_back() {
+    let mut lanes = lanes(10);
+    let parts = ["<n>", "shared", "</n>"].map(|part| Bytes::from_static(part.as_bytes()));
+    lanes.outbound.push_notification(1, 1, Notification::new(parts)).unwrap();
+    assert_eq!(lanes.stage(), "<n>shared</n>|0");
+}
+
+#[test]
+fn the_notification_lane_is_bounded_and_frees_itself_by_writing() {
+    let mut lanes = lanes(10);
+    for ticket in 1..=3 {
+        assert!(lanes.notify(ticket, "0123456789").is_ok());
+    }
+    assert_eq!(lanes.notify(4, "0"), Err(NotifyRefused::Full));
+    let version = lanes.outbound.version();
+    assert!(!lanes.outbound.is_ready_since(version));
+    lanes.stage();
+    assert!(lanes.outbound.is_ready_since(version));
+    assert_eq!(lanes.outbound.statistics().notification_lane_bytes, 0);
+    assert_eq!(lanes.notify(4, "0"), Ok(true));
+}
+
+#[test]
+fn a_notification_over_the_stanza_limit_is_refused() {
+    let mut lanes = lanes(10);
+    let exact = Notification::new([Bytes::from(vec![b'x'; 95])]);
+    assert!(lanes.outbound.push_notification(1, 1, exact).is_ok());
+    let over = Notification::new([Bytes::from(vec![b'x'; 95]), Bytes::from_static(b"x")]);
+    let refused = lanes.outbound.push_notification(1, 2, over);
+    assert_eq!(refused, Err(NotifyRefused::TooLarge { bytes: 96, bytes_max: 95 }));
+}
+
+#[test]
+fn a_notification_for_another_stream_is_refused() {
+    let mut lanes = lanes(10);
+    let version = lanes.outbound.version();
+    lanes.notify(1, "<n/>").unwrap();
+    lanes.outbound.lose_stream();
+    assert_eq!(lanes.notify(2, "<n/>"), Err(NotifyRefused::Down));
+    assert!(lanes.outbound.is_ready_since(version));
+    lanes.open(2, 10);
+    assert_eq!(lanes.notify(2, "<n/>"), Err(NotifyRefused::Down));
+    assert_eq!(lanes.stage(), "", "what the old stream had queued is gone");
+}
+
+#[test]
+fn replies_that_a_stream_did_not_take_go_out_on_the_next_in_order() {
+    let mut lanes = lanes(10);
+    for reply in ["<r1/>", "<r2/>", "<r3/>"] {
+        lanes.reply(reply);
+    }
+    assert_eq!(lanes.stage(), "<r1/><r2/><r3/>");
+    lanes.reply("<r4/>");
+    lanes.outbound.written(9);
+    lanes.outbound.lose_stream();
+    lanes.open(2, 10);
+    assert_eq!(lanes.stage(), "<r2/><r3/><r4/>");
+}
+
+#[test]
+fn a_reply_gives_its_room_back_when_it_is_written() {
+    let mut lanes = lanes(10);
+    lanes.reply("<r1/>");
+    lanes.stage();
+    assert_eq!(lanes.room.available_permits(), 995);
+    lanes.outbound.written(4);
+    assert_eq!(lanes.room.available_permits(), 995);
+    lanes.outbound.written(1);
+    assert_eq!(lanes.room.available_permits(), 1000);
+}
+
+#[test]
+fn one_round_is_bounded() {
+    let mut lanes = lanes(10);
+    lanes.room.add_permits(1_000_000);
+    for _ in 0..WRITE_BYTES {
+        lanes.reply("<r/>");
+    }
+    assert_eq!(lanes.stage().len(), WRITE_BYTES);
+}
+
+#[test]
+fn notifications_wait_when_too_many_barriers_are_unanswered() {
+    let mut lanes = lanes(1);
+    let mut ticket = 0;
+    while lanes.outbound.notifications.is_empty() {
+        ticket += 1;
+        lanes.notify(ticket, "<n/>").unwrap();
+        lanes.stage();
+        assert!(ticket < 1000);
+    }
+    assert_eq!(lanes.answer(0), Some(1));
+    assert!(lanes.stage().contains("<n/>"));
+}
+
+#[test]
+fn a_draining_stream_takes_replies_only_and_is_drained_when_all_is_proven() {
+    let mut lanes = lanes(10);
+    lanes.notify(1, "<n1/>").unwrap();
+    lanes.outbound.drain();
+    assert_eq!(lanes.notify(2, "<n2/>"), Err(NotifyRefused::Down));
+    lanes.reply("<r1/>");
+    assert!(!lanes.outbound.is_drained());
+    assert_eq!(lanes.stage(), "<r1/><n1/>|0");
+    assert!(!lanes.outbound.is_drained());
+    lanes.answer(0);
+    assert!(lanes.outbound.is_drained());
+}
+
+#[test]
+fn a_wanted_barrier_goes_out_alone() {
+    let mut lanes = lanes(10);
+    lanes.outbound.want_barrier();
+    assert_eq!(lanes.stage(), "|0");
+    assert_eq!(lanes.answer(0), None);
+}
+
+#[test]
+fn a_closed_link_takes_nothing() {
+    let mut lanes = lanes(10);
+    lanes.outbound.close();
+    let room = Arc::clone(&lanes.room).try_acquire_owned().unwrap();
+    let refused = lanes.outbound.push_reply(QueuedReply { stanza: Bytes::new(), _room: room });
+    assert_eq!(refused, Err(ReplyRefused::Closed));
+    assert_eq!(lanes.notify(1, "<n/>"), Err(NotifyRefused::Down));
+}
