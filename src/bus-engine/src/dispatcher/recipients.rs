@@ -83,12 +83,13 @@ impl Recipients {
         self.entries.range((Excluded(id), Unbounded)).map(|(_, recipient)| recipient)
     }
 
-    /// A change that the snapshot has already does no harm; one that leaves a gap keeps the old version, so that
-    /// the snapshot is read again when an event needs more.
+    /// A change that the snapshot has seen already is passed over: it may have been undone since. One that leaves a
+    /// gap keeps the old version, so that the snapshot is read again when an event needs more.
     fn apply(&mut self, delta: RecipientDelta) {
         match &mut self.state {
             State::Absent => {}
             State::Loading { changed, .. } => changed.push(delta),
+            State::Loaded { version } if delta.recipients_version <= *version => {}
             State::Loaded { version } => {
                 if delta.recipients_version == *version + 1 {
                     *version = delta.recipients_version;

@@ -262,6 +262,16 @@ fn a_warm_node_needs_no_read_for_what_subscribing_changes() {
 }
 
 #[test]
+fn a_change_that_the_snapshot_has_seen_is_passed_over() {
+    let mut world = World::new(1, 1);
+    world.recipients_version = 3;
+    world.input(DeliveryInput::LinkUp).run();
+    let undone = RecipientDelta { recipients_version: 2, change: RecipientChange::Added(recipient(9, 0)) };
+    world.signal(&[event(2, true, 3)], vec![undone]);
+    assert_eq!(world.run(), [(2, 1, 1)], "9 had left before the snapshot was read");
+}
+
+#[test]
 fn a_node_that_turns_up_later_starts_at_its_first_new_event() {
     let mut world = World::new(0, 0);
     world.dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 10 });
