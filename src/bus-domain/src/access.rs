@@ -32,13 +32,25 @@ pub fn may(facts: &NodeFacts, actor: &Actor, action: Action) -> Result<(), BusEr
     Err(refusal(affiliation, facts.config.access_model, action))
 }
 
-/// The affiliation that counts: an operator's admin is an owner, but a ban holds for everyone.
+/// The affiliation that counts for an actor on a node.
 pub fn standing(facts: &NodeFacts, actor: &Actor) -> Affiliation {
-    match (facts.affiliations.of(actor.bare()), actor.role()) {
+    effective(facts.affiliations.of(actor.bare()), actor.role())
+}
+
+/// The affiliation that counts: an operator's admin is an owner, but a ban holds for everyone.
+pub fn effective(affiliation: Affiliation, role: Role) -> Affiliation {
+    match (affiliation, role) {
         (Affiliation::Outcast, _) => Affiliation::Outcast,
         (_, Role::Admin) => Affiliation::Owner,
         (affiliation, _) => affiliation,
     }
+}
+
+/// The access models whose nodes somebody of this role may read without an affiliation of its own.
+pub fn models_open_to(role: Role) -> Vec<AccessModel> {
+    let standing = effective(Affiliation::None, role);
+    let is_open = |model: &AccessModel| allows(standing, *model, PublishModel::Publishers, Action::Retrieve);
+    AccessModel::ALL.into_iter().filter(is_open).collect()
 }
 
 /// The table (XEP-0060 §4.1, §4.5, §16.4.4).

@@ -1,5 +1,7 @@
 //! Affiliate: change who has which standing on a node.
 
+use std::collections::HashSet;
+
 use jid::BareJid;
 
 use crate::access::{Action, may};
@@ -26,7 +28,11 @@ pub fn decide(
         return Err(BusError::bad_request("the request changes no affiliation"));
     }
     let mut result = (*facts.affiliations).clone();
+    let mut named = HashSet::new();
     for (jid, affiliation) in &entries {
+        if !named.insert(jid) {
+            return Err(BusError::bad_request(format!("{jid} is named twice")));
+        }
         result.set(jid.clone(), *affiliation);
     }
     if !result.iter().any(|(_, affiliation)| affiliation == Affiliation::Owner) {
@@ -70,6 +76,12 @@ mod tests {
         assert!(matches!(demoted, Err(BusError::BadRequest(_))), "{demoted:?}");
         let handed_over = [("a@example.org", Owner), ("owner@example.org", Member)];
         assert_eq!(check("owner@example.org", &handed_over), Ok(vec![Owner, Member]));
+    }
+
+    #[test]
+    fn nobody_is_named_twice() {
+        let entries = [("a@example.org", Affiliation::Member), ("a@example.org", Affiliation::Outcast)];
+        assert!(matches!(check("owner@example.org", &entries), Err(BusError::BadRequest(_))));
     }
 
     #[test]

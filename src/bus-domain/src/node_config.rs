@@ -46,6 +46,19 @@ pub enum Durability {
     Fsync,
 }
 
+impl AccessModel {
+    /// Every model, for tables.
+    pub const ALL: [Self; 2] = [Self::Open, Self::Whitelist];
+
+    /// The value of `pubsub#access_model`; the stored configuration uses it too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Whitelist => "whitelist",
+        }
+    }
+}
+
 impl NodeConfig {
     /// Items kept where nobody says otherwise.
     pub const ITEMS_MAX_DEFAULT: u32 = 1_000;

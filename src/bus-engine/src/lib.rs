@@ -30,7 +30,7 @@ pub use command::{Command, Created, Outcome, Published, Verb};
 pub use dispatcher::{Delivery, DeliveryInput, DeliveryNode, NotificationSink, SinkFull};
 pub use engine::{Engine, EngineParts};
 pub use ids::{EventIds, EventRef};
-pub use payload::{payload_from_element, payload_from_text, payload_to_element};
+pub use payload::{payload_from_element, payload_from_text};
 pub use queries::{ItemListing, NodeList, NodeView};
 pub use settings::{EngineLimits, Settings};
 pub use statistics::{Statistics, StatisticsSnapshot};

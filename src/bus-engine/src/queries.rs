@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use bus_domain::access::{Action, allows, standing};
+use bus_domain::access::{self, Action};
 use bus_domain::retrieve::{self, PageAt, Selection};
-use bus_domain::{Actor, Affiliation, BusError, Event, NodeFacts, NodeName, Role};
-use bus_store::{ItemPage, ItemWindow, NodeListing, NodeSummary};
+use bus_domain::{Actor, Affiliation, BusError, Event, NodeConfig, NodeFacts, NodeName};
+use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
 
 use crate::Engine;
 use crate::engine::unavailable;
@@ -53,23 +53,24 @@ impl Engine {
     ) -> Result<ItemListing, BusError> {
         let facts = self.facts(node).await?;
         let limits = &self.settings().limits;
-        let wanted = selection.clone();
+        let asked = match &selection {
+            Selection::Newest(asked) => asked.map_or(u64::MAX, u64::from),
+            Selection::ById(_) | Selection::Page(_) => 0,
+        };
         let page = match retrieve::decide(&facts, actor, selection, limits)? {
             Selection::ById(ids) => {
-                let items = self.store().find_items(facts.id, &ids, limits.page_bytes_max).await;
-                let items = items.map_err(|error| unavailable(&error))?;
-                ItemPage { count: items.len() as u64, items, first_index: None }
+                let found = self.store().find_items(facts.id, &ids, limits.page_bytes_max).await;
+                let FoundItems { items, truncated } = found.map_err(|error| unavailable(&error))?;
+                let count = items.len() as u64;
+                return Ok(ItemListing { node: facts, items, count, first_index: None, truncated });
             }
             Selection::Newest(items_max) => {
                 self.window(&facts, PageAt::Last, items_max.unwrap_or(limits.page_items_max)).await?
             }
             Selection::Page(page) => self.window(&facts, page.at, page.items_max).await?,
         };
-        let returned = page.items.len() as u64;
-        let truncated = match wanted {
-            Selection::ById(_) | Selection::Page(_) => false,
-            Selection::Newest(asked) => returned < page.count.min(asked.map_or(u64::MAX, u64::from)),
-        };
+        // A page says by its ends what it lacks; a plain request cannot know.
+        let truncated = (page.items.len() as u64) < page.count.min(asked);
         let ItemPage { items, count, first_index } = page;
         Ok(ItemListing { node: facts, items, count, first_index, truncated })
     }
@@ -79,7 +80,7 @@ impl Engine {
         let facts = self.facts(node).await?;
         retrieve::decide_log(&facts, actor)?;
         let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
-        let affiliation = standing(&facts, actor);
+        let affiliation = access::standing(&facts, actor);
         Ok(NodeView { head_seq: head.map_or(0, |head| head.seq), affiliation, facts })
     }
 
@@ -91,11 +92,15 @@ impl Engine {
         nodes_max: u32,
     ) -> Result<NodeList, BusError> {
         let nodes_max = nodes_max.clamp(1, self.settings().limits.page_items_max);
-        let listing = NodeListing { viewer: actor.bare().clone(), after, nodes_max };
+        let open_models = access::models_open_to(actor.role());
+        let listing = NodeListing { viewer: actor.bare().clone(), open_models, after, nodes_max };
         let mut nodes = self.store().list_nodes(listing).await.map_err(|error| unavailable(&error))?;
         let full = nodes.len() >= nodes_max as usize;
         let next_after = if full { nodes.last().map(|node| node.name.clone()) } else { None };
-        nodes.retain(|node| is_visible(node, actor));
+        for node in &mut nodes {
+            node.affiliation = access::effective(node.affiliation, actor.role());
+        }
+        nodes.retain(is_visible);
         Ok(NodeList { nodes, next_after })
     }
 
@@ -107,11 +112,7 @@ impl Engine {
 }
 
 /// A node that cannot be read is not shown.
-fn is_visible(node: &NodeSummary, actor: &Actor) -> bool {
-    let affiliation = match (node.affiliation, actor.role()) {
-        (Affiliation::Outcast, _) => Affiliation::Outcast,
-        (_, Role::Admin) => Affiliation::Owner,
-        (affiliation, _) => affiliation,
-    };
-    allows(affiliation, node.config.access_model, node.config.publish_model, Action::Retrieve)
+fn is_visible(node: &NodeSummary) -> bool {
+    let NodeConfig { access_model, publish_model, .. } = node.config;
+    access::allows(node.affiliation, access_model, publish_model, Action::Retrieve)
 }

@@ -36,24 +36,25 @@ impl EventStore for SqliteStore {
         );
         let query =
             sqlx::query(AssertSqlSafe(sql)).bind(node.0).bind(signed(after_seq)).bind(i64::from(events_max));
-        collect_bounded(query.fetch(&self.readers), bytes_max).await
+        let (events, _) = collect_bounded(query.fetch(&self.readers), bytes_max).await?;
+        Ok(events)
     }
 }
 
-/// Reads events until their payloads reach the bound, and at least one.
+/// Reads events until their payloads reach the bound, and at least one; says whether there are more.
 pub(crate) async fn collect_bounded(
     mut stream: impl Stream<Item = Result<SqliteRow, sqlx::Error>> + Unpin,
     bytes_max: usize,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<(Vec<Event>, bool), StoreError> {
     let mut events = Vec::new();
     let mut bytes = 0;
     while let Some(row) = stream.try_next().await.map_err(store_error)? {
+        if bytes >= bytes_max && !events.is_empty() {
+            return Ok((events, true));
+        }
         let event = rows::event(&row)?;
         bytes += event.kind.payload().map_or(0, Payload::len_bytes);
         events.push(event);
-        if bytes >= bytes_max {
-            break;
-        }
     }
-    Ok(events)
+    Ok((events, false))
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use bus_domain::retrieve::PageAt;
 use bus_domain::{Event, ItemId, NodeId};
-use bus_store::{ItemPage, ItemStore, ItemWindow, StoreError};
+use bus_store::{FoundItems, ItemPage, ItemStore, ItemWindow, StoreError};
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
@@ -24,7 +24,7 @@ impl ItemStore for SqliteStore {
         );
         let query =
             sqlx::query(AssertSqlSafe(sql)).bind(node.0).bind(scan.bound).bind(scan.limit).bind(scan.offset);
-        let mut items = collect_bounded(query.fetch(&mut *reader), window.bytes_max).await?;
+        let (mut items, _) = collect_bounded(query.fetch(&mut *reader), window.bytes_max).await?;
         if scan.backwards() {
             items.reverse();
         }
@@ -40,14 +40,15 @@ impl ItemStore for SqliteStore {
         node: NodeId,
         ids: &[ItemId],
         bytes_max: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<FoundItems, StoreError> {
         let ids: Vec<&str> = ids.iter().map(ItemId::as_str).collect();
         let sql = format!(
             "SELECT {EVENT_COLUMNS} FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
              WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2)) ORDER BY i.seq"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(node.0).bind(serde_json::json!(ids).to_string());
-        collect_bounded(query.fetch(&self.readers), bytes_max).await
+        let (items, truncated) = collect_bounded(query.fetch(&self.readers), bytes_max).await?;
+        Ok(FoundItems { items, truncated })
     }
 }
 

@@ -47,11 +47,14 @@ impl NodeStore for SqliteStore {
             "SELECT n.name, n.config, a.affiliation
              FROM nodes n LEFT JOIN affiliations a ON a.node_id = n.node_id AND a.jid = ?1
              WHERE n.deleted_at_ms IS NULL AND n.name > ?2
+               AND (a.affiliation IS NOT NULL
+                    OR n.config ->> 'access_model' IN (SELECT value FROM json_each(?4)))
              ORDER BY n.name LIMIT ?3",
         )
         .bind(listing.viewer.as_str())
         .bind(listing.after.as_ref().map_or("", NodeName::as_str))
         .bind(i64::from(listing.nodes_max))
+        .bind(serde_json::json!(listing.open_models).to_string())
         .fetch_all(&self.readers)
         .await
         .map_err(store_error)?

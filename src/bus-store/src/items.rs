@@ -16,7 +16,16 @@ pub trait ItemStore {
         node: NodeId,
         ids: &[ItemId],
         bytes_max: usize,
-    ) -> Result<Vec<Event>, StoreError>;
+    ) -> Result<FoundItems, StoreError>;
+}
+
+/// Items found by their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundItems {
+    /// In the order of their positions.
+    pub items: Vec<Event>,
+    /// Whether the bound kept out items that are there.
+    pub truncated: bool,
 }
 
 /// A window of a node's items.

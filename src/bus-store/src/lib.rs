@@ -24,7 +24,7 @@ use async_trait::async_trait;
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered};
 pub use error::StoreError;
 pub use events::{EventStore, Head};
-pub use items::{ItemPage, ItemStore, ItemWindow};
+pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::{Affiliation, BareJid, NodeConfig, NodeFacts, NodeName};
+use bus_domain::{AccessModel, Affiliation, BareJid, NodeConfig, NodeFacts, NodeName};
 
 use crate::StoreError;
 
@@ -18,6 +18,8 @@ pub trait NodeStore {
 pub struct NodeListing {
     /// Whose affiliation each summary carries.
     pub viewer: BareJid,
+    /// Nodes of other access models are left out unless the viewer has an affiliation there.
+    pub open_models: Vec<AccessModel>,
     /// Start behind this name.
     pub after: Option<NodeName>,
     /// At most so many.
@@ -31,6 +33,6 @@ pub struct NodeSummary {
     pub name: NodeName,
     /// Its configuration.
     pub config: NodeConfig,
-    /// The viewer's standing.
+    /// The viewer's row; the engine turns it into its standing.
     pub affiliation: Affiliation,
 }

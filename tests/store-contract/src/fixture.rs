@@ -1,41 +1,50 @@
 use bus_domain::{
-    Actor, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Payload,
-    Role, Seq,
+    AccessModel, Actor, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId,
+    NodeName, Payload, Role, Seq,
 };
 use bus_store::{HeadAdvance, HeadAfter, ItemPointer, NodeRow, Store, Transaction};
 
 /// Writes rows the way the engine does, for cases to read.
-pub struct Fixture<'a> {
+pub(crate) struct Fixture<'a> {
     store: &'a dyn Store,
 }
 
 impl<'a> Fixture<'a> {
     /// On this store.
-    pub fn new(store: &'a dyn Store) -> Self {
+    pub(crate) fn new(store: &'a dyn Store) -> Self {
         Self { store }
     }
 
     /// A transaction.
-    pub async fn begin(&self) -> Box<dyn Transaction> {
+    pub(crate) async fn begin(&self) -> Box<dyn Transaction> {
         self.store.begin().await.expect("a transaction")
     }
 
     /// Makes a node of `owner@example.org`.
-    pub async fn node(&self, name: &str) -> NodeFacts {
+    pub(crate) async fn node(&self, name: &str) -> NodeFacts {
         let mut transaction = self.begin().await;
         transaction.insert_node(&row(name)).await.expect("insert").expect("a free name");
         transaction.commit().await.expect("commit");
         self.facts(name).await
     }
 
+    /// Makes a node that is closed to strangers.
+    pub(crate) async fn closed_node(&self, name: &str) {
+        let mut row = row(name);
+        row.config.access_model = AccessModel::Whitelist;
+        let mut transaction = self.begin().await;
+        transaction.insert_node(&row).await.expect("insert").expect("a free name");
+        transaction.commit().await.expect("commit");
+    }
+
     /// The facts of a node.
-    pub async fn facts(&self, name: &str) -> NodeFacts {
+    pub(crate) async fn facts(&self, name: &str) -> NodeFacts {
         let name = NodeName::new(name).expect("a name");
         self.store.find_node(&name).await.expect("a read").expect("a node")
     }
 
     /// Publishes items with payloads of so many bytes, each in a transaction of its own.
-    pub async fn publish(&self, node: NodeId, ids: &[&str], payload_bytes: usize) -> Seq {
+    pub(crate) async fn publish(&self, node: NodeId, ids: &[&str], payload_bytes: usize) -> Seq {
         let mut seq = 0;
         for id in ids {
             let mut transaction = self.begin().await;
@@ -54,7 +63,7 @@ impl<'a> Fixture<'a> {
     }
 
     /// Subscribes an address.
-    pub async fn subscribe(&self, node: NodeId, address: &str) -> bus_domain::Subscription {
+    pub(crate) async fn subscribe(&self, node: NodeId, address: &str) -> bus_domain::Subscription {
         let mut transaction = self.begin().await;
         let step = HeadAdvance { recipients_change: true, new_subscriptions: 1, ..events(node, 0) };
         let head = advance(&mut *transaction, step).await;
@@ -70,7 +79,7 @@ impl<'a> Fixture<'a> {
     }
 
     /// Deletes a node the way the engine does: a last event, and the name is free.
-    pub async fn delete(&self, node: NodeId) -> Seq {
+    pub(crate) async fn delete(&self, node: NodeId) -> Seq {
         let mut transaction = self.begin().await;
         let head = advance(&mut *transaction, HeadAdvance { rules_change: true, ..events(node, 1) }).await;
         let event = Event { kind: EventKind::Deleted, ..published(head.seq, "x", 0, head.due_before_seq) };
@@ -82,7 +91,7 @@ impl<'a> Fixture<'a> {
 }
 
 /// Moves one head that is there and of the first version of its rules.
-pub async fn advance(transaction: &mut dyn Transaction, step: HeadAdvance) -> HeadAfter {
+pub(crate) async fn advance(transaction: &mut dyn Transaction, step: HeadAdvance) -> HeadAfter {
     assert_eq!(transaction.lock_heads(&[step.node]).await.expect("lock"), vec![step.node]);
     let heads = transaction.advance_heads(&[step]).await.expect("advance");
     assert_eq!(heads.len(), 1);
@@ -90,7 +99,7 @@ pub async fn advance(transaction: &mut dyn Transaction, step: HeadAdvance) -> He
 }
 
 /// An advance by so many events, the last of them due.
-pub fn events(node: NodeId, events: u64) -> HeadAdvance {
+pub(crate) fn events(node: NodeId, events: u64) -> HeadAdvance {
     HeadAdvance {
         node,
         rules_version: 1,
@@ -105,7 +114,7 @@ pub fn events(node: NodeId, events: u64) -> HeadAdvance {
 }
 
 /// A publish event.
-pub fn published(seq: Seq, id: &str, payload_bytes: usize, due_after_seq: Seq) -> Event {
+pub(crate) fn published(seq: Seq, id: &str, payload_bytes: usize, due_after_seq: Seq) -> Event {
     let payload = format!("<a xmlns=''>{}</a>", "ä".repeat(payload_bytes / 2));
     Event {
         seq,
@@ -121,7 +130,7 @@ pub fn published(seq: Seq, id: &str, payload_bytes: usize, due_after_seq: Seq) -
 }
 
 /// The row of a node of `owner@example.org`.
-pub fn row(name: &str) -> NodeRow {
+pub(crate) fn row(name: &str) -> NodeRow {
     NodeRow {
         name: NodeName::new(name).expect("a name"),
         epoch: Epoch(u64::MAX - 1),
@@ -132,18 +141,18 @@ pub fn row(name: &str) -> NodeRow {
 }
 
 /// The ids of published events.
-pub fn ids(events: &[Event]) -> Vec<&str> {
+pub(crate) fn ids(events: &[Event]) -> Vec<&str> {
     events.iter().filter_map(|event| event.kind.item_id()).map(ItemId::as_str).collect()
 }
 
-pub fn item_id(text: &str) -> ItemId {
+pub(crate) fn item_id(text: &str) -> ItemId {
     ItemId::new(text).expect("an item id")
 }
 
-pub fn jid(text: &str) -> Jid {
+pub(crate) fn jid(text: &str) -> Jid {
     Jid::new(text).expect("a JID")
 }
 
-pub fn bare(text: &str) -> BareJid {
+pub(crate) fn bare(text: &str) -> BareJid {
     Actor::new(jid(text), Role::User).bare().clone()
 }

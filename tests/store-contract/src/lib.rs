@@ -1,6 +1,8 @@
 //! What every store must do, as one suite. A store's own test file calls [`suite!`] with a function that opens an
 //! empty store; each case then is a test of that store.
 
+#![expect(missing_docs, clippy::missing_panics_doc, reason = "the names of the cases are sentences")]
+
 use bus_store::Store;
 
 pub mod cursors;
@@ -10,8 +12,6 @@ pub mod items;
 pub mod nodes;
 pub mod subscriptions;
 pub mod transactions;
-
-pub use fixture::Fixture;
 
 /// An empty store, and what must live as long as it does.
 pub struct OpenStore {

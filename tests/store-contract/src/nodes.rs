@@ -1,6 +1,6 @@
 //! Nodes and affiliations.
 
-use bus_domain::{Affiliation, Epoch, NodeName};
+use bus_domain::{AccessModel, Affiliation, Epoch, NodeName};
 use bus_store::{NodeListing, Store};
 
 use crate::fixture::{Fixture, bare, row};
@@ -50,17 +50,22 @@ pub async fn listings_are_paged_by_name_with_the_viewers_standing(store: &dyn St
     for name in ["b", "a", "c"] {
         fixture.node(name).await;
     }
+    fixture.closed_node("aa").await;
     let gone = fixture.node("bb").await;
     fixture.delete(gone.id).await;
     let list = async |viewer: &str, after: Option<&str>, nodes_max| {
         let after = after.map(|name| NodeName::new(name).expect("a name"));
-        let nodes = store.list_nodes(NodeListing { viewer: bare(viewer), after, nodes_max }).await;
+        let open_models = vec![AccessModel::Open];
+        let nodes =
+            store.list_nodes(NodeListing { viewer: bare(viewer), open_models, after, nodes_max }).await;
         let nodes = nodes.expect("a listing").into_iter();
         nodes.map(|node| (node.name.as_str().to_owned(), node.affiliation)).collect::<Vec<_>>()
     };
     let entry = |name: &str, affiliation| (name.to_owned(), affiliation);
-    let owned = [entry("a", Affiliation::Owner), entry("b", Affiliation::Owner)];
+    let owned = [entry("a", Affiliation::Owner), entry("aa", Affiliation::Owner)];
     assert_eq!(list("owner@example.org", None, 2).await, owned);
+    let open = [entry("a", Affiliation::None), entry("b", Affiliation::None)];
+    assert_eq!(list("other@example.org", None, 2).await, open, "a closed node is not there for strangers");
     assert_eq!(list("other@example.org", Some("b"), 2).await, [entry("c", Affiliation::None)]);
     assert_eq!(list("other@example.org", Some("c"), 2).await, []);
 }

@@ -1,0 +1,57 @@
+use bus_domain::{AccessModel, Durability, NodeConfig, PublishModel};
+use tonic::Status;
+
+use super::enum_value;
+use crate::v1;
+
+/// The configuration of a new node: what is not set keeps its default. The rules check the bounds.
+pub(crate) fn config_from_message(field: &str, message: &v1::NodeConfig) -> Result<NodeConfig, Status> {
+    let default = NodeConfig::default();
+    let field = |name: &str| format!("{field}.{name}");
+    Ok(NodeConfig {
+        access_model: match enum_value(&field("access_model"), message.access_model)? {
+            None | Some(v1::AccessModel::Unspecified) => default.access_model,
+            Some(v1::AccessModel::Open) => AccessModel::Open,
+            Some(v1::AccessModel::Whitelist) => AccessModel::Whitelist,
+        },
+        publish_model: match enum_value(&field("publish_model"), message.publish_model)? {
+            None | Some(v1::PublishModel::Unspecified) => default.publish_model,
+            Some(v1::PublishModel::Publishers) => PublishModel::Publishers,
+            Some(v1::PublishModel::Open) => PublishModel::Open,
+        },
+        items_max: message.items_max.unwrap_or(default.items_max),
+        deliver_payloads: message.deliver_payloads.unwrap_or(default.deliver_payloads),
+        notify_retract: message.notify_retract.unwrap_or(default.notify_retract),
+        durability: match enum_value(&field("durability"), message.durability)? {
+            None | Some(v1::Durability::Unspecified) => default.durability,
+            Some(v1::Durability::Fsync) => Durability::Fsync,
+        },
+    })
+}
+
+/// A configuration with every field set.
+pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
+    let access_model = match config.access_model {
+        AccessModel::Open => v1::AccessModel::Open,
+        AccessModel::Whitelist => v1::AccessModel::Whitelist,
+    };
+    let publish_model = match config.publish_model {
+        PublishModel::Publishers => v1::PublishModel::Publishers,
+        PublishModel::Open => v1::PublishModel::Open,
+    };
+    v1::NodeConfig {
+        access_model: access_model.into(),
+        publish_model: publish_model.into(),
+        items_max: Some(config.items_max),
+        deliver_payloads: Some(config.deliver_payloads),
+        notify_retract: Some(config.notify_retract),
+        durability: durability_to_message(config.durability).into(),
+    }
+}
+
+/// What holds when a publish is answered.
+pub(crate) fn durability_to_message(durability: Durability) -> v1::Durability {
+    match durability {
+        Durability::Fsync => v1::Durability::Fsync,
+    }
+}

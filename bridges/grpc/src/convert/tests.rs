@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use bus_domain::{AccessModel, Epoch, Jid, NodeConfig, NodeId, Payload, PublishModel};
+use tonic_types::StatusExt as _;
+
+use super::*;
+
+fn field_of<Value: std::fmt::Debug>(result: Result<Value, Status>) -> String {
+    let details = result.unwrap_err().get_error_details();
+    details.bad_request().unwrap().field_violations[0].field.clone()
+}
+
+#[test]
+fn every_affiliation_comes_back_as_it_went() {
+    for affiliation in Affiliation::ALL {
+        let number = affiliation_to_message(affiliation).into();
+        assert_eq!(affiliation_from_message("a", number).unwrap(), affiliation);
+    }
+    for number in [0, 7, -1] {
+        assert_eq!(
+            field_of(affiliation_from_message("entries[0].affiliation", number)),
+            "entries[0].affiliation"
+        );
+    }
+}
+
+#[test]
+fn a_configuration_comes_back_as_it_went_and_keeps_defaults_where_it_is_silent() {
+    let config = NodeConfig {
+        access_model: AccessModel::Whitelist,
+        publish_model: PublishModel::Open,
+        items_max: 7,
+        deliver_payloads: false,
+        notify_retract: true,
+        ..NodeConfig::default()
+    };
+    assert_eq!(config_from_message("config", &config_to_message(&config)).unwrap(), config);
+    let silent = v1::NodeConfig::default();
+    assert_eq!(config_from_message("config", &silent).unwrap(), NodeConfig::default());
+}
+
+#[test]
+fn unknown_values_are_refused_by_field() {
+    let check = |message: v1::NodeConfig| field_of(config_from_message("config", &message));
+    let config = v1::NodeConfig::default;
+    assert_eq!(check(v1::NodeConfig { access_model: 99, ..config() }), "config.access_model");
+    assert_eq!(check(v1::NodeConfig { publish_model: -1, ..config() }), "config.publish_model");
+    assert_eq!(check(v1::NodeConfig { durability: 2, ..config() }), "config.durability");
+}
+
+#[test]
+fn times_keep_their_milliseconds() {
+    assert_eq!(timestamp(1_700_000_000_123), Timestamp { seconds: 1_700_000_000, nanos: 123_000_000 });
+    assert_eq!(timestamp(-1), Timestamp { seconds: -1, nanos: 999_000_000 });
+}
+
+#[test]
+fn frames_say_what_has_happened() {
+    use v1::tail_response::Frame;
+    let item_id = || ItemId::new("a").unwrap();
+    let payload = Some(Payload::from_serialised("<a/>"));
+    let check = |kind| match frame(TailFrame::Event(Arc::new(event(kind)))) {
+        Frame::Event(event) => (event.kind(), event.item_id, event.payload),
+        other => panic!("{other:?}"),
+    };
+    let xml = Some(v1::event::Payload::Xml("<a/>".into()));
+    let published = check(EventKind::Published { item_id: item_id(), payload });
+    assert_eq!(published, (v1::EventKind::Published, "a".into(), xml));
+    let empty = check(EventKind::Published { item_id: item_id(), payload: None });
+    assert_eq!(empty, (v1::EventKind::Published, "a".into(), None));
+    let retracted = check(EventKind::Retracted { item_id: item_id() });
+    assert_eq!(retracted, (v1::EventKind::Retracted, "a".into(), None));
+    assert_eq!(check(EventKind::Deleted), (v1::EventKind::NodeDeleted, String::new(), None));
+    assert_eq!(frame(TailFrame::Gap { first_seq: 7 }), Frame::Gap(v1::Gap { first_seq: 7 }));
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a frame made on the spot")]
+fn frame(frame: TailFrame) -> v1::tail_response::Frame {
+    let facts = NodeFacts {
+        id: NodeId(1),
+        name: NodeName::new("news").unwrap(),
+        epoch: Epoch(7),
+        creator: BareJid::new("alice@example.org").unwrap(),
+        created_at_ms: 0,
+        config: NodeConfig::default(),
+        affiliations: Arc::default(),
+        rules_version: 1,
+    };
+    frame_to_message(&EventIds::new([1; 16]), &facts, &frame)
+}
+
+fn event(kind: EventKind) -> Event {
+    Event {
+        seq: 1,
+        kind,
+        publisher: Jid::new("alice@example.org").unwrap(),
+        published_at_ms: 0,
+        recipients_version: 1,
+        due_after_seq: None,
+    }
+}

@@ -1,0 +1,39 @@
+//! The gRPC leg of the bus: `stanzabus.v1` of `schemas/proto`, beside `grpc.health.v1` and reflection.
+//!
+//! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
+//! nothing is decided here. One file per service (`publisher.rs`, `subscriber.rs`, `nodes.rs` with `items.rs`), one
+//! mapping from errors to statuses (`status.rs`), one from tokens to actors (`auth.rs`).
+
+mod auth;
+mod connections;
+mod convert;
+mod health;
+mod items;
+mod nodes;
+mod publisher;
+mod serve;
+mod settings;
+mod status;
+mod subscriber;
+
+/// Messages, clients and servers, generated from `schemas/proto/stanzabus/v1`.
+///
+/// `tests/tidy` writes it and fails when it is stale.
+#[expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::pedantic,
+    reason = "generated"
+)]
+pub mod v1 {
+    include!("generated/stanzabus.v1.rs");
+
+    /// The files of the API as `google.protobuf.FileDescriptorSet`, for reflection.
+    pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptor.bin");
+}
+
+pub use auth::{AccessToken, token_sha256_hex};
+pub use health::Health;
+pub use serve::serve;
+pub use settings::{GrpcSettings, ServeError, SettingsError, check_address};

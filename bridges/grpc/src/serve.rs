@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use bus_engine::Engine;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
+use tonic::transport::server::Router;
+use tonic_health::pb::health_server::HealthServer;
+
+use crate::auth::BearerAuth;
+use crate::connections::accept;
+use crate::nodes::{NodesServer, NodesService};
+use crate::publisher::{PublisherServer, PublisherService};
+use crate::subscriber::{SubscriberServer, SubscriberService};
+use crate::{GrpcSettings, Health, ServeError, check_address, v1};
+
+/// A connection without traffic is pinged this often, and given up when a ping is not answered in time: else a client
+/// that has vanished would hold its streams for hours.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Serves the API on a listener until `shutdown`, then lets open calls end for as long as the settings say.
+///
+/// # Errors
+/// [`ServeError::Settings`] when the listener is beyond loopback without leave. Trouble with a connection is not an
+/// error of the server. Calls that outlive the grace are left to the end of the process.
+pub async fn serve(
+    engine: Engine,
+    settings: GrpcSettings,
+    health: Health,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Listener)?;
+    check_address(address, settings.allow_plaintext_beyond_loopback)?;
+    let router = router(&engine, &settings, &health, &shutdown)?;
+    let incoming = accept(listener, settings.connections_max);
+    health.set_serving().await;
+    tracing::info!(%address, principals = settings.tokens.len(), "gRPC is served");
+
+    let stopping = async {
+        shutdown.cancelled().await;
+        health.close().await;
+    };
+    let grace_is_over = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(settings.shutdown_grace).await;
+    };
+    tokio::select! {
+        served = router.serve_with_incoming_shutdown(incoming, stopping) => served?,
+        () = grace_is_over => tracing::warn!("gRPC calls were still open and are cut"),
+    }
+    Ok(())
+}
+
+fn router(
+    engine: &Engine,
+    settings: &GrpcSettings,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Result<Router, ServeError> {
+    let auth = BearerAuth::new(&settings.tokens, &settings.admins);
+    let bytes_max = settings.message_bytes_max;
+    let publisher = PublisherServer::new(PublisherService { engine: engine.clone() });
+    let subscriber =
+        SubscriberServer::new(SubscriberService { engine: engine.clone(), shutdown: shutdown.clone() });
+    let nodes = NodesServer::new(NodesService { engine: engine.clone() });
+    Ok(Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(settings.streams_per_connection_max)
+        .add_service(HealthServer::new(health.service()))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(InterceptedService::new(publisher.max_decoding_message_size(bytes_max), auth.clone()))
+        .add_service(InterceptedService::new(subscriber.max_decoding_message_size(bytes_max), auth.clone()))
+        .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth)))
+}
+
+/// Names what is served, and nothing else: our services and health.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

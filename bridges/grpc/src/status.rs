@@ -1,0 +1,128 @@
+//! The one mapping from errors to statuses: a canonical code, one `google.rpc.ErrorInfo`, `RetryInfo` where the same
+//! call may work later, and `BadRequest` where one field is at fault.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+use bus_domain::BusError;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::v1::ErrorReason;
+
+/// `google.rpc.ErrorInfo.domain` of all our errors.
+const DOMAIN: &str = "stanzabus";
+
+/// The status for an error.
+pub(crate) fn status(error: &BusError) -> Status {
+    finish(error, details(error))
+}
+
+/// The status for an error that a field of the request is to blame for.
+pub(crate) fn field_status(field: &str, error: &BusError) -> Status {
+    let mut details = details(error);
+    details.add_bad_request_violation(field, error.to_string());
+    finish(error, details)
+}
+
+/// The status for a field that cannot be what it is; `problem` goes on where the field's name ends.
+pub(crate) fn invalid_field(field: &str, problem: impl Display) -> Status {
+    field_status(field, &BusError::bad_request(format!("{field} {problem}")))
+}
+
+/// The call carries no token.
+pub(crate) fn token_missing() -> Status {
+    let message = "the call carries no token; send the metadata \"authorization: Bearer TOKEN\" with a token that is \
+                   listed under [grpc] tokens in the daemon's configuration";
+    refusal(Code::Unauthenticated, ErrorReason::TokenMissing, message)
+}
+
+/// The token is not on the list.
+pub(crate) fn token_invalid() -> Status {
+    let message = "the token is not known; add its SHA-256 under [grpc] tokens in the daemon's configuration, or send \
+                   a token that is listed there";
+    refusal(Code::Unauthenticated, ErrorReason::TokenInvalid, message)
+}
+
+/// The daemon stops.
+pub(crate) fn shutting_down() -> Status {
+    let mut details = info(ErrorReason::ShuttingDown, HashMap::new());
+    details.set_retry_info(Some(Duration::from_secs(1)));
+    let message = "the daemon stops; come back with the last position";
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+fn refusal(code: Code, reason: ErrorReason, message: &str) -> Status {
+    Status::with_error_details(code, message, info(reason, HashMap::new()))
+}
+
+fn finish(error: &BusError, details: ErrorDetails) -> Status {
+    let (code, _) = code_and_reason(error);
+    Status::with_error_details(code, error.to_string(), details)
+}
+
+fn details(error: &BusError) -> ErrorDetails {
+    let (_, reason) = code_and_reason(error);
+    let mut details = info(reason, metadata(error));
+    if let Some(delay) = retry_after(error) {
+        details.set_retry_info(Some(delay));
+    }
+    details
+}
+
+fn info(reason: ErrorReason, metadata: HashMap<String, String>) -> ErrorDetails {
+    let name = reason.as_str_name();
+    let name = name.strip_prefix("ERROR_REASON_").unwrap_or(name);
+    ErrorDetails::with_error_info(name, DOMAIN, metadata)
+}
+
+fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
+    match error {
+        BusError::NodeNotFound => (Code::NotFound, ErrorReason::NodeNotFound),
+        BusError::NodeExists => (Code::AlreadyExists, ErrorReason::NodeExists),
+        BusError::Forbidden => (Code::PermissionDenied, ErrorReason::AffiliationRequired),
+        BusError::ClosedNode => (Code::PermissionDenied, ErrorReason::AccessModelWhitelist),
+        BusError::ItemNotFound => (Code::NotFound, ErrorReason::ItemNotFound),
+        BusError::NotSubscribed => (Code::InvalidArgument, ErrorReason::NotSubscribed),
+        BusError::ForeignJid => (Code::InvalidArgument, ErrorReason::ForeignJid),
+        BusError::UnknownPosition => (Code::InvalidArgument, ErrorReason::UnknownPosition),
+        BusError::WrongEpoch => (Code::OutOfRange, ErrorReason::WrongEpoch),
+        BusError::PayloadTooBig { .. } => (Code::InvalidArgument, ErrorReason::PayloadTooBig),
+        BusError::InvalidPayload { .. } => (Code::InvalidArgument, ErrorReason::PayloadInvalid),
+        BusError::TooManyItems { .. } => (Code::InvalidArgument, ErrorReason::TooManyItems),
+        BusError::BadRequest(_) => (Code::InvalidArgument, ErrorReason::RequestInvalid),
+        BusError::Unsupported(_) => (Code::Unimplemented, ErrorReason::Unsupported),
+        BusError::LimitReached(_) => (Code::ResourceExhausted, ErrorReason::LimitReached),
+        BusError::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
+        BusError::Contended => (Code::Aborted, ErrorReason::Contended),
+        BusError::StoreUnavailable => (Code::Unavailable, ErrorReason::StorageUnavailable),
+        BusError::Internal => (Code::Internal, ErrorReason::Internal),
+    }
+}
+
+/// What a program may want to read out of the message.
+fn metadata(error: &BusError) -> HashMap<String, String> {
+    let entry = match error {
+        BusError::PayloadTooBig { bytes_max } => Some(("payload_bytes_max", bytes_max.to_string())),
+        BusError::TooManyItems { items_max } => Some(("items_max", items_max.to_string())),
+        BusError::Unsupported(feature) => Some(("feature", feature.to_string())),
+        BusError::LimitReached(limit) => Some(("limit", limit.to_string())),
+        _ => None,
+    };
+    entry.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// When to try again: for the errors of the class `Wait`, and for no others.
+fn retry_after(error: &BusError) -> Option<Duration> {
+    match error {
+        BusError::Contended => Some(Duration::from_millis(50)),
+        BusError::Busy => Some(Duration::from_millis(200)),
+        BusError::StoreUnavailable => Some(Duration::from_secs(1)),
+        BusError::LimitReached(_) => Some(Duration::from_mins(1)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

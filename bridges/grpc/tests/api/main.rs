@@ -1,0 +1,13 @@
+//! The API over a real connection: a server on a loopback port, an engine, an SQLite file.
+
+#![expect(clippy::unwrap_used, reason = "the tests' helpers fail like tests")]
+
+mod auth;
+mod bounds;
+mod hostile;
+mod items;
+mod nodes;
+mod probes;
+mod publish;
+mod rig;
+mod tail;
