@@ -1,1 +1,43 @@
-//! Placeholder.
+//! XEP-0060 and its companions as a service: stanzas become commands and queries, outcomes become stanzas, events
+//! become notifications. No sockets, no SQL; the rules are bus-domain's.
+//!
+//! * [`Service`] answers stanzas. `request` holds the one table of what is understood; each verb has a file with
+//!   its two directions, `parse` and `encode`; `errors` is the one mapping of refusals.
+//! * [`run`] answers a stream of stanzas, each sender's in order ([`RequestLimits`] bounds it).
+//! * [`Notifier`] encodes committed events, each once, for any number of recipients.
+//!
+//! Stanzas that leave stand in the stream's default namespace, without declaring it.
+
+mod answer;
+mod create;
+mod delete;
+mod disco;
+mod envelope;
+mod errors;
+mod form;
+mod items;
+mod namespaces;
+mod notify;
+mod ordering;
+mod page;
+mod parts;
+mod ping;
+mod presence;
+mod publish;
+mod request;
+mod requests;
+mod retract;
+mod rsm;
+mod service;
+mod subscribe;
+mod unsubscribe;
+mod version;
+mod xml;
+
+pub use notify::{LaneFull, NotificationCounters, NotificationLane, Notifier};
+pub use ordering::RequestLimits;
+pub use requests::{Inbound, ReplySender, run};
+pub use service::{Service, ServiceSettings};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! The one mapping from what can be refused to stanza errors.
+
+use bus_domain::{BadRequest, BusError, Feature, LimitKind};
+use bus_xml::RejectReason;
+use thiserror::Error;
+
+use crate::namespaces::{PUBSUB_ERRORS, STANZA_ERRORS};
+use crate::xml::Xml;
+
+/// Why a stanza gets an error: what the bus says, and what only this leg knows.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Refusal {
+    /// The bus refused.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The request's namespace means nothing here (RFC 6120 §8.4).
+    #[error("this namespace is not served here")]
+    UnknownNamespace,
+    /// The namespace is known, this part of it is not done here.
+    #[error("{0} is not implemented")]
+    NotImplemented(&'static str),
+    /// Nobody is at the address asked.
+    #[error("there is nobody at this address")]
+    NoSuchAddress,
+    /// The requester's address cannot be understood.
+    #[error("the sender's address is not a valid JID")]
+    SenderMalformed,
+    /// The stanza broke a cap of the stream.
+    #[error("{}", over_limit(*.0))]
+    OverLimit(RejectReason),
+    /// The answer would break the server's cap.
+    #[error("the answer would be longer than {bytes_max} bytes; ask for less")]
+    AnswerTooLong {
+        /// The bound.
+        bytes_max: usize,
+    },
+}
+
+/// A stanza error (RFC 6120 §8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StanzaError {
+    /// The error's `type`.
+    pub(crate) kind: ErrorKind,
+    /// The condition of RFC 6120.
+    pub(crate) condition: &'static str,
+    /// The condition of XEP-0060 beside it.
+    pub(crate) pubsub: Option<PubsubCondition>,
+}
+
+/// What the sender of a refused stanza may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    /// Get other rights.
+    Auth,
+    /// Give up.
+    Cancel,
+    /// Change the request.
+    Modify,
+    /// Try again later.
+    Wait,
+}
+
+/// XEP-0060 §17.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PubsubCondition {
+    /// An element of this name.
+    Named(&'static str),
+    /// `<unsupported feature=…/>`.
+    Unsupported(Feature),
+}
+
+use ErrorKind::{Auth, Cancel, Modify, Wait};
+
+impl Refusal {
+    /// The stanza error for this refusal.
+    pub(crate) fn stanza_error(&self) -> StanzaError {
+        match self {
+            Self::Bus(error) => of_bus(error),
+            Self::UnknownNamespace => plain(Cancel, "service-unavailable"),
+            Self::NotImplemented(_) => plain(Cancel, "feature-not-implemented"),
+            Self::NoSuchAddress => plain(Cancel, "item-not-found"),
+            Self::SenderMalformed => plain(Modify, "jid-malformed"),
+            Self::OverLimit(_) => plain(Modify, "policy-violation"),
+            Self::AnswerTooLong { .. } => plain(Modify, "not-acceptable"),
+        }
+    }
+}
+
+/// XEP-0060 §11 and the error sections of each use case.
+#[expect(clippy::match_same_arms, reason = "one line per error of the bus")]
+fn of_bus(error: &BusError) -> StanzaError {
+    match error {
+        BusError::NodeNotFound => plain(Cancel, "item-not-found"),
+        BusError::NodeExists => plain(Cancel, "conflict"),
+        BusError::Forbidden => plain(Auth, "forbidden"),
+        BusError::ClosedNode => with(Cancel, "not-allowed", "closed-node"),
+        BusError::ItemNotFound => plain(Cancel, "item-not-found"),
+        BusError::NotSubscribed => with(Cancel, "unexpected-request", "not-subscribed"),
+        BusError::ForeignJid => with(Modify, "bad-request", "invalid-jid"),
+        BusError::UnknownPosition | BusError::WrongEpoch => plain(Cancel, "item-not-found"),
+        BusError::PayloadTooBig { .. } => with(Modify, "not-acceptable", "payload-too-big"),
+        BusError::InvalidPayload { .. } => with(Modify, "bad-request", "invalid-payload"),
+        BusError::TooManyItems { .. } => with(Cancel, "not-allowed", "max-items-exceeded"),
+        BusError::BadRequest(what) => of_bad_request(what),
+        BusError::Unsupported(feature) => StanzaError {
+            pubsub: Some(PubsubCondition::Unsupported(*feature)),
+            ..plain(Cancel, "feature-not-implemented")
+        },
+        BusError::LimitReached(LimitKind::Subscriptions) => {
+            with(Wait, "policy-violation", "too-many-subscriptions")
+        }
+        BusError::LimitReached(LimitKind::Affiliations) => plain(Wait, "policy-violation"),
+        BusError::Busy | BusError::Contended => plain(Wait, "resource-constraint"),
+        BusError::StoreUnavailable => plain(Wait, "internal-server-error"),
+        BusError::Internal => plain(Cancel, "internal-server-error"),
+    }
+}
+
+fn of_bad_request(what: &BadRequest) -> StanzaError {
+    match what {
+        BadRequest::NodeRequired => with(Modify, "bad-request", "nodeid-required"),
+        BadRequest::ItemRequired => with(Modify, "bad-request", "item-required"),
+        BadRequest::PayloadRequired => with(Modify, "bad-request", "payload-required"),
+        BadRequest::JidRequired => with(Modify, "bad-request", "jid-required"),
+        BadRequest::InvalidJid => with(Modify, "bad-request", "invalid-jid"),
+        BadRequest::Other(_) => plain(Modify, "bad-request"),
+    }
+}
+
+fn plain(kind: ErrorKind, condition: &'static str) -> StanzaError {
+    StanzaError { kind, condition, pubsub: None }
+}
+
+fn with(kind: ErrorKind, condition: &'static str, pubsub: &'static str) -> StanzaError {
+    StanzaError { kind, condition, pubsub: Some(PubsubCondition::Named(pubsub)) }
+}
+
+/// Writes `<error/>`: the condition, XEP-0060's beside it, and a text for people.
+pub(crate) fn encode(refusal: &Refusal, out: &mut Xml) {
+    let error = refusal.stanza_error();
+    out.start("error").attribute("type", error.kind.as_str());
+    out.start_in(error.condition, STANZA_ERRORS).end();
+    match error.pubsub {
+        None => {}
+        Some(PubsubCondition::Named(name)) => {
+            out.start_in(name, PUBSUB_ERRORS).end();
+        }
+        Some(PubsubCondition::Unsupported(feature)) => {
+            out.start_in("unsupported", PUBSUB_ERRORS).attribute("feature", feature.as_str()).end();
+        }
+    }
+    out.start_in("text", STANZA_ERRORS).attribute("xml:lang", "en").text(&refusal.to_string()).end();
+    out.end();
+}
+
+impl ErrorKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Auth => "auth",
+            Cancel => "cancel",
+            Modify => "modify",
+            Wait => "wait",
+        }
+    }
+}
+
+impl From<BadRequest> for Refusal {
+    fn from(what: BadRequest) -> Self {
+        Self::Bus(what.into())
+    }
+}
+
+fn over_limit(reason: RejectReason) -> &'static str {
+    match reason {
+        RejectReason::TooDeep => "the stanza is nested too deeply",
+        RejectReason::TooLong => "the stanza is too long",
+    }
+}
+
+#[cfg(test)]
+mod tests;

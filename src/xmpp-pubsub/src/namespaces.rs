@@ -1,0 +1,28 @@
+//! The namespaces of what is understood and of what is written.
+
+/// XEP-0060: requests of subscribers and publishers.
+pub(crate) const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+/// XEP-0060: requests of owners.
+pub(crate) const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
+/// XEP-0060: notifications.
+pub(crate) const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
+/// XEP-0060: conditions beside those of RFC 6120.
+pub(crate) const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
+/// XEP-0030.
+pub(crate) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// XEP-0030.
+pub(crate) const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0059.
+pub(crate) const RSM: &str = "http://jabber.org/protocol/rsm";
+/// XEP-0199.
+pub(crate) const PING: &str = "urn:xmpp:ping";
+/// XEP-0092.
+pub(crate) const VERSION: &str = "jabber:iq:version";
+/// XEP-0004.
+pub(crate) const DATA_FORMS: &str = "jabber:x:data";
+/// XEP-0359.
+pub(crate) const STANZA_ID: &str = "urn:xmpp:sid:0";
+/// RFC 6120 §8.3.3.
+pub(crate) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// Our own: where an event stands in its node's log.
+pub(crate) const POSITION: &str = "urn:stanzabus:position:1";

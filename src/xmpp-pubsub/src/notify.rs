@@ -1,0 +1,175 @@
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bus_domain::{BareJid, Event, EventKind, NodeId};
+use bus_engine::{Delivery, EventIds, EventRef, NotificationSink, SinkFull};
+use bus_xml::escape_attribute;
+use bytes::Bytes;
+
+use crate::namespaces::{POSITION, PUBSUB_EVENT, STANZA_ID};
+use crate::xml::Xml;
+
+/// The lane that notifications leave by.
+pub trait NotificationLane: Send + 'static {
+    /// Takes one message, as parts that are written back to back; never waits. `ticket` is the number of the
+    /// hand-off, greater than every one before.
+    fn try_send(&mut self, ticket: u64, parts: [Bytes; 3]) -> Result<(), LaneFull>;
+}
+
+/// The lane cannot take more at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneFull;
+
+/// Encodes events as notifications (XEP-0060 §7.1.2): each event once, whoever it goes to.
+///
+/// Per recipient only `to`, the message's `id` and the position before this one are written. A message has no type
+/// (RFC 6121 §5.2.2: `normal`), so that servers keep it for users who are away.
+#[derive(Debug)]
+pub struct Notifier<Lane> {
+    lane: Lane,
+    service: BareJid,
+    event_ids: EventIds,
+    /// `<message from='…' to='`, the same for every notification.
+    opening: String,
+    current: Option<EncodedEvent>,
+    counters: Arc<NotificationCounters>,
+}
+
+/// What was done, for metrics and for tests that assert counts.
+#[derive(Debug, Default)]
+pub struct NotificationCounters {
+    encodings: AtomicU64,
+    notifications: AtomicU64,
+}
+
+/// What all recipients of an event share: from behind the start of `<message>` to the value of `after`.
+#[derive(Debug)]
+struct EncodedEvent {
+    /// Holding it keeps the address from being used again, so the address names the event.
+    event: Arc<Event>,
+    node: NodeId,
+    with_payload: bool,
+    markup: Bytes,
+}
+
+impl<Lane> Notifier<Lane> {
+    /// A notifier for the service at `service`.
+    pub fn new(lane: Lane, service: BareJid, event_ids: EventIds) -> Self {
+        let mut opening = String::from("<message from='");
+        escape_attribute(service.as_str(), &mut opening);
+        opening.push_str("' to='");
+        Self { lane, service, event_ids, opening, current: None, counters: Arc::default() }
+    }
+
+    /// The counters, which go on counting when the notifier is given away.
+    pub fn counters(&self) -> Arc<NotificationCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// The shared markup of the delivery's event.
+    fn shared(&mut self, delivery: &Delivery<'_>) -> Bytes {
+        let with_payload = delivery.node.config.deliver_payloads;
+        if let Some(current) = &self.current
+            && Arc::ptr_eq(&current.event, delivery.event)
+            && (current.node, current.with_payload) == (delivery.node.id, with_payload)
+        {
+            return current.markup.clone();
+        }
+        let markup = Bytes::from(self.encode_event(delivery, with_payload));
+        self.counters.encodings.fetch_add(1, Ordering::Relaxed);
+        let event = Arc::clone(delivery.event);
+        self.current =
+            Some(EncodedEvent { event, node: delivery.node.id, with_payload, markup: markup.clone() });
+        markup
+    }
+
+    fn encode_event(&self, delivery: &Delivery<'_>, with_payload: bool) -> String {
+        let mut out = Xml::default();
+        encode_kind(delivery.node.name.as_str(), &delivery.event.kind, with_payload, &mut out);
+        let id = self.event_ids.event_id(reference(delivery));
+        out.start_in("stanza-id", STANZA_ID)
+            .attribute("by", self.service.as_str())
+            .attribute("id", &id)
+            .end();
+        let mut markup = out.finish();
+        let (epoch, seq) = (delivery.node.epoch.0, delivery.event.seq);
+        append(
+            &mut markup,
+            format_args!("<position xmlns='{POSITION}' epoch='{epoch:016x}' seq='{seq}' after='"),
+        );
+        markup
+    }
+
+    /// What only this recipient gets, and where in it the shared markup belongs.
+    fn encode_recipient(&self, delivery: &Delivery<'_>) -> (Bytes, usize) {
+        const ID_AND_MARKUP_BYTES: usize = 128;
+        let to = delivery.subscription.jid.as_str();
+        let mut markup = String::with_capacity(self.opening.len() + to.len() + ID_AND_MARKUP_BYTES);
+        markup.push_str(&self.opening);
+        escape_attribute(to, &mut markup);
+        markup.push_str("' id='");
+        self.event_ids.write_message_id(reference(delivery), delivery.subscription.id, &mut markup);
+        markup.push_str("'>");
+        let split_at = markup.len();
+        append(&mut markup, format_args!("{}'/></message>", delivery.after_seq));
+        (Bytes::from(markup), split_at)
+    }
+}
+
+impl<Lane: NotificationLane> NotificationSink for Notifier<Lane> {
+    fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
+        let shared = self.shared(delivery);
+        let (own, split_at) = self.encode_recipient(delivery);
+        let parts = [own.slice(..split_at), shared, own.slice(split_at..)];
+        self.lane.try_send(delivery.ticket, parts).map_err(|LaneFull| SinkFull)?;
+        self.counters.notifications.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl NotificationCounters {
+    /// Events encoded: once each, and again after another one came in between.
+    pub fn encodings(&self) -> u64 {
+        self.encodings.load(Ordering::Relaxed)
+    }
+
+    /// Notifications that the lane took.
+    pub fn notifications(&self) -> u64 {
+        self.notifications.load(Ordering::Relaxed)
+    }
+}
+
+/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1 and §8.4.2.
+fn encode_kind(node: &str, kind: &EventKind, with_payload: bool, out: &mut Xml) {
+    out.start_in("event", PUBSUB_EVENT);
+    match kind {
+        EventKind::Published { item_id, payload } => {
+            out.start("items").attribute("node", node);
+            out.start("item").attribute("id", item_id.as_str());
+            if let (true, Some(payload)) = (with_payload, payload) {
+                out.raw(payload.as_str());
+            }
+            out.end().end();
+        }
+        EventKind::Retracted { item_id } => {
+            out.start("items").attribute("node", node);
+            out.start("retract").attribute("id", item_id.as_str()).end().end();
+        }
+        EventKind::Deleted => {
+            out.start("delete").attribute("node", node).end();
+        }
+    }
+    out.end();
+}
+
+fn reference(delivery: &Delivery<'_>) -> EventRef {
+    EventRef { node: delivery.node.id, epoch: delivery.node.epoch, seq: delivery.event.seq }
+}
+
+fn append(markup: &mut String, arguments: std::fmt::Arguments<'_>) {
+    markup.write_fmt(arguments).expect("a String takes everything");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+use bus_domain::{
+    Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription, SubscriptionId, SubscriptionState,
+};
+use bus_engine::DeliveryNode;
+use bus_xml::{Element, XmlLimits, parse_document};
+
+use super::*;
+
+/// Keeps messages, up to a number.
+struct Kept {
+    messages: Vec<(u64, String)>,
+    room: usize,
+}
+
+impl NotificationLane for Kept {
+    fn try_send(&mut self, ticket: u64, parts: [Bytes; 3]) -> Result<(), LaneFull> {
+        if self.messages.len() >= self.room {
+            return Err(LaneFull);
+        }
+        self.messages.push((ticket, String::from_utf8(parts.concat()).unwrap()));
+        Ok(())
+    }
+}
+
+fn notifier() -> Notifier<Kept> {
+    let lane = Kept { messages: Vec::new(), room: usize::MAX };
+    Notifier::new(lane, BareJid::new("events.example.org").unwrap(), EventIds::new([7; 16]))
+}
+
+fn node(id: i64, name: &str, deliver_payloads: bool) -> DeliveryNode {
+    let config = NodeConfig { deliver_payloads, ..NodeConfig::default() };
+    DeliveryNode { id: NodeId(id), name: NodeName::new(name).unwrap(), epoch: Epoch(255), config }
+}
+
+fn event(seq: u64, kind: EventKind) -> Arc<Event> {
+    let publisher = Jid::new("alice@example.org/phone").unwrap();
+    let due_after_seq = Some(0);
+    Arc::new(Event { seq, kind, publisher, published_at_ms: 0, recipients_version: 1, due_after_seq })
+}
+
+fn published(seq: u64, id: &str, payload: Option<&str>) -> Arc<Event> {
+    let payload = payload.map(Payload::from_serialised);
+    event(seq, EventKind::Published { item_id: ItemId::new(id).unwrap(), payload })
+}
+
+fn recipient(id: i64, jid: &str) -> Subscription {
+    let jid = Jid::new(jid).unwrap();
+    Subscription { id: SubscriptionId(id), jid, state: SubscriptionState::Subscribed, since_seq: 0 }
+}
+
+fn deliver(
+    notifier: &mut Notifier<Kept>,
+    node: &DeliveryNode,
+    event: &Arc<Event>,
+    to: &Subscription,
+) -> bool {
+    let delivery = Delivery { ticket: 5, node, event, subscription: to, after_seq: 11 };
+    notifier.try_send(&delivery).is_ok()
+}
+
+/// The message for one recipient.
+fn message(node: &DeliveryNode, event: &Arc<Event>, to: &str) -> String {
+    let mut notifier = notifier();
+    assert!(deliver(&mut notifier, node, event, &recipient(3, to)));
+    notifier.lane.messages.remove(0).1
+}
+
+fn parse(xml: &str) -> Element {
+    parse_document(xml, XmlLimits { depth_max: 64, bytes_max: 1024 * 1024 })
+        .unwrap_or_else(|error| panic!("{error}: {xml}"))
+}
+
+#[test]
+fn a_message_holds_the_event_its_id_and_its_position() {
+    let payload = "<b xmlns='urn:b'>&amp;</b>";
+    let message = message(&node(9, "news", true), &published(12, "1", Some(payload)), "bob@example.net/desk");
+    let ids = EventIds::new([7; 16]);
+    let reference = EventRef { node: NodeId(9), epoch: Epoch(255), seq: 12 };
+    let mut id = String::new();
+    ids.write_message_id(reference, SubscriptionId(3), &mut id);
+    let event_id = ids.event_id(reference);
+    let expected = format!(
+        "<message from='events.example.org' to='bob@example.net/desk' id='{id}'>\
+         <event xmlns='http://jabber.org/protocol/pubsub#event'><items node='news'>\
+         <item id='1'>{payload}</item></items></event>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='events.example.org' id='{event_id}'/>\
+         <position xmlns='urn:stanzabus:position:1' epoch='00000000000000ff' seq='12' after='11'/></message>"
+    );
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn every_kind_of_event_has_its_element() {
+    let retracted = event(1, EventKind::Retracted { item_id: ItemId::new("1").unwrap() });
+    let payload = Some("<b xmlns='urn:b'/>");
+    for (event, deliver_payloads, expected) in [
+        (published(1, "1", payload), true, "<items node='n'><item id='1'><b xmlns='urn:b'/></item></items>"),
+        (published(1, "1", payload), false, "<items node='n'><item id='1'/></items>"),
+        (published(1, "1", None), true, "<items node='n'><item id='1'/></items>"),
+        (retracted, true, "<items node='n'><retract id='1'/></items>"),
+        (event(1, EventKind::Deleted), true, "<delete node='n'/>"),
+    ] {
+        let message = message(&node(1, "n", deliver_payloads), &event, "bob@example.net");
+        let content = message.split_once("#event'>").unwrap().1.split_once("</event>").unwrap().0;
+        assert_eq!(content, expected);
+    }
+}
+
+#[test]
+fn an_event_is_encoded_once_for_a_thousand_recipients() {
+    let mut notifier = notifier();
+    let counters = notifier.counters();
+    let news = node(1, "news", true);
+    for seq in 1..=3 {
+        let event = published(seq, "1", Some("<b xmlns='urn:b'/>"));
+        for number in 0..1_000 {
+            let to = recipient(number, &format!("user{number}@example.net"));
+            assert!(deliver(&mut notifier, &news, &event, &to));
+        }
+    }
+    assert_eq!((counters.encodings(), counters.notifications()), (3, 3_000));
+    let messages = &notifier.lane.messages;
+    let ids: std::collections::HashSet<_> =
+        messages.iter().map(|(_, message)| parse(message).attr("id").unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 3_000, "each message has an id of its own");
+    assert!(messages[999].1.contains("to='user999@example.net'") && messages[999].1.contains("seq='1'"));
+    assert!(messages[1_000].1.contains("to='user0@example.net'") && messages[1_000].1.contains("seq='2'"));
+}
+
+#[test]
+fn an_encoding_is_for_its_event_node_and_variant_only() {
+    let mut notifier = notifier();
+    let counters = notifier.counters();
+    let to = recipient(1, "bob@example.net");
+    let event = published(1, "1", Some("<b xmlns='urn:b'/>"));
+    for (node, encodings) in
+        [(node(1, "a", true), 1), (node(1, "a", true), 1), (node(1, "a", false), 2), (node(2, "c", false), 3)]
+    {
+        assert!(deliver(&mut notifier, &node, &event, &to));
+        assert_eq!(counters.encodings(), encodings);
+    }
+    assert!(deliver(&mut notifier, &node(2, "c", false), &published(1, "1", None), &to));
+    assert_eq!(counters.encodings(), 4);
+}
+
+#[test]
+fn a_full_lane_takes_nothing_and_the_encoding_stays_for_the_next_try() {
+    let mut notifier = notifier();
+    notifier.lane.room = 1;
+    let counters = notifier.counters();
+    let (news, event, to) = (node(1, "n", true), published(1, "1", None), recipient(1, "bob@example.net"));
+    assert!(deliver(&mut notifier, &news, &event, &to));
+    assert!(!deliver(&mut notifier, &news, &event, &to));
+    notifier.lane.room = 2;
+    assert!(deliver(&mut notifier, &news, &event, &to));
+    assert_eq!((counters.encodings(), counters.notifications()), (1, 2));
+    assert_eq!(notifier.lane.messages[0].0, 5, "the ticket goes along");
+}
+
+#[test]
+fn hostile_names_stay_values() {
+    let hostile = "'/><message>\"&lt;<!--\t\r\n]]>";
+    for event in [
+        published(1, hostile, Some("<b xmlns='urn:b'/>")),
+        event(1, EventKind::Retracted { item_id: ItemId::new(hostile).unwrap() }),
+        event(1, EventKind::Deleted),
+    ] {
+        let to = "bob@example.net/'><x a=\"&amp;<";
+        let message = parse(&message(&node(1, hostile, true), &event, to));
+        assert_eq!(message.attr("to"), Some(to));
+        assert_eq!(message.children().count(), 3);
+        let content = message.children().next().unwrap().children().next().unwrap();
+        assert_eq!(content.attr("node"), Some(hostile));
+        if let Some(item) = content.children().next() {
+            assert_eq!(item.attr("id"), Some(hostile));
+        }
+    }
+}

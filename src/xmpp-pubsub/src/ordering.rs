@@ -1,0 +1,275 @@
+//! Which requests may be under way at once, without I/O: one sender's are answered in order, publishes of one
+//! sender overlap, senders do not wait for each other, and everything is bounded.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The bounds of the requests that are under way. Over the first three a request is refused as busy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Requests that wait or are under way.
+    pub requests_in_flight_max: usize,
+    /// Of them, those of one full JID.
+    pub requests_per_sender_max: usize,
+    /// Bytes of them, about.
+    pub requests_bytes_max: usize,
+    /// Requests other than publishes that are under way at once, of all senders together; more wait.
+    pub exclusive_in_flight_max: usize,
+    /// Bytes of answers that may wait to be sent before no more requests are taken in.
+    pub answers_bytes_max: usize,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            requests_in_flight_max: 4096,
+            requests_per_sender_max: 256,
+            requests_bytes_max: 32 * 1024 * 1024,
+            exclusive_in_flight_max: 64,
+            answers_bytes_max: 2 * 1024 * 1024,
+        }
+    }
+}
+
+/// The requests of all senders. `R` is a request.
+#[derive(Debug)]
+pub(crate) struct Ordering<R> {
+    limits: RequestLimits,
+    senders: HashMap<Arc<str>, Lane<R>>,
+    /// Senders whose next request is a publish that may start.
+    publishers: VecDeque<Arc<str>>,
+    /// Senders whose next request is another one that may start.
+    others: VecDeque<Arc<str>>,
+    /// Answers that may leave.
+    answers: VecDeque<String>,
+    answers_bytes: usize,
+    in_flight: usize,
+    in_flight_bytes: usize,
+    others_running: usize,
+}
+
+/// A request as it comes in.
+#[derive(Debug)]
+pub(crate) struct Arrival<R> {
+    /// The request.
+    pub(crate) request: R,
+    /// Publishes overlap; anything else is alone.
+    pub(crate) is_publish: bool,
+    /// About how many bytes it takes.
+    pub(crate) bytes: usize,
+}
+
+/// A request that was started; to be given back with its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    sender: Arc<str>,
+    number: u64,
+}
+
+/// One sender's requests, oldest first: answered and running ones, then waiting ones.
+#[derive(Debug)]
+struct Lane<R> {
+    slots: VecDeque<Slot<R>>,
+    /// The number of the first slot.
+    first_number: u64,
+    /// Slots in front that do not wait any more.
+    started: usize,
+    /// Whether the running one has to be alone.
+    is_exclusive: bool,
+    /// Whether the sender stands in one of the queues of those that may start.
+    is_queued: bool,
+}
+
+#[derive(Debug)]
+enum Slot<R> {
+    Waiting(Arrival<R>),
+    Running { is_publish: bool, bytes: usize },
+    Answered { answer: String, bytes: usize },
+}
+
+impl<R> Ordering<R> {
+    pub(crate) fn new(limits: RequestLimits) -> Self {
+        Self {
+            limits,
+            senders: HashMap::new(),
+            publishers: VecDeque::new(),
+            others: VecDeque::new(),
+            answers: VecDeque::new(),
+            answers_bytes: 0,
+            in_flight: 0,
+            in_flight_bytes: 0,
+            others_running: 0,
+        }
+    }
+
+    /// Takes a request in, or gives it back when there are too many.
+    pub(crate) fn admit(&mut self, sender: &str, arrival: Arrival<R>) -> Result<(), R> {
+        let of_sender = self.senders.get(sender).map_or(0, |lane| lane.slots.len());
+        let bytes = self.in_flight_bytes.saturating_add(arrival.bytes);
+        if self.in_flight >= self.limits.requests_in_flight_max
+            || of_sender >= self.limits.requests_per_sender_max
+            || bytes > self.limits.requests_bytes_max
+        {
+            return Err(arrival.request);
+        }
+        self.count(arrival.bytes);
+        let sender = self.lane(sender);
+        self.push(&sender, Slot::Waiting(arrival));
+        self.queue(&sender);
+        Ok(())
+    }
+
+    /// Takes an answer that is known already: it leaves behind the sender's earlier ones.
+    pub(crate) fn admit_answer(&mut self, sender: &str, answer: String) {
+        let of_sender = self.senders.get(sender).map_or(0, |lane| lane.slots.len());
+        if of_sender == 0 || of_sender >= self.limits.requests_per_sender_max {
+            return self.send(answer);
+        }
+        let bytes = answer.len();
+        self.count(bytes);
+        let sender = self.lane(sender);
+        self.push(&sender, Slot::Answered { answer, bytes });
+        self.queue(&sender);
+    }
+
+    /// Lets an answer leave before any other of its sender.
+    pub(crate) fn send(&mut self, answer: String) {
+        self.answers_bytes += answer.len();
+        self.answers.push_back(answer);
+    }
+
+    /// The next request that may start.
+    pub(crate) fn start(&mut self) -> Option<(Ticket, R)> {
+        let sender = match self.publishers.pop_front() {
+            Some(sender) => sender,
+            None if self.may_start_others() => self.others.pop_front()?,
+            None => return None,
+        };
+        let lane = self.senders.get_mut(&sender)?;
+        lane.is_queued = false;
+        let (number, arrival) = lane.start()?;
+        self.others_running += usize::from(!arrival.is_publish);
+        self.queue(&sender);
+        Some((Ticket { sender, number }, arrival.request))
+    }
+
+    /// Takes the answer of a request that was started.
+    pub(crate) fn finish(&mut self, ticket: &Ticket, answer: String) {
+        let Some(lane) = self.senders.get_mut(&ticket.sender) else { return };
+        if !lane.finish(ticket.number, answer) {
+            self.others_running -= 1;
+        }
+        while let Some(Slot::Answered { .. }) = lane.slots.front() {
+            let Some(Slot::Answered { answer, bytes }) = lane.pop() else { break };
+            self.in_flight -= 1;
+            self.in_flight_bytes -= bytes;
+            self.answers_bytes += answer.len();
+            self.answers.push_back(answer);
+        }
+        if lane.slots.is_empty() {
+            self.senders.remove(&ticket.sender);
+        } else {
+            self.queue(&ticket.sender);
+        }
+    }
+
+    /// The next answer that may leave.
+    pub(crate) fn take_answer(&mut self) -> Option<String> {
+        let answer = self.answers.pop_front()?;
+        self.answers_bytes -= answer.len();
+        Some(answer)
+    }
+
+    /// Whether another request should be taken in. While answers pile up it should not: that slows senders down.
+    pub(crate) fn has_room(&self) -> bool {
+        self.answers_bytes < self.limits.answers_bytes_max
+    }
+
+    /// Whether nothing is under way and nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.answers.is_empty()
+    }
+
+    /// Their answers may be long, so they are few, and fewer while answers pile up.
+    fn may_start_others(&self) -> bool {
+        self.others_running < self.limits.exclusive_in_flight_max.max(1) && self.has_room()
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.in_flight += 1;
+        self.in_flight_bytes = self.in_flight_bytes.saturating_add(bytes);
+    }
+
+    /// The key of a sender's lane, which is there from now on.
+    fn lane(&mut self, sender: &str) -> Arc<str> {
+        if let Some((sender, _)) = self.senders.get_key_value(sender) {
+            return Arc::clone(sender);
+        }
+        let sender: Arc<str> = sender.into();
+        self.senders.insert(Arc::clone(&sender), Lane::new());
+        sender
+    }
+
+    fn push(&mut self, sender: &Arc<str>, slot: Slot<R>) {
+        if let Some(lane) = self.senders.get_mut(sender) {
+            lane.slots.push_back(slot);
+        }
+    }
+
+    /// Lets the sender stand in line if its next request may start.
+    fn queue(&mut self, sender: &Arc<str>) {
+        let Some(lane) = self.senders.get_mut(sender) else { return };
+        let Some(is_publish) = lane.startable() else { return };
+        lane.is_queued = true;
+        let queue = if is_publish { &mut self.publishers } else { &mut self.others };
+        queue.push_back(Arc::clone(sender));
+    }
+}
+
+impl<R> Lane<R> {
+    fn new() -> Self {
+        Self { slots: VecDeque::new(), first_number: 0, started: 0, is_exclusive: false, is_queued: false }
+    }
+
+    /// Whether the next waiting request may start, and if so, whether it is a publish.
+    fn startable(&mut self) -> Option<bool> {
+        while let Some(Slot::Answered { .. }) = self.slots.get(self.started) {
+            self.started += 1;
+        }
+        let Some(Slot::Waiting(next)) = self.slots.get(self.started) else { return None };
+        let may_start = !self.is_queued && !self.is_exclusive && (next.is_publish || self.started == 0);
+        may_start.then_some(next.is_publish)
+    }
+
+    fn start(&mut self) -> Option<(u64, Arrival<R>)> {
+        let slot = self.slots.get_mut(self.started)?;
+        let Slot::Waiting(Arrival { is_publish, bytes, .. }) = *slot else { return None };
+        let Slot::Waiting(arrival) = std::mem::replace(slot, Slot::Running { is_publish, bytes }) else {
+            return None;
+        };
+        let number = self.first_number + self.started as u64;
+        self.started += 1;
+        self.is_exclusive = !is_publish;
+        Some((number, arrival))
+    }
+
+    /// Returns whether it was a publish.
+    fn finish(&mut self, number: u64, answer: String) -> bool {
+        let at = usize::try_from(number - self.first_number).unwrap_or(usize::MAX);
+        let Some(slot) = self.slots.get_mut(at) else { return true };
+        let Slot::Running { is_publish, bytes } = *slot else { return true };
+        *slot = Slot::Answered { answer, bytes };
+        self.is_exclusive &= is_publish;
+        is_publish
+    }
+
+    fn pop(&mut self) -> Option<Slot<R>> {
+        let slot = self.slots.pop_front()?;
+        self.first_number += 1;
+        self.started = self.started.saturating_sub(1);
+        Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests;

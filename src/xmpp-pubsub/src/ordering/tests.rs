@@ -1,0 +1,181 @@
+use super::*;
+
+const PUBLISH: bool = true;
+const OTHER: bool = false;
+
+fn limits() -> RequestLimits {
+    RequestLimits {
+        requests_in_flight_max: 6,
+        requests_per_sender_max: 4,
+        requests_bytes_max: 100,
+        exclusive_in_flight_max: 2,
+        answers_bytes_max: 3,
+    }
+}
+
+fn admit(ordering: &mut Ordering<&'static str>, sender: &str, request: &'static str, is_publish: bool) {
+    ordering.admit(sender, Arrival { request, is_publish, bytes: 1 }).expect("there is room");
+}
+
+fn started(ordering: &mut Ordering<&'static str>) -> Vec<(Ticket, &'static str)> {
+    std::iter::from_fn(|| ordering.start()).collect()
+}
+
+fn names(started: &[(Ticket, &'static str)]) -> Vec<&'static str> {
+    started.iter().map(|(_, name)| *name).collect()
+}
+
+fn sent(ordering: &mut Ordering<&'static str>) -> Vec<String> {
+    std::iter::from_fn(|| ordering.take_answer()).collect()
+}
+
+#[test]
+fn publishes_of_one_sender_overlap_and_are_answered_in_order() {
+    let mut ordering = Ordering::new(limits());
+    for name in ["p1", "p2", "p3"] {
+        admit(&mut ordering, "a", name, PUBLISH);
+    }
+    let running = started(&mut ordering);
+    assert_eq!(names(&running), ["p1", "p2", "p3"]);
+    ordering.finish(&running[2].0, "3".to_owned());
+    ordering.finish(&running[1].0, "2".to_owned());
+    assert_eq!(sent(&mut ordering), Vec::<String>::new());
+    ordering.finish(&running[0].0, "1".to_owned());
+    assert_eq!(sent(&mut ordering), ["1", "2", "3"]);
+    assert!(ordering.is_idle() && ordering.senders.is_empty(), "nothing is left");
+}
+
+#[test]
+fn anything_else_waits_for_what_is_before_and_holds_up_what_is_behind() {
+    let mut ordering = Ordering::new(limits());
+    for (name, is_publish) in [("p1", PUBLISH), ("q2", OTHER), ("p3", PUBLISH), ("p4", PUBLISH)] {
+        admit(&mut ordering, "a", name, is_publish);
+    }
+    let first = started(&mut ordering);
+    assert_eq!(names(&first), ["p1"]);
+    ordering.finish(&first[0].0, "1".to_owned());
+    let second = started(&mut ordering);
+    assert_eq!(names(&second), ["q2"]);
+    ordering.finish(&second[0].0, "2".to_owned());
+    assert_eq!(names(&started(&mut ordering)), ["p3", "p4"]);
+    assert_eq!(sent(&mut ordering), ["1", "2"]);
+}
+
+#[test]
+fn senders_do_not_wait_for_each_other() {
+    let mut ordering = Ordering::new(limits());
+    admit(&mut ordering, "a", "a1", OTHER);
+    admit(&mut ordering, "a", "a2", OTHER);
+    admit(&mut ordering, "b", "b1", OTHER);
+    let running = started(&mut ordering);
+    assert_eq!(names(&running), ["a1", "b1"]);
+    ordering.finish(&running[1].0, "b".to_owned());
+    assert_eq!(sent(&mut ordering), ["b"]);
+}
+
+#[test]
+fn only_so_many_run_at_once_except_for_publishes() {
+    let mut ordering = Ordering::new(limits());
+    for sender in ["a", "b", "c"] {
+        admit(&mut ordering, sender, sender, OTHER);
+    }
+    admit(&mut ordering, "d", "d", PUBLISH);
+    let running = started(&mut ordering);
+    assert_eq!(names(&running), ["d", "a", "b"]);
+    ordering.finish(&running[1].0, String::new());
+    assert_eq!(names(&started(&mut ordering)), ["c"]);
+}
+
+#[test]
+fn answers_that_pile_up_hold_back_what_is_not_started() {
+    let mut ordering = Ordering::new(limits());
+    ordering.send("long".to_owned());
+    admit(&mut ordering, "a", "q", OTHER);
+    assert!(!ordering.has_room());
+    assert_eq!(names(&started(&mut ordering)), Vec::<&str>::new());
+    assert_eq!(sent(&mut ordering), ["long"]);
+    assert!(ordering.has_room());
+    assert_eq!(names(&started(&mut ordering)), ["q"]);
+}
+
+#[test]
+fn every_bound_refuses_what_is_over_it() {
+    let arrival = |bytes| Arrival { request: "x", is_publish: PUBLISH, bytes };
+    let mut ordering = Ordering::new(limits());
+    for _ in 0..4 {
+        assert_eq!(ordering.admit("a", arrival(1)), Ok(()));
+    }
+    assert_eq!(ordering.admit("a", arrival(1)), Err("x"), "of one sender");
+    assert_eq!(ordering.admit("b", arrival(97)), Err("x"), "of bytes");
+    assert_eq!(ordering.admit("b", arrival(96)), Ok(()));
+    assert_eq!(ordering.admit("c", arrival(0)), Ok(()));
+    assert_eq!(ordering.admit("d", arrival(0)), Err("x"), "of all");
+    for (ticket, _) in started(&mut ordering) {
+        ordering.finish(&ticket, String::new());
+    }
+    assert_eq!(ordering.in_flight_bytes, 0);
+    assert_eq!(ordering.admit("d", arrival(100)), Ok(()), "there is room again");
+}
+
+#[test]
+fn a_known_answer_leaves_behind_the_senders_earlier_ones() {
+    let mut ordering = Ordering::new(limits());
+    ordering.admit_answer("a", "at once".to_owned());
+    assert_eq!(sent(&mut ordering), ["at once"]);
+    admit(&mut ordering, "a", "p1", PUBLISH);
+    ordering.admit_answer("a", "known".to_owned());
+    admit(&mut ordering, "a", "p2", PUBLISH);
+    admit(&mut ordering, "a", "q", OTHER);
+    let running = started(&mut ordering);
+    assert_eq!(names(&running), ["p1", "p2"]);
+    ordering.finish(&running[1].0, "2".to_owned());
+    assert_eq!(sent(&mut ordering), Vec::<String>::new());
+    ordering.finish(&running[0].0, "1".to_owned());
+    assert_eq!(sent(&mut ordering), ["1", "known", "2"]);
+    assert_eq!(names(&started(&mut ordering)), ["q"]);
+}
+
+/// Any mix of requests, finished in any order: each is answered once, in its sender's order.
+#[test]
+fn whatever_happens_nothing_is_lost_or_overtaken() {
+    let mut seed = 7_u64;
+    let mut below = |bound: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % bound
+    };
+    for _ in 0..300 {
+        let mut ordering: Ordering<(u64, u64)> =
+            Ordering::new(RequestLimits { answers_bytes_max: 1_000, ..limits() });
+        let (mut next, mut sent, mut running) = ([0; 3], [0; 3], Vec::new());
+        let mut refused = 0;
+        for step in 0..200 {
+            let sender = below(3);
+            let at = usize::try_from(sender).unwrap();
+            match below(4) {
+                0 | 1 if step < 120 => {
+                    let arrival =
+                        Arrival { request: (sender, next[at]), is_publish: below(2) == 0, bytes: 1 };
+                    match ordering.admit(&sender.to_string(), arrival) {
+                        Ok(()) => next[at] += 1,
+                        Err(_) => refused += 1,
+                    }
+                }
+                _ if !running.is_empty() => {
+                    let chosen = usize::try_from(below(running.len() as u64)).unwrap();
+                    let (ticket, (sender, number)): (Ticket, (u64, u64)) = running.swap_remove(chosen);
+                    ordering.finish(&ticket, format!("{sender} {number}"));
+                }
+                _ => {}
+            }
+            running.extend(std::iter::from_fn(|| ordering.start()));
+            while let Some(answer) = ordering.take_answer() {
+                let (sender, number) = answer.split_once(' ').unwrap();
+                let at: usize = sender.parse().unwrap();
+                assert_eq!(number.parse(), Ok(sent[at]), "of sender {sender}");
+                sent[at] += 1;
+            }
+        }
+        assert_eq!(sent, next, "{refused} refused");
+        assert!(ordering.is_idle() && ordering.in_flight_bytes == 0 && ordering.others_running == 0);
+    }
+}

@@ -1,0 +1,222 @@
+//! What is understood: the one table from (IQ type, namespace, element) to the parser of a verb.
+
+use std::collections::BTreeSet;
+
+use bus_domain::{AccessModel, Actor, Affiliation, BusError, Feature, NodeConfig, NodeName};
+use bus_engine::{Command, Verb};
+use bus_xml::Element;
+
+use crate::errors::Refusal;
+use crate::items::ItemsRequest;
+use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, STANZA_ID, VERSION};
+use crate::parts::{Context, Parts};
+use crate::rsm::PageRequest;
+use crate::{create, delete, disco, items, ping, publish, retract, subscribe, unsubscribe, version};
+
+use IqKind::{Get, Set};
+
+/// Every request that is understood. A verb that is understood but not built says so by name.
+///
+/// Disco's features come from here, so what is not wired cannot be announced.
+const TABLE: &[Row] = &[
+    wired(Get, DISCO_INFO, "query", disco::parse_info),
+    wired(Get, DISCO_ITEMS, "query", disco::parse_items),
+    wired(Get, PING, "ping", ping::parse),
+    wired(Get, VERSION, "query", version::parse),
+    wired(Set, PUBSUB, "create", create::parse)
+        .with_features(&["create-nodes", "instant-nodes"])
+        .beside(&["configure"]),
+    wired(Set, PUBSUB, "publish", publish::parse)
+        .with_features(&["publish", "item-ids", "persistent-items"])
+        .beside(&["publish-options"]),
+    wired(Set, PUBSUB, "retract", retract::parse).with_features(&["retract-items", "delete-items"]),
+    wired(Get, PUBSUB, "items", items::parse).with_features(&["retrieve-items", "rsm"]),
+    wired(Set, PUBSUB, "subscribe", subscribe::parse).with_features(&["subscribe"]).beside(&["options"]),
+    wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
+    wired(Set, PUBSUB_OWNER, "delete", delete::parse).with_features(&["delete-nodes"]),
+    not_built(Get, PUBSUB, "subscriptions", Feature::RetrieveSubscriptions),
+    not_built(Get, PUBSUB, "affiliations", Feature::RetrieveAffiliations),
+    not_built(Get, PUBSUB, "options", Feature::SubscriptionOptions),
+    not_built(Set, PUBSUB, "options", Feature::SubscriptionOptions),
+    not_built(Get, PUBSUB, "default", Feature::SubscriptionOptions),
+    not_built(Get, PUBSUB_OWNER, "configure", Feature::ConfigNode),
+    not_built(Set, PUBSUB_OWNER, "configure", Feature::ConfigNode),
+    not_built(Get, PUBSUB_OWNER, "default", Feature::ConfigNode),
+    not_built(Get, PUBSUB_OWNER, "subscriptions", Feature::ManageSubscriptions),
+    not_built(Set, PUBSUB_OWNER, "subscriptions", Feature::ManageSubscriptions),
+    not_built(Get, PUBSUB_OWNER, "affiliations", Feature::ModifyAffiliations),
+    not_built(Set, PUBSUB_OWNER, "affiliations", Feature::ModifyAffiliations),
+    not_built(Set, PUBSUB_OWNER, "purge", Feature::PurgeNodes),
+];
+
+/// A request as understood.
+#[derive(Debug, Clone)]
+pub(crate) enum Request {
+    /// Something to be changed.
+    Change {
+        /// The node.
+        node: NodeName,
+        /// What.
+        verb: Verb,
+    },
+    /// Something to be read.
+    Query(Query),
+}
+
+/// Something to be read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Query {
+    /// Items of a node (XEP-0060 §6.5).
+    Items {
+        /// The node.
+        node: NodeName,
+        /// Which items.
+        items: ItemsRequest,
+    },
+    /// XEP-0030, of the service or of a node.
+    DiscoInfo {
+        /// The node.
+        node: Option<NodeName>,
+    },
+    /// XEP-0030, the nodes of the service or the items of a node.
+    DiscoItems {
+        /// The node.
+        node: Option<NodeName>,
+        /// Which page, if the requester pages.
+        page: Option<PageRequest>,
+    },
+    /// XEP-0199.
+    Ping,
+    /// XEP-0092.
+    Version,
+}
+
+/// A request with who makes it.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// For the engine to commit.
+    Command(Command),
+    /// For the engine to read.
+    Query {
+        /// Who asks.
+        actor: Actor,
+        /// For what.
+        query: Query,
+    },
+}
+
+/// The type of an IQ request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IqKind {
+    /// Reads.
+    Get,
+    /// Changes.
+    Set,
+}
+
+/// One row: what it answers to, and what it adds to disco.
+pub(crate) struct Row {
+    kind: IqKind,
+    namespace: &'static str,
+    element: &'static str,
+    /// Elements of the same namespace that may stand behind it.
+    companions: &'static [&'static str],
+    features: &'static [&'static str],
+    handler: Handler,
+}
+
+type Parser = fn(&Parts<'_>, &Context<'_>) -> Result<Request, Refusal>;
+
+enum Handler {
+    Wired(Parser),
+    NotBuilt(Feature),
+}
+
+/// Reads the child of an IQ request.
+pub(crate) fn parse(kind: IqKind, child: &Element, context: &Context<'_>) -> Result<Request, Refusal> {
+    let namespace = child.ns();
+    if TABLE.iter().all(|row| row.namespace != namespace) {
+        return Err(Refusal::UnknownNamespace);
+    }
+    let parts = Parts::of(child)?;
+    let row = find(kind, &namespace, &parts)?;
+    parts.check_companions(row.companions)?;
+    match row.handler {
+        Handler::Wired(parser) => parser(&parts, context),
+        Handler::NotBuilt(feature) => Err(BusError::Unsupported(feature).into()),
+    }
+}
+
+/// The features of the service: what the table wires and what the rules enforce.
+pub(crate) fn features() -> Vec<String> {
+    let wired = || TABLE.iter().filter(|row| matches!(row.handler, Handler::Wired(_)));
+    let namespaces = wired().map(|row| row.namespace).filter(|namespace| *namespace != PUBSUB_OWNER);
+    let of_rows = wired().flat_map(|row| row.features).map(|name| format!("{PUBSUB}#{name}"));
+    let affiliations = Affiliation::ALL
+        .into_iter()
+        .filter(|affiliation| !matches!(affiliation, Affiliation::Owner | Affiliation::None))
+        .map(|affiliation| format!("{PUBSUB}#{}-affiliation", affiliation.as_str()));
+    let access_default = match NodeConfig::default().access_model {
+        AccessModel::Open => "access-open",
+        AccessModel::Whitelist => "access-whitelist",
+    };
+    let features: BTreeSet<String> = namespaces
+        .chain([RSM, STANZA_ID])
+        .map(str::to_owned)
+        .chain(of_rows)
+        .chain(affiliations)
+        .chain([format!("{PUBSUB}#{access_default}")])
+        .collect();
+    features.into_iter().collect()
+}
+
+fn find(kind: IqKind, namespace: &str, parts: &Parts<'_>) -> Result<&'static Row, Refusal> {
+    let element = parts.verb().name();
+    let mut rows = TABLE.iter().filter(|row| row.namespace == namespace && row.element == element).peekable();
+    if rows.peek().is_none() {
+        return Err(match parts.others().next() {
+            None => Refusal::NotImplemented("this request"),
+            Some(_) => BusError::bad_request("the verb must come first").into(),
+        });
+    }
+    let row = rows.find(|row| row.kind == kind);
+    row.ok_or_else(|| BusError::bad_request("the IQ has the wrong type for this request").into())
+}
+
+impl Work {
+    /// Whether it may be under way together with others of its kind and sender: the engine keeps their order.
+    pub(crate) fn is_publish(&self) -> bool {
+        matches!(self, Self::Command(Command { verb: Verb::Publish(_), .. }))
+    }
+
+    /// About how many bytes it takes while it waits; for bounds.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        const QUERY_BYTES: usize = 1024;
+        const ID_BYTES: usize = 96;
+        match self {
+            Self::Command(command) => command.weight_bytes(),
+            Self::Query { query: Query::Items { items: ItemsRequest::ById(ids), .. }, .. } => {
+                QUERY_BYTES + ids.len() * ID_BYTES
+            }
+            Self::Query { .. } => QUERY_BYTES,
+        }
+    }
+}
+
+const fn wired(kind: IqKind, namespace: &'static str, element: &'static str, parser: Parser) -> Row {
+    Row { kind, namespace, element, companions: &[], features: &[], handler: Handler::Wired(parser) }
+}
+
+const fn not_built(kind: IqKind, namespace: &'static str, element: &'static str, feature: Feature) -> Row {
+    Row { kind, namespace, element, companions: &[], features: &[], handler: Handler::NotBuilt(feature) }
+}
+
+impl Row {
+    const fn with_features(self, features: &'static [&'static str]) -> Self {
+        Self { features, ..self }
+    }
+
+    const fn beside(self, companions: &'static [&'static str]) -> Self {
+        Self { companions, ..self }
+    }
+}

@@ -1,0 +1,101 @@
+use bus_domain::BusError;
+use bus_xml::{Element, RejectReason};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc;
+
+use crate::envelope::Envelope;
+use crate::errors::Refusal;
+use crate::ordering::{Arrival, Ordering, RequestLimits, Ticket};
+use crate::request::Work;
+use crate::service::{Prepared, Service, Task};
+
+/// What comes in from the stream.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A stanza.
+    Stanza(Element),
+    /// What is left of a stanza that broke a cap of the stream.
+    Rejected {
+        /// The stanza's root with its attributes and without children.
+        head: Element,
+        /// Which cap.
+        reason: RejectReason,
+    },
+}
+
+/// Where answers go: the reply lane of a link.
+pub trait ReplySender: Send + Sync {
+    /// Takes a stanza; waits for room. At most one call is under way.
+    fn send(&self, stanza: String) -> impl Future<Output = ()> + Send;
+}
+
+/// Answers stanzas until `inbound` is closed and everything taken in is answered.
+///
+/// One sender's requests are answered in their order. Its consecutive publishes are given to the engine in that
+/// order without waiting for each other; any other request waits until everything before it is answered. What is
+/// over `limits` is answered `resource-constraint` at once.
+pub async fn run(
+    service: &Service,
+    limits: RequestLimits,
+    mut inbound: mpsc::Receiver<Inbound>,
+    replies: &impl ReplySender,
+) {
+    let mut ordering = Ordering::new(limits);
+    let mut running = FuturesUnordered::new();
+    let mut sending = None;
+    let mut is_open = true;
+    loop {
+        while let Some((ticket, (envelope, work))) = ordering.start() {
+            let mut request = Box::pin(carry_out(service, ticket, envelope, work));
+            // The first poll is what hands a publish to the engine, so it happens here, in order.
+            match futures::poll!(&mut request) {
+                std::task::Poll::Ready((ticket, answer)) => ordering.finish(&ticket, answer),
+                std::task::Poll::Pending => running.push(request),
+            }
+        }
+        if sending.is_none() {
+            sending = ordering.take_answer().map(|answer| Box::pin(replies.send(answer)));
+        }
+        if !is_open && sending.is_none() && ordering.is_idle() {
+            return;
+        }
+        tokio::select! {
+            () = async { if let Some(sending) = &mut sending { sending.await } }, if sending.is_some() => {
+                sending = None;
+            }
+            Some((ticket, answer)) = running.next(), if !running.is_empty() => ordering.finish(&ticket, answer),
+            arrived = inbound.recv(), if is_open && ordering.has_room() => match arrived {
+                Some(arrived) => admit(service, &mut ordering, arrived),
+                None => is_open = false,
+            },
+        }
+    }
+}
+
+async fn carry_out(service: &Service, ticket: Ticket, envelope: Envelope, work: Work) -> (Ticket, String) {
+    let answer = service.carry_out(&envelope, work).await;
+    (ticket, answer)
+}
+
+fn admit(service: &Service, ordering: &mut Ordering<(Envelope, Work)>, arrived: Inbound) {
+    let stanza = match arrived {
+        Inbound::Stanza(stanza) => stanza,
+        Inbound::Rejected { head, reason } => {
+            if let Some((sender, answer)) = service.prepare_rejection(&head, reason) {
+                ordering.admit_answer(&sender, answer);
+            }
+            return;
+        }
+    };
+    let Some(Prepared { sender, task }) = service.prepare(&stanza) else { return };
+    let (envelope, work) = match task {
+        Task::Answer(answer) => return ordering.admit_answer(&sender, answer),
+        Task::Work(envelope, work) => (envelope, work),
+    };
+    let (is_publish, bytes) = (work.is_publish(), work.weight_bytes());
+    if let Err((envelope, _)) =
+        ordering.admit(&sender, Arrival { request: (envelope, work), is_publish, bytes })
+    {
+        ordering.send(envelope.error(&Refusal::Bus(BusError::Busy)));
+    }
+}

@@ -1,0 +1,182 @@
+use std::collections::HashSet;
+
+use bus_domain::{Actor, BareJid, BusError, Jid, Role};
+use bus_engine::{Command, Engine};
+use bus_xml::{Element, RejectReason};
+
+use crate::envelope::Envelope;
+use crate::errors::Refusal;
+use crate::parts::Context;
+use crate::presence;
+use crate::request::{self, IqKind, Request, Work};
+
+/// The pubsub service at one domain: a stanza in, at most one stanza out.
+///
+/// It answers at its bare domain only. Whoever asks another address of the stream's (a user, a resource, another
+/// domain that the server routes here) hears that nobody is there.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) engine: Engine,
+    pub(crate) settings: ServiceSettings,
+    pub(crate) features: Vec<String>,
+}
+
+/// What a service is started with.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// Its address: the component's domain.
+    pub domain: BareJid,
+    /// Who counts as an owner of every node.
+    pub admins: HashSet<BareJid>,
+    /// The domains whose users may create nodes.
+    pub create_domains: Vec<BareJid>,
+    /// Its name for people and for XEP-0092.
+    pub name: String,
+    /// Its version, for XEP-0092.
+    pub version: String,
+    /// The longest answer. Over its own limit the server would close the stream, so this is at most the link's.
+    pub answer_bytes_max: usize,
+}
+
+/// What is to be done about a stanza.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Who sent it, as the server wrote it; its answers leave in order.
+    pub(crate) sender: String,
+    /// What to do.
+    pub(crate) task: Task,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Send this.
+    Answer(String),
+    /// Carry this out and answer it.
+    Work(Envelope, Work),
+}
+
+impl Service {
+    /// A service over an engine.
+    pub fn new(engine: Engine, settings: ServiceSettings) -> Self {
+        Self { engine, settings, features: request::features() }
+    }
+
+    /// Answers one stanza: every IQ request gets exactly one answer, IQ results and errors and messages get none,
+    /// presence gets one where RFC 6121 wants it. Stanzas that claim to come from our own domain are dropped.
+    pub async fn handle(&self, stanza: &Element) -> Option<String> {
+        match self.prepare(stanza)?.task {
+            Task::Answer(answer) => Some(answer),
+            Task::Work(envelope, work) => Some(self.carry_out(&envelope, work).await),
+        }
+    }
+
+    /// Answers a stanza that broke a cap of the stream and of which only the head is left.
+    pub fn reject(&self, head: &Element, reason: RejectReason) -> Option<String> {
+        self.prepare_rejection(head, reason).map(|(_, answer)| answer)
+    }
+
+    /// The sender of a stanza that broke a cap, and the answer.
+    pub(crate) fn prepare_rejection(&self, head: &Element, reason: RejectReason) -> Option<(String, String)> {
+        let Origin { sender, asked, .. } = self.origin(head)?;
+        if head.name() != "iq" || matches!(head.attr("type"), Some("result" | "error")) {
+            return None;
+        }
+        let envelope = Envelope::answering(head, sender, asked);
+        Some((sender.to_owned(), envelope.error(&Refusal::OverLimit(reason))))
+    }
+
+    /// Understands a stanza, without waiting for anything.
+    pub(crate) fn prepare(&self, stanza: &Element) -> Option<Prepared> {
+        let origin = self.origin(stanza)?;
+        let sender = origin.sender.to_owned();
+        let task = match stanza.name() {
+            "iq" => self.prepare_iq(stanza, origin)?,
+            "presence" => {
+                let (from, asked) = (origin.jid?, Jid::new(&origin.asked).ok()?);
+                let answer = presence::answer(stanza.attr("type"), &from, &asked, &self.settings.domain)?;
+                Task::Answer(answer)
+            }
+            _ => return None,
+        };
+        Some(Prepared { sender, task })
+    }
+
+    fn prepare_iq(&self, stanza: &Element, origin: Origin<'_>) -> Option<Task> {
+        let kind = match stanza.attr("type") {
+            Some("result" | "error") => return None,
+            Some("get") => Some(IqKind::Get),
+            Some("set") => Some(IqKind::Set),
+            _ => None,
+        };
+        let envelope = Envelope::answering(stanza, origin.sender, origin.asked);
+        Some(match self.understand(stanza, origin.jid, kind, &envelope) {
+            Ok(work) => Task::Work(envelope, work),
+            Err(refusal) => Task::Answer(envelope.error(&refusal)),
+        })
+    }
+
+    /// The rules of RFC 6120 §8.2.3 for requests, then the table.
+    fn understand(
+        &self,
+        stanza: &Element,
+        sender: Option<Jid>,
+        kind: Option<IqKind>,
+        envelope: &Envelope,
+    ) -> Result<Work, Refusal> {
+        let sender = sender.ok_or(Refusal::SenderMalformed)?;
+        if envelope.asked() != self.settings.domain.as_str() {
+            return Err(Refusal::NoSuchAddress);
+        }
+        let kind = kind.ok_or_else(|| BusError::bad_request("the type of an IQ request is get or set"))?;
+        if !envelope.has_id() {
+            return Err(
+                BusError::bad_request("an IQ has an id, and not one of many thousand characters").into()
+            );
+        }
+        let mut children = stanza.children();
+        let (Some(child), None) = (children.next(), children.next()) else {
+            return Err(BusError::bad_request("an IQ request has exactly one child").into());
+        };
+        let context = Context { limits: &self.engine.settings().limits, ids: self.engine.ids() };
+        let request = request::parse(kind, child, &context)?;
+        let role = self.role(&sender);
+        let actor = Actor::new(sender, role);
+        Ok(match request {
+            Request::Change { node, verb } => Work::Command(Command { actor, node, verb }),
+            Request::Query(query) => Work::Query { actor, query },
+        })
+    }
+
+    fn role(&self, jid: &Jid) -> Role {
+        if self.settings.admins.contains(&jid.to_bare()) {
+            return Role::Admin;
+        }
+        let mut creators = self.settings.create_domains.iter();
+        if creators.any(|creators| creators.domain() == jid.domain()) { Role::Creator } else { Role::User }
+    }
+
+    /// Whom a stanza is from and whom it is for; `None` if it is to be dropped.
+    fn origin<'a>(&self, stanza: &'a Element) -> Option<Origin<'a>> {
+        let domain = &self.settings.domain;
+        let sender = stanza.attr("from")?;
+        let jid = Jid::new(sender).ok();
+        if jid.as_ref().is_some_and(|jid| jid.domain() == domain.domain()) {
+            tracing::debug!("a stanza that claims to come from our own domain is dropped");
+            return None;
+        }
+        let asked = stanza.attr("to").and_then(|to| Jid::new(to).ok());
+        let asked = asked.map_or_else(|| domain.to_string(), |asked| asked.to_string());
+        Some(Origin { sender, jid, asked })
+    }
+}
+
+/// Whom a stanza is from and whom it is for.
+struct Origin<'a> {
+    /// The sender, as the server wrote it: answers go there, whatever we think of its form.
+    sender: &'a str,
+    /// The sender, normalised.
+    jid: Option<Jid>,
+    /// The address asked, normalised.
+    asked: String,
+}

@@ -1,0 +1,173 @@
+//! XEP-0030, XEP-0092 and XEP-0199.
+
+use bus_domain::{AccessModel, Affiliation, Limits};
+use bus_engine::Settings;
+
+use super::*;
+use crate::request::features;
+
+fn info(attributes: &str) -> String {
+    format!("<query xmlns='http://jabber.org/protocol/disco#info' {attributes}/>")
+}
+
+fn nodes(attributes: &str, set: &str) -> String {
+    let set = if set.is_empty() { String::new() } else { format!("<set xmlns='{RSM}'>{set}</set>") };
+    format!("<query xmlns='http://jabber.org/protocol/disco#items' {attributes}>{set}</query>")
+}
+
+const RSM: &str = "http://jabber.org/protocol/rsm";
+
+#[tokio::test]
+async fn the_service_says_who_it_is_and_what_it_can_do() {
+    let fixture = Fixture::new().await;
+    let identity = "<identity category='pubsub' name='stanzabus' type='service'/>";
+    let features = [
+        "disco#info",
+        "disco#items",
+        "pubsub",
+        "pubsub#access-open",
+        "pubsub#create-nodes",
+        "pubsub#delete-items",
+        "pubsub#delete-nodes",
+        "pubsub#instant-nodes",
+        "pubsub#item-ids",
+        "pubsub#member-affiliation",
+        "pubsub#outcast-affiliation",
+        "pubsub#persistent-items",
+        "pubsub#publish",
+        "pubsub#publish-only-affiliation",
+        "pubsub#publisher-affiliation",
+        "pubsub#retract-items",
+        "pubsub#retrieve-items",
+        "pubsub#rsm",
+        "pubsub#subscribe",
+        "rsm",
+        "jabber:iq:version",
+        "urn:xmpp:ping",
+        "urn:xmpp:sid:0",
+    ]
+    .map(|feature| format!("<feature var='{feature}'/>"))
+    .concat();
+    let expected = format!("<query xmlns='disco#info'>{identity}{features}</query>");
+    fixture.check(BOB, "get", &info(""), &expected).await;
+    fixture.check(BOB, "get", &info("node=''"), &expected).await;
+}
+
+/// One request for each announced feature that a request can show; it must not be refused as not implemented.
+#[tokio::test]
+async fn every_announced_feature_is_wired() {
+    let fixture = Fixture::new().await;
+    fixture.publish("news", "<item id='1'><b xmlns='urn:b'/></item>").await;
+    for feature in features() {
+        let short = feature.strip_prefix("http://jabber.org/protocol/").unwrap_or(&feature);
+        let (kind, content) = match short {
+            "disco#info" => ("get", info("")),
+            "disco#items" | "rsm" => ("get", nodes("", "<max>1</max>")),
+            "jabber:iq:version" => ("get", "<query xmlns='jabber:iq:version'/>".to_owned()),
+            "urn:xmpp:ping" => ("get", "<ping xmlns='urn:xmpp:ping'/>".to_owned()),
+            "pubsub#create-nodes" => ("set", pubsub("<create node='made'/>")),
+            "pubsub#instant-nodes" => ("set", pubsub("<create/>")),
+            "pubsub#delete-nodes" => ("set", owner("<delete node='made'/>")),
+            "pubsub#publish" | "pubsub#item-ids" => {
+                ("set", pubsub("<publish node='news'><item id='2'><b/></item></publish>"))
+            }
+            "pubsub#retract-items" => ("set", pubsub("<retract node='news'><item id='1'/></retract>")),
+            "pubsub#delete-items" => {
+                fixture.publish("news", "<item id='3'><b/></item>").await;
+                ("set", pubsub("<retract node='news'><item id='3'/></retract>"))
+            }
+            "pubsub#retrieve-items" | "pubsub#persistent-items" | "pubsub" => {
+                ("get", pubsub("<items node='news'/>"))
+            }
+            "pubsub#rsm" => ("get", pubsub(&format!("<items node='news'/><set xmlns='{RSM}'/>"))),
+            "pubsub#subscribe" => ("set", pubsub("<subscribe node='news' jid='alice@example.org'/>")),
+            // Enforced by the rules' own tests, and seen on notifications.
+            "pubsub#access-open" | "urn:xmpp:sid:0" => continue,
+            other if other.ends_with("-affiliation") => {
+                let name = other.trim_start_matches("pubsub#").trim_end_matches("-affiliation");
+                let affiliation = Affiliation::parse(name).expect("an affiliation");
+                fixture.affiliate("news", "zoe@example.net", affiliation).await;
+                continue;
+            }
+            other => panic!("no request shows {other}"),
+        };
+        let answer = fixture.ask(ALICE, kind, &content).await;
+        assert!(answer.is_empty() || answer.starts_with('<'), "{feature}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_a_leaf_for_those_who_may_read_it() {
+    let fixture = Fixture::new().await;
+    fixture.create("closed", AccessModel::Whitelist).await;
+    fixture.affiliate("news", "eve@example.net", Affiliation::Outcast).await;
+    let leaf = "<query xmlns='disco#info' node='news'><identity category='pubsub' type='leaf'/>\
+                <feature var='disco#info'/><feature var='disco#items'/><feature var='pubsub'/></query>";
+    for (from, node, expected) in [
+        (BOB, "news", leaf),
+        (BOB, "none", "cancel/item-not-found"),
+        (BOB, "closed", "cancel/not-allowed+closed-node"),
+        ("eve@example.net/x", "news", "auth/forbidden"),
+    ] {
+        fixture.check(from, "get", &info(&format!("node='{node}'")), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_nodes_items_are_named_by_their_ids() {
+    let fixture = Fixture::new().await;
+    fixture.create("closed", AccessModel::Whitelist).await;
+    for id in ["a&amp;", "b"] {
+        fixture.publish("news", &format!("<item id='{id}'><b xmlns='urn:b'/></item>")).await;
+    }
+    let items = "<query xmlns='disco#items' node='news'><item jid='events.example.org' name='a&amp;'/>\
+                 <item jid='events.example.org' name='b'/></query>";
+    fixture.check(BOB, "get", &nodes("node='news'", ""), items).await;
+    let page = fixture.ask(BOB, "get", &nodes("node='news'", "<max>1</max>")).await;
+    assert!(page.contains("name='a&amp;'") && page.contains("<count>2</count>"), "{page}");
+    fixture.check(BOB, "get", &nodes("node='none'", ""), "cancel/item-not-found").await;
+    fixture.check(BOB, "get", &nodes("node='closed'", ""), "cancel/not-allowed+closed-node").await;
+}
+
+#[tokio::test]
+async fn nodes_are_listed_by_pages_and_only_to_those_who_may_read_them() {
+    let limits = Limits { page_items_max: 3, ..Limits::default() };
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 480 * 1024).await;
+    for node in ["b&", "a", "p", "q"] {
+        fixture.create(node, AccessModel::Open).await;
+    }
+    for node in ["c1", "c2", "c3", "c4", "c5"] {
+        fixture.create(node, AccessModel::Whitelist).await;
+    }
+    let list = |names: &[&str], set: &str| {
+        let item = |name: &&str| format!("<item jid='{DOMAIN}' node='{name}'/>");
+        let items: String = names.iter().map(item).collect();
+        format!("<query xmlns='disco#items'>{items}<set xmlns='rsm'>{set}</set></query>")
+    };
+    let first = list(&["a", "b&amp;", "news"], "<first index='0'>a</first><last>news</last>");
+    fixture.check(BOB, "get", &nodes("", ""), &first).await;
+    let rest = list(&["p", "q"], "<first>p</first><last>q</last>");
+    fixture.check(BOB, "get", &nodes("", "<after>news</after>"), &rest).await;
+    fixture.check(BOB, "get", &nodes("", "<after>q</after>"), &list(&[], "").replace("></set>", "/>")).await;
+    let two = list(&["a", "b&amp;"], "<first index='0'>a</first><last>b&amp;</last>");
+    fixture.check(BOB, "get", &nodes("", "<max>2</max>"), &two).await;
+    let hidden = fixture.ask(ALICE, "get", &nodes("", "<after>b&amp;</after>")).await;
+    assert!(hidden.contains("node='c1'"), "the owner sees it: {hidden}");
+    for (set, expected) in [
+        ("<before/>", "cancel/feature-not-implemented"),
+        ("<before>q</before>", "cancel/feature-not-implemented"),
+        ("<index>1</index>", "cancel/feature-not-implemented"),
+        ("<max>0</max>", "cancel/feature-not-implemented"),
+        ("<max>x</max>", "modify/bad-request"),
+    ] {
+        fixture.check(BOB, "get", &nodes("", set), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn ping_and_version_are_answered() {
+    let fixture = Fixture::new().await;
+    fixture.check(BOB, "get", "<ping xmlns='urn:xmpp:ping'/>", "").await;
+    let version = "<query xmlns='jabber:iq:version'><name>stanzabus</name><version>0.1</version></query>";
+    fixture.check(BOB, "get", "<query xmlns='jabber:iq:version'/>", version).await;
+}

@@ -1,0 +1,286 @@
+//! Each verb that changes something: its success and its errors.
+
+use bus_domain::{AccessModel, Affiliation, Limits};
+use bus_engine::Settings;
+
+use super::*;
+
+const FORM: &str = "jabber:x:data";
+
+#[tokio::test]
+async fn create_makes_named_and_instant_nodes() {
+    let fixture = Fixture::new().await;
+    let field = "<field var='pubsub#title'><value>t</value></field>";
+    let form_type = "<field var='FORM_TYPE'><value>x</value></field>";
+    for (from, content, expected) in [
+        (ALICE, "<create node='a'/>".to_owned(), "<pubsub xmlns='pubsub'><create node='a'/></pubsub>"),
+        (ALICE, "<create node='a'/>".to_owned(), "cancel/conflict"),
+        (BOB, "<create node='b'/>".to_owned(), "auth/forbidden"),
+        (
+            ALICE,
+            "<create node='c'/><configure/>".to_owned(),
+            "<pubsub xmlns='pubsub'><create node='c'/></pubsub>",
+        ),
+        (
+            ALICE,
+            format!(
+                "<create node='d'/><configure><x xmlns='{FORM}' type='submit'>{form_type}</x></configure>"
+            ),
+            "<pubsub xmlns='pubsub'><create node='d'/></pubsub>",
+        ),
+        (
+            ALICE,
+            format!("<create node='e'/><configure><x xmlns='{FORM}' type='submit'>{field}</x></configure>"),
+            "cancel/feature-not-implemented+create-and-configure",
+        ),
+        (
+            ALICE,
+            format!("<create node='e'/><configure><x xmlns='{FORM}' type='cancel'/></configure>"),
+            "modify/bad-request",
+        ),
+        (ALICE, "<create node='e'/><configure node='e'/>".to_owned(), "modify/bad-request"),
+        (ALICE, "<configure/><create node='e'/>".to_owned(), "modify/bad-request"),
+        (ALICE, "<create node='e'/><configure/><configure/>".to_owned(), "modify/bad-request"),
+        (ALICE, "<create node='e'/><create node='f'/>".to_owned(), "modify/bad-request"),
+        (
+            ALICE,
+            "<create node='e' type='collection'/>".to_owned(),
+            "cancel/feature-not-implemented+collections",
+        ),
+        (ALICE, format!("<create node='{}'/>", "n".repeat(1_024)), "modify/bad-request"),
+    ] {
+        fixture.check(from, "set", &pubsub(&content), expected).await;
+    }
+    let missing = owner("<delete node='e'/>");
+    fixture.check(ALICE, "set", &missing, "cancel/item-not-found").await;
+    for content in ["<create/>", "<create node=''/>"] {
+        let answer = fixture.ask(ALICE, "set", &pubsub(content)).await;
+        let name = answer.split('\'').nth(3).expect("a name");
+        assert_eq!(name.len(), 32, "{answer}");
+        fixture.check(ALICE, "set", &owner(&format!("<delete node='{name}'/>")), "").await;
+    }
+}
+
+#[tokio::test]
+async fn delete_is_for_owners_and_admins() {
+    let fixture = Fixture::new().await;
+    fixture.create("old", AccessModel::Open).await;
+    for (from, content, expected) in [
+        (BOB, "<delete node='news'/>", "auth/forbidden"),
+        (ALICE, "<delete/>", "modify/bad-request+nodeid-required"),
+        (ALICE, "<delete node='news'><redirect uri='xmpp:a'/></delete>", "cancel/feature-not-implemented"),
+        (ALICE, "<delete node='news'/>", ""),
+        (ALICE, "<delete node='news'/>", "cancel/item-not-found"),
+        (ADMIN, "<delete node='old'/>", ""),
+    ] {
+        fixture.check(from, "set", &owner(content), expected).await;
+    }
+    fixture.check(ALICE, "set", &pubsub("<delete node='news'/>"), "cancel/feature-not-implemented").await;
+}
+
+#[tokio::test]
+async fn publish_takes_items_and_names_them() {
+    let fixture = Fixture::new().await;
+    for (from, content, expected) in [
+        (
+            ALICE,
+            "<publish node='news'><item id='a&amp;1' publisher='x@y'> <b xmlns='urn:b'/> </item></publish>",
+            "<pubsub xmlns='pubsub'><publish node='news'><item id='a&amp;1'/></publish></pubsub>",
+        ),
+        (
+            ALICE,
+            "<publish node='news'><item id='1'><b xmlns='urn:b'/></item><item id='2'><c/></item></publish>",
+            "<pubsub xmlns='pubsub'><publish node='news'><item id='1'/><item id='2'/></publish></pubsub>",
+        ),
+        (BOB, "<publish node='news'><item><b xmlns='urn:b'/></item></publish>", "auth/forbidden"),
+        (ALICE, "<publish node='none'><item><b xmlns='urn:b'/></item></publish>", "cancel/item-not-found"),
+        (ALICE, "<publish><item><b/></item></publish>", "modify/bad-request+nodeid-required"),
+        (ALICE, "<publish node='news'/>", "modify/bad-request+item-required"),
+        (ALICE, "<publish node='news'><item/></publish>", "modify/bad-request+payload-required"),
+        (
+            ALICE,
+            "<publish node='news'><item><b xmlns='urn:b'/><b xmlns='urn:b'/></item></publish>",
+            "modify/bad-request+invalid-payload",
+        ),
+        (ALICE, "<publish node='news'><item>text<b/></item></publish>", "modify/bad-request+invalid-payload"),
+        (ALICE, "<publish node='news'><b xmlns='urn:b'/></publish>", "modify/bad-request"),
+        (ALICE, "<publish node='news'>text<item><b/></item></publish>", "modify/bad-request"),
+        (
+            ALICE,
+            "<publish node='news'><item><b/></item></publish><publish-options/>",
+            "cancel/feature-not-implemented+publish-options",
+        ),
+        (ALICE, "<publish node='news'><item><b/></item></publish><options/>", "modify/bad-request"),
+    ] {
+        fixture.check(from, "set", &pubsub(content), expected).await;
+    }
+    let long = format!("<publish node='news'><item id='{}'><b/></item></publish>", "i".repeat(1_024));
+    fixture.check(ALICE, "set", &pubsub(&long), "modify/bad-request").await;
+    let generated = "<publish node='news'><item><b/></item><item id=''><b/></item></publish>";
+    let answer = parse(&fixture.ask(ALICE, "set", &pubsub(generated)).await);
+    let items: Vec<_> = answer.children().flat_map(Element::children).collect();
+    assert_eq!(items.len(), 2);
+    assert!(items.iter().all(|item| item.attr("id").is_some_and(|id| !id.is_empty())), "{answer:?}");
+}
+
+#[tokio::test]
+async fn publish_is_bounded_and_a_batch_stands_or_falls_as_one() {
+    let limits =
+        Limits { payload_bytes_max: 100, payload_depth_max: 3, request_items_max: 2, ..Limits::default() };
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 480 * 1024).await;
+    let item = |payload: &str| format!("<item><a xmlns='urn:a'>{payload}</a></item>");
+    for (items, expected) in [
+        (item(&"x".repeat(200)), "modify/not-acceptable+payload-too-big"),
+        (item("<b><c><d/></c></b>"), "modify/bad-request+invalid-payload"),
+        (item("") + &item("") + &item(""), "cancel/not-allowed+max-items-exceeded"),
+        (item("") + &item(&"x".repeat(200)), "modify/not-acceptable+payload-too-big"),
+        (item("") + "<item/>", "modify/bad-request+payload-required"),
+    ] {
+        let content = pubsub(&format!("<publish node='news'>{items}</publish>"));
+        fixture.check(ALICE, "set", &content, expected).await;
+    }
+    let empty = "<pubsub xmlns='pubsub'><items node='news'/></pubsub>";
+    fixture.check(ALICE, "get", &pubsub("<items node='news'/>"), empty).await;
+}
+
+#[tokio::test]
+async fn a_result_that_would_be_too_long_is_a_bare_one() {
+    let fixture = Fixture::with(Settings::default(), 300).await;
+    let id = "i".repeat(500);
+    let content = pubsub(&format!("<publish node='news'><item id='{id}'><b/></item></publish>"));
+    fixture.check(ALICE, "set", &content, "").await;
+    fixture.check(ALICE, "get", &pubsub("<items node='news'/>"), "modify/not-acceptable").await;
+}
+
+#[tokio::test]
+async fn retract_takes_items_back() {
+    let fixture = Fixture::new().await;
+    fixture.affiliate("news", "bob@example.net", Affiliation::PublishOnly).await;
+    for id in ["1", "2", "3", "4"] {
+        fixture.publish("news", &format!("<item id='{id}'><b xmlns='urn:b'/></item>")).await;
+    }
+    for (from, content, expected) in [
+        (ALICE, "<retract node='news'><item id='1'/></retract>", ""),
+        (ALICE, "<retract node='news'><item id='1'/></retract>", "cancel/item-not-found"),
+        (ALICE, "<retract node='news' notify='true'><item id='2'/><item id='3'/></retract>", ""),
+        (
+            ALICE,
+            "<retract node='news' notify='1'><item id='4'/><item id='x'/></retract>",
+            "cancel/item-not-found",
+        ),
+        (BOB, "<retract node='news'><item id='4'/></retract>", "auth/forbidden"),
+        ("eve@example.net/x", "<retract node='news'><item id='4'/></retract>", "auth/forbidden"),
+        (ALICE, "<retract node='none'><item id='4'/></retract>", "cancel/item-not-found"),
+        (ALICE, "<retract><item id='4'/></retract>", "modify/bad-request+nodeid-required"),
+        (ALICE, "<retract node='news'/>", "modify/bad-request+item-required"),
+        (ALICE, "<retract node='news'><item/></retract>", "modify/bad-request+item-required"),
+        (ALICE, "<retract node='news'><item id=''/></retract>", "modify/bad-request+item-required"),
+        (ALICE, "<retract node='news' notify='maybe'><item id='4'/></retract>", "modify/bad-request"),
+        (ALICE, "<retract node='news' notify='false'><item id='4'/></retract>", ""),
+    ] {
+        fixture.check(from, "set", &pubsub(content), expected).await;
+    }
+}
+
+#[tokio::test]
+async fn subscribe_and_unsubscribe_name_the_subscribed_address() {
+    let fixture = Fixture::new().await;
+    fixture.create("closed", AccessModel::Whitelist).await;
+    fixture.affiliate("news", "eve@example.net", Affiliation::Outcast).await;
+    let state = |jid: &str, state: &str| {
+        let subscription = format!("<subscription jid='{jid}' node='news' subscription='{state}'/>");
+        format!("<pubsub xmlns='pubsub'>{subscription}</pubsub>")
+    };
+    let options = |inside: &str| format!("<subscribe node='news' jid='{BOB}'/><options{inside}");
+    let form = format!("><x xmlns='{FORM}' type='submit'><field var='pubsub#deliver'/></x></options>");
+    let subscribed = state("bob@example.net", "subscribed");
+    let verb = |verb: &str, rest: &str| format!("<{verb} {rest}/>");
+    let error = str::to_owned;
+    for (from, content, expected) in [
+        (BOB, verb("subscribe", "node='news' jid='Bob@example.net'"), subscribed.clone()),
+        (BOB, verb("subscribe", "node='news' jid='bob@example.net'"), subscribed),
+        (
+            BOB,
+            verb("subscribe", "node='news' jid='bob@example.net/x'"),
+            state("bob@example.net/x", "subscribed"),
+        ),
+        (BOB, verb("subscribe", "node='news' jid='a@example.net'"), error("modify/bad-request+invalid-jid")),
+        (
+            ADMIN,
+            verb("subscribe", "node='news' jid='a@example.net'"),
+            error("modify/bad-request+invalid-jid"),
+        ),
+        (BOB, verb("subscribe", "node='news'"), error("modify/bad-request+jid-required")),
+        (BOB, verb("subscribe", "node='news' jid=''"), error("modify/bad-request+jid-required")),
+        (BOB, verb("subscribe", "node='news' jid='@@'"), error("modify/bad-request+invalid-jid")),
+        (BOB, verb("subscribe", "jid='bob@example.net'"), error("modify/bad-request+nodeid-required")),
+        (BOB, verb("subscribe", "node='none' jid='bob@example.net'"), error("cancel/item-not-found")),
+        (
+            BOB,
+            verb("subscribe", "node='closed' jid='bob@example.net'"),
+            error("cancel/not-allowed+closed-node"),
+        ),
+        (
+            "eve@example.net/x",
+            verb("subscribe", "node='news' jid='eve@example.net'"),
+            error("auth/forbidden"),
+        ),
+        (BOB, options("/>"), state(BOB, "subscribed")),
+        (BOB, options(&form), error("cancel/feature-not-implemented+subscription-options")),
+        (BOB, options(" node='news'/>"), error("modify/bad-request")),
+        (
+            BOB,
+            verb("unsubscribe", "node='news' jid='bob@example.net' subid='x'"),
+            state("bob@example.net", "none"),
+        ),
+        (
+            BOB,
+            verb("unsubscribe", "node='news' jid='bob@example.net'"),
+            error("cancel/unexpected-request+not-subscribed"),
+        ),
+        (BOB, verb("unsubscribe", "node='news' jid='a@example.net'"), error("auth/forbidden")),
+        (BOB, verb("unsubscribe", "node='news'"), error("modify/bad-request+jid-required")),
+        (BOB, verb("unsubscribe", "jid='bob@example.net'"), error("modify/bad-request+nodeid-required")),
+        (BOB, verb("unsubscribe", "node='none' jid='bob@example.net'"), error("cancel/item-not-found")),
+        (
+            ADMIN,
+            verb("unsubscribe", "node='news' jid='bob@example.net/x'"),
+            state("bob@example.net/x", "none"),
+        ),
+    ] {
+        fixture.check(from, "set", &pubsub(&content), &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_of_one_address_are_bounded() {
+    let limits = Limits { node_subscriptions_per_jid_max: 1, ..Limits::default() };
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 480 * 1024).await;
+    let subscribe = |jid: &str| pubsub(&format!("<subscribe node='news' jid='{jid}'/>"));
+    fixture.ask(BOB, "set", &subscribe("bob@example.net")).await;
+    let expected = "wait/policy-violation+too-many-subscriptions";
+    fixture.check(BOB, "set", &subscribe(BOB), expected).await;
+}
+
+#[tokio::test]
+async fn verbs_that_are_not_built_name_their_feature() {
+    let fixture = Fixture::new().await;
+    for (kind, content, feature) in [
+        ("get", pubsub("<subscriptions/>"), "retrieve-subscriptions"),
+        ("get", pubsub("<affiliations/>"), "retrieve-affiliations"),
+        ("get", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
+        ("set", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
+        ("get", pubsub("<default/>"), "subscription-options"),
+        ("get", owner("<configure node='news'/>"), "config-node"),
+        ("set", owner("<configure node='news'/>"), "config-node"),
+        ("get", owner("<default/>"), "config-node"),
+        ("get", owner("<subscriptions node='news'/>"), "manage-subscriptions"),
+        ("set", owner("<subscriptions node='news'/>"), "manage-subscriptions"),
+        ("get", owner("<affiliations node='news'/>"), "modify-affiliations"),
+        ("set", owner("<affiliations node='news'/>"), "modify-affiliations"),
+        ("set", owner("<purge node='news'/>"), "purge-nodes"),
+    ] {
+        let expected = format!("cancel/feature-not-implemented+{feature}");
+        fixture.check(ALICE, kind, &content, &expected).await;
+    }
+}
