@@ -30,8 +30,8 @@ pub struct SinkFull;
 /// One event for one recipient.
 #[derive(Debug)]
 pub struct Delivery<'a> {
-    /// Ever-increasing number of the hand-off, for [`DeliveryInput::HandedOver`].
-    pub ticket: u64,
+    /// Which hand-off it is.
+    pub hand_off: HandOff,
     /// The node.
     pub node: &'a DeliveryNode,
     /// The event. The same allocation comes for each of its recipients, one after the other.
@@ -40,6 +40,16 @@ pub struct Delivery<'a> {
     pub subscription: &'a Subscription,
     /// The event before this one that was due to the recipient, or where its subscription began.
     pub after_seq: Seq,
+}
+
+/// The name of one hand-off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandOff {
+    /// The life of the link that it is meant for, as named by [`DeliveryInput::LinkUp`]. A sink must not send it
+    /// on another one: what was on its way before comes again, and it would overtake that.
+    pub link: u64,
+    /// Ever-increasing, for [`DeliveryInput::HandedOver`].
+    pub ticket: u64,
 }
 
 /// What notifications need to know of their node.
@@ -59,7 +69,10 @@ pub struct DeliveryNode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryInput {
     /// Notifications can be sent from now on; everything that is not proven is sent again.
-    LinkUp,
+    LinkUp {
+        /// A name for this life of the link.
+        link: u64,
+    },
     /// What was sent and is not proven may be lost.
     LinkDown,
     /// Every notification up to this ticket is in the other side's hands.

@@ -27,7 +27,7 @@ mod transact;
 
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, Outcome, Published, Verb};
-pub use dispatcher::{Delivery, DeliveryInput, DeliveryNode, NotificationSink, SinkFull};
+pub use dispatcher::{Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 pub use engine::{Engine, EngineParts};
 pub use ids::{EventIds, EventRef};
 pub use payload::{payload_from_element, payload_from_text};

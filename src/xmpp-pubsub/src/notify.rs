@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus_domain::{BareJid, Event, EventKind, NodeId};
-use bus_engine::{Delivery, EventIds, EventRef, NotificationSink, SinkFull};
+use bus_engine::{Delivery, EventIds, EventRef, HandOff, NotificationSink, SinkFull};
 use bus_xml::escape_attribute;
 use bytes::Bytes;
 
@@ -12,9 +12,9 @@ use crate::xml::Xml;
 
 /// The lane that notifications leave by.
 pub trait NotificationLane: Send + 'static {
-    /// Takes one message, as parts that are written back to back; never waits. `ticket` is the number of the
-    /// hand-off, greater than every one before.
-    fn try_send(&mut self, ticket: u64, parts: [Bytes; 3]) -> Result<(), LaneFull>;
+    /// Takes one message, as parts that are written back to back; never waits. It must not be sent on another life
+    /// of the link than the one that `hand_off` names.
+    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull>;
 }
 
 /// The lane cannot take more at the moment.
@@ -122,7 +122,7 @@ impl<Lane: NotificationLane> NotificationSink for Notifier<Lane> {
         let shared = self.shared(delivery);
         let (own, split_at) = self.encode_recipient(delivery);
         let parts = [own.slice(..split_at), shared, own.slice(split_at..)];
-        self.lane.try_send(delivery.ticket, parts).map_err(|LaneFull| SinkFull)?;
+        self.lane.try_send(delivery.hand_off, parts).map_err(|LaneFull| SinkFull)?;
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -6,7 +6,7 @@ use bus_store::{Position, RecipientPage};
 
 use super::recipients::{Recipients, is_due};
 use super::state::Need;
-use super::{Delivery, DeliveryNode, NotificationSink, SinkFull};
+use super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
 
 /// How far the delivery of one node's log is.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl NodeDelivery {
     pub(super) fn send(
         &mut self,
         event: &Arc<Event>,
-        last_ticket: &mut u64,
+        last: &mut HandOff,
         notifications_max: usize,
         sink: &mut dyn NotificationSink,
     ) -> Result<(), SinkFull> {
@@ -116,14 +116,15 @@ impl NodeDelivery {
                     if left == 0 {
                         return Ok(());
                     }
+                    let hand_off = HandOff { ticket: last.ticket + 1, ..*last };
                     sink.try_send(&Delivery {
-                        ticket: *last_ticket + 1,
+                        hand_off,
                         node: &self.node,
                         event,
                         subscription,
                         after_seq: due_after_seq.max(subscription.since_seq),
                     })?;
-                    *last_ticket += 1;
+                    *last = hand_off;
                     left -= 1;
                 }
                 self.sent.through_subscription = subscription.id;

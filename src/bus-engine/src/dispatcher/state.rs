@@ -6,7 +6,7 @@ use bus_store::{CursorMove, Position, RecipientPage, Undelivered};
 
 use super::mailbox::NodeSignal;
 use super::node::NodeDelivery;
-use super::{DeliveryInput, DeliveryNode, NotificationSink, SinkFull};
+use super::{DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 
 /// Notifications for one node before it is the next one's turn.
 const TURN_NOTIFICATIONS_MAX: usize = 256;
@@ -27,7 +27,8 @@ pub struct Dispatcher {
     moved: HashSet<NodeId>,
     last_ticket: u64,
     proven_ticket: u64,
-    link_up: bool,
+    /// The life of the link, while it is up.
+    link: Option<u64>,
     sink_full: bool,
     bounds: DispatcherBounds,
 }
@@ -87,7 +88,7 @@ impl Dispatcher {
             moved: HashSet::new(),
             last_ticket: 0,
             proven_ticket: 0,
-            link_up: false,
+            link: None,
             sink_full: false,
             bounds,
         }
@@ -120,13 +121,13 @@ impl Dispatcher {
     /// Takes word from the leg.
     pub fn input(&mut self, input: DeliveryInput) {
         match input {
-            DeliveryInput::LinkUp => {
+            DeliveryInput::LinkUp { link } => {
                 self.forget_unproven();
-                self.link_up = true;
+                self.link = Some(link);
             }
             DeliveryInput::LinkDown => {
                 self.forget_unproven();
-                self.link_up = false;
+                self.link = None;
             }
             DeliveryInput::RoomAgain => self.sink_full = false,
             DeliveryInput::HandedOver { through_ticket } => self.prove(through_ticket),
@@ -150,9 +151,11 @@ impl Dispatcher {
 
     /// Sends what can be sent. `Some` says what is needed to go on.
     pub fn pump(&mut self, sink: &mut dyn NotificationSink) -> Option<Need> {
-        while self.link_up && !self.sink_full {
+        while let Some(link) = self.link
+            && !self.sink_full
+        {
             let id = *self.active.front()?;
-            match self.turn(id, sink) {
+            match self.turn(link, id, sink) {
                 Turn::Needs(need) => return Some(need),
                 Turn::SinkFull => self.sink_full = true,
                 Turn::Over => self.active.rotate_left(1),
@@ -221,7 +224,7 @@ impl Dispatcher {
         }
     }
 
-    fn turn(&mut self, id: NodeId, sink: &mut dyn NotificationSink) -> Turn {
+    fn turn(&mut self, link: u64, id: NodeId, sink: &mut dyn NotificationSink) -> Turn {
         let Some(delivery) = self.nodes.get_mut(&id) else { return Turn::Idle };
         let mut left = TURN_NOTIFICATIONS_MAX;
         while left > 0 {
@@ -231,7 +234,9 @@ impl Dispatcher {
                 Err(need) => return Turn::Needs(need),
             };
             let before = self.last_ticket;
-            let outcome = delivery.send(&event, &mut self.last_ticket, left, sink);
+            let mut last = HandOff { link, ticket: before };
+            let outcome = delivery.send(&event, &mut last, left, sink);
+            self.last_ticket = last.ticket;
             left -= usize::try_from(self.last_ticket - before).unwrap_or(left).min(left);
             if self.last_ticket == self.proven_ticket {
                 // Nothing is on its way, so what was due to nobody is proven at once.

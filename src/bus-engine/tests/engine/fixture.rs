@@ -44,7 +44,7 @@ impl NotificationSink for Lane {
             delivery.after_seq,
             delivery.subscription.jid.to_string(),
         );
-        self.0.try_send((delivery.ticket, seen)).map_err(|_| SinkFull)
+        self.0.try_send((delivery.hand_off.ticket, seen)).map_err(|_| SinkFull)
     }
 }
 
@@ -124,7 +124,7 @@ impl Bus {
 impl Leg {
     /// Attaches the link.
     pub(crate) async fn up(&self) {
-        self.inputs.send(DeliveryInput::LinkUp).await.expect("a dispatcher");
+        self.inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("a dispatcher");
     }
 
     /// The next notification.

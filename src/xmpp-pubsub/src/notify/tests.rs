@@ -8,16 +8,16 @@ use super::*;
 
 /// Keeps messages, up to a number.
 struct Kept {
-    messages: Vec<(u64, String)>,
+    messages: Vec<(HandOff, String)>,
     room: usize,
 }
 
 impl NotificationLane for Kept {
-    fn try_send(&mut self, ticket: u64, parts: [Bytes; 3]) -> Result<(), LaneFull> {
+    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull> {
         if self.messages.len() >= self.room {
             return Err(LaneFull);
         }
-        self.messages.push((ticket, String::from_utf8(parts.concat()).unwrap()));
+        self.messages.push((hand_off, String::from_utf8(parts.concat()).unwrap()));
         Ok(())
     }
 }
@@ -54,7 +54,8 @@ fn deliver(
     event: &Arc<Event>,
     to: &Subscription,
 ) -> bool {
-    let delivery = Delivery { ticket: 5, node, event, subscription: to, after_seq: 11 };
+    let delivery =
+        Delivery { hand_off: HandOff { link: 1, ticket: 5 }, node, event, subscription: to, after_seq: 11 };
     notifier.try_send(&delivery).is_ok()
 }
 
@@ -154,7 +155,7 @@ fn a_full_lane_takes_nothing_and_the_encoding_stays_for_the_next_try() {
     notifier.lane.room = 2;
     assert!(deliver(&mut notifier, &news, &event, &to));
     assert_eq!((counters.encodings(), counters.notifications()), (1, 2));
-    assert_eq!(notifier.lane.messages[0].0, 5, "the ticket goes along");
+    assert_eq!(notifier.lane.messages[0].0, HandOff { link: 1, ticket: 5 }, "the ticket goes along");
 }
 
 #[test]

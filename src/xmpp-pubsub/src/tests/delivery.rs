@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus_engine::DeliveryInput;
+use bus_engine::{DeliveryInput, HandOff};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -12,7 +12,7 @@ use crate::{LaneFull, NotificationLane, Notifier};
 struct Lane(mpsc::Sender<String>);
 
 impl NotificationLane for Lane {
-    fn try_send(&mut self, _: u64, parts: [Bytes; 3]) -> Result<(), LaneFull> {
+    fn try_send(&mut self, _: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull> {
         let message = String::from_utf8(parts.concat()).expect("UTF-8");
         self.0.try_send(message).map_err(|_| LaneFull)
     }
@@ -27,7 +27,7 @@ async fn subscribers_get_what_happens_on_the_node_in_order() {
     let counters = notifier.counters();
     let delivering = fixture.engine.deliver(notifier, received);
     let acting = async {
-        inputs.send(DeliveryInput::LinkUp).await.unwrap();
+        inputs.send(DeliveryInput::LinkUp { link: 1 }).await.unwrap();
         for jid in ["bob@example.net", BOB] {
             fixture.ask(BOB, "set", &pubsub(&format!("<subscribe node='news' jid='{jid}'/>"))).await;
         }

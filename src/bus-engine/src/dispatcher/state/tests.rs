@@ -9,6 +9,7 @@ use super::*;
 struct Lane {
     room: usize,
     got: Vec<(Seq, i64, Seq)>,
+    links: Vec<u64>,
 }
 
 impl NotificationSink for Lane {
@@ -17,6 +18,7 @@ impl NotificationSink for Lane {
             return Err(SinkFull);
         }
         self.room -= 1;
+        self.links.push(delivery.hand_off.link);
         self.got.push((delivery.event.seq, delivery.subscription.id.0, delivery.after_seq));
         Ok(())
     }
@@ -81,7 +83,7 @@ impl World {
         });
         Self {
             dispatcher,
-            lane: Lane { room: 100_000, got: Vec::new() },
+            lane: Lane { room: 100_000, got: Vec::new(), links: Vec::new() },
             log: (1..=events).map(|seq| event(seq, true, 1)).collect(),
             recipients: (1..=recipients).map(|id| recipient(id, 0)).collect(),
             recipients_version: 1,
@@ -144,14 +146,14 @@ fn position(seq: Seq, subscription: i64) -> Position {
 fn events_go_out_in_order_and_each_to_recipients_in_order() {
     let mut world = World::new(2, 3);
     assert_eq!(world.run(), [], "no link yet");
-    let sent = world.input(DeliveryInput::LinkUp).run();
+    let sent = world.input(DeliveryInput::LinkUp { link: 1 }).run();
     assert_eq!(sent, [(1, 1, 0), (1, 2, 0), (1, 3, 0), (2, 1, 1), (2, 2, 1), (2, 3, 1)]);
 }
 
 #[test]
 fn cursors_move_with_proofs_only() {
     let mut world = World::new(2, 3);
-    world.input(DeliveryInput::LinkUp).run();
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
     assert_eq!(world.proven(), []);
     world.input(DeliveryInput::HandedOver { through_ticket: 3 });
     assert_eq!(world.proven(), [position(1, 0)]);
@@ -168,11 +170,11 @@ fn cursors_move_with_proofs_only() {
 #[test]
 fn after_a_cut_delivery_goes_on_from_what_is_proven() {
     let mut world = World::new(3, 2);
-    world.input(DeliveryInput::LinkUp).run();
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
     world.input(DeliveryInput::HandedOver { through_ticket: 2 });
     world.input(DeliveryInput::LinkDown);
     assert_eq!(world.run(), []);
-    let again = world.input(DeliveryInput::LinkUp).run();
+    let again = world.input(DeliveryInput::LinkUp { link: 1 }).run();
     assert_eq!(again, [(2, 1, 1), (2, 2, 1), (3, 1, 2), (3, 2, 2)]);
     world.input(DeliveryInput::HandedOver { through_ticket: 6 });
     assert_eq!(world.proven(), [position(1, 0)], "a proof of the old link proves nothing new");
@@ -184,19 +186,29 @@ fn after_a_cut_delivery_goes_on_from_what_is_proven() {
 fn a_cut_in_mid_fan_out_resumes_in_the_middle() {
     let mut world = World::new(1, 600);
     world.lane.room = 300;
-    assert_eq!(world.input(DeliveryInput::LinkUp).run().len(), 300);
+    assert_eq!(world.input(DeliveryInput::LinkUp { link: 1 }).run().len(), 300);
     world.input(DeliveryInput::HandedOver { through_ticket: 300 });
     assert_eq!(world.proven(), [position(0, 300)]);
     world.lane.room = 1_000;
-    let rest = world.input(DeliveryInput::LinkDown).input(DeliveryInput::LinkUp).run();
+    let rest = world.input(DeliveryInput::LinkDown).input(DeliveryInput::LinkUp { link: 1 }).run();
     assert_eq!((rest.len(), rest[0]), (300, (1, 301, 0)));
+}
+
+#[test]
+fn what_was_for_one_life_of_the_link_names_it() {
+    let mut world = World::new(2, 1);
+    world.lane.room = 1;
+    world.input(DeliveryInput::LinkUp { link: 7 }).run();
+    world.lane.room = 9;
+    world.input(DeliveryInput::LinkDown).input(DeliveryInput::LinkUp { link: 8 }).run();
+    assert_eq!(world.lane.links, [7, 8, 8]);
 }
 
 #[test]
 fn a_full_sink_is_left_alone_until_it_has_room() {
     let mut world = World::new(1, 4);
     world.lane.room = 2;
-    assert_eq!(world.input(DeliveryInput::LinkUp).run(), [(1, 1, 0), (1, 2, 0)]);
+    assert_eq!(world.input(DeliveryInput::LinkUp { link: 1 }).run(), [(1, 1, 0), (1, 2, 0)]);
     world.lane.room = 9;
     assert_eq!(world.run(), [], "nobody said that there is room");
     assert_eq!(world.input(DeliveryInput::RoomAgain).run(), [(1, 3, 0), (1, 4, 0)]);
@@ -206,7 +218,7 @@ fn a_full_sink_is_left_alone_until_it_has_room() {
 fn recipients_get_only_what_came_after_they_subscribed() {
     let mut world = World::new(3, 0);
     world.recipients = vec![recipient(1, 2), recipient(2, 0)];
-    let sent = world.input(DeliveryInput::LinkUp).run();
+    let sent = world.input(DeliveryInput::LinkUp { link: 1 }).run();
     assert_eq!(sent, [(1, 2, 0), (2, 2, 1), (3, 1, 2), (3, 2, 2)]);
 }
 
@@ -214,7 +226,7 @@ fn recipients_get_only_what_came_after_they_subscribed() {
 fn the_first_event_of_a_subscription_names_where_it_began() {
     let mut world = World::new(2, 0);
     world.recipients = vec![recipient(1, 2)];
-    world.input(DeliveryInput::LinkUp).run();
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
     let undue = event(3, false, 1);
     let due = Arc::new(Event { due_after_seq: Some(1), ..Event::clone(&event(4, true, 1)) });
     world.signal(&[undue, due], Vec::new());
@@ -225,13 +237,13 @@ fn the_first_event_of_a_subscription_names_where_it_began() {
 fn banned_recipients_are_passed_over() {
     let mut world = World::new(1, 2);
     world.recipients[0].affiliation = Affiliation::Outcast;
-    assert_eq!(world.input(DeliveryInput::LinkUp).run(), [(1, 2, 0)]);
+    assert_eq!(world.input(DeliveryInput::LinkUp { link: 1 }).run(), [(1, 2, 0)]);
 }
 
 #[test]
 fn events_that_are_due_to_nobody_are_proven_without_a_word() {
     let mut world = World::new(0, 1);
-    world.input(DeliveryInput::LinkUp);
+    world.input(DeliveryInput::LinkUp { link: 1 });
     world.signal(&[event(1, false, 1)], Vec::new());
     assert_eq!(world.run(), []);
     assert_eq!(world.proven(), [position(1, 0)]);
@@ -240,7 +252,7 @@ fn events_that_are_due_to_nobody_are_proven_without_a_word() {
 #[test]
 fn an_event_waits_for_recipients_as_new_as_it_is() {
     let mut world = World::new(1, 1);
-    world.input(DeliveryInput::LinkUp).run();
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
     world.recipients.push(recipient(2, 1));
     world.recipients_version = 2;
     world.signal(&[event(2, true, 2)], Vec::new());
@@ -250,7 +262,7 @@ fn an_event_waits_for_recipients_as_new_as_it_is() {
 #[test]
 fn a_warm_node_needs_no_read_for_what_subscribing_changes() {
     let mut world = World::new(1, 3);
-    world.input(DeliveryInput::LinkUp).run();
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
     let reads = world.reads;
     let added = RecipientDelta { recipients_version: 2, change: RecipientChange::Added(recipient(4, 1)) };
     let removed =
@@ -265,7 +277,7 @@ fn a_warm_node_needs_no_read_for_what_subscribing_changes() {
 fn a_change_that_the_snapshot_has_seen_is_passed_over() {
     let mut world = World::new(1, 1);
     world.recipients_version = 3;
-    world.input(DeliveryInput::LinkUp).run();
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
     let undone = RecipientDelta { recipients_version: 2, change: RecipientChange::Added(recipient(9, 0)) };
     world.signal(&[event(2, true, 3)], vec![undone]);
     assert_eq!(world.run(), [(2, 1, 1)], "9 had left before the snapshot was read");
@@ -278,14 +290,18 @@ fn a_node_that_turns_up_later_starts_at_its_first_new_event() {
     world.recipients = vec![recipient(1, 0)];
     world.log = (1..=4).map(|seq| event(seq, true, 1)).collect();
     world.signal(&[event(5, true, 1)], Vec::new());
-    assert_eq!(world.input(DeliveryInput::LinkUp).run(), [(5, 1, 4)]);
+    assert_eq!(world.input(DeliveryInput::LinkUp { link: 1 }).run(), [(5, 1, 4)]);
 }
 
 #[test]
 fn memory_is_bounded_in_nodes_and_recipients() {
     let mut world = World::new(1, 5);
     world.dispatcher.bounds = DispatcherBounds { nodes_max: 0, recipients_max: 0 };
-    assert_eq!(world.input(DeliveryInput::LinkUp).run().len(), 5, "a node in use keeps its recipients");
+    assert_eq!(
+        world.input(DeliveryInput::LinkUp { link: 1 }).run().len(),
+        5,
+        "a node in use keeps its recipients"
+    );
     world.input(DeliveryInput::HandedOver { through_ticket: 5 });
     let moves = world.dispatcher.cursor_moves();
     world.dispatcher.stored(&moves);
