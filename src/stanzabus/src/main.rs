@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! The `stanzabus` command: the daemon and its command line.
+//!
+//! The one crate that names concrete stores and bridges: [`serve`] puts the parts together. [`config`] is the file,
+//! [`cli`] the arguments, [`commands`] and [`client`] what talks to a running daemon, over gRPC or as an XMPP user.
+
+mod check;
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod failure;
+mod http;
+mod init;
+mod leg_xmpp;
+mod metrics;
+mod serve;
+mod signals;
+mod telemetry;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "stanzabus: {failure}");
+            ExitCode::from(failure.exit_status())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let config = cli.config.as_path();
+    match cli.command {
+        Command::Init(arguments) => init::run(config, &arguments),
+        Command::Config { command: ConfigCommand::Check } => check::run(config),
+        Command::Serve => block_on(serve::run(config)),
+        Command::Doctor { act_as } => block_on(commands::doctor::run(config, &act_as)),
+        Command::Node { command } => block_on(commands::node::run(config, command)),
+        Command::Pub(arguments) => block_on(commands::publish::run(config, arguments)),
+        Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|source| Failure::System { what: "cannot start threads", source })?;
+    runtime.block_on(command)
+}

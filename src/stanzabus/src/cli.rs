@@ -1,0 +1,269 @@
+//! The command line. The help texts are the manual.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jid::{BareJid, Jid};
+
+/// A durable event bus on XMPP.
+///
+/// The daemon (`serve`) attaches to an XMPP server as an external component and serves publish-subscribe nodes to
+/// XMPP users and gRPC clients. The other commands set it up, check it, or talk to the running daemon.
+#[derive(Debug, Parser)]
+#[command(name = "stanzabus", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// The configuration file. Relative paths inside it count from its folder. Each key can also be set by an
+    /// environment variable, for example `STANZABUS_XMPP__SECRET`.
+    #[arg(long, global = true, value_name = "FILE", default_value = "stanzabus.toml")]
+    pub(crate) config: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a commented configuration, a component secret and a token for this command line.
+    Init(InitArguments),
+    /// Look at the configuration.
+    Config {
+        /// How.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Run the daemon until SIGTERM or SIGINT.
+    Serve,
+    /// Check everything that can be wrong, one line each, and say how to mend it.
+    Doctor {
+        /// Also walk discovery, subscription, publish and notification as this user.
+        #[command(flatten)]
+        act_as: ActAs,
+    },
+    /// Make, remove, list and show nodes.
+    Node {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
+    /// Publish one item; prints its position as JSON once it is on disk.
+    Pub(PubArguments),
+    /// Print a node's events as they come, one JSON object per line.
+    Tail(TailArguments),
+}
+
+/// `stanzabus config …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read it as `serve` would, and say the first thing that is wrong.
+    Check,
+}
+
+/// `stanzabus init`
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The domain of the component: a subdomain of the XMPP server's, for example events.example.org.
+    #[arg(long)]
+    pub(crate) domain: String,
+    /// Where the XMPP server listens for components.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5347")]
+    pub(crate) server: String,
+    /// Where events are kept.
+    #[arg(long, value_name = "URL", default_value = "sqlite:stanzabus.db")]
+    pub(crate) store: String,
+    /// Where to listen for gRPC.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:50051")]
+    pub(crate) grpc_listen: SocketAddr,
+    /// Where to listen for /metrics, /livez and /readyz.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9464")]
+    pub(crate) http_listen: SocketAddr,
+    /// Replace files that are there already; the old secret and token are lost.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Acting as an XMPP user instead of over gRPC.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ActAs {
+    /// Log in to the XMPP server as this user and speak XMPP instead of gRPC. The password comes from
+    /// --password-file or from the environment variable `STANZABUS_PASSWORD`.
+    #[arg(long = "as", value_name = "JID")]
+    pub(crate) jid: Option<Jid>,
+    /// A file with the user's password in its first line.
+    #[arg(long, value_name = "FILE", requires = "jid")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Connect here instead of asking DNS. On this machine also without TLS, elsewhere with TLS.
+    #[arg(long, value_name = "HOST:PORT", requires = "jid")]
+    pub(crate) xmpp_server: Option<String>,
+    /// The bus's domain [default: that of the configuration].
+    #[arg(long, value_name = "DOMAIN", requires = "jid")]
+    pub(crate) service: Option<BareJid>,
+}
+
+/// `stanzabus node …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Make a node; you own it.
+    Create(CreateArguments),
+    /// Remove a node with everything in it; its subscribers are told.
+    Delete {
+        /// The node.
+        node: String,
+        /// As whom.
+        #[command(flatten)]
+        act_as: ActAs,
+    },
+    /// Print the nodes that you may read, one JSON object per line.
+    List,
+    /// Print a node's configuration and the head of its log as JSON.
+    Show {
+        /// The node.
+        node: String,
+    },
+    /// Print a node's items, oldest first, one JSON object per line.
+    Items(ItemsArguments),
+    /// Give somebody a standing on a node.
+    Affiliate {
+        /// The node.
+        node: String,
+        /// Whom: a bare JID. A gRPC principal is name@<component domain>.
+        jid: BareJid,
+        /// What they are from now on.
+        affiliation: Affiliation,
+    },
+}
+
+/// `stanzabus node create`
+#[derive(Debug, Args)]
+pub(crate) struct CreateArguments {
+    /// The name: any text of at most 1023 bytes.
+    pub(crate) node: String,
+    /// Who may subscribe and read [default: open].
+    #[arg(long, conflicts_with = "jid")]
+    pub(crate) access_model: Option<AccessModel>,
+    /// Who may publish [default: publishers].
+    #[arg(long, conflicts_with = "jid")]
+    pub(crate) publish_model: Option<PublishModel>,
+    /// How many items the node keeps, newest first [default: 1000].
+    #[arg(long, conflicts_with = "jid", value_name = "N")]
+    pub(crate) items_max: Option<u32>,
+    /// Tell subscribers of every retraction.
+    #[arg(long, conflicts_with = "jid")]
+    pub(crate) notify_retract: bool,
+    /// As whom.
+    #[command(flatten)]
+    pub(crate) act_as: ActAs,
+}
+
+/// `stanzabus node items`
+#[derive(Debug, Args)]
+pub(crate) struct ItemsArguments {
+    /// The node.
+    pub(crate) node: String,
+    /// At most so many: the newest, or with --after the first ones.
+    #[arg(long, value_name = "N")]
+    pub(crate) items_max: Option<u32>,
+    /// Only items behind this event: an `event_id` that was printed before.
+    #[arg(long, value_name = "EVENT-ID")]
+    pub(crate) after: Option<String>,
+    /// As whom.
+    #[command(flatten)]
+    pub(crate) act_as: ActAs,
+}
+
+/// `stanzabus pub`
+#[derive(Debug, Args)]
+pub(crate) struct PubArguments {
+    /// The node.
+    pub(crate) node: String,
+    /// The payload.
+    #[command(flatten)]
+    pub(crate) payload: PayloadArguments,
+    /// The item's id; publishing again under an id replaces the item [default: a new one].
+    #[arg(long, value_name = "ITEM-ID")]
+    pub(crate) id: Option<String>,
+    /// As whom.
+    #[command(flatten)]
+    pub(crate) act_as: ActAs,
+}
+
+/// Where the payload is: one of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct PayloadArguments {
+    /// The payload: one XML element.
+    #[arg(long)]
+    pub(crate) xml: Option<String>,
+    /// A file with the payload; `-` reads standard input.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `stanzabus tail`
+#[derive(Debug, Args)]
+pub(crate) struct TailArguments {
+    /// The node.
+    pub(crate) node: String,
+    /// Start with the oldest event that there is, instead of with what comes from now on.
+    #[arg(long, conflicts_with_all = ["after_seq", "after", "jid"])]
+    pub(crate) earliest: bool,
+    /// Start behind this position.
+    #[arg(long, value_name = "SEQ", conflicts_with_all = ["after", "jid"])]
+    pub(crate) after_seq: Option<u64>,
+    /// The `epoch` that the position is of: a node that was made anew since is an error then.
+    #[arg(long, value_name = "HEX", requires = "after_seq", value_parser = parse_epoch)]
+    pub(crate) epoch: Option<u64>,
+    /// Only with --as: first fetch what came behind this event, an `event_id` that was printed before.
+    #[arg(long, value_name = "EVENT-ID", requires = "jid")]
+    pub(crate) after: Option<String>,
+    /// End after so many events.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// As whom.
+    #[command(flatten)]
+    pub(crate) act_as: ActAs,
+}
+
+/// Who may subscribe and read (`pubsub#access_model`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccessModel {
+    /// Everyone but outcasts.
+    Open,
+    /// Members, publishers and owners.
+    Whitelist,
+}
+
+/// Who may publish (`pubsub#publish_model`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PublishModel {
+    /// Owners, publishers and publish-only.
+    Publishers,
+    /// Everyone but outcasts.
+    Open,
+}
+
+/// A standing on a node (XEP-0060 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Affiliation {
+    /// May do everything.
+    Owner,
+    /// May publish, subscribe and read.
+    Publisher,
+    /// May publish and not read.
+    PublishOnly,
+    /// May subscribe and read.
+    Member,
+    /// Nothing of their own.
+    None,
+    /// Banned.
+    Outcast,
+}
+
+fn parse_epoch(text: &str) -> Result<u64, String> {
+    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(text, 16)
+        .ok()
+        .filter(|_| digits)
+        .ok_or_else(|| "an epoch has 16 hexadecimal digits".to_owned())
+}

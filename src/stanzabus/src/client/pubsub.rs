@@ -1,0 +1,176 @@
+//! XEP-0060 from the user's side: requests to the bus and what its answers and notifications say.
+
+mod parse;
+
+use std::collections::VecDeque;
+
+use bus_domain::{ItemId, NodeName, check_text};
+use bus_xml::XmlLimits;
+use jid::BareJid;
+use minidom::Element;
+use minidom::rxml::NcName;
+
+use super::output::EventLine;
+use super::xmpp::{XmppError, XmppSession};
+
+const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
+const RSM: &str = "http://jabber.org/protocol/rsm";
+const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// What our parser takes of a payload that is to be published; the bus has its own bounds.
+const PAYLOAD_LIMITS: XmlLimits = XmlLimits { depth_max: 64, bytes_max: 1024 * 1024 };
+
+/// A user of the bus.
+pub(crate) struct PubsubUser {
+    session: XmppSession,
+    service: BareJid,
+    waiting: VecDeque<EventLine>,
+}
+
+/// A page of items (XEP-0059).
+#[derive(Debug, Default)]
+pub(crate) struct ItemsPage {
+    /// Oldest first. The event ids of the first and the last are known.
+    pub(crate) items: Vec<EventLine>,
+    /// The event id of the last item; `None` for an empty page.
+    pub(crate) last: Option<String>,
+}
+
+impl PubsubUser {
+    /// Speaks to this service.
+    pub(crate) fn new(session: XmppSession, service: BareJid) -> Self {
+        Self { session, service, waiting: VecDeque::new() }
+    }
+
+    /// Becomes available, so that notifications come.
+    pub(crate) async fn send_presence(&mut self) -> Result<(), XmppError> {
+        self.session.send_presence().await
+    }
+
+    /// Names of the features that the service announces (XEP-0030).
+    pub(crate) async fn features(&mut self) -> Result<Vec<String>, XmppError> {
+        let answer =
+            self.session.get(&self.service, "be discovered", Element::bare("query", DISCO_INFO)).await?;
+        let query = answer.ok_or_else(|| self.unexpected("be discovered"))?;
+        let features = query.children().filter(|child| child.is("feature", DISCO_INFO));
+        Ok(features.filter_map(|feature| feature.attr("var").map(str::to_owned)).collect())
+    }
+
+    /// Makes a node; `None` lets the service name it. Returns its name.
+    pub(crate) async fn create(&mut self, node: Option<&str>) -> Result<String, XmppError> {
+        let mut create = Element::builder("create", PUBSUB);
+        if let Some(node) = node {
+            create = create.attr(name("node"), check_node(node)?);
+        }
+        let request = Element::builder("pubsub", PUBSUB).append(create.build());
+        let what = node.map_or_else(|| "create an instant node".to_owned(), |node| format!("create {node}"));
+        let answer = self.session.set(&self.service, &what, request.build()).await?;
+        let named = answer.as_ref().and_then(|pubsub| pubsub.get_child("create", PUBSUB)?.attr("node"));
+        named.or(node).map(str::to_owned).ok_or_else(|| self.unexpected(&what))
+    }
+
+    /// Removes a node.
+    pub(crate) async fn delete(&mut self, node: &str) -> Result<(), XmppError> {
+        let delete = Element::builder("delete", PUBSUB_OWNER).attr(name("node"), check_node(node)?);
+        let request = Element::builder("pubsub", PUBSUB_OWNER).append(delete.build()).build();
+        self.session.set(&self.service, &format!("delete {node}"), request).await.map(drop)
+    }
+
+    /// Subscribes the user's bare JID; once more changes nothing.
+    pub(crate) async fn subscribe(&mut self, node: &str) -> Result<(), XmppError> {
+        let subscribe = Element::builder("subscribe", PUBSUB)
+            .attr(name("node"), check_node(node)?)
+            .attr(name("jid"), self.session.jid().to_bare().to_string());
+        let request = Element::builder("pubsub", PUBSUB).append(subscribe.build()).build();
+        self.session.set(&self.service, &format!("subscribe to {node}"), request).await.map(drop)
+    }
+
+    /// Publishes an item; returns its id, given or made by the service.
+    pub(crate) async fn publish(
+        &mut self,
+        node: &str,
+        id: Option<&str>,
+        xml: &str,
+    ) -> Result<String, XmppError> {
+        let payload = bus_xml::parse_document(xml, PAYLOAD_LIMITS)?;
+        let mut item = Element::builder("item", PUBSUB).append(payload);
+        if let Some(id) = id {
+            item = item.attr(name("id"), check(id, "--id", ItemId::BYTES_MAX)?);
+        }
+        let publish =
+            Element::builder("publish", PUBSUB).attr(name("node"), check_node(node)?).append(item.build());
+        let request = Element::builder("pubsub", PUBSUB).append(publish.build()).build();
+        let what = format!("publish to {node}");
+        let answer = self.session.set(&self.service, &what, request).await?;
+        let published = answer
+            .as_ref()
+            .and_then(|pubsub| pubsub.get_child("publish", PUBSUB)?.get_child("item", PUBSUB)?.attr("id"));
+        published.or(id).map(str::to_owned).ok_or_else(|| self.unexpected(&what))
+    }
+
+    /// The newest items, oldest first.
+    pub(crate) async fn newest_items(&mut self, node: &str, items_max: u32) -> Result<ItemsPage, XmppError> {
+        let items = Element::builder("items", PUBSUB)
+            .attr(name("node"), check_node(node)?)
+            .attr(name("max_items"), items_max.to_string());
+        self.items(node, Element::builder("pubsub", PUBSUB).append(items.build()).build()).await
+    }
+
+    /// The first items behind an event, or of all.
+    pub(crate) async fn items_after(
+        &mut self,
+        node: &str,
+        after: Option<&str>,
+        items_max: u32,
+    ) -> Result<ItemsPage, XmppError> {
+        let items = Element::builder("items", PUBSUB).attr(name("node"), check_node(node)?);
+        let mut set = Element::builder("set", RSM)
+            .append(Element::builder("max", RSM).append(items_max.to_string()).build());
+        if let Some(after) = after {
+            let after = check(after, "--after", ItemId::BYTES_MAX)?;
+            set = set.append(Element::builder("after", RSM).append(after).build());
+        }
+        self.items(node, Element::builder("pubsub", PUBSUB).append(items.build()).append(set.build()).build())
+            .await
+    }
+
+    /// The next event that the service sends; waits for it. Cancel-safe.
+    pub(crate) async fn next_event(&mut self) -> Result<EventLine, XmppError> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Ok(event);
+            }
+            let message = self.session.next_message().await?;
+            self.waiting.extend(parse::notification(&message, &self.service));
+        }
+    }
+
+    /// Becomes unavailable and logs out.
+    pub(crate) async fn close(self) {
+        self.session.close().await;
+    }
+
+    async fn items(&mut self, node: &str, request: Element) -> Result<ItemsPage, XmppError> {
+        let what = format!("list the items of {node}");
+        let answer = self.session.get(&self.service, &what, request).await?;
+        answer.as_ref().and_then(|pubsub| parse::items(node, pubsub)).ok_or_else(|| self.unexpected(&what))
+    }
+
+    fn unexpected(&self, what: &str) -> XmppError {
+        XmppError::Unexpected { to: self.service.clone(), what: what.to_owned() }
+    }
+}
+
+fn name(attribute: &'static str) -> NcName {
+    NcName::try_from(attribute).expect("our own attributes have XML names")
+}
+
+fn check_node(node: &str) -> Result<&str, XmppError> {
+    check(node, "the node's name", NodeName::BYTES_MAX)
+}
+
+/// tokio-xmpp would end the stream over a character that XML does not allow.
+fn check<'a>(text: &'a str, what: &'static str, bytes_max: usize) -> Result<&'a str, XmppError> {
+    check_text(text, bytes_max).map_err(|error| XmppError::Text(what, error))?;
+    Ok(text)
+}

@@ -1,0 +1,75 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Report;
+use crate::client::grpc::GrpcClient;
+use crate::config::Loaded;
+use crate::failure::Failure;
+
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+const ANSWER_BYTES_MAX: u64 = 16 * 1024;
+
+/// A daemon that runs on this configuration's HTTP port.
+#[derive(Debug)]
+pub(super) struct RunningDaemon {
+    /// What keeps it from being ready; nothing when it is.
+    pub(super) not_ready: Option<String>,
+}
+
+/// Asks `/livez` and `/readyz` of the configured address.
+pub(super) async fn find(loaded: &Loaded) -> Option<RunningDaemon> {
+    let address = loaded.config.http.listen().ok()?;
+    let (status, _) = get(address, "/livez").await?;
+    if status != 200 {
+        return None;
+    }
+    let (status, text) = get(address, "/readyz").await?;
+    let not_ready = (status != 200).then(|| text.lines().collect::<Vec<_>>().join("; "));
+    Some(RunningDaemon { not_ready })
+}
+
+/// Whether the token of the command line is there, listed, and accepted.
+pub(super) async fn check_token(
+    report: &mut Report,
+    loaded: &Loaded,
+    daemon: Option<&RunningDaemon>,
+) -> Result<(), Failure> {
+    let grpc = &loaded.config.grpc;
+    let (token, address) =
+        match grpc.client_token(&loaded.folder).and_then(|token| Ok((token, grpc.client_address()?))) {
+            Ok(found) => found,
+            Err(error) => return report.failed("token", &error),
+        };
+    let Some(principal) = grpc.principal_of(&token) else {
+        let advice =
+            "its SHA-256 is not in [[grpc.tokens]]; add it, or run `stanzabus init --force` for a new one";
+        return report.failed("token", &advice);
+    };
+    if daemon.is_none() {
+        return report.ok("token", &format!("stands for {principal}; no daemon runs that could be asked"));
+    }
+    let asked = async { GrpcClient::connect(address, &token).await?.list(String::new()).await };
+    match asked.await {
+        Ok(_) => report.ok("token", &format!("the daemon accepts it as {principal}")),
+        Err(error) => report.failed("token", &error),
+    }
+}
+
+/// A small HTTP client: status and body.
+async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let asking = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    };
+    timeout(ANSWER_TIME, asking).await.ok().flatten()
+}

@@ -1,0 +1,109 @@
+mod items;
+mod show;
+
+use std::path::Path;
+
+use bridge_grpc::v1;
+use jid::BareJid;
+use serde::Serialize;
+
+use crate::cli::{AccessModel, ActAs, Affiliation, CreateArguments, NodeCommand, PublishModel};
+use crate::client::{connect_grpc, connect_xmpp, output};
+use crate::failure::Failure;
+
+/// `stanzabus node …`
+pub(crate) async fn run(config: &Path, command: NodeCommand) -> Result<(), Failure> {
+    match command {
+        NodeCommand::Create(arguments) => create(config, arguments).await,
+        NodeCommand::Delete { node, act_as } => delete(config, &node, &act_as).await,
+        NodeCommand::List => show::list(config).await,
+        NodeCommand::Show { node } => show::show(config, &node).await,
+        NodeCommand::Items(arguments) => items::run(config, arguments).await,
+        NodeCommand::Affiliate { node, jid, affiliation } => {
+            affiliate(config, &node, &jid, affiliation).await
+        }
+    }
+}
+
+/// What is printed for a new node.
+#[derive(Serialize)]
+struct CreatedLine<'a> {
+    node: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<String>,
+}
+
+async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure> {
+    let CreateArguments { node, access_model, publish_model, items_max, notify_retract, act_as } = arguments;
+    if let Some(mut user) = connect_xmpp(config, &act_as).await? {
+        let created = user.create(Some(&node)).await;
+        user.close().await;
+        return output::print_json(&CreatedLine { node: &created?, epoch: None });
+    }
+    let node_config = v1::NodeConfig {
+        access_model: access_model.map_or(v1::AccessModel::Unspecified, Into::into).into(),
+        publish_model: publish_model.map_or(v1::PublishModel::Unspecified, Into::into).into(),
+        items_max,
+        notify_retract: notify_retract.then_some(true),
+        ..v1::NodeConfig::default()
+    };
+    let request = v1::CreateNodeRequest { name: node.clone(), config: Some(node_config) };
+    let created = connect_grpc(config).await?.create(request).await?;
+    output::print_json(&CreatedLine { node: &node, epoch: Some(output::epoch_text(created.epoch)) })
+}
+
+async fn delete(config: &Path, node: &str, act_as: &ActAs) -> Result<(), Failure> {
+    if let Some(mut user) = connect_xmpp(config, act_as).await? {
+        let deleted = user.delete(node).await;
+        user.close().await;
+        deleted?;
+    } else {
+        connect_grpc(config).await?.delete(node).await?;
+    }
+    output::status(&format!("deleted {node}"));
+    Ok(())
+}
+
+async fn affiliate(
+    config: &Path,
+    node: &str,
+    jid: &BareJid,
+    affiliation: Affiliation,
+) -> Result<(), Failure> {
+    let entry =
+        v1::AffiliationEntry { jid: jid.to_string(), affiliation: v1::Affiliation::from(affiliation).into() };
+    connect_grpc(config).await?.affiliate(node, entry).await?;
+    output::status(&format!("{jid} is {} of {node}", show::affiliation_name(affiliation.into())));
+    Ok(())
+}
+
+impl From<AccessModel> for v1::AccessModel {
+    fn from(model: AccessModel) -> Self {
+        match model {
+            AccessModel::Open => Self::Open,
+            AccessModel::Whitelist => Self::Whitelist,
+        }
+    }
+}
+
+impl From<PublishModel> for v1::PublishModel {
+    fn from(model: PublishModel) -> Self {
+        match model {
+            PublishModel::Publishers => Self::Publishers,
+            PublishModel::Open => Self::Open,
+        }
+    }
+}
+
+impl From<Affiliation> for v1::Affiliation {
+    fn from(affiliation: Affiliation) -> Self {
+        match affiliation {
+            Affiliation::Owner => Self::Owner,
+            Affiliation::Publisher => Self::Publisher,
+            Affiliation::PublishOnly => Self::PublishOnly,
+            Affiliation::Member => Self::Member,
+            Affiliation::None => Self::None,
+            Affiliation::Outcast => Self::Outcast,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use std::path::Path;
+
+use bridge_grpc::v1;
+use serde::Serialize;
+
+use crate::client::{connect_grpc, output};
+use crate::failure::Failure;
+
+/// A node as one line.
+#[derive(Serialize)]
+struct NodeLine {
+    node: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    creator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affiliation: Option<&'static str>,
+    access_model: &'static str,
+    publish_model: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver_payloads: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify_retract: Option<bool>,
+}
+
+/// `stanzabus node show`
+pub(super) async fn show(config: &Path, node: &str) -> Result<(), Failure> {
+    let node = connect_grpc(config).await?.show(node).await?;
+    let affiliation = affiliation_name(node.affiliation());
+    let node_config = node.config.unwrap_or_default();
+    output::print_json(&NodeLine {
+        epoch: Some(output::epoch_text(node.epoch)),
+        head_seq: Some(node.head_seq),
+        creator: Some(node.creator),
+        created_at: node.create_time.map(|time| time.to_string()),
+        affiliation: Some(affiliation),
+        ..NodeLine::of_config(node.name, &node_config)
+    })
+}
+
+/// `stanzabus node list`
+pub(super) async fn list(config: &Path) -> Result<(), Failure> {
+    let client = connect_grpc(config).await?;
+    let mut page_token = String::new();
+    loop {
+        let page = client.list(page_token).await?;
+        for node in page.nodes {
+            output::print_json(&NodeLine::of_config(node.name, &node.config.unwrap_or_default()))?;
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// The name that XEP-0060 gives it.
+pub(super) fn affiliation_name(affiliation: v1::Affiliation) -> &'static str {
+    match affiliation {
+        v1::Affiliation::Owner => "owner",
+        v1::Affiliation::Publisher => "publisher",
+        v1::Affiliation::PublishOnly => "publish-only",
+        v1::Affiliation::Member => "member",
+        v1::Affiliation::Outcast => "outcast",
+        v1::Affiliation::None | v1::Affiliation::Unspecified => "none",
+    }
+}
+
+impl NodeLine {
+    fn of_config(node: String, config: &v1::NodeConfig) -> Self {
+        Self {
+            node,
+            epoch: None,
+            head_seq: None,
+            creator: None,
+            created_at: None,
+            affiliation: None,
+            access_model: match config.access_model() {
+                v1::AccessModel::Whitelist => "whitelist",
+                v1::AccessModel::Open | v1::AccessModel::Unspecified => "open",
+            },
+            publish_model: match config.publish_model() {
+                v1::PublishModel::Open => "open",
+                v1::PublishModel::Publishers | v1::PublishModel::Unspecified => "publishers",
+            },
+            items_max: config.items_max,
+            deliver_payloads: config.deliver_payloads,
+            notify_retract: config.notify_retract,
+        }
+    }
+}

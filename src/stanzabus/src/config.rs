@@ -1,0 +1,137 @@
+//! The configuration: one TOML file, each key also as an environment variable, every mistake named.
+//!
+//! [`load`] reads the file and finds what no key or type explains away. What a value means is checked by its section
+//! when it is asked for, so that a client command needs neither the secret nor a right to read it; [`Loaded::check`]
+//! asks for everything, as the daemon does.
+
+mod access;
+mod environment;
+mod error;
+mod grpc;
+mod http;
+mod keys;
+mod limits;
+mod log;
+mod store;
+mod xmpp;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jid::BareJid;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(crate) use environment::user_password;
+pub(crate) use error::ConfigError;
+pub(crate) use grpc::GrpcConfig;
+pub(crate) use log::{LogConfig, LogFormat};
+pub(crate) use store::{StoreAddress, parse_store_url};
+pub(crate) use xmpp::parent_domain;
+
+use access::AccessConfig;
+use http::HttpConfig;
+use keys::KnownKeys;
+use limits::LimitsConfig;
+use store::StoreConfig;
+use xmpp::XmppConfig;
+
+/// The file `stanzabus.toml`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The XMPP server and our place at it.
+    pub(crate) xmpp: XmppConfig,
+    /// Who may create nodes.
+    #[serde(default)]
+    pub(crate) access: AccessConfig,
+    /// Where events are kept.
+    #[serde(default)]
+    pub(crate) store: StoreConfig,
+    /// The gRPC service.
+    #[serde(default)]
+    pub(crate) grpc: GrpcConfig,
+    /// Metrics and health.
+    #[serde(default)]
+    pub(crate) http: HttpConfig,
+    /// Every bound.
+    #[serde(default)]
+    pub(crate) limits: LimitsConfig,
+    /// The log, on standard error.
+    #[serde(default)]
+    pub(crate) log: LogConfig,
+}
+
+/// A configuration and where it was found.
+pub(crate) struct Loaded {
+    /// What it says.
+    pub(crate) config: Config,
+    /// The file's folder, from which relative paths count.
+    pub(crate) folder: PathBuf,
+}
+
+/// Reads the file, lets the environment override it, and checks keys and types.
+pub(crate) fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let config = read(path, &text, environment::variables())?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    Ok(Loaded { config, folder })
+}
+
+impl Loaded {
+    /// Looks at every value, as the daemon will.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.check_all_but_secret()?;
+        self.config.xmpp.secret(&self.folder).map(drop)
+    }
+
+    /// Looks at every value but the secret, which not everybody may read.
+    pub(crate) fn check_all_but_secret(&self) -> Result<(), ConfigError> {
+        let Config { xmpp, access, store, grpc, http, limits, log } = &self.config;
+        let domain = xmpp.domain()?;
+        xmpp.host()?;
+        xmpp.server()?;
+        xmpp.admins()?;
+        access.creator_domains()?;
+        store.address(&self.folder)?;
+        grpc.listen()?;
+        grpc.tokens(&domain)?;
+        http.listen()?;
+        limits.check()?;
+        log.filter()?;
+        Ok(())
+    }
+}
+
+/// The text of `schemas/config.schema.json`.
+#[cfg(test)]
+pub(crate) fn schema_text() -> String {
+    let mut text = serde_json::to_string_pretty(&schemars::schema_for!(Config)).expect("a schema is JSON");
+    text.push('\n');
+    text
+}
+
+fn read(
+    path: &Path,
+    text: &str,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let mut table: toml::Table =
+        toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
+    let keys = KnownKeys::of_schema(schemars::schema_for!(Config).as_value());
+    keys.check(path, &table)?;
+    environment::merge(&mut table, &keys, variables)?;
+    toml::Value::Table(table).try_into().map_err(|error| ConfigError::value(path, &error))
+}
+
+/// A domain, normalised like every JID.
+fn parse_domain(key: &'static str, text: &str) -> Result<BareJid, ConfigError> {
+    BareJid::new(text)
+        .ok()
+        .filter(|jid| jid.node().is_none())
+        .ok_or_else(|| ConfigError::invalid(key, format!("{text:?} is not a domain")))
+}
+
+#[cfg(test)]
+mod tests;

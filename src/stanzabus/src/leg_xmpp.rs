@@ -1,0 +1,191 @@
+//! The XMPP leg: joins the link to the pubsub service (stanzas in, answers out) and to the engine's delivery
+//! (notifications out, proofs back). It decides nothing.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bus_engine::{DeliveryInput, Engine, HandOff};
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use xmpp_component::{Link, LinkEvent, LinkEvents, Notification, NotifyRefused};
+use xmpp_pubsub::{
+    Inbound, LaneFull, NotificationCounters, NotificationLane, Notifier, ReplySender, RequestLimits, Service,
+    ServiceSettings,
+};
+
+/// Stanzas between the link and the service: a few, because the link holds the bounded queue.
+const INBOUND_MAX: usize = 16;
+/// Inputs on their way to the dispatcher.
+const INPUTS_MAX: usize = 64;
+
+/// The running leg.
+pub(crate) struct XmppLeg {
+    intake: CancellationToken,
+    requests: JoinHandle<()>,
+    delivery: JoinHandle<()>,
+    events: JoinHandle<()>,
+    counters: Arc<NotificationCounters>,
+}
+
+impl XmppLeg {
+    /// Starts to answer and to deliver.
+    pub(crate) fn start(engine: &Engine, settings: ServiceSettings, link: &Link, events: LinkEvents) -> Self {
+        let intake = CancellationToken::new();
+        let (inbound, inbound_reader) = mpsc::channel(INBOUND_MAX);
+        let (inputs, inputs_reader) = mpsc::channel(INPUTS_MAX);
+        let lane = LinkLane::new(link.clone());
+        let pump = Pump {
+            link: link.clone(),
+            lane_is_full: Arc::clone(&lane.is_full),
+            inbound: Some(inbound),
+            inputs,
+            intake: intake.clone(),
+        };
+        let notifier = Notifier::new(lane, settings.domain.clone(), engine.event_ids().clone());
+        let counters = notifier.counters();
+        let service = Service::new(engine.clone(), settings);
+        let replies = LinkReplies(link.clone());
+        let requests = async move {
+            xmpp_pubsub::run(&service, RequestLimits::default(), inbound_reader, &replies).await;
+        };
+        let engine = engine.clone();
+        let delivery = async move { engine.deliver(notifier, inputs_reader).await };
+        Self {
+            intake,
+            requests: tokio::spawn(requests),
+            delivery: tokio::spawn(delivery),
+            events: tokio::spawn(pump.run(events)),
+            counters,
+        }
+    }
+
+    /// What was encoded and sent.
+    pub(crate) fn counters(&self) -> Arc<NotificationCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Takes no more requests in, and waits until those taken in are answered.
+    pub(crate) async fn stop_requests(&mut self) {
+        self.intake.cancel();
+        ended("requests", (&mut self.requests).await);
+    }
+
+    /// Waits for the end of delivery, which comes when the link has ended: the cursors are stored then.
+    pub(crate) async fn finish(self) {
+        ended("link events", self.events.await);
+        ended("delivery", self.delivery.await);
+    }
+}
+
+fn ended(what: &str, result: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "the task of the XMPP leg for {what} failed");
+    }
+}
+
+/// Hands the link's events on.
+struct Pump {
+    link: Link,
+    lane_is_full: Arc<Notify>,
+    /// `None` when no more requests are taken in.
+    inbound: Option<mpsc::Sender<Inbound>>,
+    inputs: mpsc::Sender<DeliveryInput>,
+    intake: CancellationToken,
+}
+
+impl Pump {
+    /// Until the link ends; dropping the senders then ends requests and delivery.
+    async fn run(mut self, mut events: LinkEvents) {
+        let (link, is_full, intake) =
+            (self.link.clone(), Arc::clone(&self.lane_is_full), self.intake.clone());
+        let mut room = pin!(room_again(&link, &is_full));
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.take(event).await,
+                    None => return,
+                },
+                () = &mut room => {
+                    self.tell(DeliveryInput::RoomAgain).await;
+                    room.set(room_again(&link, &is_full));
+                }
+                () = intake.cancelled(), if self.inbound.is_some() => self.inbound = None,
+            }
+        }
+    }
+
+    async fn take(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { generation } => self.tell(DeliveryInput::LinkUp { link: generation }).await,
+            LinkEvent::Down { .. } => self.tell(DeliveryInput::LinkDown).await,
+            // Events come in order, so a proof is of the stream that was announced last.
+            LinkEvent::HandedOver { through_ticket, .. } => {
+                self.tell(DeliveryInput::HandedOver { through_ticket }).await;
+            }
+            LinkEvent::Stanza(stanza) => self.ask(Inbound::Stanza(stanza)).await,
+            LinkEvent::Rejected { head, reason } => self.ask(Inbound::Rejected { head, reason }).await,
+        }
+    }
+
+    /// Waits for room: that slows the link down, and so the server.
+    async fn ask(&self, inbound: Inbound) {
+        if let Some(requests) = &self.inbound {
+            // Only gone when the service is: then nobody can answer.
+            let _ = requests.send(inbound).await;
+        }
+    }
+
+    async fn tell(&self, input: DeliveryInput) {
+        let _ = self.inputs.send(input).await;
+    }
+}
+
+/// Resolves when a lane that was full has room again.
+async fn room_again(link: &Link, is_full: &Notify) {
+    is_full.notified().await;
+    link.notify_ready().await;
+}
+
+/// The link's lane for notifications.
+struct LinkLane {
+    link: Link,
+    is_full: Arc<Notify>,
+}
+
+impl LinkLane {
+    fn new(link: Link) -> Self {
+        Self { link, is_full: Arc::default() }
+    }
+}
+
+impl NotificationLane for LinkLane {
+    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull> {
+        match self.link.try_notify(hand_off.link, hand_off.ticket, Notification::new(parts)) {
+            Ok(()) => Ok(()),
+            Err(NotifyRefused::Full) => {
+                self.is_full.notify_one();
+                Err(LaneFull)
+            }
+            // The next stream starts again from the cursors.
+            Err(NotifyRefused::Down) => Err(LaneFull),
+            Err(error @ NotifyRefused::TooLarge { .. }) => {
+                // The configuration's check leaves room for every envelope, so this names a fault of ours.
+                tracing::error!(%error, "a notification cannot be sent; its recipient can fetch the item");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The link's lane for answers.
+struct LinkReplies(Link);
+
+impl ReplySender for LinkReplies {
+    async fn send(&self, stanza: String) {
+        if let Err(error) = self.0.reply(stanza.into()).await {
+            tracing::warn!(%error, "an answer cannot be sent");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `stanzabus serve`: the only place that names concrete stores and bridges.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge_grpc::{GrpcSettings, ServeError};
+use bus_engine::{Engine, EngineParts, SystemClock, SystemIds};
+use bus_store::Store;
+use bus_store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use xmpp_pubsub::ServiceSettings;
+
+use crate::config::{self, Loaded, StoreAddress};
+use crate::failure::Failure;
+use crate::http::{self, Health};
+use crate::leg_xmpp::XmppLeg;
+use crate::metrics::{Metrics, Sources};
+use crate::{signals, telemetry};
+
+/// How long the way out may take.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How long open gRPC calls may take of that.
+const GRPC_GRACE: Duration = Duration::from_secs(4);
+
+/// Runs until SIGTERM or SIGINT; then finishes what was accepted. An XMPP server that is away ends nothing.
+pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
+    let loaded = config::load(path)?;
+    loaded.check()?;
+    telemetry::start(&loaded.config.log)?;
+    let stop = signals::stop_requested()?;
+    let mut daemon = Daemon::start(&loaded).await?;
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        ended = daemon.ended_unexpectedly() => Err(ended),
+    };
+    tracing::info!("stopping");
+    if timeout(DRAIN_TIME, daemon.drain()).await.is_err() {
+        tracing::warn!("not everything was finished in time; what was acknowledged is on disk");
+    }
+    ended
+}
+
+/// The parts that run.
+struct Daemon {
+    committer: JoinHandle<()>,
+    grpc: JoinHandle<Result<(), ServeError>>,
+    http: JoinHandle<std::io::Result<()>>,
+    leg: XmppLeg,
+    tokens: Tokens,
+}
+
+/// What ends the parts, in the order in which they go.
+#[derive(Default)]
+struct Tokens {
+    grpc: CancellationToken,
+    committer: CancellationToken,
+    link: CancellationToken,
+    http: CancellationToken,
+}
+
+impl Daemon {
+    async fn start(loaded: &Loaded) -> Result<Self, Failure> {
+        let config = &loaded.config;
+        // First, because a second daemon is told best by the file.
+        let store = open_store(loaded).await?;
+        let grpc_listener = listen("gRPC", "grpc.listen", config.grpc.listen()?).await?;
+        let http_listener = listen("HTTP", "http.listen", config.http.listen()?).await?;
+
+        let tokens = Tokens::default();
+        let EngineParts { engine, committer } = Engine::start(
+            store,
+            config.limits.engine(),
+            Arc::new(SystemClock),
+            Arc::new(SystemIds),
+            tokens.committer.clone(),
+        )
+        .await?;
+
+        let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
+        let (link, events) = xmpp_component::spawn(component, &tokens.link);
+        let leg = XmppLeg::start(&engine, service_settings(loaded)?, &link, events);
+        let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
+        let sources = Sources { engine, link, notifications: leg.counters() };
+        let http = start_http(sources, http_listener, &tokens);
+        Ok(Self { committer, grpc, http, leg, tokens })
+    }
+
+    /// Resolves only when a part ends that should not.
+    async fn ended_unexpectedly(&mut self) -> Failure {
+        let (part, error) = tokio::select! {
+            ended = &mut self.committer => ("the committer", ended.err().map(|error| error.to_string())),
+            ended = &mut self.grpc => ("the gRPC server", error_of(ended)),
+            ended = &mut self.http => ("the HTTP server", error_of(ended)),
+        };
+        tracing::error!(error, "{part} ended");
+        Failure::Ended(part)
+    }
+
+    /// Stops accepting, answers what was accepted, proves what was sent, stores the cursors, closes the stream.
+    async fn drain(mut self) {
+        self.tokens.grpc.cancel();
+        self.leg.stop_requests().await;
+        finish(self.grpc).await;
+        self.tokens.committer.cancel();
+        finish(self.committer).await;
+        self.tokens.link.cancel();
+        self.leg.finish().await;
+        self.tokens.http.cancel();
+        finish(self.http).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Waits for a part that was told to end. One that has ended before must not be asked again.
+async fn finish<T>(part: JoinHandle<T>) {
+    if !part.is_finished() {
+        let _ = part.await;
+    }
+}
+
+fn error_of<E: ToString>(ended: Result<Result<(), E>, tokio::task::JoinError>) -> Option<String> {
+    match ended {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+async fn listen(what: &'static str, key: &'static str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { what, key, address, source })
+}
+
+async fn open_store(loaded: &Loaded) -> Result<Arc<dyn Store>, Failure> {
+    match loaded.config.store.address(&loaded.folder)? {
+        StoreAddress::Sqlite(path) => Ok(Arc::new(SqliteStore::open(&path).await?)),
+    }
+}
+
+fn service_settings(loaded: &Loaded) -> Result<ServiceSettings, Failure> {
+    let config = &loaded.config;
+    Ok(ServiceSettings {
+        domain: config.xmpp.domain()?,
+        admins: config.xmpp.admins()?.into_iter().collect(),
+        create_domains: config.access.creator_domains()?,
+        name: "stanzabus".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        answer_bytes_max: config.limits.link().outbound_stanza_bytes_max,
+    })
+}
+
+async fn start_grpc(
+    loaded: &Loaded,
+    engine: Engine,
+    listener: TcpListener,
+    shutdown: &CancellationToken,
+) -> Result<JoinHandle<Result<(), ServeError>>, Failure> {
+    let config = &loaded.config;
+    let settings = GrpcSettings {
+        tokens: config.grpc.tokens(&config.xmpp.domain()?)?,
+        admins: config.xmpp.admins()?,
+        allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
+        shutdown_grace: GRPC_GRACE,
+        ..GrpcSettings::default()
+    };
+    let health = bridge_grpc::Health::new().await;
+    Ok(tokio::spawn(bridge_grpc::serve(engine, settings, health, listener, shutdown.clone())))
+}
+
+fn start_http(sources: Sources, listener: TcpListener, tokens: &Tokens) -> JoinHandle<std::io::Result<()>> {
+    let (engine, link) = (sources.engine.clone(), sources.link.clone());
+    let metrics = Metrics::new(sources).expect("a test checks that the names are unique");
+    let health = Health { engine, link, metrics, stopping: tokens.grpc.clone() };
+    tokio::spawn(http::serve(listener, health, tokens.http.clone()))
+}

@@ -1,0 +1,8 @@
+//! The built binary as its users meet it: files, messages, exit statuses, refusals. No XMPP server is needed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bus;
+mod init;
+mod serve;
+mod usage;
