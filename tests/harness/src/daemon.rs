@@ -29,12 +29,13 @@ const CLI_PATIENCE: Duration = Duration::from_mins(1);
 /// ```
 #[derive(Debug)]
 pub struct Daemon {
+    // First, so that it is killed before its folder is removed.
+    process: Option<Child>,
     folder: TempDir,
     binary: PathBuf,
     grpc_port: u16,
     http_port: u16,
     environment: Vec<(OsString, OsString)>,
-    process: Option<Child>,
 }
 
 impl Daemon {
@@ -46,7 +47,7 @@ impl Daemon {
     pub async fn init(domain: &str, server: &str, secret: &str) -> Result<Self> {
         let daemon = Self {
             folder: tempfile::Builder::new().prefix("stanzabus-daemon-").tempdir()?,
-            binary: binary_path()?,
+            binary: Self::binary()?,
             grpc_port: free_port(),
             http_port: free_port(),
             environment: Vec::new(),
@@ -58,6 +59,23 @@ impl Daemon {
         daemon.cli(["init", "--domain", domain].into_iter().chain(addresses)).await?;
         fs::write(daemon.folder.path().join("stanzabus.secret"), secret)?;
         Ok(daemon)
+    }
+
+    /// The binary under test: `STANZABUS_BIN`, or the one that Cargo put above the folder of this test.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn binary() -> Result<PathBuf> {
+        let beside_tests = || {
+            let test = std::env::current_exe().ok()?;
+            Some(test.parent()?.parent()?.join("stanzabus"))
+        };
+        let path = std::env::var_os("STANZABUS_BIN").map(PathBuf::from).or_else(beside_tests);
+        let path = path.context("where the binary is")?;
+        if !path.is_file() {
+            bail!("{} is not built; `cargo build -p stanzabus` builds it", path.display());
+        }
+        Ok(path)
     }
 
     /// Sets an environment variable of the daemon and of the client commands: `STANZABUS_…` for one key of the
@@ -180,18 +198,4 @@ impl Daemon {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
-}
-
-/// `STANZABUS_BIN`, or the binary that Cargo put above the folder of this test.
-fn binary_path() -> Result<PathBuf> {
-    let beside_tests = || {
-        let test = std::env::current_exe().ok()?;
-        Some(test.parent()?.parent()?.join("stanzabus"))
-    };
-    let path = std::env::var_os("STANZABUS_BIN").map(PathBuf::from).or_else(beside_tests);
-    let path = path.context("where the binary is")?;
-    if !path.is_file() {
-        bail!("{} is not built; `cargo build -p stanzabus` builds it", path.display());
-    }
-    Ok(path)
 }

@@ -9,7 +9,9 @@ mod daemon;
 mod http;
 mod ports;
 mod prosody;
+mod python;
 mod raw_stream;
+mod scripted_server;
 mod wait;
 
 pub use child::Child;
@@ -17,5 +19,7 @@ pub use daemon::Daemon;
 pub use http::{HttpResponse, http_get};
 pub use ports::free_port;
 pub use prosody::Prosody;
+pub use python::python;
 pub use raw_stream::RawStream;
+pub use scripted_server::ScriptedServer;
 pub use wait::wait_until;

@@ -29,13 +29,14 @@ const SERVER_USER: &str = "prosody";
 /// ```
 #[derive(Debug)]
 pub struct Prosody {
+    // First, so that it is killed before its folder is removed.
+    process: Option<Child>,
     folder: TempDir,
     client_port: u16,
     component_port: u16,
     components: Vec<(String, String)>,
     users: Vec<(String, String)>,
     global_options: String,
-    process: Option<Child>,
 }
 
 impl Prosody {
@@ -61,9 +62,10 @@ impl Prosody {
         })
     }
 
-    /// Adds an external component (XEP-0114).
+    /// Adds an external component (XEP-0114), or gives one another secret from the next start on.
     #[must_use]
     pub fn component(mut self, domain: &str, secret: &str) -> Self {
+        self.components.retain(|(known, _)| known != domain);
         self.components.push((domain.to_owned(), secret.to_owned()));
         self
     }

@@ -1,5 +1,6 @@
 //! A TCP stream to or from an XMPP server on which a test can write any bytes.
 
+mod attach;
 mod login;
 
 use std::net::Ipv4Addr;
@@ -40,6 +41,14 @@ impl RawStream {
     /// When the peer has closed.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.stream.write_all(bytes.as_ref()).await.context("the peer takes no more")
+    }
+
+    /// Closes our side: the peer reads to the end of what was sent. Reading goes on.
+    ///
+    /// # Errors
+    /// When the peer has reset the connection.
+    pub async fn finish(&mut self) -> Result<()> {
+        self.stream.shutdown().await.context("the connection is gone")
     }
 
     /// Reads until `enough` holds for the text received since the last call, and takes that text.

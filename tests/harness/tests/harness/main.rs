@@ -1,6 +1,7 @@
 //! The harness against the real thing: needs Prosody and the built daemon.
 
 mod child;
+mod components;
 mod daemon;
 mod http;
 mod ports;

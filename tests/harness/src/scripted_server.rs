@@ -1,0 +1,73 @@
+//! The server's side of XEP-0114 with every word in the hands of the test: for what no real server sends.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::RawStream;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A component port on loopback. Its host is `localhost`; every secret is right.
+#[derive(Debug)]
+pub struct ScriptedServer {
+    listener: TcpListener,
+    port: u16,
+}
+
+impl ScriptedServer {
+    /// Opens a stream as a server does.
+    pub const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+                              xmlns:stream='http://etherx.jabber.org/streams' from='localhost' id='3BF96D32'>";
+
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
+        let port = listener.local_addr()?.port();
+        Ok(Self { listener, port })
+    }
+
+    /// Where components connect.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The next connection, before any word.
+    ///
+    /// # Errors
+    /// When none comes within 30 seconds.
+    pub async fn accept(&self) -> Result<RawStream> {
+        let accepted = timeout(PATIENCE, self.listener.accept()).await.context("no component connects")?;
+        Ok(RawStream::new(accepted?.0))
+    }
+
+    /// The next connection, accepted as a component.
+    ///
+    /// # Errors
+    /// When none comes within 30 seconds, or it does not speak XEP-0114.
+    pub async fn accept_component(&self) -> Result<RawStream> {
+        let mut stream = self.accept_handshake().await?;
+        stream.send("<handshake/>").await?;
+        Ok(stream)
+    }
+
+    /// The next connection, up to its `<handshake/>`: the answer is the test's.
+    ///
+    /// # Errors
+    /// When none comes within 30 seconds, or it does not speak XEP-0114.
+    pub async fn accept_handshake(&self) -> Result<RawStream> {
+        let mut stream = self.accept().await?;
+        let has_header =
+            |text: &str| text.split_once("<stream:stream").is_some_and(|(_, tag)| tag.contains('>'));
+        stream.read_until(PATIENCE, has_header).await?;
+        stream.send(Self::HEADER).await?;
+        stream.read_until_contains(PATIENCE, "</handshake>").await?;
+        Ok(stream)
+    }
+}

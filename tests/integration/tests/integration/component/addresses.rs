@@ -1,0 +1,142 @@
+use harness::{Prosody, RawStream};
+
+use crate::peers::{
+    FROM_ALICE, GrpcCaller, Notification, StanzaKind, TO_US, XmppPeer, attached, kind_of, metric, on_prosody,
+    on_script, ping, prosody,
+};
+
+const PEER: &str = "peer.localhost";
+const PEER_SECRET: &str = "peer secret";
+const PEER_ADDRESSES: &str = "from='peer.localhost' to='events.localhost'";
+
+#[tokio::test]
+async fn nobody_is_at_other_addresses_of_the_domain() {
+    let (prosody, daemon) = on_prosody().await;
+    let mut alice = XmppPeer::user(&prosody, "alice").await;
+    for address in ["somebody@events.localhost", "somebody@events.localhost/here", "events.localhost/here"] {
+        let to_them = format!("to='{address}'");
+        for child in [
+            "<ping xmlns='urn:xmpp:ping'/>",
+            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+            "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='news'/></pubsub>",
+        ] {
+            let answers = alice.ask(&format!("<iq type='get' {to_them} id='a'>{child}</iq>"), TO_US).await;
+            assert_eq!(kinds(&answers), [error("a", "item-not-found")], "{child} at {address}");
+            assert_eq!(answers[0].attr("from"), Some(address));
+        }
+        let answers = alice.ask(&format!("<message {to_them}><body>hi</body></message>"), TO_US).await;
+        assert_eq!(kinds(&answers), [], "a message to {address}");
+    }
+    assert_eq!(metric(&daemon, "stanzabus_link_reconnects_total").await, 0);
+}
+
+#[tokio::test]
+async fn a_component_on_the_same_server_asks_and_gets_answers() {
+    let (prosody, _daemon) = with_peer().await;
+    let mut peer = peer(&prosody).await;
+    let query = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+    let answers =
+        peer.ask(&format!("<iq type='get' {PEER_ADDRESSES} id='d'>{query}</iq>"), PEER_ADDRESSES).await;
+    assert_eq!(kinds(&answers), [StanzaKind::Result(Some("d".to_owned()))]);
+
+    let message = format!("<message {PEER_ADDRESSES}><body>hi</body></message>");
+    assert_eq!(peer.ask(&message, PEER_ADDRESSES).await, []);
+
+    for (presence, expected) in
+        [("subscribe", Some("subscribed")), ("probe", None), ("unsubscribe", Some("unsubscribed"))]
+    {
+        let answers =
+            peer.ask(&format!("<presence type='{presence}' {PEER_ADDRESSES}/>"), PEER_ADDRESSES).await;
+        assert_eq!(answers.len(), 1, "{presence}");
+        assert_eq!((answers[0].name(), answers[0].attr("type")), ("presence", expected), "{presence}");
+    }
+    let available = format!("<presence {PEER_ADDRESSES}/><presence type='unavailable' {PEER_ADDRESSES}/>");
+    assert_eq!(peer.ask(&available, PEER_ADDRESSES).await, []);
+}
+
+#[tokio::test]
+async fn a_component_subscribes_and_is_notified() {
+    let (prosody, daemon) = with_peer().await;
+    let grpc = GrpcCaller::new(&daemon);
+    grpc.create_node("news").await.unwrap();
+    let mut peer = peer(&prosody).await;
+    let subscribe = format!(
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='news' jid='{PEER}'/></pubsub>"
+    );
+    let answers =
+        peer.ask(&format!("<iq type='set' {PEER_ADDRESSES} id='s'>{subscribe}</iq>"), PEER_ADDRESSES).await;
+    assert_eq!(kinds(&answers), [StanzaKind::Result(Some("s".to_owned()))]);
+    grpc.publish("news", "first", "<entry xmlns='urn:example'/>").await.unwrap();
+    let received =
+        peer.receive_until(|stanzas| stanzas.iter().any(|stanza| stanza.name() == "message")).await;
+    let notification = received.iter().find_map(Notification::of).expect("a notification");
+    assert_eq!((notification.node.as_str(), notification.item_id.as_str()), ("news", "first"));
+}
+
+/// What a server should never let through, from a server that does.
+#[tokio::test]
+async fn stanzas_with_impossible_addresses_cost_themselves_only() {
+    let to_us = "to='events.localhost'";
+    let from_alice = "from='alice@localhost/a'";
+    let cases = [
+        ("a sender that is no JID", format!("from='@' {to_us}"), Some("jid-malformed")),
+        ("a sender with a space in its name", format!("from='a b@localhost' {to_us}"), Some("jid-malformed")),
+        (
+            "a sender with markup for a name",
+            format!("from='&lt;/iq&gt;&apos;' {to_us}"),
+            Some("jid-malformed"),
+        ),
+        ("an empty sender", format!("from='' {to_us}"), Some("jid-malformed")),
+        ("a subdomain of ours", format!("{from_alice} to='sub.events.localhost'"), Some("item-not-found")),
+        ("another domain", format!("{from_alice} to='elsewhere.example'"), Some("item-not-found")),
+        ("no sender", to_us.to_owned(), None),
+        ("our own domain as the sender", format!("from='events.localhost' {to_us}"), None),
+        ("a user of our own domain", format!("from='cli@events.localhost' {to_us}"), None),
+        ("our own domain in capitals", format!("from='cli@EVENTS.localhost/x' {to_us}"), None),
+    ];
+    let (_server, daemon, mut server) = on_script().await;
+    for (name, addresses, expected) in cases {
+        let answers = server.ask(&ping(&addresses, "a"), FROM_ALICE).await;
+        let expected: Vec<_> = expected.into_iter().map(|condition| error("a", condition)).collect();
+        assert_eq!(kinds(&answers), expected, "{name}");
+        assert_eq!(
+            server.ask(&format!("<presence type='subscribed' {addresses}/>"), FROM_ALICE).await,
+            [],
+            "{name}"
+        );
+        assert_eq!(server.ask(&format!("<message {addresses}/>"), FROM_ALICE).await, [], "{name}");
+    }
+    assert_eq!(metric(&daemon, "stanzabus_link_reconnects_total").await, 0);
+}
+
+/// RFC 6120 §8.1.1.1 leaves it to the server; ours is the stream, so the stanza is for us. An answer is due anyhow.
+#[tokio::test]
+async fn a_request_without_a_receiver_that_can_be_read_gets_one_answer() {
+    let (_server, _daemon, mut server) = on_script().await;
+    for to in ["", "to=''", "to='@'", "to='a b@events.localhost'", "to='a@b@c'"] {
+        let asked = ping(&format!("from='alice@localhost/a' {to}"), "a");
+        let answers = server.ask(&asked, FROM_ALICE).await;
+        let ids: Vec<_> = answers.iter().map(|answer| (answer.name(), answer.attr("id"))).collect();
+        assert_eq!(ids, [("iq", Some("a"))], "{to}");
+    }
+}
+
+async fn with_peer() -> (Prosody, harness::Daemon) {
+    let mut prosody = prosody().component(PEER, PEER_SECRET);
+    prosody.start().await.expect("Prosody starts");
+    let daemon = attached(prosody.component_port()).await;
+    (prosody, daemon)
+}
+
+async fn peer(prosody: &Prosody) -> XmppPeer {
+    let attached = RawStream::attach(prosody.component_port(), PEER, PEER_SECRET).await;
+    XmppPeer::new(attached.expect("the secret is right"))
+}
+
+fn kinds(stanzas: &[bus_xml::Element]) -> Vec<StanzaKind> {
+    stanzas.iter().map(kind_of).collect()
+}
+
+fn error(id: &str, condition: &str) -> StanzaKind {
+    StanzaKind::Error(Some(id.to_owned()), condition.to_owned())
+}

@@ -1,0 +1,222 @@
+use super::route::Route;
+use crate::peers::{StanzaKind, kind_of};
+
+/// What a stanza is answered with.
+enum Answer {
+    Nothing,
+    /// A result with this id.
+    Result(String),
+    /// An error with this id and condition.
+    Error(Option<&'static str>, &'static str),
+}
+
+use Answer::{Error, Nothing, Result};
+
+#[tokio::test]
+async fn hostile_stanzas_of_a_user_of_prosody_cost_themselves_only() {
+    check_all(Route::through_prosody().await).await;
+}
+
+#[tokio::test]
+async fn hostile_stanzas_that_a_server_passes_on_as_they_are_cost_themselves_only() {
+    check_all(Route::through_anything().await).await;
+}
+
+async fn check_all(mut route: Route) {
+    let created = route.ask(&pubsub("<create node='n'/>")).await;
+    assert_eq!(kind_of(&created[0]), StanzaKind::Result(Some("a".to_owned())));
+    for (name, stanza, answer) in requests().into_iter().chain(long_requests()).chain(no_requests()) {
+        let received: Vec<_> = route.ask(&stanza).await.iter().map(kind_of).collect();
+        let expected = match answer {
+            Nothing => Vec::new(),
+            Result(id) => vec![StanzaKind::Result(Some(id))],
+            Error(id, condition) => vec![StanzaKind::Error(id.map(str::to_owned), condition.to_owned())],
+        };
+        assert_eq!(received, expected, "{name}");
+    }
+}
+
+type Case = (&'static str, String, Answer);
+
+/// One answer each, whatever is wrong with them.
+fn requests() -> Vec<Case> {
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    let cases = [
+        ("an IQ of no known type", iq("type='bogus' id='a'", ping), Error(Some("a"), "bad-request")),
+        ("an IQ whose type is in capitals", iq("type='GET' id='a'", ping), Error(Some("a"), "bad-request")),
+        ("an IQ without type", iq("id='a'", ping), Error(Some("a"), "bad-request")),
+        ("a request without id", iq("type='get'", ping), Error(None, "bad-request")),
+        ("a request without payload", iq("type='get' id='a'", ""), Error(Some("a"), "bad-request")),
+        ("a request with text only", iq("type='set' id='a'", "text"), Error(Some("a"), "bad-request")),
+        (
+            "a request with two payloads",
+            iq("type='get' id='a'", &format!("{ping}{ping}")),
+            Error(Some("a"), "bad-request"),
+        ),
+        (
+            "an id that is markup",
+            iq("type='get' id='&lt;/iq&gt;&apos;&quot;'", ping),
+            Result("</iq>'\"".to_owned()),
+        ),
+        (
+            "an unknown namespace",
+            iq("type='set' id='a'", "<x xmlns='urn:unknown'/>"),
+            Error(Some("a"), "service-unavailable"),
+        ),
+        (
+            "a stanza as payload",
+            iq("type='set' id='a'", "<message><body/></message>"),
+            Error(Some("a"), "service-unavailable"),
+        ),
+        (
+            "a stream error as payload",
+            iq("type='set' id='a'", "<error xmlns='http://etherx.jabber.org/streams'><conflict/></error>"),
+            Error(Some("a"), "service-unavailable"),
+        ),
+        (
+            "a handshake as payload",
+            iq("type='set' id='a'", "<handshake/>"),
+            Error(Some("a"), "service-unavailable"),
+        ),
+        ("an unknown verb", pubsub("<destroy node='n'/>"), Error(Some("a"), "feature-not-implemented")),
+        ("no verb", pubsub(""), Error(Some("a"), "bad-request")),
+        ("two verbs", pubsub("<create node='n'/><create node='m'/>"), Error(Some("a"), "bad-request")),
+        ("a verb of the wrong type", pubsub("<items node='n'/>"), Error(Some("a"), "bad-request")),
+        (
+            "a publish that names no node",
+            pubsub("<publish><item/></publish>"),
+            Error(Some("a"), "bad-request"),
+        ),
+        (
+            "an item with two payloads",
+            pubsub("<publish node='n'><item><a xmlns='urn:a'/><b xmlns='urn:b'/></item></publish>"),
+            Error(Some("a"), "bad-request"),
+        ),
+        (
+            "an item with text beside its payload",
+            pubsub("<publish node='n'><item>text<a xmlns='urn:a'/></item></publish>"),
+            Error(Some("a"), "bad-request"),
+        ),
+        (
+            "a stranger's subscription",
+            pubsub("<subscribe node='n' jid='alice@localhost'/>"),
+            Error(Some("a"), "bad-request"),
+        ),
+        (
+            "a subscription of what is no address",
+            pubsub("<subscribe node='n' jid='@/@'/>"),
+            Error(Some("a"), "bad-request"),
+        ),
+    ];
+    cases.into()
+}
+
+/// Far over what other parsers bear.
+fn long_requests() -> Vec<Case> {
+    let long = "x".repeat(9_000);
+    let nested = |levels: usize| {
+        format!("<a xmlns='urn:a'>{}{}</a>", "<a>".repeat(levels - 1), "</a>".repeat(levels - 1))
+    };
+    let text = "0123456789".repeat(20_000);
+    vec![
+        (
+            "an attribute of 9,000 bytes",
+            iq("type='get' id='a'", &format!("<ping xmlns='urn:xmpp:ping' a='{long}'/>")),
+            Result("a".to_owned()),
+        ),
+        (
+            "an id of 9,000 bytes",
+            iq(&format!("type='get' id='{long}'"), "<ping xmlns='urn:xmpp:ping'/>"),
+            Result(long.clone()),
+        ),
+        (
+            "an element name of 9,000 bytes",
+            iq("type='get' id='a'", &format!("<{long} xmlns='urn:a'/>")),
+            Error(Some("a"), "service-unavailable"),
+        ),
+        (
+            "a namespace of 9,000 bytes",
+            iq("type='get' id='a'", &format!("<a xmlns='urn:{long}'/>")),
+            Error(Some("a"), "service-unavailable"),
+        ),
+        (
+            "a node name of 9,000 bytes",
+            pubsub(&format!("<create node='{long}'/>")),
+            Error(Some("a"), "bad-request"),
+        ),
+        (
+            "an item id of 9,000 bytes",
+            pubsub(&format!("<publish node='n'><item id='{long}'/></publish>")),
+            Error(Some("a"), "bad-request"),
+        ),
+        ("60 levels", iq("type='set' id='a'", &nested(60)), Error(Some("a"), "service-unavailable")),
+        ("3,000 levels", iq("type='set' id='a'", &nested(3_000)), Error(Some("a"), "policy-violation")),
+        (
+            "1,000 children",
+            iq("type='get' id='a'", &format!("<ping xmlns='urn:xmpp:ping'>{}</ping>", "<a/>".repeat(1_000))),
+            Result("a".to_owned()),
+        ),
+        (
+            "200 kB of text",
+            iq("type='set' id='a'", &format!("<x xmlns='urn:unknown'>{text}</x>")),
+            Error(Some("a"), "service-unavailable"),
+        ),
+        (
+            "2,000 items",
+            pubsub(&format!("<publish node='n'>{}</publish>", "<item/>".repeat(2_000))),
+            Error(Some("a"), "not-allowed"),
+        ),
+    ]
+}
+
+/// Answered by nothing at all.
+fn no_requests() -> Vec<Case> {
+    let long = "x".repeat(9_000);
+    let deep = format!("{}{}", "<a xmlns='urn:a'>".repeat(3_000), "</a>".repeat(3_000));
+    let body = "<body>hi</body>";
+    let stanzas = [
+        ("a result that nobody asked for", iq("type='result' id='a'", "")),
+        ("a result with a payload", iq("type='result' id='a'", "<ping xmlns='urn:xmpp:ping'/>")),
+        ("a result that is deep", iq("type='result' id='a'", &deep)),
+        ("an error that nobody asked for", iq("type='error' id='a'", "<error type='cancel'><gone/></error>")),
+        ("an error with an empty error", iq("type='error' id='a'", "<error/>")),
+        ("an answer to a barrier, forged", iq("type='result' id='b0-0'", "")),
+        ("a message of no known type", message("type='bogus'", body)),
+        (
+            "a message that is an error",
+            message("type='error' id='a'", "<error type='cancel'><gone/></error>"),
+        ),
+        ("a message with two threads", message("", "<thread>1</thread><thread>2</thread>")),
+        ("a message with unknown content", message("", "<x xmlns='urn:unknown'><y/></x>")),
+        ("a message that closes its stream in its text", message("", "<body>&lt;/stream:stream&gt;</body>")),
+        ("a message with an attribute of 9,000 bytes", message(&format!("a='{long}'"), body)),
+        ("a message with an id of 9,000 bytes", message(&format!("id='{long}'"), body)),
+        ("a message that is deep", message("", &deep)),
+        (
+            "a message that claims to be an event",
+            message("", "<event xmlns='http://jabber.org/protocol/pubsub#event'/>"),
+        ),
+        ("presence of no known show", presence("", "<show>zzz</show>")),
+        ("presence of no possible priority", presence("", "<priority>999</priority>")),
+        ("presence with two of each", presence("", "<show>away</show><show>dnd</show><status/><status/>")),
+        ("presence that is an error", presence("type='error'", "<error type='cancel'><gone/></error>")),
+        ("presence that is deep", presence("", &deep)),
+    ];
+    stanzas.into_iter().map(|(name, stanza)| (name, stanza, Nothing)).collect()
+}
+
+fn iq(attributes: &str, content: &str) -> String {
+    format!("<iq ADDRESSES {attributes}>{content}</iq>")
+}
+
+fn pubsub(verb: &str) -> String {
+    iq("type='set' id='a'", &format!("<pubsub xmlns='http://jabber.org/protocol/pubsub'>{verb}</pubsub>"))
+}
+
+fn message(attributes: &str, content: &str) -> String {
+    format!("<message ADDRESSES {attributes}>{content}</message>")
+}
+
+fn presence(attributes: &str, content: &str) -> String {
+    format!("<presence ADDRESSES {attributes}>{content}</presence>")
+}

@@ -1,0 +1,88 @@
+use std::fs;
+
+use bridge_grpc::v1;
+use bridge_grpc::v1::new_event::Payload;
+use bridge_grpc::v1::nodes_client::NodesClient;
+use bridge_grpc::v1::publisher_client::PublisherClient;
+use bridge_grpc::v1::subscriber_client::SubscriberClient;
+use harness::Daemon;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status, Streaming};
+
+/// Somebody with a token.
+#[derive(Clone)]
+pub(crate) struct GrpcCaller {
+    channel: Channel,
+    authorization: MetadataValue<Ascii>,
+}
+
+impl GrpcCaller {
+    /// The holder of the token that `init` wrote. Connects with the first call.
+    pub(crate) fn new(daemon: &Daemon) -> Self {
+        let token = fs::read_to_string(daemon.folder().join("stanzabus.token")).expect("`init` wrote it");
+        Self::holding(token.trim(), daemon)
+    }
+
+    /// The holder of another token. Connects with the first call.
+    pub(crate) fn holding(token: &str, daemon: &Daemon) -> Self {
+        let endpoint = format!("http://127.0.0.1:{}", daemon.grpc_port());
+        Self {
+            channel: Endpoint::from_shared(endpoint).expect("an address").connect_lazy(),
+            authorization: format!("Bearer {token}").parse().expect("plain characters"),
+        }
+    }
+
+    /// Creates a node.
+    pub(crate) async fn create_node(&self, name: &str) -> Result<(), Status> {
+        self.create_node_with(name, v1::NodeConfig::default()).await
+    }
+
+    /// Creates a node that differs from the defaults.
+    pub(crate) async fn create_node_with(&self, name: &str, config: v1::NodeConfig) -> Result<(), Status> {
+        let request = v1::CreateNodeRequest { name: name.to_owned(), config: Some(config) };
+        NodesClient::new(self.channel.clone()).create_node(self.with_token(request)).await.map(drop)
+    }
+
+    /// Publishes one event and returns its position.
+    pub(crate) async fn publish(&self, node: &str, item_id: &str, xml: &str) -> Result<u64, Status> {
+        let event =
+            v1::NewEvent { item_id: Some(item_id.to_owned()), payload: Some(Payload::Xml(xml.to_owned())) };
+        let request = v1::PublishRequest { node: node.to_owned(), events: vec![event] };
+        let mut publisher = PublisherClient::new(self.channel.clone());
+        let response = publisher.publish(self.with_token(request)).await?.into_inner();
+        Ok(response.results[0].seq)
+    }
+
+    /// All items of a node, oldest first.
+    pub(crate) async fn items(&self, node: &str) -> Result<Vec<v1::Event>, Status> {
+        let request = v1::ListItemsRequest { node: node.to_owned(), selection: None };
+        let response = NodesClient::new(self.channel.clone()).list_items(self.with_token(request)).await?;
+        Ok(response.into_inner().items)
+    }
+
+    /// Gives somebody a standing on a node.
+    pub(crate) async fn affiliate(
+        &self,
+        node: &str,
+        jid: &str,
+        affiliation: v1::Affiliation,
+    ) -> Result<(), Status> {
+        let entry = v1::AffiliationEntry { jid: jid.to_owned(), affiliation: affiliation.into() };
+        let request = v1::SetAffiliationsRequest { node: node.to_owned(), entries: vec![entry] };
+        NodesClient::new(self.channel.clone()).set_affiliations(self.with_token(request)).await.map(drop)
+    }
+
+    /// Reads a node's log from now on.
+    pub(crate) async fn tail(&self, node: &str) -> Result<Streaming<v1::TailResponse>, Status> {
+        let request = v1::TailRequest { node: node.to_owned(), ..v1::TailRequest::default() };
+        let mut subscriber = SubscriberClient::new(self.channel.clone());
+        subscriber.tail(self.with_token(request)).await.map(Response::into_inner)
+    }
+
+    fn with_token<Message>(&self, message: Message) -> Request<Message> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.authorization.clone());
+        request
+    }
+}
