@@ -66,22 +66,35 @@ impl XmppLeg {
         Arc::clone(&self.counters)
     }
 
+    /// Resolves when a task ends that should not, with its name and its error.
+    pub(crate) async fn ended(&mut self) -> (&'static str, Option<String>) {
+        let (part, ended) = tokio::select! {
+            ended = &mut self.requests => ("the XMPP leg's requests", ended),
+            ended = &mut self.delivery => ("the XMPP leg's delivery", ended),
+            ended = &mut self.events => ("the XMPP link", ended),
+        };
+        (part, ended.err().map(|error| error.to_string()))
+    }
+
     /// Takes no more requests in, and waits until those taken in are answered.
     pub(crate) async fn stop_requests(&mut self) {
         self.intake.cancel();
-        ended("requests", (&mut self.requests).await);
+        finish(&mut self.requests).await;
     }
 
     /// Waits for the end of delivery, which comes when the link has ended: the cursors are stored then.
-    pub(crate) async fn finish(self) {
-        ended("link events", self.events.await);
-        ended("delivery", self.delivery.await);
+    pub(crate) async fn finish(mut self) {
+        finish(&mut self.events).await;
+        finish(&mut self.delivery).await;
     }
 }
 
-fn ended(what: &str, result: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "the task of the XMPP leg for {what} failed");
+/// Waits for a task that was told to end. One that has ended before must not be asked again.
+async fn finish(task: &mut JoinHandle<()>) {
+    if !task.is_finished()
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "a task of the XMPP leg failed");
     }
 }
 

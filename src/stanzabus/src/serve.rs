@@ -96,6 +96,7 @@ impl Daemon {
             ended = &mut self.committer => ("the committer", ended.err().map(|error| error.to_string())),
             ended = &mut self.grpc => ("the gRPC server", error_of(ended)),
             ended = &mut self.http => ("the HTTP server", error_of(ended)),
+            ended = self.leg.ended() => ended,
         };
         tracing::error!(error, "{part} ended");
         Failure::Ended(part)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use jid::{BareJid, Jid};
 use minidom::Element;
+use sasl::common::Credentials;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -248,7 +249,7 @@ where
         connector.connect(&login.jid, CLIENT_NAMESPACE, Timeouts::tight()).await.map_err(XmppError::from)?;
     let (features, stream) = stream.recv_features().await.map_err(tokio_xmpp::Error::from)?;
     let user = login.jid.node().map_or("", |node| node.as_str());
-    let credentials = default_credentials(client_login::<C::Stream>)
+    let credentials = Credentials::default()
         .with_username(user)
         .with_password(login.password.as_str())
         .with_channel_binding(binding);
@@ -258,11 +259,4 @@ where
     let stream = stream.send_header(header).await.map_err(tokio_xmpp::Error::from)?;
     let (features, stream) = stream.recv_features().await.map_err(tokio_xmpp::Error::from)?;
     Ok(Connection { stream: stream.box_stream(), features, identity: login.jid.clone() })
-}
-
-/// tokio-xmpp does not export the type of its credentials, so it is inferred from the function that takes them.
-fn default_credentials<S, M, Credentials: Default, R>(
-    _login: impl Fn(S, M, Credentials) -> R,
-) -> Credentials {
-    Credentials::default()
 }
