@@ -65,7 +65,10 @@ async fn reasons_against(health: &Health) -> Vec<String> {
     if let LinkState::Down { last_error } = health.link.state() {
         reasons.push(match last_error {
             None => "xmpp: no link yet".to_owned(),
-            Some(reason) => format!("xmpp: {reason}"),
+            Some(reason) => match reason.advice() {
+                None => format!("xmpp: {reason}"),
+                Some(advice) => format!("xmpp: {reason}; {advice}"),
+            },
         });
     }
     reasons

@@ -121,9 +121,10 @@ impl DownReason {
                 "the secret must be the one in the XMPP server's configuration (Prosody: component_secret under \
                  Component \"<domain>\"; ejabberd: hosts: <domain>: password, in an ejabberd_service listener that lists the domain)",
             ),
-            StreamCondition::HostUnknown => {
-                Some("add the component's domain to the XMPP server's configuration and restart or reload it")
-            }
+            StreamCondition::HostUnknown => Some(
+                "add the component's domain to the XMPP server's configuration and restart or reload it; if it is \
+                     there, check that the address is the server's component port (usually 5347), not its client port",
+            ),
             StreamCondition::InvalidNamespace => Some(
                 "this is not the XMPP server's component port (usually 5347), but perhaps its client port",
             ),

@@ -99,12 +99,17 @@ impl Supervisor {
         reason
     }
 
-    /// Says each new failure once, with what can be done about it.
+    /// Says each new failure once, with what can be done about it. That a server which went away cannot be reached is
+    /// no news.
     fn report(&mut self, reason: &DownReason, was_up: bool) {
         let failure = reason.to_string();
+        let is_known = self
+            .last_failure
+            .as_ref()
+            .is_some_and(|last| *last == failure || matches!(reason, DownReason::Unreachable(_)));
         if matches!(reason, DownReason::ShutDown) {
             tracing::info!(domain = self.config.domain, "the XMPP link is closed");
-        } else if self.last_failure.as_deref() == Some(failure.as_str()) {
+        } else if is_known {
             tracing::debug!(domain = self.config.domain, failure, "still no XMPP link");
         } else {
             let advice = reason.advice().unwrap_or("trying again");

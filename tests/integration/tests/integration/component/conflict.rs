@@ -1,3 +1,5 @@
+use harness::Daemon;
+
 use crate::peers::{
     TO_US, XmppPeer, attached, impatient, init, metric, on_prosody, prosody, wait_for_log, wait_not_ready,
 };
@@ -42,6 +44,6 @@ async fn a_daemon_that_is_replaced_says_so_and_does_not_push_back_at_once() {
     assert_eq!(alice.ask("", TO_US).await, []);
 }
 
-async fn reconnects(daemon: &harness::Daemon) -> u64 {
+async fn reconnects(daemon: &Daemon) -> u64 {
     metric(daemon, "stanzabus_link_reconnects_total").await
 }

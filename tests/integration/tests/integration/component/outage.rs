@@ -21,7 +21,7 @@ async fn what_is_published_while_the_server_is_away_arrives_in_order_when_it_is_
         assert_eq!(publish(&grpc, number).await, number, "acknowledged although the server is away");
     }
     let log = wait_for_log(&daemon, "still no XMPP link", 3).await;
-    assert_eq!(log.matches("no XMPP link: the XMPP server cannot be reached").count(), 1, "{log}");
+    assert_eq!(log.matches("\"no XMPP link: ").count(), 1, "an outage is reported once: {log}");
 
     prosody.start().await.unwrap();
     daemon.wait_ready().await.unwrap();

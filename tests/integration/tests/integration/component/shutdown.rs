@@ -19,6 +19,6 @@ async fn a_terminated_daemon_closes_its_stream_and_ends_with_status_0() {
 async fn a_daemon_that_is_terminated_while_the_server_is_away_ends_with_status_0() {
     let (server, mut daemon, peer) = on_script().await;
     drop((server, peer));
-    wait_for_log(&daemon, "cannot be reached", 1).await;
+    wait_for_log(&daemon, "no XMPP link: ", 1).await;
     assert!(daemon.terminate().await.unwrap().success());
 }
