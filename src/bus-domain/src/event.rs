@@ -63,6 +63,6 @@ impl Event {
         const FIXED_BYTES: usize = 160;
         let item_id_bytes = self.kind.item_id().map_or(0, |id| id.as_str().len());
         let payload_bytes = self.kind.payload().map_or(0, crate::Payload::len_bytes);
-        FIXED_BYTES + item_id_bytes + payload_bytes
+        FIXED_BYTES + item_id_bytes + payload_bytes + self.publisher.as_str().len()
     }
 }

@@ -1,5 +1,7 @@
 //! Retract: may the actor, and are the items there.
 
+use std::collections::{HashMap, HashSet};
+
 use jid::{BareJid, Jid};
 
 use crate::access::{Action, may};
@@ -65,8 +67,9 @@ pub fn decide(
 
 /// Decides on the items: every one must be there and be the actor's to take back.
 pub fn settle(retraction: &Retraction, stored: &[StoredItem]) -> Result<(), BusError> {
+    let stored: HashMap<&ItemId, &StoredItem> = stored.iter().map(|item| (&item.id, item)).collect();
     for id in &retraction.item_ids {
-        let item = stored.iter().find(|item| item.id == *id).ok_or(BusError::ItemNotFound)?;
+        let item = stored.get(id).ok_or(BusError::ItemNotFound)?;
         if retraction.only_published_by.as_ref().is_some_and(|jid| *jid != item.publisher.to_bare()) {
             return Err(BusError::Forbidden);
         }
@@ -76,7 +79,7 @@ pub fn settle(retraction: &Retraction, stored: &[StoredItem]) -> Result<(), BusE
 
 /// An item named twice is retracted once.
 fn without_repeats(item_ids: Vec<ItemId>) -> Vec<ItemId> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     item_ids.into_iter().filter(|id| seen.insert(id.clone())).collect()
 }
 

@@ -81,12 +81,19 @@ impl Command {
             Verb::Publish(request) => request
                 .items
                 .iter()
-                .map(|item| ENTRY_BYTES + item.payload.as_ref().map_or(0, bus_domain::Payload::len_bytes))
+                .map(|item| {
+                    let id_bytes = item.id.as_ref().map_or(0, |id| id.as_str().len());
+                    ENTRY_BYTES + id_bytes + item.payload.as_ref().map_or(0, bus_domain::Payload::len_bytes)
+                })
                 .sum(),
-            Verb::Retract(request) => request.item_ids.len() * ENTRY_BYTES,
-            Verb::Affiliate(entries) => entries.len() * ENTRY_BYTES,
+            Verb::Retract(request) => {
+                request.item_ids.iter().map(|id| ENTRY_BYTES + id.as_str().len()).sum::<usize>()
+            }
+            Verb::Affiliate(entries) => {
+                entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
+            }
             Verb::Create(_) | Verb::Delete | Verb::Subscribe(_) | Verb::Unsubscribe(_) => 0,
         };
-        FIXED_BYTES + variable
+        FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }
 }

@@ -3,8 +3,10 @@
 mod batch;
 mod driver;
 mod plan;
+mod queue;
 mod state;
 
 pub use batch::{Batch, Entry, EntryResult, FactsAfter, Work};
-pub(crate) use driver::{SUBMISSIONS_MAX, Submission, run};
+pub(crate) use driver::run;
+pub(crate) use queue::CommitQueue;
 pub use state::{Action, BatchFailure, Committer};

@@ -2,6 +2,7 @@
 
 mod driver;
 mod mailbox;
+mod marks;
 mod node;
 mod recipients;
 mod state;

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use bus_domain::{BusError, NodeFacts, NodeName};
 use bus_store::{Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::committer::{self, Submission};
+use crate::committer::{self, CommitQueue};
 use crate::dispatcher::{self, Mailbox};
 use crate::facts_cache::FactsCache;
 use crate::recent::RecentEvents;
@@ -16,12 +16,7 @@ use crate::{
 
 /// The bus as legs see it. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
-
-struct Inner {
-    shared: Arc<EngineShared>,
-    commands: mpsc::Sender<Submission>,
-}
+pub struct Engine(Arc<EngineShared>);
 
 /// What the engine's tasks share.
 pub(crate) struct EngineShared {
@@ -32,6 +27,7 @@ pub(crate) struct EngineShared {
     pub(crate) event_ids: EventIds,
     pub(crate) facts: FactsCache,
     pub(crate) recent: RecentEvents,
+    pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) statistics: Statistics,
 }
@@ -54,8 +50,8 @@ impl Engine {
         shutdown: CancellationToken,
     ) -> Result<EngineParts, StoreError> {
         let event_ids = EventIds::new(store.id_key().await?);
-        let (commands, submissions) = mpsc::channel(committer::SUBMISSIONS_MAX);
         let shared = Arc::new(EngineShared {
+            queue: CommitQueue::new(settings.clone()),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
@@ -66,56 +62,59 @@ impl Engine {
             ids,
             event_ids,
         });
-        let committer = tokio::spawn(committer::run(Arc::clone(&shared), submissions, shutdown));
-        Ok(EngineParts { engine: Self(Arc::new(Inner { shared, commands })), committer })
+        let committer = tokio::spawn(committer::run(Arc::clone(&shared), shutdown));
+        Ok(EngineParts { engine: Self(shared), committer })
     }
 
     /// Delivers committed events to the sink until `inputs` is closed. One such task serves the XMPP leg.
     pub async fn deliver(&self, sink: impl NotificationSink, inputs: mpsc::Receiver<DeliveryInput>) {
-        dispatcher::run(Arc::clone(&self.0.shared), sink, inputs).await;
+        dispatcher::run(Arc::clone(&self.0), sink, inputs).await;
     }
 
     /// Carries a command out. The answer comes when the outcome is on disk, or when it is refused.
-    ///
-    /// Commands are decided in the order of these calls' first polls; a caller that needs the order of several
-    /// therefore polls them in it.
     pub async fn execute(&self, command: Command) -> Result<Outcome, BusError> {
-        let (reply, outcome) = oneshot::channel();
-        self.0.commands.send(Submission { command, reply }).await.map_err(|_| BusError::StoreUnavailable)?;
-        outcome.await.unwrap_or(Err(BusError::StoreUnavailable))
+        self.submit(command).await
+    }
+
+    /// Puts a command in its place in the queue and returns its answer to come. Commands on one node are decided in
+    /// the order of these calls, whenever their answers are awaited.
+    pub fn submit(&self, command: Command) -> impl Future<Output = Result<Outcome, BusError>> + Send + use<> {
+        let known = self.0.facts.get(&command.node);
+        let answer = self.0.queue.submit(command, known);
+        async move { answer.await.unwrap_or(Err(BusError::StoreUnavailable)) }
     }
 
     /// The facts of a node, from memory or the store.
     pub(crate) async fn facts(&self, node: &NodeName) -> Result<Arc<NodeFacts>, BusError> {
-        if let Some(facts) = self.0.shared.facts.get(node) {
+        if let Some(facts) = self.0.facts.get(node) {
             return Ok(facts);
         }
         self.statistics().facts_loaded.add(1);
-        let before = self.0.shared.facts.before_read();
+        let before = self.0.facts.before_read();
         let loaded = self.store().find_node(node).await.map_err(|error| unavailable(&error))?;
         let facts = Arc::new(loaded.ok_or(BusError::NodeNotFound)?);
-        self.0.shared.facts.put_read(Arc::clone(&facts), before);
+        self.0.facts.put_read(Arc::clone(&facts), before);
         Ok(facts)
     }
 
     /// The ids that events and messages carry outside.
     pub fn event_ids(&self) -> &EventIds {
-        &self.0.shared.event_ids
+        &self.0.event_ids
     }
 
     /// The bounds in force.
     pub fn settings(&self) -> &Settings {
-        &self.0.shared.settings
+        &self.0.settings
     }
 
     /// The counters.
     pub fn statistics(&self) -> &Statistics {
-        &self.0.shared.statistics
+        &self.0.statistics
     }
 
     /// The source of ids and secrets.
     pub fn ids(&self) -> &dyn IdSource {
-        &*self.0.shared.ids
+        &*self.0.ids
     }
 
     /// Whether the store answers.
@@ -124,11 +123,11 @@ impl Engine {
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
-        &*self.0.shared.store
+        &*self.0.store
     }
 
     pub(crate) fn recent(&self) -> &RecentEvents {
-        &self.0.shared.recent
+        &self.0.recent
     }
 }
 

@@ -51,7 +51,12 @@ impl FactsCache {
         cache.nodes.put(facts.name.clone(), facts);
     }
 
-    /// Lets go of a node that is gone, or that somebody else has changed.
+    /// Lets go of facts that turned out to be old; what others are reading now is none the worse for it.
+    pub(crate) fn evict(&self, name: &NodeName) {
+        self.lock().nodes.pop(name);
+    }
+
+    /// Lets go of a node that is gone.
     pub(crate) fn forget(&self, name: &NodeName) {
         let mut cache = self.lock();
         cache.changes += 1;

@@ -16,8 +16,8 @@ pub(crate) struct RecentEvents {
 #[derive(Debug, Default)]
 struct Inner {
     nodes: HashMap<NodeId, VecDeque<Arc<Event>>>,
-    /// Which node's front event goes next, and how much it weighs.
-    order: VecDeque<(NodeId, usize)>,
+    /// Which event goes next, and how much it weighs.
+    order: VecDeque<(NodeId, Seq, usize)>,
     bytes: usize,
     /// Readers that wait for a node's head to move.
     waiting: HashMap<NodeId, watch::Sender<Seq>>,
@@ -67,18 +67,24 @@ impl RecentEvents {
 
 impl Inner {
     fn push(&mut self, node: NodeId, event: Arc<Event>) {
-        let weight = event.weight_bytes();
-        self.nodes.entry(node).or_default().push_back(event);
-        self.order.push_back((node, weight));
+        let (seq, weight) = (event.seq, event.weight_bytes());
+        let events = self.nodes.entry(node).or_default();
+        if events.back().is_some_and(|last| last.seq + 1 != event.seq) {
+            // Somebody else has committed in between: what is in front of the hole is of no use.
+            events.clear();
+        }
+        events.push_back(event);
+        self.order.push_back((node, seq, weight));
         self.bytes += weight;
     }
 
     fn shrink(&mut self, bytes_max: usize) {
         while self.bytes > bytes_max {
-            let Some((node, weight)) = self.order.pop_front() else { return };
+            let Some((node, seq, weight)) = self.order.pop_front() else { return };
             self.bytes -= weight;
             if let Some(events) = self.nodes.get_mut(&node) {
-                events.pop_front();
+                // An event in front of a hole has gone before its turn.
+                events.pop_front_if(|front| front.seq == seq);
                 if events.is_empty() {
                     self.nodes.remove(&node);
                 }
@@ -120,6 +126,17 @@ mod tests {
         assert_eq!(seqs(&recent, 1, 4), None, "5 had to go");
         assert_eq!(seqs(&recent, 1, 5), Some(vec![6]));
         assert_eq!(seqs(&recent, 2, 0), Some(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_hole_in_what_is_committed_here_is_never_passed_over() {
+        let recent = RecentEvents::new(4 * event(1).weight_bytes());
+        recent.push(NodeId(1), &[event(5), event(6)]);
+        recent.push(NodeId(1), &[event(8)]);
+        assert_eq!(seqs(&recent, 1, 6), None, "7 was committed elsewhere");
+        assert_eq!(seqs(&recent, 1, 7), Some(vec![8]));
+        recent.push(NodeId(1), &[event(9), event(10)]);
+        assert_eq!(seqs(&recent, 1, 7), Some(vec![8, 9, 10]));
     }
 
     #[tokio::test]

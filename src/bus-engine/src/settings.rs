@@ -1,4 +1,6 @@
-use bus_domain::Limits;
+use std::collections::HashSet;
+
+use bus_domain::{BareJid, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,4 +54,6 @@ pub struct Settings {
     pub limits: Limits,
     /// Bounds of the engine.
     pub engine: EngineLimits,
+    /// Who counts as an owner of every node, also when events are delivered.
+    pub admins: HashSet<BareJid>,
 }

@@ -16,6 +16,7 @@ pub struct Statistics {
     pub(crate) notifications_sent: Counter,
     pub(crate) cursor_moves: Counter,
     pub(crate) nodes_undelivered: Counter,
+    pub(crate) nodes_unreadable: Counter,
 }
 
 /// The counters at one moment. Those named like states (`queued_…`, `nodes_…`) go up and down; the others only up.
@@ -47,6 +48,8 @@ pub struct StatisticsSnapshot {
     pub cursor_moves: u64,
     /// Nodes with events that are not handed over yet.
     pub nodes_undelivered: u64,
+    /// Nodes whose delivery stopped because the store has something of them that cannot be read.
+    pub nodes_unreadable: u64,
 }
 
 impl Statistics {
@@ -66,6 +69,7 @@ impl Statistics {
             notifications_sent: self.notifications_sent.get(),
             cursor_moves: self.cursor_moves.get(),
             nodes_undelivered: self.nodes_undelivered.get(),
+            nodes_unreadable: self.nodes_unreadable.get(),
         }
     }
 }

@@ -117,21 +117,42 @@ impl Tail {
                 return Ok(Some(TailFrame::Event(event)));
             }
             self.head.mark_unchanged();
-            self.page = self.read_on().await?.into();
-            if self.page.is_empty() {
+            let (page, is_from_memory) = self.read_on().await?;
+            let behind = match page.first() {
+                Some(first) => first.seq - 1,
+                // Memory that reaches to the position has no hole behind it.
+                None if is_from_memory => self.position,
+                None => self.end_of_hole().await?,
+            };
+            if behind > self.position {
+                self.position = behind;
+                return Ok(Some(TailFrame::Gap { first_seq: behind + 1 }));
+            }
+            if page.is_empty() {
                 // The sender lives in the engine's memory of recent events as long as somebody listens.
                 self.head.changed().await.map_err(|_| BusError::StoreUnavailable)?;
             } else {
                 self.check_access().await?;
+                self.page = page.into();
             }
         }
     }
 
-    async fn read_on(&self) -> Result<Vec<Arc<Event>>, BusError> {
+    /// Where the log goes on when there is nothing right behind the position: there, if the reader is at its end.
+    ///
+    /// # Errors
+    /// [`BusError::NodeNotFound`] if the node is gone with the rest of its log.
+    async fn end_of_hole(&self) -> Result<Seq, BusError> {
+        let head = self.engine.store().head(self.facts.id).await.map_err(|error| unavailable(&error))?;
+        Ok(head.ok_or(BusError::NodeNotFound)?.trimmed_through_seq.max(self.position))
+    }
+
+    /// The next events, and whether memory had them.
+    async fn read_on(&self) -> Result<(Vec<Arc<Event>>, bool), BusError> {
         let limits = &self.engine.settings().engine;
         let events_max = limits.log_page_events_max;
         if let Some(events) = self.engine.recent().after(self.facts.id, self.position, events_max as usize) {
-            return Ok(events);
+            return Ok((events, true));
         }
         self.engine.statistics().log_pages_read.add(1);
         let page = self
@@ -140,7 +161,7 @@ impl Tail {
             .events_after(self.facts.id, self.position, events_max, limits.log_page_bytes_max)
             .await
             .map_err(|error| unavailable(&error))?;
-        Ok(page.into_iter().map(Arc::new).collect())
+        Ok((page.into_iter().map(Arc::new).collect(), false))
     }
 
     /// Asked once per page, so that a ban acts on readers too. A deleted node is read to its end.

@@ -7,7 +7,7 @@ mod apply;
 mod node_work;
 mod settle;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bus_domain::{Event, NodeId};
@@ -97,7 +97,7 @@ impl<'a> Writing<'a> {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        let locked = transaction.lock_heads(&ids).await?;
+        let locked: HashSet<NodeId> = transaction.lock_heads(&ids).await?.into_iter().collect();
         let mut works: HashMap<NodeId, usize> = HashMap::new();
         for (index, entry) in self.batch.entries.iter().enumerate() {
             let Some(facts) = &entry.facts else {

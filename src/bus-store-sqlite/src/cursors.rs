@@ -1,16 +1,16 @@
 use async_trait::async_trait;
 use bus_domain::{NodeId, SubscriptionId};
-use bus_store::{CursorMove, CursorStore, Leg, Position, StoreError, Undelivered};
+use bus_store::{CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::store_error;
 use crate::rows::signed;
-use crate::writer::Writer;
+use crate::transaction::SqliteTransaction;
 use crate::{SqliteStore, rows};
 
-/// The tables that hold rows of a node, in an order in which they can be emptied; the node itself goes last.
-const REAP_STATEMENTS: [&str; 7] = [
+/// Empties the tables that hold any number of a node's rows.
+pub(crate) const REAP_ROWS: [&str; 6] = [
     "DELETE FROM items WHERE (node_id, item_id) IN (SELECT node_id, item_id FROM items WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM subscriptions WHERE (node_id, subscription_id) IN
@@ -21,8 +21,21 @@ const REAP_STATEMENTS: [&str; 7] = [
          (SELECT node_id, subscription_id, leg FROM lagging WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM idempotency_keys WHERE (node_id, principal, key) IN
          (SELECT node_id, principal, key FROM idempotency_keys WHERE node_id = ?1 LIMIT ?2)",
-    "DELETE FROM cursors WHERE node_id = ?1 AND ?2 > 0",
 ];
+
+/// Ends a node in one step: without its cursor it would count as undelivered and never be looked at again.
+pub(crate) const REAP_NODE: [&str; 3] = [
+    "DELETE FROM cursors WHERE node_id = ?1",
+    "DELETE FROM heads WHERE node_id = ?1",
+    "DELETE FROM nodes WHERE node_id = ?1",
+];
+
+// The join drops moves of nodes that have been reaped meanwhile.
+pub(crate) const MOVE: &str = "INSERT INTO cursors (node_id, leg, seq, subscription_id)
+     SELECT h.node_id, ?1, m.value ->> 1, m.value ->> 2
+     FROM json_each(?2) m JOIN heads h ON h.node_id = m.value ->> 0 WHERE true
+     ON CONFLICT (node_id, leg) DO UPDATE SET seq = excluded.seq, subscription_id = excluded.subscription_id
+     WHERE (excluded.seq, excluded.subscription_id) > (cursors.seq, cursors.subscription_id)";
 
 #[async_trait]
 impl CursorStore for SqliteStore {
@@ -31,8 +44,8 @@ impl CursorStore for SqliteStore {
         leg: Leg,
         after: Option<NodeId>,
         nodes_max: u32,
-    ) -> Result<Vec<Undelivered>, StoreError> {
-        sqlx::query(
+    ) -> Result<UndeliveredPage, StoreError> {
+        let rows = sqlx::query(
             "SELECT n.node_id, n.name, n.config,
                     h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
                     coalesce(c.seq, 0) AS through_seq, coalesce(c.subscription_id, 0) AS through_subscription
@@ -43,13 +56,11 @@ impl CursorStore for SqliteStore {
         )
         .bind(leg.as_str())
         .bind(after.map_or(0, |node| node.0))
-        .bind(i64::from(nodes_max))
+        .bind(i64::from(nodes_max.max(1)))
         .fetch_all(&self.readers)
         .await
-        .map_err(store_error)?
-        .iter()
-        .map(undelivered)
-        .collect()
+        .map_err(store_error)?;
+        undelivered_page(&rows, nodes_max.max(1))
     }
 
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError> {
@@ -57,74 +68,65 @@ impl CursorStore for SqliteStore {
             .iter()
             .map(|step| json!([step.node.0, signed(step.to.through_seq), step.to.through_subscription.0]))
             .collect();
-        let mut writer = self.writer.lock().await;
-        writer.begin().await?;
-        // The join drops moves of nodes that have been reaped meanwhile.
-        sqlx::query(
-            "INSERT INTO cursors (node_id, leg, seq, subscription_id)
-             SELECT h.node_id, ?1, m.value ->> 1, m.value ->> 2
-             FROM json_each(?2) m JOIN heads h ON h.node_id = m.value ->> 0 WHERE true
-             ON CONFLICT (node_id, leg) DO UPDATE SET seq = excluded.seq, subscription_id = excluded.subscription_id
-             WHERE (excluded.seq, excluded.subscription_id) > (cursors.seq, cursors.subscription_id)",
-        )
-        .bind(leg.as_str())
-        .bind(serde_json::Value::Array(rows).to_string())
-        .execute(writer.connection())
-        .await
-        .map_err(store_error)?;
-        writer.commit().await
+        let mut transaction = self.begin_write().await?;
+        let query = sqlx::query(MOVE).bind(leg.as_str()).bind(serde_json::Value::Array(rows).to_string());
+        transaction.execute(query).await?;
+        transaction.commit_write().await
     }
 
     async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError> {
-        let mut writer = self.writer.lock().await;
-        writer.begin().await?;
-        let node = sqlx::query(
-            "SELECT n.node_id FROM nodes n JOIN heads h USING (node_id)
-             LEFT JOIN cursors c ON c.node_id = n.node_id AND c.leg = 'xmpp'
-             WHERE n.deleted_at_ms IS NOT NULL AND coalesce(c.seq, 0) >= h.seq LIMIT 1",
-        )
-        .fetch_optional(writer.connection())
-        .await
-        .map_err(store_error)?;
-        let reaped = match node {
-            None => 0,
-            Some(row) => reap_node(&mut writer, rows::integer(&row, "node_id")?, rows_max).await?,
-        };
-        writer.commit().await?;
+        let mut transaction = self.begin_write().await?;
+        let nodes = transaction
+            .fetch_all(sqlx::query(
+                "SELECT n.node_id FROM nodes n JOIN heads h USING (node_id)
+                 LEFT JOIN cursors c ON c.node_id = n.node_id AND c.leg = 'xmpp'
+                 WHERE n.deleted_at_ms IS NOT NULL AND coalesce(c.seq, 0) >= h.seq LIMIT 1",
+            ))
+            .await?;
+        let Some(node) = nodes.first() else { return Ok(0) };
+        let node = rows::integer(node, "node_id")?;
+        let reaped = reap_node(&mut transaction, node, u64::from(rows_max.max(1))).await?;
+        transaction.commit_write().await?;
         Ok(reaped)
     }
 }
 
 /// One bounded step: rows of one table after the other, and the node's own rows once all others are gone.
-async fn reap_node(writer: &mut Writer, node: i64, rows_max: u32) -> Result<u64, StoreError> {
-    let mut left = u64::from(rows_max.max(1));
-    for sql in REAP_STATEMENTS {
-        left -= delete(writer, sql, node, left).await?;
-        if left == 0 {
-            return Ok(u64::from(rows_max));
+async fn reap_node(transaction: &mut SqliteTransaction, node: i64, rows_max: u64) -> Result<u64, StoreError> {
+    let mut reaped = 0;
+    for sql in REAP_ROWS {
+        let query = sqlx::query(sql).bind(node).bind(signed(rows_max - reaped));
+        reaped += transaction.execute(query).await?;
+        if reaped >= rows_max {
+            return Ok(reaped);
         }
     }
-    for sql in
-        ["DELETE FROM heads WHERE node_id = ?1 AND ?2 > 0", "DELETE FROM nodes WHERE node_id = ?1 AND ?2 > 0"]
-    {
-        delete(writer, sql, node, left).await?;
+    for sql in REAP_NODE {
+        reaped += transaction.execute(sqlx::query(sql).bind(node)).await?;
     }
-    Ok(u64::from(rows_max) - left + 1)
+    Ok(reaped)
 }
 
-async fn delete(writer: &mut Writer, sql: &'static str, node: i64, rows_max: u64) -> Result<u64, StoreError> {
-    let done = sqlx::query(sql)
-        .bind(node)
-        .bind(signed(rows_max))
-        .execute(writer.connection())
-        .await
-        .map_err(store_error)?;
-    Ok(done.rows_affected().min(rows_max))
+/// One broken node must not keep all others from their subscribers.
+fn undelivered_page(rows: &[SqliteRow], nodes_max: u32) -> Result<UndeliveredPage, StoreError> {
+    let mut nodes = Vec::with_capacity(rows.len());
+    let mut last = None;
+    for row in rows {
+        let node = NodeId(rows::integer(row, "node_id")?);
+        last = Some(node);
+        match undelivered(node, row) {
+            Ok(undelivered) => nodes.push(undelivered),
+            Err(error) => {
+                tracing::error!(node_id = node.0, %error, "a node cannot be read, its events are not delivered");
+            }
+        }
+    }
+    Ok(UndeliveredPage { nodes, next_after: last.filter(|_| rows.len() as u64 >= u64::from(nodes_max)) })
 }
 
-fn undelivered(row: &SqliteRow) -> Result<Undelivered, StoreError> {
+fn undelivered(node: NodeId, row: &SqliteRow) -> Result<Undelivered, StoreError> {
     Ok(Undelivered {
-        node: NodeId(rows::integer(row, "node_id")?),
+        node,
         name: rows::node_name(row)?,
         config: rows::node_config(row)?,
         head: rows::head(row)?,

@@ -30,7 +30,12 @@ impl ItemStore for SqliteStore {
         }
         let first_index = match items.first() {
             None => None,
-            Some(first) => Some(items_before(&mut reader, node, first).await?),
+            Some(first) => Some(match window.at {
+                PageAt::First => 0,
+                PageAt::Index(index) => index,
+                PageAt::Last => count.saturating_sub(items.len() as u64), // the bounds keep the newest
+                PageAt::After(_) | PageAt::Before(_) => items_before(&mut reader, node, first).await?,
+            }),
         };
         Ok(ItemPage { items, count, first_index })
     }
@@ -89,6 +94,7 @@ async fn item_count(reader: &mut SqliteConnection, node: NodeId) -> Result<u64, 
     row.map_or(Ok(0), |row| rows::unsigned(&row, "item_count"))
 }
 
+/// Reads as many index entries as there are items before this one.
 async fn items_before(reader: &mut SqliteConnection, node: NodeId, first: &Event) -> Result<u64, StoreError> {
     let row = sqlx::query("SELECT count(*) AS items FROM items WHERE node_id = ?1 AND seq < ?2")
         .bind(node.0)

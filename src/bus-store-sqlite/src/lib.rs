@@ -34,10 +34,16 @@ pub struct SqliteStore {
     _lock: FileLock,
 }
 
+impl SqliteStore {
+    async fn begin_write(&self) -> Result<SqliteTransaction, StoreError> {
+        SqliteTransaction::begin(Arc::clone(&self.writer)).await
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
-        Ok(Box::new(SqliteTransaction::begin(Arc::clone(&self.writer)).await?))
+        Ok(Box::new(self.begin_write().await?))
     }
 
     async fn find_batch(&self, id: BatchId) -> Result<bool, StoreError> {

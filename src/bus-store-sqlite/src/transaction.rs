@@ -18,8 +18,11 @@ mod heads;
 mod items;
 mod nodes;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
-/// A write transaction: the writer, held until the end. Dropped, it is rolled back by whoever comes next.
+/// A write transaction: the writer, held until the end.
+#[derive(Debug)]
 pub(crate) struct SqliteTransaction {
     writer: OwnedMutexGuard<Writer>,
 }
@@ -28,17 +31,22 @@ type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteTransaction {
     pub(crate) async fn begin(writer: Arc<Mutex<Writer>>) -> Result<Self, StoreError> {
-        let mut writer = writer.lock_owned().await;
-        writer.begin().await?;
-        Ok(Self { writer })
+        // Made before BEGIN is sent: a caller that gives up while it waits drops a transaction.
+        let mut transaction = Self { writer: writer.lock_owned().await };
+        transaction.writer.begin().await?;
+        Ok(transaction)
     }
 
-    async fn execute(&mut self, query: SqliteQuery<'_>) -> Result<u64, StoreError> {
+    pub(crate) async fn commit_write(mut self) -> Result<(), StoreError> {
+        self.writer.commit().await
+    }
+
+    pub(crate) async fn execute(&mut self, query: SqliteQuery<'_>) -> Result<u64, StoreError> {
         let done = query.execute(self.writer.connection()).await.map_err(store_error)?;
         Ok(done.rows_affected())
     }
 
-    async fn fetch_all(&mut self, query: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+    pub(crate) async fn fetch_all(&mut self, query: SqliteQuery<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         query.fetch_all(self.writer.connection()).await.map_err(store_error)
     }
 }
@@ -138,8 +146,14 @@ impl Transaction for SqliteTransaction {
         Ok(())
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.writer.commit().await
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.commit_write().await
+    }
+}
+
+impl Drop for SqliteTransaction {
+    fn drop(&mut self) {
+        self.writer.abandon();
     }
 }
 

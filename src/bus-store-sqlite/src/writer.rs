@@ -1,4 +1,5 @@
 use bus_store::StoreError;
+use futures::FutureExt as _;
 use sqlx::SqlStr;
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 
@@ -16,13 +17,14 @@ impl Writer {
         Self { connection, in_transaction: false }
     }
 
-    /// Takes the write lock of the file. A transaction that was dropped is rolled back first: dropping cannot wait.
+    /// Takes the write lock of the file. A transaction that was dropped is rolled back first.
     pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
         if self.in_transaction {
             self.rollback().await?;
         }
-        self.execute("BEGIN IMMEDIATE").await?;
+        // Before the statement: it is carried out even if the caller stops waiting for it.
         self.in_transaction = true;
+        self.execute("BEGIN IMMEDIATE").await?;
         Ok(())
     }
 
@@ -37,6 +39,17 @@ impl Writer {
                 self.rollback().await?;
                 Err(error)
             }
+        }
+    }
+
+    /// Rolls back a transaction that was dropped, or else it would keep the write-ahead log from being folded back
+    /// until the next one comes.
+    ///
+    /// Dropping cannot wait, so the statement is handed to the connection's thread and nobody looks at the answer; the
+    /// next [`Self::begin`] rolls back once more.
+    pub(crate) fn abandon(&mut self) {
+        if self.in_transaction {
+            let _unanswered = self.execute("ROLLBACK").now_or_never();
         }
     }
 

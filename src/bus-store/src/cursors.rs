@@ -7,18 +7,21 @@ use crate::{Head, StoreError};
 #[async_trait]
 pub trait CursorStore {
     /// Nodes whose log goes on behind their cursor, in the order of their ids, behind `after`; deleted nodes too.
+    /// Looks at up to `nodes_max` nodes, and at least at one. A node whose rows cannot be read is logged and left out:
+    /// the others must still be delivered.
     async fn undelivered(
         &self,
         leg: Leg,
         after: Option<NodeId>,
         nodes_max: u32,
-    ) -> Result<Vec<Undelivered>, StoreError>;
+    ) -> Result<UndeliveredPage, StoreError>;
 
     /// Moves cursors in one transaction. A cursor never moves back.
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError>;
 
-    /// Removes at most `rows_max` rows of deleted nodes whose last event has been handed over on every leg, and
-    /// says how many there were; 0 means that nothing is left to do.
+    /// Removes at most `rows_max` rows, and at least one, of a deleted node whose last event has been handed over on
+    /// every leg; node, head and cursors go together beyond that bound, once nothing else is left of it. Says how many
+    /// rows there were; 0 means that nothing is left to do.
     async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError>;
 }
 
@@ -79,4 +82,13 @@ pub struct Undelivered {
     pub head: Head,
     /// Its cursor.
     pub position: Position,
+}
+
+/// A page of nodes with events behind their cursors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UndeliveredPage {
+    /// The nodes that could be read, in the order of their ids; may be empty before the last page.
+    pub nodes: Vec<Undelivered>,
+    /// Where the next page goes on; `None` on the last one.
+    pub next_after: Option<NodeId>,
 }

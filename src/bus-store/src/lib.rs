@@ -21,7 +21,7 @@ mod transaction;
 
 use async_trait::async_trait;
 
-pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered};
+pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
 pub use error::StoreError;
 pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};

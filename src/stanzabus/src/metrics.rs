@@ -41,6 +41,8 @@ pub(crate) enum Metric {
     CursorMoves,
     /// Nodes with events that are not handed over yet.
     NodesUndelivered,
+    /// Nodes whose delivery stopped because the store cannot read them.
+    NodesUnreadable,
     /// Whether the XMPP link is up.
     LinkUp,
     /// Accepted streams after the first one.
@@ -75,7 +77,7 @@ struct Reading {
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Commits,
         Self::CommitsFailed,
         Self::CommittedEvents,
@@ -90,6 +92,7 @@ impl Metric {
         Self::NotificationsSent,
         Self::CursorMoves,
         Self::NodesUndelivered,
+        Self::NodesUnreadable,
         Self::LinkUp,
         Self::LinkReconnects,
         Self::LinkStanzasIn,
@@ -144,6 +147,10 @@ impl Metric {
             Self::NodesUndelivered => {
                 ("stanzabus_nodes_undelivered", "Nodes with events that are not handed over yet")
             }
+            Self::NodesUnreadable => (
+                "stanzabus_nodes_unreadable_total",
+                "Nodes whose delivery stopped because they cannot be read",
+            ),
             Self::LinkUp => ("stanzabus_link_up", "Whether the XMPP link is up"),
             Self::LinkReconnects => {
                 ("stanzabus_link_reconnects_total", "Accepted streams after the first one")
@@ -184,6 +191,7 @@ impl Metric {
             Self::NotificationsSent => engine.notifications_sent,
             Self::CursorMoves => engine.cursor_moves,
             Self::NodesUndelivered => engine.nodes_undelivered,
+            Self::NodesUnreadable => engine.nodes_unreadable,
             Self::LinkUp => u64::from(*link_is_up),
             Self::LinkReconnects => link.reconnects,
             Self::LinkStanzasIn => link.stanzas_in,

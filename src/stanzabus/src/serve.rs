@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_grpc::{GrpcSettings, ServeError};
-use bus_engine::{Engine, EngineParts, SystemClock, SystemIds};
+use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
 use bus_store::Store;
 use bus_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
@@ -74,7 +74,7 @@ impl Daemon {
         let tokens = Tokens::default();
         let EngineParts { engine, committer } = Engine::start(
             store,
-            config.limits.engine(),
+            Settings { admins: config.xmpp.admins()?.into_iter().collect(), ..config.limits.engine() },
             Arc::new(SystemClock),
             Arc::new(SystemIds),
             tokens.committer.clone(),
@@ -119,8 +119,10 @@ impl Daemon {
 
 /// Waits for a part that was told to end. One that has ended before must not be asked again.
 async fn finish<T>(part: JoinHandle<T>) {
-    if !part.is_finished() {
-        let _ = part.await;
+    if !part.is_finished()
+        && let Err(error) = part.await
+    {
+        tracing::error!(%error, "a part of the daemon failed");
     }
 }
 

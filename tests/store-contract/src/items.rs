@@ -47,13 +47,19 @@ pub async fn windows_are_bounded_in_bytes(store: &dyn Store) {
     let fixture = Fixture::new(store);
     let node = fixture.node("n").await.id;
     fixture.publish(node, &["a", "b", "c", "d"], 100).await;
-    let bounded = async |at, bytes_max| {
+    // What is next to the place stays, and at least one item.
+    for (at, bytes_max, found, first_index) in [
+        (PageAt::First, 200, &["a", "b"][..], 0),
+        (PageAt::Last, 200, &["c", "d"], 2),
+        (PageAt::Last, 1, &["d"], 3),
+        (PageAt::After(1), 200, &["b", "c"], 1),
+        (PageAt::Before(4), 200, &["b", "c"], 1),
+        (PageAt::Before(4), 1, &["c"], 2),
+        (PageAt::Index(1), 200, &["b", "c"], 1),
+    ] {
         let page = store.list_items(node, ItemWindow { at, items_max: 9, bytes_max }).await.expect("a page");
-        ids(&page.items).into_iter().map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(bounded(PageAt::First, 200).await, ["a", "b"]);
-    assert_eq!(bounded(PageAt::Last, 200).await, ["c", "d"], "what is next to the place stays");
-    assert_eq!(bounded(PageAt::Last, 1).await, ["d"], "at least one");
+        assert_eq!((ids(&page.items), page.first_index), (found.to_vec(), Some(first_index)), "{at:?}");
+    }
 }
 
 pub async fn an_overwritten_item_is_the_newest(store: &dyn Store) {

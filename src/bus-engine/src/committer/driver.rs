@@ -5,40 +5,24 @@ use bus_domain::{BusError, EventKind, ItemId, NodeFacts, NodeName};
 use bus_store::{BatchId, StoreError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Action, Batch, BatchFailure, Committer, EntryResult, FactsAfter};
+use super::queue::Reply;
+use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
 use crate::engine::{EngineShared, unavailable};
 use crate::transact::{CommittedNode, Sources, Written, write};
-use crate::{Command, Outcome};
-
-/// Commands on their way to the committer; its own queue is bounded by the settings.
-pub(crate) const SUBMISSIONS_MAX: usize = 1_024;
 
 /// Questions about the fate of one batch, before its senders are told that the store is away.
 const LOOKUPS_MAX: u32 = 20;
 const LOOKUP_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A command and where its answer goes.
-pub(crate) struct Submission {
-    pub(crate) command: Command,
-    pub(crate) reply: Reply,
-}
-
-type Reply = oneshot::Sender<Result<Outcome, BusError>>;
-
 type Loaded = (NodeName, Result<Option<Arc<NodeFacts>>, BusError>);
 
 /// Runs the committer until it is cancelled and has answered everything that it had accepted.
-pub(crate) async fn run(
-    shared: Arc<EngineShared>,
-    mut submissions: mpsc::Receiver<Submission>,
-    shutdown: CancellationToken,
-) {
-    let mut driver = Driver::new(shared);
-    let mut open = true;
-    while open || !driver.committer.is_idle() {
+pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) {
+    let mut driver = Driver { shared: Arc::clone(&shared), loads: FuturesUnordered::new(), write: None };
+    let mut is_open = true;
+    while is_open || !shared.queue.lock().committer.is_idle() {
         tokio::select! {
             biased;
             result = async { driver.write.as_mut().expect("guarded").await }, if driver.write.is_some() => {
@@ -46,52 +30,42 @@ pub(crate) async fn run(
                 driver.written(result);
             }
             Some((name, loaded)) = driver.loads.next() => driver.facts_loaded(&name, loaded),
-            submission = submissions.recv(), if open => match submission {
-                Some(submission) => driver.take_in(submission, &mut submissions),
-                None => open = false,
-            },
-            () = shutdown.cancelled(), if open && !submissions.is_closed() => submissions.close(),
+            () = shared.queue.changed() => {}
+            () = shutdown.cancelled(), if is_open => {
+                is_open = false;
+                shared.queue.close();
+            }
         }
+        driver.start_loads();
         driver.start_batch();
     }
 }
 
 struct Driver {
     shared: Arc<EngineShared>,
-    committer: Committer<Reply>,
     loads: FuturesUnordered<BoxFuture<'static, Loaded>>,
     write: Option<BoxFuture<'static, Result<Written, BatchFailure>>>,
 }
 
 impl Driver {
-    fn new(shared: Arc<EngineShared>) -> Self {
-        let committer = Committer::new(shared.settings.clone());
-        Self { shared, committer, loads: FuturesUnordered::new(), write: None }
-    }
-
-    /// Takes in everything that has come by now: what came together is committed together.
-    fn take_in(&mut self, first: Submission, submissions: &mut mpsc::Receiver<Submission>) {
-        let mut next = Some(first);
-        while let Some(Submission { command, reply }) = next {
-            let known = self.shared.facts.get(&command.node);
-            let action = self.committer.submit(command, reply, known);
-            if let Some(Action::Reply(_, Err(BusError::Busy))) = &action {
-                self.shared.statistics.refused_busy.add(1);
-            }
-            self.act(action);
-            next = submissions.try_recv().ok();
-        }
+    fn start_loads(&mut self) {
+        let names = std::mem::take(&mut self.shared.queue.lock().loads);
+        self.act(names.into_iter().map(Action::Load));
     }
 
     fn facts_loaded(&mut self, name: &NodeName, loaded: Result<Option<Arc<NodeFacts>>, BusError>) {
-        let actions = self.committer.facts_loaded(name, loaded);
+        let actions = self.shared.queue.lock().committer.facts_loaded(name, loaded);
         self.act(actions);
     }
 
     fn start_batch(&mut self) {
-        let actions = self.committer.next_batch(&|| next_item_id(&self.shared));
+        let (actions, (commands, bytes), refused) = {
+            let committer = &mut self.shared.queue.lock().committer;
+            let actions = committer.next_batch(&|| next_item_id(&self.shared));
+            (actions, committer.queued(), committer.refused())
+        };
         self.act(actions);
-        let (commands, bytes) = self.committer.queued();
+        self.shared.statistics.refused_busy.set(refused);
         self.shared.statistics.queued_commands.set(commands as u64);
         self.shared.statistics.queued_bytes.set(bytes as u64);
     }
@@ -101,7 +75,7 @@ impl Driver {
         match result {
             Ok(Written { results, nodes }) => {
                 self.note(&results, &nodes);
-                let actions = self.committer.batch_written(results);
+                let actions = self.shared.queue.lock().committer.batch_written(results);
                 self.act(actions);
                 for node in nodes {
                     self.shared.recent.push(node.node.id, &node.events);
@@ -111,7 +85,7 @@ impl Driver {
             }
             Err(failure) => {
                 self.shared.statistics.commits_failed.add(1);
-                let actions = self.committer.batch_failed(failure);
+                let actions = self.shared.queue.lock().committer.batch_failed(failure);
                 self.act(actions);
             }
         }
@@ -151,7 +125,7 @@ impl Driver {
 
 async fn load(shared: Arc<EngineShared>, name: NodeName) -> Loaded {
     shared.statistics.facts_loaded.add(1);
-    shared.facts.forget(&name);
+    shared.facts.evict(&name);
     let before = shared.facts.before_read();
     let loaded = match shared.store.find_node(&name).await {
         Ok(facts) => Ok(facts.map(Arc::new)),

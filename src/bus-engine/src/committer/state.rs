@@ -23,6 +23,7 @@ pub struct Committer<Ticket> {
     in_flight: Option<Vec<Waiting<Ticket>>>,
     queued: usize,
     queued_bytes: usize,
+    refused: u64,
     /// Entries that the next batch may have: halved by a batch that the store refused, so that the offender ends
     /// up alone; doubled by one that came through.
     entries_max: usize,
@@ -79,6 +80,7 @@ impl<Ticket> Committer<Ticket> {
             in_flight: None,
             queued: 0,
             queued_bytes: 0,
+            refused: 0,
         }
     }
 
@@ -94,6 +96,7 @@ impl<Ticket> Committer<Ticket> {
         if self.queued >= limits.queued_commands_max
             || self.queued_bytes + weight_bytes > limits.queued_bytes_max
         {
+            self.refused += 1;
             return Some(Action::Reply(ticket, Err(BusError::Busy)));
         }
         self.queued += 1;
@@ -235,6 +238,11 @@ impl<Ticket> Committer<Ticket> {
     /// Commands that wait or are in flight, and their bytes.
     pub fn queued(&self) -> (usize, usize) {
         (self.queued, self.queued_bytes)
+    }
+
+    /// Commands refused because too many waited.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Decides the node's commands in order until one must wait for the next batch.

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use bus_store::{Leg, StoreError};
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::state::{Dispatcher, DispatcherBounds, Need};
 use super::{DeliveryInput, NotificationSink};
@@ -13,8 +14,10 @@ use crate::engine::EngineShared;
 const RESUME_NODES_MAX: u32 = 1_000;
 /// Recipients on one page.
 const RECIPIENTS_MAX: u32 = 5_000;
-/// Rows of deleted nodes that go in one step.
+/// Rows of deleted nodes that go in one step; there is one step at each tick.
 const REAP_ROWS_MAX: u32 = 2_000;
+/// Reads from the store before everything else has its turn.
+const READS_MAX: usize = 16;
 /// How long a store that failed is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -24,25 +27,21 @@ pub(crate) async fn run(
     sink: impl NotificationSink,
     mut inputs: mpsc::Receiver<DeliveryInput>,
 ) {
-    let mut driver = Driver::new(shared, Box::new(sink));
-    driver.resume().await;
-    let mut tick =
-        tokio::time::interval(Duration::from_millis(driver.shared.settings.engine.cursor_interval_ms));
+    let mut driver = Driver::new(Arc::clone(&shared), Box::new(sink));
+    let interval = Duration::from_millis(shared.settings.engine.cursor_interval_ms);
+    let mut tick = tokio::time::interval(interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let shared = Arc::clone(&driver.shared);
     loop {
-        driver.send(&mut inputs).await;
+        driver.resume().await;
+        let is_behind = driver.send().await;
         tokio::select! {
+            _ = tick.tick() => driver.keep_house().await,
             input = inputs.recv() => match input {
-                Some(input) => driver.dispatcher.input(input),
+                Some(input) => driver.take_inputs(input, &mut inputs),
                 None => break,
             },
-            signals = shared.mailbox.take() => {
-                for signal in signals {
-                    driver.dispatcher.signal(signal);
-                }
-            }
-            _ = tick.tick() => driver.store_cursors().await,
+            signals = shared.mailbox.take() => driver.take_signals(signals),
+            () = std::future::ready(()), if is_behind => {}
         }
     }
     driver.store_cursors().await;
@@ -52,7 +51,9 @@ struct Driver {
     shared: Arc<EngineShared>,
     dispatcher: Dispatcher,
     sink: Box<dyn NotificationSink>,
-    store_rests_until: Option<tokio::time::Instant>,
+    store_rests_until: Option<Instant>,
+    /// Deleted nodes may have rows left.
+    has_to_reap: bool,
     notifications: u64,
 }
 
@@ -62,52 +63,57 @@ impl Driver {
             nodes_max: shared.settings.engine.cached_nodes_max,
             recipients_max: shared.settings.engine.cached_recipients_max,
         };
-        let dispatcher = Dispatcher::new(bounds);
-        Self { shared, dispatcher, sink, store_rests_until: None, notifications: 0 }
+        let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone());
+        Self { shared, dispatcher, sink, store_rests_until: None, has_to_reap: true, notifications: 0 }
     }
 
-    /// Finds every node whose log goes on behind its cursor. Nothing can be delivered before that is known.
+    /// Finds the next nodes whose log goes on behind their cursor, while there is room for them.
     async fn resume(&mut self) {
-        let mut after = None;
-        loop {
-            match self.shared.store.undelivered(Leg::Xmpp, after, RESUME_NODES_MAX).await {
-                Ok(page) => {
-                    let full = page.len() == RESUME_NODES_MAX as usize;
-                    after = page.last().map(|node| node.node);
-                    for node in page {
-                        self.dispatcher.resume(node);
-                    }
-                    if !full {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "delivery cannot start yet");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
+        while !self.store_rests()
+            && let Some(after) = self.dispatcher.next_to_resume()
+        {
+            match self.shared.store.undelivered(Leg::Xmpp, Some(after), RESUME_NODES_MAX).await {
+                Ok(page) => self.dispatcher.resume(page.nodes, page.next_after),
+                Err(error) => self.rest("delivery cannot start yet", &error),
             }
         }
-        self.reap().await;
     }
 
-    /// Sends until the sink is full, nothing is left, or the store fails.
-    async fn send(&mut self, inputs: &mut mpsc::Receiver<DeliveryInput>) {
-        if self.store_rests_until.is_some_and(|until| tokio::time::Instant::now() < until) {
-            return;
-        }
-        while let Some(need) = self.dispatcher.pump(&mut *self.sink) {
+    /// Sends until the sink is full or nothing is left. True if it stopped before, to let others have their turn.
+    async fn send(&mut self) -> bool {
+        let mut reads = 0;
+        while !self.store_rests()
+            && let Some(need) = self.dispatcher.pump(&mut *self.sink)
+        {
             if let Err(error) = self.satisfy(need).await {
-                tracing::warn!(%error, "delivery waits for the store");
-                self.store_rests_until = Some(tokio::time::Instant::now() + STORE_PAUSE);
-                break;
+                self.fail(need, &error);
             }
-            while let Ok(input) = inputs.try_recv() {
-                self.dispatcher.input(input);
+            reads += 1;
+            if reads == READS_MAX {
+                break;
             }
         }
         let notifications = self.dispatcher.notifications();
         self.shared.statistics.notifications_sent.add(notifications - self.notifications);
         self.notifications = notifications;
+        reads == READS_MAX
+    }
+
+    fn take_inputs(&mut self, first: DeliveryInput, inputs: &mut mpsc::Receiver<DeliveryInput>) {
+        self.dispatcher.input(first);
+        loop {
+            match inputs.try_recv() {
+                Ok(input) => self.dispatcher.input(input),
+                // The next look finds it closed again.
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn take_signals(&mut self, signals: Vec<super::NodeSignal>) {
+        for signal in signals {
+            self.dispatcher.signal(signal);
+        }
     }
 
     async fn satisfy(&mut self, need: Need) -> Result<(), StoreError> {
@@ -134,35 +140,54 @@ impl Driver {
         Ok(())
     }
 
-    async fn store_cursors(&mut self) {
-        let moves = self.dispatcher.cursor_moves();
-        if !moves.is_empty() {
-            match self.shared.store.move_cursors(Leg::Xmpp, &moves).await {
-                Ok(()) => {
-                    self.shared.statistics.cursor_moves.add(moves.len() as u64);
-                    self.dispatcher.stored(&moves);
-                }
-                // Nothing is lost: the moves stay, and what lies behind an old cursor is only sent again.
-                Err(error) => tracing::warn!(%error, "delivery cursors were not stored"),
-            }
+    /// A store that is away rests; a node that cannot be read holds up no other.
+    fn fail(&mut self, need: Need, error: &StoreError) {
+        if error.is_transient() {
+            self.rest("delivery waits for the store", error);
+        } else {
+            tracing::error!(%error, ?need, "a node's delivery stops, because it cannot be read");
+            self.shared.statistics.nodes_unreadable.add(1);
         }
-        if self.dispatcher.take_ended() {
-            self.reap().await;
+        self.dispatcher.failed(need, !error.is_transient());
+    }
+
+    fn rest(&mut self, what: &str, error: &StoreError) {
+        tracing::warn!(%error, "{what}");
+        self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
+    }
+
+    fn store_rests(&self) -> bool {
+        self.store_rests_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Stores cursors and removes some rows of deleted nodes.
+    async fn keep_house(&mut self) {
+        if self.store_rests() {
+            return;
+        }
+        self.store_cursors().await;
+        self.has_to_reap |= self.dispatcher.take_ended();
+        if self.has_to_reap {
+            match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {
+                Ok(rows) => self.has_to_reap = rows > 0,
+                Err(error) => self.rest("rows of deleted nodes stay for now", &error),
+            }
         }
         self.shared.statistics.nodes_undelivered.set(self.dispatcher.undelivered_nodes() as u64);
     }
 
-    /// Removes the rows of deleted nodes, step by step.
-    async fn reap(&mut self) {
-        loop {
-            match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "rows of deleted nodes stay for now");
-                    return;
-                }
+    /// Nothing is lost when it fails: the moves stay, and what lies behind an old cursor is only sent again.
+    async fn store_cursors(&mut self) {
+        let moves = self.dispatcher.cursor_moves();
+        if moves.is_empty() {
+            return;
+        }
+        match self.shared.store.move_cursors(Leg::Xmpp, &moves).await {
+            Ok(()) => {
+                self.shared.statistics.cursor_moves.add(moves.len() as u64);
+                self.dispatcher.stored(&moves);
             }
+            Err(error) => self.rest("delivery cursors were not stored", &error),
         }
     }
 }

@@ -1,11 +1,12 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use bus_domain::{NodeId, Seq, SubscriptionId};
+use bus_domain::{BareJid, NodeId, Seq, SubscriptionId};
 use bus_store::Recipient;
 use tokio::sync::Notify;
 
 use super::DeliveryNode;
+use super::recipients::give_standing;
 
 /// Changes of recipients that one entry holds; with more of them, the recipients are read again.
 const DELTAS_MAX: usize = 64;
@@ -78,12 +79,18 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
+    /// Takes everything that is there, without waiting.
+    pub(crate) fn take_now(&self) -> Vec<NodeSignal> {
+        let taken = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
+        taken.into_values().collect()
+    }
+
     /// Waits until there is something and takes it all.
     pub(crate) async fn take(&self) -> Vec<NodeSignal> {
         loop {
-            let taken = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
+            let taken = self.take_now();
             if !taken.is_empty() {
-                return taken.into_values().collect();
+                return taken;
             }
             self.filled.notified().await;
         }
@@ -91,6 +98,19 @@ impl Mailbox {
 }
 
 impl Deltas {
+    /// Turns the affiliations of new recipients into the standings that count; says how many there are.
+    pub(super) fn give_standing(&mut self, admins: &HashSet<BareJid>) -> usize {
+        let Self::Known(deltas) = self else { return 0 };
+        let mut added = 0;
+        for delta in deltas {
+            if let RecipientChange::Added(recipient) = &mut delta.change {
+                give_standing(recipient, admins);
+                added += 1;
+            }
+        }
+        added
+    }
+
     fn extend(&mut self, delta: Option<RecipientDelta>) {
         let Some(delta) = delta else { return };
         match self {

@@ -16,6 +16,8 @@ pub(super) struct NodeDelivery {
     pub(super) recipients: Recipients,
     /// Whether the node stands in the queue of those with something to send.
     pub(super) active: bool,
+    /// What the store has of the node cannot be read.
+    pub(super) is_broken: bool,
     /// In the sink's hands.
     pub(super) sent: Position,
     /// Proven to be in the other side's hands.
@@ -36,6 +38,7 @@ impl NodeDelivery {
             head_seq,
             recipients: Recipients::default(),
             active: false,
+            is_broken: false,
             sent: position,
             proven: position,
             stored: position,
@@ -63,6 +66,12 @@ impl NodeDelivery {
     /// Goes back to what is proven.
     pub(super) fn rewind(&mut self) {
         self.sent = self.proven;
+        self.forget_events();
+        self.recipients.forget_unless_loaded();
+    }
+
+    /// Lets go of events that are still to be sent; they are read again.
+    pub(super) fn forget_events(&mut self) {
         self.events.clear();
     }
 
@@ -97,6 +106,10 @@ impl NodeDelivery {
     }
 
     pub(super) fn take_recipients(&mut self, page: RecipientPage, asked_for: usize) {
+        if page.recipients_version == 0 {
+            // The node's rows are gone: there is nobody left to tell.
+            self.head_seq = self.sent.through_seq;
+        }
         self.recipients_after = self.recipients.take_page(page, asked_for);
     }
 

@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use bus_domain::{NodeConfig, Subscription, SubscriptionId, access};
+use bus_domain::{BareJid, NodeConfig, Role, Subscription, SubscriptionId, access};
 use bus_store::{Recipient, RecipientPage};
 
 use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
@@ -43,6 +43,13 @@ impl Recipients {
     /// Lets go of everything.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
+    }
+
+    /// Lets go of a snapshot that is not complete.
+    pub(super) fn forget_unless_loaded(&mut self) {
+        if self.are_loading() {
+            self.forget();
+        }
     }
 
     /// Starts to read a fresh snapshot.
@@ -106,6 +113,12 @@ impl Recipients {
             }
         }
     }
+}
+
+/// Turns the affiliation that the store knows into the standing that counts.
+pub(super) fn give_standing(recipient: &mut Recipient, admins: &HashSet<BareJid>) {
+    let role = if admins.contains(&recipient.subscription.jid.to_bare()) { Role::Admin } else { Role::User };
+    recipient.affiliation = access::effective(recipient.affiliation, role);
 }
 
 /// Whether an event of this position is due to the recipient, and may be shown to it.

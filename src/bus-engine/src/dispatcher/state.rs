@@ -1,13 +1,17 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use bus_domain::{Event, NodeId, Seq, SubscriptionId};
+use bus_domain::{BareJid, Event, NodeId, Seq, SubscriptionId};
 use bus_store::{CursorMove, Position, RecipientPage, Undelivered};
 
 use super::mailbox::NodeSignal;
+use super::marks::Marks;
 use super::node::NodeDelivery;
+use super::recipients::give_standing;
 use super::{DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 
+/// Nodes in line that may keep the rest of the page that they were reading.
+const HELD_PAGES_MAX: usize = 64;
 /// Notifications for one node before it is the next one's turn.
 const TURN_NOTIFICATIONS_MAX: usize = 256;
 
@@ -21,8 +25,8 @@ pub struct Dispatcher {
     nodes: HashMap<NodeId, NodeDelivery>,
     /// Nodes with something to send.
     active: VecDeque<NodeId>,
-    /// Positions sent, in the order of their tickets.
-    marks: VecDeque<Mark>,
+    /// Positions sent and not proven.
+    marks: Marks,
     /// Nodes whose proven position is not stored yet.
     moved: HashSet<NodeId>,
     last_ticket: u64,
@@ -31,6 +35,13 @@ pub struct Dispatcher {
     link: Option<u64>,
     sink_full: bool,
     bounds: DispatcherBounds,
+    /// Who counts as an owner everywhere.
+    admins: HashSet<BareJid>,
+    /// Recipients taken into memory since they were counted last, and those that were there then.
+    recipients_taken: usize,
+    /// Nodes behind this one are not resumed yet; `None` when all are.
+    resumed_through: Option<NodeId>,
+    has_ended_nodes: bool,
 }
 
 /// What the dispatcher may keep in memory.
@@ -61,13 +72,6 @@ pub enum Need {
     },
 }
 
-#[derive(Debug)]
-struct Mark {
-    ticket: u64,
-    node: NodeId,
-    position: Position,
-}
-
 /// How a turn of a node ended.
 enum Turn {
     /// There is nothing left to send.
@@ -80,41 +84,52 @@ enum Turn {
 
 impl Dispatcher {
     /// A dispatcher that knows no node and has no link.
-    pub fn new(bounds: DispatcherBounds) -> Self {
+    pub fn new(bounds: DispatcherBounds, admins: HashSet<BareJid>) -> Self {
         Self {
             nodes: HashMap::new(),
             active: VecDeque::new(),
-            marks: VecDeque::new(),
+            marks: Marks::default(),
             moved: HashSet::new(),
             last_ticket: 0,
             proven_ticket: 0,
             link: None,
             sink_full: false,
             bounds,
+            admins,
+            recipients_taken: 0,
+            resumed_through: Some(NodeId(i64::MIN)),
+            has_ended_nodes: false,
         }
     }
 
-    /// Takes a node that was behind when the dispatcher started.
-    pub fn resume(&mut self, undelivered: Undelivered) {
-        let Undelivered { node, name, config, head, position } = undelivered;
-        let node = DeliveryNode { id: node, name, epoch: head.epoch, config };
-        self.moved_to(node, head.seq, position);
+    /// Takes a page of the nodes that were behind when the dispatcher started. They come in the order of their ids;
+    /// `through` is where the next page starts, `None` after the last.
+    pub fn resume(&mut self, nodes: Vec<Undelivered>, through: Option<NodeId>) {
+        self.resumed_through = through;
+        for Undelivered { node, name, config, head, position } in nodes {
+            let node = DeliveryNode { id: node, name, epoch: head.epoch, config };
+            self.moved_to(node, head.seq, position);
+        }
+    }
+
+    /// Where the next page of nodes to resume starts, if there is one and there is room for it.
+    pub fn next_to_resume(&self) -> Option<NodeId> {
+        self.resumed_through.filter(|_| self.nodes.len() < self.bounds.nodes_max)
     }
 
     /// Takes word of a node that has moved.
     pub fn signal(&mut self, signal: NodeSignal) {
-        let NodeSignal { node, before_seq, head_seq, deltas } = signal;
+        let NodeSignal { node, before_seq, head_seq, mut deltas } = signal;
         let id = node.id;
-        match self.nodes.get_mut(&id) {
-            Some(known) => {
-                known.recipients.change(deltas);
-                known.node = node;
-                known.head_seq = head_seq;
-                self.activate(id);
-            }
+        if let Some(known) = self.nodes.get_mut(&id) {
+            self.recipients_taken += deltas.give_standing(&self.admins);
+            known.recipients.change(deltas);
+            known.node = node;
+            known.head_seq = known.head_seq.max(head_seq);
+            self.activate(id);
+        } else if before_seq < head_seq && self.resumed_through.is_none_or(|through| id <= through) {
             // Everything before the signal is handed over, or the node would be known.
-            None if before_seq < head_seq => self.moved_to(node, head_seq, Position::behind(before_seq)),
-            None => {}
+            self.moved_to(node, head_seq, Position::behind(before_seq));
         }
     }
 
@@ -142,11 +157,29 @@ impl Dispatcher {
     }
 
     /// Takes a page of recipients that were asked for.
-    pub fn take_recipients(&mut self, node: NodeId, page: RecipientPage, asked_for: usize) {
-        if let Some(delivery) = self.nodes.get_mut(&node) {
-            delivery.take_recipients(page, asked_for);
-            self.bound_recipients(node);
+    pub fn take_recipients(&mut self, node: NodeId, mut page: RecipientPage, asked_for: usize) {
+        for recipient in &mut page.recipients {
+            give_standing(recipient, &self.admins);
         }
+        if let Some(delivery) = self.nodes.get_mut(&node) {
+            self.recipients_taken += page.recipients.len();
+            delivery.take_recipients(page, asked_for);
+            if self.recipients_taken > self.bounds.recipients_max {
+                self.bound_recipients(node);
+            }
+        }
+    }
+
+    /// Takes note that what was needed could not be had. With `for_good`, the node's delivery rests until the next
+    /// start, so that it holds up no other.
+    pub fn failed(&mut self, need: Need, for_good: bool) {
+        let (Need::Events { node, .. } | Need::Recipients { node, .. }) = need;
+        self.active.retain(|active| *active != node);
+        if let Some(delivery) = self.nodes.get_mut(&node) {
+            delivery.active = false;
+            delivery.is_broken = for_good;
+        }
+        self.activate(node);
     }
 
     /// Sends what can be sent. `Some` says what is needed to go on.
@@ -158,8 +191,8 @@ impl Dispatcher {
             match self.turn(link, id, sink) {
                 Turn::Needs(need) => return Some(need),
                 Turn::SinkFull => self.sink_full = true,
-                Turn::Over => self.active.rotate_left(1),
-                Turn::Idle => self.deactivate(id),
+                Turn::Over => self.put_last(id),
+                Turn::Idle => self.deactivate_first(),
             }
         }
         None
@@ -179,6 +212,10 @@ impl Dispatcher {
                 if delivery.proven == step.to {
                     self.moved.remove(&step.node);
                 }
+                if delivery.is_done() && delivery.is_deleted() {
+                    self.nodes.remove(&step.node);
+                    self.has_ended_nodes = true;
+                }
             }
         }
         self.bound_nodes();
@@ -186,9 +223,7 @@ impl Dispatcher {
 
     /// Whether a node's deletion has been handed over and its cursor stored since the last call: its rows can go.
     pub fn take_ended(&mut self) -> bool {
-        let before = self.nodes.len();
-        self.nodes.retain(|_, delivery| !(delivery.is_done() && delivery.is_deleted()));
-        before > self.nodes.len()
+        std::mem::take(&mut self.has_ended_nodes)
     }
 
     /// Notifications that the sink has taken since the start.
@@ -210,6 +245,7 @@ impl Dispatcher {
     fn activate(&mut self, id: NodeId) {
         if let Some(delivery) = self.nodes.get_mut(&id)
             && !delivery.active
+            && !delivery.is_broken
             && delivery.sent < delivery.end()
         {
             delivery.active = true;
@@ -217,10 +253,22 @@ impl Dispatcher {
         }
     }
 
-    fn deactivate(&mut self, id: NodeId) {
-        self.active.retain(|active| *active != id);
-        if let Some(delivery) = self.nodes.get_mut(&id) {
+    fn deactivate_first(&mut self) {
+        if let Some(id) = self.active.pop_front()
+            && let Some(delivery) = self.nodes.get_mut(&id)
+        {
             delivery.active = false;
+        }
+    }
+
+    /// The first becomes the last. Where many are in line it comes back with a fresh page, so that what is held in
+    /// memory does not grow with their number.
+    fn put_last(&mut self, id: NodeId) {
+        self.active.rotate_left(1);
+        if self.active.len() > HELD_PAGES_MAX
+            && let Some(delivery) = self.nodes.get_mut(&id)
+        {
+            delivery.forget_events();
         }
     }
 
@@ -237,13 +285,15 @@ impl Dispatcher {
             let mut last = HandOff { link, ticket: before };
             let outcome = delivery.send(&event, &mut last, left, sink);
             self.last_ticket = last.ticket;
-            left -= usize::try_from(self.last_ticket - before).unwrap_or(left).min(left);
+            // An event that is due to nobody takes its share of the turn too.
+            let sent = usize::try_from(self.last_ticket - before).unwrap_or(left);
+            left = left.saturating_sub(sent.max(1));
             if self.last_ticket == self.proven_ticket {
                 // Nothing is on its way, so what was due to nobody is proven at once.
                 delivery.proven = delivery.sent;
                 self.moved.insert(id);
             } else {
-                self.marks.push_back(Mark { ticket: self.last_ticket, node: id, position: delivery.sent });
+                self.marks.note(self.last_ticket, id, delivery.sent);
             }
             if outcome == Err(SinkFull) {
                 return Turn::SinkFull;
@@ -254,16 +304,13 @@ impl Dispatcher {
 
     fn prove(&mut self, through_ticket: u64) {
         self.proven_ticket = self.proven_ticket.max(through_ticket);
-        while let Some(mark) = self.marks.front()
-            && mark.ticket <= self.proven_ticket
-        {
-            if let Some(delivery) = self.nodes.get_mut(&mark.node)
-                && delivery.proven < mark.position
+        for (node, position) in self.marks.take_proven(self.proven_ticket) {
+            if let Some(delivery) = self.nodes.get_mut(&node)
+                && delivery.proven < position
             {
-                delivery.proven = mark.position;
-                self.moved.insert(mark.node);
+                delivery.proven = position;
+                self.moved.insert(node);
             }
-            self.marks.pop_front();
         }
     }
 
@@ -280,24 +327,28 @@ impl Dispatcher {
         }
     }
 
-    /// Lets go of recipients of other nodes when there are too many in memory.
+    /// Counts the recipients in memory and, when there are too many, lets go of other nodes' until half of the bound
+    /// is free: so that the counting is rare.
     fn bound_recipients(&mut self, keep: NodeId) {
         let mut held: usize = self.nodes.values().map(|delivery| delivery.recipients.len()).sum();
-        for (id, delivery) in &mut self.nodes {
-            if held <= self.bounds.recipients_max {
-                return;
-            }
-            if *id != keep {
-                held -= delivery.recipients.len();
-                delivery.recipients.forget();
+        if held > self.bounds.recipients_max {
+            for (id, delivery) in &mut self.nodes {
+                if *id != keep {
+                    held -= delivery.recipients.len();
+                    delivery.recipients.forget();
+                }
+                if held <= self.bounds.recipients_max / 2 {
+                    break;
+                }
             }
         }
+        self.recipients_taken = held;
     }
 
     /// Lets go of nodes that have nothing to send when there are too many in memory.
     fn bound_nodes(&mut self) {
-        let mut excess = self.nodes.len().saturating_sub(self.bounds.nodes_max);
-        if excess > 0 {
+        if self.nodes.len() >= self.bounds.nodes_max {
+            let mut excess = self.nodes.len() - self.bounds.nodes_max / 2;
             self.nodes.retain(|_, delivery| {
                 let goes = excess > 0 && delivery.is_done() && !delivery.is_deleted();
                 excess -= usize::from(goes);

@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus_domain::retrieve::Selection;
 use bus_domain::{
@@ -11,6 +12,7 @@ use bus_engine::{
     SinkFull, SystemClock, SystemIds, Verb,
 };
 use bus_store_sqlite::SqliteStore;
+use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +114,26 @@ impl Bus {
     pub(crate) async fn affiliate(&self, node: &str, user: &str, affiliation: Affiliation) {
         let entries = vec![(bare(user), affiliation)];
         self.run("owner", node, Verb::Affiliate(entries)).await.expect("an affiliation");
+    }
+
+    /// Waits until no row of a deleted node is left.
+    pub(crate) async fn until_reaped(&self) {
+        let path = self.folder.path().join("bus.db");
+        let path = path.to_str().expect("UTF-8");
+        let mut connection = sqlx::SqliteConnection::connect(path).await.expect("a connection");
+        let left = "SELECT (SELECT count(*) FROM nodes WHERE deleted_at_ms IS NOT NULL)
+                         + (SELECT count(*) FROM subscriptions WHERE node_id NOT IN (SELECT node_id FROM heads))";
+        let mut poll = tokio::time::interval(Duration::from_millis(20));
+        let reaped = async {
+            loop {
+                poll.tick().await;
+                let rows: i64 = sqlx::query_scalar(left).fetch_one(&mut connection).await.expect("a count");
+                if rows == 0 {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reaped).await.expect("the tombstone goes");
     }
 
     pub(crate) async fn item_ids(&self, node: &str) -> Vec<String> {

@@ -113,3 +113,25 @@ async fn nodes_are_listed_page_by_page() {
     let second = bus.engine.nodes(&actor("user"), first.next_after, 2).await.unwrap();
     assert_eq!((second.nodes.len(), second.next_after), (1, None));
 }
+
+#[tokio::test]
+async fn rules_that_were_read_are_kept_whatever_else_is_being_read() {
+    const NODES: usize = 100;
+    let bus = Bus::start().await;
+    let names: Vec<String> = (0..NODES).map(|number| format!("n{number}")).collect();
+    for node in &names {
+        bus.create(node).await;
+    }
+    let bus = bus.restart().await;
+    let publish_to_all = async || {
+        let before = bus.engine.statistics().snapshot().facts_loaded;
+        let publishes = names.iter().map(|node| bus.run("owner", node, publish_verb(&[""])));
+        let unknown = bus.run("owner", "unknown", publish_verb(&[""]));
+        let (answers, refused) = tokio::join!(futures::future::join_all(publishes), unknown);
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(refused, Err(BusError::NodeNotFound));
+        bus.engine.statistics().snapshot().facts_loaded - before
+    };
+    assert_eq!(publish_to_all().await, NODES as u64 + 1);
+    assert_eq!(publish_to_all().await, 1, "what is absent is never remembered");
+}

@@ -110,3 +110,18 @@ async fn an_idle_tail_waits_without_reading() {
     assert_eq!(seqs(&mut tail, 1).await, [1]);
     assert_eq!(bus.engine.statistics().snapshot().log_pages_read, before, "handed over in memory");
 }
+
+#[tokio::test]
+async fn a_reader_that_is_too_late_for_a_deleted_node_hears_so() {
+    let engine = EngineLimits { recent_bytes_max: 1, log_page_events_max: 2, ..EngineLimits::default() };
+    let bus = Bus::start_with(Settings { engine, ..Settings::default() }).await;
+    bus.create("n").await;
+    bus.publish("n", &["1", "2", "3", "4"]).await;
+    let mut tail = open(&bus, TailStart::Earliest).await;
+    assert_eq!(seqs(&mut tail, 2).await, [1, 2]);
+    let leg = bus.attach();
+    leg.up().await;
+    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.until_reaped().await;
+    assert_eq!(tail.next().await.err(), Some(BusError::NodeNotFound), "3 to 5 are gone, and it is said");
+}

@@ -6,16 +6,32 @@ use serde_json::json;
 use super::{SqliteTransaction, array};
 use crate::rows;
 
+pub(crate) const PLACE: &str = "INSERT INTO items (node_id, item_id, seq)
+     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
+
+pub(crate) const FIND: &str = "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms,
+            e.recipients_version, e.due_after_seq
+     FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+     WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))";
+
+pub(crate) const REMOVE: &str = "DELETE FROM items
+     WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
+     RETURNING node_id";
+
+pub(crate) const REMOVE_OLDEST: &str = "DELETE FROM items WHERE node_id = ?1
+     AND seq IN (SELECT seq FROM items WHERE node_id = ?1 ORDER BY seq LIMIT ?2)";
+
+pub(crate) const LOWER_COUNTS: &str = "UPDATE heads SET item_count = item_count - a.count
+     FROM (SELECT value ->> 0 AS node, value ->> 1 AS count FROM json_each(?1)) a
+     WHERE heads.node_id = a.node";
+
 pub(super) async fn place(
     transaction: &mut SqliteTransaction,
     pointers: &[ItemPointer],
 ) -> Result<(), StoreError> {
     let batch =
         array(pointers.iter().map(|pointer| json!([pointer.node.0, pointer.item_id.as_str(), pointer.seq])));
-    let query = sqlx::query(
-        "INSERT INTO items (node_id, item_id, seq)
-         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)",
-    );
+    let query = sqlx::query(PLACE);
     transaction.execute(query.bind(batch)).await?;
     Ok(())
 }
@@ -25,14 +41,7 @@ pub(super) async fn find(
     node: NodeId,
     ids: &[ItemId],
 ) -> Result<Vec<StoredItem>, StoreError> {
-    let query = sqlx::query(
-        "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms, e.recipients_version,
-                e.due_after_seq
-         FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-         WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))",
-    )
-    .bind(node.0)
-    .bind(array(ids.iter().map(|id| json!(id.as_str()))));
+    let query = sqlx::query(FIND).bind(node.0).bind(array(ids.iter().map(|id| json!(id.as_str()))));
     let rows = transaction.fetch_all(query).await?;
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -48,11 +57,7 @@ pub(super) async fn remove(
     transaction: &mut SqliteTransaction,
     items: &[(NodeId, ItemId)],
 ) -> Result<Vec<NodeId>, StoreError> {
-    let query = sqlx::query(
-        "DELETE FROM items WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
-         RETURNING node_id",
-    )
-    .bind(array(items.iter().map(|(node, id)| json!([node.0, id.as_str()]))));
+    let query = sqlx::query(REMOVE).bind(array(items.iter().map(|(node, id)| json!([node.0, id.as_str()]))));
     let rows = transaction.fetch_all(query).await?;
     rows.iter().map(|row| Ok(NodeId(rows::integer(row, "node_id")?))).collect()
 }
@@ -62,12 +67,7 @@ pub(super) async fn remove_oldest(
     node: NodeId,
     count: u64,
 ) -> Result<(), StoreError> {
-    let query = sqlx::query(
-        "DELETE FROM items WHERE node_id = ?1
-         AND seq IN (SELECT seq FROM items WHERE node_id = ?1 ORDER BY seq LIMIT ?2)",
-    )
-    .bind(node.0)
-    .bind(rows::signed(count));
+    let query = sqlx::query(REMOVE_OLDEST).bind(node.0).bind(rows::signed(count));
     transaction.execute(query).await?;
     Ok(())
 }
@@ -76,12 +76,8 @@ pub(super) async fn lower_counts(
     transaction: &mut SqliteTransaction,
     counts: &[(NodeId, u64)],
 ) -> Result<(), StoreError> {
-    let query = sqlx::query(
-        "UPDATE heads SET item_count = item_count - a.count
-         FROM (SELECT value ->> 0 AS node, value ->> 1 AS count FROM json_each(?1)) a
-         WHERE heads.node_id = a.node",
-    )
-    .bind(array(counts.iter().map(|(node, count)| json!([node.0, count]))));
+    let query =
+        sqlx::query(LOWER_COUNTS).bind(array(counts.iter().map(|(node, count)| json!([node.0, count]))));
     transaction.execute(query).await?;
     Ok(())
 }

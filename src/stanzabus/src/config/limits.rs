@@ -61,9 +61,9 @@ struct LinkConfig {
 const ENVELOPE_BYTES_MAX: usize = 32 * 1024;
 
 impl LimitsConfig {
-    /// What the engine is started with.
+    /// The bounds that the engine is started with.
     pub(crate) fn engine(&self) -> Settings {
-        Settings { limits: self.rules.clone(), engine: self.engine.clone() }
+        Settings { limits: self.rules.clone(), engine: self.engine.clone(), ..Settings::default() }
     }
 
     /// The bounds of the link.

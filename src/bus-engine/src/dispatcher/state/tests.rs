@@ -1,4 +1,6 @@
-use bus_domain::{Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState};
+use bus_domain::{
+    AccessModel, Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState,
+};
 use bus_store::{Head, Recipient};
 
 use super::super::Delivery;
@@ -57,6 +59,10 @@ fn recipient(id: i64, since_seq: Seq) -> Recipient {
     Recipient { subscription, affiliation: Affiliation::None }
 }
 
+fn admins() -> HashSet<BareJid> {
+    [BareJid::new("admin@example.org").unwrap()].into()
+}
+
 fn node() -> DeliveryNode {
     let name = NodeName::new("n").unwrap();
     DeliveryNode { id: NODE, name, epoch: Epoch(1), config: NodeConfig::default() }
@@ -65,7 +71,8 @@ fn node() -> DeliveryNode {
 impl World {
     /// A log of so many due events and subscriptions from its start, nothing of it delivered.
     fn new(events: Seq, recipients: i64) -> Self {
-        let mut dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 1_000 });
+        let mut dispatcher =
+            Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 1_000 }, admins());
         let head = Head {
             epoch: Epoch(1),
             seq: events,
@@ -74,13 +81,9 @@ impl World {
             recipients_version: 1,
         };
         let node = node();
-        dispatcher.resume(Undelivered {
-            node: NODE,
-            name: node.name,
-            config: node.config,
-            head,
-            position: Position::START,
-        });
+        let position = Position::START;
+        let behind = Undelivered { node: NODE, name: node.name, config: node.config, head, position };
+        dispatcher.resume(vec![behind], None);
         Self {
             dispatcher,
             lane: Lane { room: 100_000, got: Vec::new(), links: Vec::new() },
@@ -286,7 +289,8 @@ fn a_change_that_the_snapshot_has_seen_is_passed_over() {
 #[test]
 fn a_node_that_turns_up_later_starts_at_its_first_new_event() {
     let mut world = World::new(0, 0);
-    world.dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 10 });
+    world.dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 10 }, admins());
+    world.dispatcher.resume(Vec::new(), None);
     world.recipients = vec![recipient(1, 0)];
     world.log = (1..=4).map(|seq| event(seq, true, 1)).collect();
     world.signal(&[event(5, true, 1)], Vec::new());
@@ -306,4 +310,60 @@ fn memory_is_bounded_in_nodes_and_recipients() {
     let moves = world.dispatcher.cursor_moves();
     world.dispatcher.stored(&moves);
     assert!(world.dispatcher.nodes.is_empty(), "one with nothing to send does not");
+}
+
+#[test]
+fn an_admin_gets_what_an_owner_would() {
+    let mut world = World::new(1, 2);
+    world.dispatcher.nodes.get_mut(&NODE).unwrap().node.config.access_model = AccessModel::Whitelist;
+    world.recipients[1].subscription.jid = Jid::new("admin@example.org/phone").unwrap();
+    assert_eq!(world.input(DeliveryInput::LinkUp { link: 1 }).run(), [(1, 2, 0)]);
+}
+
+#[test]
+fn a_node_that_is_not_resumed_yet_is_left_to_that() {
+    let mut world = World::new(0, 0);
+    let bounds = DispatcherBounds { nodes_max: 10, recipients_max: 10 };
+    world.dispatcher = Dispatcher::new(bounds, admins());
+    world.input(DeliveryInput::LinkUp { link: 1 });
+    world.recipients = vec![recipient(1, 0)];
+    assert_eq!(world.dispatcher.next_to_resume(), Some(NodeId(i64::MIN)));
+    world.signal(&[event(1, true, 1)], Vec::new());
+    assert_eq!(world.run(), [], "what is behind its cursor is not known yet");
+    world.dispatcher.resume(Vec::new(), Some(NodeId(0)));
+    assert_eq!(world.dispatcher.next_to_resume(), Some(NodeId(0)));
+    world.signal(&[event(2, true, 1)], Vec::new());
+    assert_eq!(world.run(), []);
+    world.dispatcher.resume(Vec::new(), None);
+    world.signal(&[event(3, true, 1)], Vec::new());
+    assert_eq!(world.run(), [(3, 1, 2)]);
+}
+
+#[test]
+fn a_node_that_cannot_be_read_holds_up_no_other() {
+    let mut world = World::new(0, 0);
+    world.recipients = vec![recipient(1, 0)];
+    world.input(DeliveryInput::LinkUp { link: 1 });
+    let broken = DeliveryNode { id: NodeId(2), ..node() };
+    world.dispatcher.moved_to(broken, 3, Position::START);
+    world.signal(&[event(1, true, 1)], Vec::new());
+    let Some(need) = world.dispatcher.pump(&mut world.lane) else { panic!("it needs events") };
+    assert_eq!(need, Need::Events { node: NodeId(2), after_seq: 0 });
+    world.dispatcher.failed(need, false);
+    let Some(other) = world.dispatcher.pump(&mut world.lane) else { panic!("it needs events") };
+    assert_eq!(other, Need::Events { node: NODE, after_seq: 0 }, "the other one's turn");
+    world.dispatcher.failed(Need::Events { node: NodeId(2), after_seq: 0 }, true);
+    assert_eq!(world.run(), [(1, 1, 0)]);
+}
+
+#[test]
+fn what_is_due_to_nobody_takes_turns_and_leaves_no_pile() {
+    let mut world = World::new(1, 1);
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
+    let silent: Vec<_> = (2..=1_000).map(|seq| event(seq, false, 1)).collect();
+    world.signal(&silent, Vec::new());
+    assert_eq!(world.run(), []);
+    assert_eq!(world.dispatcher.marks.len(), 1, "one for the event that is not proven, and all behind it");
+    world.input(DeliveryInput::HandedOver { through_ticket: 1 });
+    assert_eq!(world.proven(), [position(1_000, 0)]);
 }

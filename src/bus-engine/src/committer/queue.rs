@@ -1,0 +1,69 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bus_domain::{BusError, NodeFacts, NodeName};
+use tokio::sync::{Notify, oneshot};
+
+use super::{Action, Committer};
+use crate::{Command, Outcome, Settings};
+
+/// Where an answer goes.
+pub(super) type Reply = oneshot::Sender<Result<Outcome, BusError>>;
+
+/// The committer as its callers and its driver share it. A command is in its place in the queue when [`Self::submit`]
+/// returns, so that callers decide the order; the queue's bounds are the committer's.
+pub(crate) struct CommitQueue {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+pub(super) struct Inner {
+    pub(super) committer: Committer<Reply>,
+    /// Nodes whose facts are to be loaded.
+    pub(super) loads: Vec<NodeName>,
+    is_closed: bool,
+}
+
+impl CommitQueue {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let inner = Inner { committer: Committer::new(settings), loads: Vec::new(), is_closed: false };
+        Self { inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    /// Puts a command behind the others of its node. The answer comes when it is on disk, or refused.
+    pub(crate) fn submit(
+        &self,
+        command: Command,
+        known: Option<Arc<NodeFacts>>,
+    ) -> oneshot::Receiver<Result<Outcome, BusError>> {
+        let (reply, answer) = oneshot::channel();
+        let mut inner = self.lock();
+        if inner.is_closed {
+            // Nobody listens yet, so it cannot have gone away.
+            let _ = reply.send(Err(BusError::StoreUnavailable));
+            return answer;
+        }
+        match inner.committer.submit(command, reply, known) {
+            Some(Action::Load(name)) => inner.loads.push(name),
+            Some(Action::Reply(reply, refused)) => drop(reply.send(refused)),
+            Some(Action::Write(_)) | None => {}
+        }
+        drop(inner);
+        self.changed.notify_one();
+        answer
+    }
+
+    /// Takes no more commands.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
+    /// Resolves when a command has come since the last time.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Every call leaves the committer consistent, so a panic elsewhere cannot have left it half changed.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,63 @@
+//! The hot write statements find rows by their keys: the planner of the SQLite that is built in is asked.
+
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+
+use super::{heads, items};
+use crate::{SqliteStore, cursors};
+
+const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
+
+#[tokio::test]
+async fn hot_statements_never_read_a_whole_table() {
+    let mut planner = Planner::new().await;
+    let own = [items::PLACE, items::LOWER_COUNTS, cursors::MOVE];
+    for sql in own.into_iter().chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE) {
+        assert_eq!(full_scans(&planner.plan(sql).await), Vec::<&String>::new(), "{sql}");
+    }
+    let whole = planner.plan("DELETE FROM items WHERE seq = 1").await;
+    assert_eq!(full_scans(&whole).len(), 1, "a full scan is seen: {whole:?}");
+}
+
+#[tokio::test]
+async fn hot_statements_look_each_row_up_by_its_whole_key() {
+    let mut planner = Planner::new().await;
+    for (sql, look_up) in [
+        (heads::ADVANCE, "SEARCH heads USING INTEGER PRIMARY KEY (rowid=?)"),
+        (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
+        (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
+        (items::REMOVE_OLDEST, "SEARCH items USING COVERING INDEX items_by_seq (node_id=? AND seq=?)"),
+    ] {
+        let plan = planner.plan(sql).await;
+        assert!(plan.iter().any(|step| step == look_up), "{sql}: {plan:?}");
+        assert_eq!(full_scans(&plan), Vec::<&String>::new(), "{sql}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql} sorts: {plan:?}");
+    }
+}
+
+/// The steps that read a whole table of ours; a batch's own JSON array is read whole on purpose.
+fn full_scans(plan: &[String]) -> Vec<&String> {
+    plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE")).collect()
+}
+
+struct Planner {
+    connection: SqliteConnection,
+    _folder: tempfile::TempDir,
+}
+
+impl Planner {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("bus.db");
+        drop(SqliteStore::open(&path).await.expect("a store"));
+        let connection =
+            SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection");
+        Self { connection, _folder: folder }
+    }
+
+    async fn plan(&mut self, sql: &str) -> Vec<String> {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let steps = sqlx::query(explain).fetch_all(&mut self.connection).await.expect("a plan");
+        assert!(!steps.is_empty(), "no plan for {sql}");
+        steps.iter().map(|step| step.get("detail")).collect()
+    }
+}
