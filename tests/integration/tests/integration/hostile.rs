@@ -3,6 +3,7 @@
 
 mod barriers;
 mod grpc;
+mod long_tags;
 mod malformed;
 mod mutations;
 mod payloads;

@@ -2,6 +2,7 @@
 
 mod access;
 mod component;
+mod doctor;
 mod hostile;
 mod peers;
 mod python_client;
