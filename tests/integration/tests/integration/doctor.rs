@@ -68,7 +68,7 @@ async fn what_is_wrong_is_named_with_what_to_do() {
     fs::remove_file(nobody.folder().join("stanzabus.secret")).unwrap();
     let (well, lines) = doctor(&nobody, &[]).await;
     assert!(!well);
-    for what in ["stanzabus.secret", "stanzabus.token", "component port"] {
+    for what in ["stanzabus.secret", "stanzabus.token", "listens for components"] {
         assert!(failures(&lines).iter().any(|line| line.contains(what)), "{what}: {lines:#?}");
     }
 }
