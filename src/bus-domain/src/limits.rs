@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of one payload as XML. Leaves room for the envelope under the 256 KiB that servers allow a client.
+    /// Bytes of one payload as XML. Leaves room for the envelope under the 256 KiB that servers allow a client; above
+    /// half of the server's limit for components, one single tag that long could make it close the stream.
     pub payload_bytes_max: usize,
     /// Levels of nesting in one payload.
     pub payload_depth_max: usize,

@@ -71,6 +71,13 @@ async fn reasons_against(health: &Health) -> Vec<String> {
             },
         });
     }
+    if let Some(unanswered) = health.link.proof_overdue() {
+        reasons.push(format!(
+            "xmpp: pings to the server's host domain have not been answered for {} s, so no delivery can be \
+             confirmed; is xmpp.host right, and is this the only connection of the component?",
+            unanswered.as_secs()
+        ));
+    }
     reasons
 }
 

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use xmpp_component::{Link, LinkEvent, LinkEvents, Notification, NotifyRefused};
 use xmpp_pubsub::{
-    Inbound, LaneFull, NotificationCounters, NotificationLane, Notifier, ReplySender, RequestLimits, Service,
-    ServiceSettings,
+    Inbound, LaneRefusal, NotificationCounters, NotificationLane, Notifier, ReplySender, RequestLimits,
+    Service, ServiceSettings,
 };
 
 /// Stanzas between the link and the service: a few, because the link holds the bounded queue.
@@ -174,20 +174,16 @@ impl LinkLane {
 }
 
 impl NotificationLane for LinkLane {
-    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull> {
+    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneRefusal> {
         match self.link.try_notify(hand_off.link, hand_off.ticket, Notification::new(parts)) {
             Ok(()) => Ok(()),
             Err(NotifyRefused::Full) => {
                 self.is_full.notify_one();
-                Err(LaneFull)
+                Err(LaneRefusal::Full)
             }
             // The next stream starts again from the cursors.
-            Err(NotifyRefused::Down) => Err(LaneFull),
-            Err(error @ NotifyRefused::TooLarge { .. }) => {
-                // The configuration's check leaves room for every envelope, so this names a fault of ours.
-                tracing::error!(%error, "a notification cannot be sent; its recipient can fetch the item");
-                Ok(())
-            }
+            Err(NotifyRefused::Down) => Err(LaneRefusal::Full),
+            Err(NotifyRefused::TooLarge { .. }) => Err(LaneRefusal::TooLarge),
         }
     }
 }

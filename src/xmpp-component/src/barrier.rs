@@ -94,6 +94,11 @@ impl Barriers {
         self.stanzas_since_last == 0 && self.in_flight.is_empty()
     }
 
+    /// Barriers without an answer yet.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// When the oldest unanswered barrier was placed.
     pub(crate) fn oldest_placed_at(&self) -> Option<Instant> {
         self.in_flight.front().map(|barrier| barrier.placed_at)

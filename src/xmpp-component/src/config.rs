@@ -66,7 +66,8 @@ pub struct LinkLimits {
     pub handshake_timeout_ms: u64,
     /// Silence after which the server is pinged.
     pub idle_ping_ms: u64,
-    /// Silence after which the connection counts as dead; longer than `idle_ping_ms`.
+    /// Silence after which the connection counts as dead; longer than `idle_ping_ms`. A barrier that is not answered
+    /// for as long is overdue.
     pub dead_after_ms: u64,
     /// The first wait before a new connection.
     pub backoff_ms_min: u64,

@@ -7,7 +7,8 @@
 //!   No stanza of a remote user ends the stream, however long or deep it is.
 //! * Outbound: `outbound` holds the two lanes (replies before notifications) and `barrier` the proofs that the
 //!   server took what was written. `liveness` decides when to ask and when to give the connection up. The three
-//!   know neither sockets nor clocks: time is passed in.
+//!   know neither sockets nor clocks: time is passed in. `padding` sees to it that the server's parser does not sit
+//!   on the last stanza.
 //! * `handshake` opens a stream, `session` runs it, `supervisor` opens the next one.
 
 mod address;
@@ -22,6 +23,7 @@ mod inbound;
 mod link;
 mod liveness;
 mod outbound;
+mod padding;
 mod random;
 mod session;
 mod shared;

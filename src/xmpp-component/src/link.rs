@@ -1,9 +1,11 @@
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::outbound::{Notification, QueuedReply, STANZA_OVERHEAD_BYTES};
 use crate::shared::Shared;
@@ -114,6 +116,12 @@ impl Link {
     /// Follows the state.
     pub fn watch(&self) -> watch::Receiver<LinkState> {
         self.shared.state.subscribe()
+    }
+
+    /// For how long the server has not answered a barrier, once that is `dead_after_ms` or more. The stream may be up
+    /// and take requests all the same, but no delivery can be confirmed, and soon nothing is delivered any more.
+    pub fn proof_overdue(&self) -> Option<Duration> {
+        self.shared.outbound().proof_overdue(Instant::now())
     }
 
     /// Counters and queue depths.

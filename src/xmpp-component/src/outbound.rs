@@ -1,10 +1,12 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::barrier::{Barriers, Proof};
+use crate::padding::Padding;
 use crate::{LinkLimits, LinkStatistics, NotifyRefused, ReplyRefused};
 
 /// What a queued stanza costs besides its bytes; so lanes of tiny stanzas are bounded too.
@@ -59,6 +61,8 @@ struct QueuedNotification {
 pub(crate) struct Outbound {
     stanza_bytes_max: usize,
     lane_bytes_max: usize,
+    /// Beyond it the answer to a barrier is overdue.
+    answer_time: Duration,
     replies: VecDeque<QueuedReply>,
     notifications: VecDeque<QueuedNotification>,
     notification_bytes: usize,
@@ -78,6 +82,7 @@ struct OpenStream {
     written_bytes: u64,
     /// Replies handed out, each with the place of its end, until that is written.
     staged_replies: VecDeque<(u64, QueuedReply)>,
+    padding: Padding,
     is_draining: bool,
 }
 
@@ -89,6 +94,7 @@ impl Outbound {
         Self {
             stanza_bytes_max,
             lane_bytes_max: limits.notification_lane_bytes_max.max(lane_bytes_min),
+            answer_time: Duration::from_millis(limits.dead_after_ms),
             replies: VecDeque::new(),
             notifications: VecDeque::new(),
             notification_bytes: 0,
@@ -109,6 +115,7 @@ impl Outbound {
             staged_bytes: 0,
             written_bytes: 0,
             staged_replies: VecDeque::new(),
+            padding: Padding::default(),
             is_draining: false,
         });
     }
@@ -176,7 +183,7 @@ impl Outbound {
     }
 
     /// Appends what is to be written next, [`WRITE_BYTES`] or a stanza more: replies, then notifications with the
-    /// barriers among them.
+    /// barriers among them; and behind the last of them the padding.
     pub(crate) fn stage(&mut self, now: Instant, out: &mut Vec<u8>) {
         let Some(stream) = &mut self.stream else { return };
         let start = out.len();
@@ -185,35 +192,46 @@ impl Outbound {
             && let Some(reply) = self.replies.pop_front()
         {
             out.extend_from_slice(&reply.stanza);
+            stream.padding.follow(&reply.stanza);
             stream.staged_replies.push_back((offset + (out.len() - start) as u64, reply));
             self.statistics.stanzas_out += 1;
         }
         self.stage_notifications(now, start, out);
         if let Some(stream) = &mut self.stream {
+            // A round that was not cut short is followed by nothing for now, not even by what waits for an answer.
+            if out.len() - start < WRITE_BYTES {
+                stream.padding.append(out);
+            }
             stream.staged_bytes = offset + (out.len() - start) as u64;
         }
     }
 
     fn stage_notifications(&mut self, now: Instant, start: usize, out: &mut Vec<u8>) {
-        let Some(OpenStream { barriers, .. }) = &mut self.stream else { return };
+        let Some(OpenStream { barriers, padding, .. }) = &mut self.stream else { return };
         while out.len() - start < WRITE_BYTES {
             if barriers.is_due() {
                 if !barriers.has_room() {
                     return;
                 }
+                let from = out.len();
                 barriers.place(now, out);
+                padding.follow(&out[from..]);
                 self.statistics.barriers += 1;
             }
             let Some(queued) = self.notifications.pop_front() else { break };
             self.notification_bytes -= queued.notification.bytes() + STANZA_OVERHEAD_BYTES;
+            let from = out.len();
             for part in &queued.notification.parts {
                 out.extend_from_slice(part);
             }
+            padding.follow(&out[from..]);
             barriers.notification_placed(queued.ticket);
             self.statistics.stanzas_out += 1;
         }
         if barriers.is_due_at_rest() && barriers.has_room() {
+            let from = out.len();
             barriers.place(now, out);
+            padding.follow(&out[from..]);
             self.statistics.barriers += 1;
         }
     }
@@ -247,6 +265,12 @@ impl Outbound {
         self.stream.as_ref()?.barriers.oldest_placed_at()
     }
 
+    /// For how long a barrier has been unanswered, if that is too long.
+    pub(crate) fn proof_overdue(&self, now: Instant) -> Option<Duration> {
+        let unanswered = now.saturating_duration_since(self.oldest_barrier_at()?);
+        (unanswered >= self.answer_time).then_some(unanswered)
+    }
+
     /// Takes no more notifications; what is queued is still written.
     pub(crate) fn drain(&mut self) {
         if let Some(stream) = &mut self.stream {
@@ -268,8 +292,10 @@ impl Outbound {
     }
 
     pub(crate) fn statistics(&self) -> LinkStatistics {
-        let staged = self.stream.as_ref().map_or(0, |stream| stream.staged_replies.len());
+        let stream = self.stream.as_ref();
+        let staged = stream.map_or(0, |stream| stream.staged_replies.len());
         LinkStatistics {
+            barriers_unanswered: stream.map_or(0, |stream| stream.barriers.unanswered()),
             reply_lane_stanzas: self.replies.len() + staged,
             notification_lane_stanzas: self.notifications.len(),
             notification_lane_bytes: self.notification_bytes,

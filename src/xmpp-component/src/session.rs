@@ -213,7 +213,7 @@ impl Session<'_> {
             return Err(DownReason::ShutDown);
         }
         let oldest_barrier = self.shared.outbound().oldest_barrier_at();
-        self.warn_of_unanswered(oldest_barrier, now);
+        self.warn_of_unanswered(now);
         loop {
             match self.liveness.check(now, oldest_barrier) {
                 Verdict::AskAgainAt(at) => return Ok(self.drain_until.map_or(at, |until| until.min(at))),
@@ -223,9 +223,8 @@ impl Session<'_> {
         }
     }
 
-    fn warn_of_unanswered(&mut self, oldest_barrier: Option<Instant>, now: Instant) {
-        let patience = Duration::from_millis(self.config.limits.dead_after_ms);
-        if !self.has_warned_of_barrier && oldest_barrier.is_some_and(|placed| now >= placed + patience) {
+    fn warn_of_unanswered(&mut self, now: Instant) {
+        if !self.has_warned_of_barrier && self.shared.outbound().proof_overdue(now).is_some() {
             self.has_warned_of_barrier = true;
             tracing::warn!(
                 host = self.config.host,

@@ -38,6 +38,8 @@ pub struct LinkStatistics {
     pub barriers: u64,
     /// Barriers answered.
     pub barriers_answered: u64,
+    /// Barriers of this stream without an answer yet. See [`crate::Link::proof_overdue`].
+    pub barriers_unanswered: usize,
     /// Accepted streams after the first.
     pub reconnects: u64,
     /// Inbound stanzas over a limit.

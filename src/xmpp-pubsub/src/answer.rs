@@ -1,5 +1,5 @@
-use bus_domain::Actor;
-use bus_engine::{Command, Outcome};
+use bus_domain::{Actor, NodeName};
+use bus_engine::Outcome;
 
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
@@ -8,19 +8,41 @@ use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{Service, create, disco, publish, subscribe, unsubscribe, version};
 
+/// A request that is under way.
+enum Begun<Changing> {
+    Change { node: NodeName, outcome: Changing },
+    Query { actor: Actor, query: Query },
+}
+
 impl Service {
-    /// Carries a request out and says what came of it. The answer is never longer than the stream may take: a
-    /// change that is done then gets a bare result.
-    pub(crate) async fn carry_out(&self, envelope: &Envelope, work: Work) -> String {
-        let is_change = matches!(work, Work::Command(_));
-        let mut out = envelope.result();
-        let done = match work {
-            Work::Command(command) => self.change(command, &mut out).await,
-            Work::Query { actor, query } => self.query(&actor, query, &mut out).await,
+    /// Carries a request out and says what came of it. A change has its place in the engine's queue when this returns:
+    /// changes are made in the order of these calls, whenever their answers are awaited.
+    pub(crate) fn carry_out(&self, envelope: Envelope, work: Work) -> impl Future<Output = String> + Send {
+        let begun = match work {
+            Work::Command(command) => {
+                Begun::Change { node: command.node.clone(), outcome: self.engine.submit(command) }
+            }
+            Work::Query { actor, query } => Begun::Query { actor, query },
         };
-        if let Err(refusal) = done {
-            return envelope.error(&refusal);
+        async move {
+            let mut out = envelope.result();
+            let is_change = matches!(begun, Begun::Change { .. });
+            let done = match begun {
+                Begun::Change { node, outcome } => outcome
+                    .await
+                    .map(|outcome| encode_outcome(&node, &outcome, &mut out))
+                    .map_err(Refusal::from),
+                Begun::Query { actor, query } => self.query(&actor, query, &mut out).await,
+            };
+            match done {
+                Ok(()) => self.bounded(&envelope, out, is_change),
+                Err(refusal) => envelope.error(&refusal),
+            }
         }
+    }
+
+    /// The answer is never longer than the stream may take: a change that is done then gets a bare result.
+    fn bounded(&self, envelope: &Envelope, out: Xml, is_change: bool) -> String {
         let answer = out.finish();
         let bytes_max = self.settings.answer_bytes_max;
         match (answer.len() <= bytes_max, is_change) {
@@ -28,18 +50,6 @@ impl Service {
             (false, true) => envelope.result().finish(),
             (false, false) => envelope.error(&Refusal::AnswerTooLong { bytes_max }),
         }
-    }
-
-    async fn change(&self, command: Command, out: &mut Xml) -> Result<(), Refusal> {
-        let node = command.node.clone();
-        match self.engine.execute(command).await? {
-            Outcome::Created(_) => create::encode(&node, out),
-            Outcome::Published(published) => publish::encode(&node, &published, out),
-            Outcome::Subscribed(subscription) => subscribe::encode(&node, &subscription, out),
-            Outcome::Unsubscribed(subscription) => unsubscribe::encode(&node, &subscription, out),
-            Outcome::Deleted | Outcome::Retracted | Outcome::Affiliated => {}
-        }
-        Ok(())
     }
 
     async fn query(&self, actor: &Actor, query: Query, out: &mut Xml) -> Result<(), Refusal> {
@@ -68,5 +78,15 @@ impl Service {
             Query::Version => version::encode(&settings.name, &settings.version, out),
         }
         Ok(())
+    }
+}
+
+fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
+    match outcome {
+        Outcome::Created(_) => create::encode(node, out),
+        Outcome::Published(published) => publish::encode(node, published, out),
+        Outcome::Subscribed(subscription) => subscribe::encode(node, subscription, out),
+        Outcome::Unsubscribed(subscription) => unsubscribe::encode(node, subscription, out),
+        Outcome::Deleted | Outcome::Retracted | Outcome::Affiliated => {}
     }
 }

@@ -34,7 +34,7 @@ mod unsubscribe;
 mod version;
 mod xml;
 
-pub use notify::{LaneFull, NotificationCounters, NotificationLane, Notifier};
+pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};
 pub use ordering::RequestLimits;
 pub use requests::{Inbound, ReplySender, run};
 pub use service::{Service, ServiceSettings};

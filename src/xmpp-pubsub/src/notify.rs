@@ -13,18 +13,25 @@ use crate::xml::Xml;
 /// The lane that notifications leave by.
 pub trait NotificationLane: Send + 'static {
     /// Takes one message, as parts that are written back to back; never waits. It must not be sent on another life
-    /// of the link than the one that `hand_off` names.
-    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull>;
+    /// of the link than the one that `hand_off` names. `Ok` is a promise that its ticket will be proven or the link
+    /// lost.
+    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneRefusal>;
 }
 
-/// The lane cannot take more at the moment.
+/// Why a lane did not take a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LaneFull;
+pub enum LaneRefusal {
+    /// It cannot take more at the moment.
+    Full,
+    /// It will never take this message, because of its length.
+    TooLarge,
+}
 
 /// Encodes events as notifications (XEP-0060 §7.1.2): each event once, whoever it goes to.
 ///
 /// Per recipient only `to`, the message's `id` and the position before this one are written. A message has no type
-/// (RFC 6121 §5.2.2: `normal`), so that servers keep it for users who are away.
+/// (RFC 6121 §5.2.2: `normal`), so that servers keep it for users who are away. To a recipient for whom it would be too
+/// long (addresses, names and payload together) it goes without the payload, as a notification only (XEP-0060 §4.3).
 #[derive(Debug)]
 pub struct Notifier<Lane> {
     lane: Lane,
@@ -32,7 +39,8 @@ pub struct Notifier<Lane> {
     event_ids: EventIds,
     /// `<message from='…' to='`, the same for every notification.
     opening: String,
-    current: Option<EncodedEvent>,
+    /// The last event without its payload and with it.
+    encoded: [Option<EncodedEvent>; 2],
     counters: Arc<NotificationCounters>,
 }
 
@@ -49,7 +57,6 @@ struct EncodedEvent {
     /// Holding it keeps the address from being used again, so the address names the event.
     event: Arc<Event>,
     node: NodeId,
-    with_payload: bool,
     markup: Bytes,
 }
 
@@ -59,7 +66,7 @@ impl<Lane> Notifier<Lane> {
         let mut opening = String::from("<message from='");
         escape_attribute(service.as_str(), &mut opening);
         opening.push_str("' to='");
-        Self { lane, service, event_ids, opening, current: None, counters: Arc::default() }
+        Self { lane, service, event_ids, opening, encoded: [None, None], counters: Arc::default() }
     }
 
     /// The counters, which go on counting when the notifier is given away.
@@ -68,19 +75,17 @@ impl<Lane> Notifier<Lane> {
     }
 
     /// The shared markup of the delivery's event.
-    fn shared(&mut self, delivery: &Delivery<'_>) -> Bytes {
-        let with_payload = delivery.node.config.deliver_payloads;
-        if let Some(current) = &self.current
-            && Arc::ptr_eq(&current.event, delivery.event)
-            && (current.node, current.with_payload) == (delivery.node.id, with_payload)
+    fn shared(&mut self, delivery: &Delivery<'_>, with_payload: bool) -> Bytes {
+        if let Some(encoded) = &self.encoded[usize::from(with_payload)]
+            && Arc::ptr_eq(&encoded.event, delivery.event)
+            && encoded.node == delivery.node.id
         {
-            return current.markup.clone();
+            return encoded.markup.clone();
         }
         let markup = Bytes::from(self.encode_event(delivery, with_payload));
         self.counters.encodings.fetch_add(1, Ordering::Relaxed);
-        let event = Arc::clone(delivery.event);
-        self.current =
-            Some(EncodedEvent { event, node: delivery.node.id, with_payload, markup: markup.clone() });
+        let (event, node) = (Arc::clone(delivery.event), delivery.node.id);
+        self.encoded[usize::from(with_payload)] = Some(EncodedEvent { event, node, markup: markup.clone() });
         markup
     }
 
@@ -117,14 +122,38 @@ impl<Lane> Notifier<Lane> {
     }
 }
 
+impl<Lane: NotificationLane> Notifier<Lane> {
+    fn send(&mut self, delivery: &Delivery<'_>, with_payload: bool) -> Result<(), LaneRefusal> {
+        let shared = self.shared(delivery, with_payload);
+        let (own, split_at) = self.encode_recipient(delivery);
+        self.lane.try_send(delivery.hand_off, [own.slice(..split_at), shared, own.slice(split_at..)])
+    }
+}
+
 impl<Lane: NotificationLane> NotificationSink for Notifier<Lane> {
     fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
-        let shared = self.shared(delivery);
-        let (own, split_at) = self.encode_recipient(delivery);
-        let parts = [own.slice(..split_at), shared, own.slice(split_at..)];
-        self.lane.try_send(delivery.hand_off, parts).map_err(|LaneFull| SinkFull)?;
-        self.counters.notifications.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        let with_payload = delivery.node.config.deliver_payloads;
+        let mut sent = self.send(delivery, with_payload);
+        if with_payload && sent == Err(LaneRefusal::TooLarge) {
+            sent = self.send(delivery, false);
+        }
+        match sent {
+            Ok(()) => {
+                self.counters.notifications.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(LaneRefusal::Full) => Err(SinkFull),
+            Err(LaneRefusal::TooLarge) => {
+                // Names and addresses are bounded, so this is a lane for which no message is short enough. The others'
+                // must not wait for it; a proof of theirs covers its ticket too.
+                tracing::error!(
+                    node = delivery.node.name.as_str(),
+                    seq = delivery.event.seq,
+                    "a notification is too long even without its payload"
+                );
+                Ok(())
+            }
+        }
     }
 }
 

@@ -1,18 +1,26 @@
 //! Which requests may be under way at once, without I/O: one sender's are answered in order, publishes of one
 //! sender overlap, senders do not wait for each other, and everything is bounded.
 
+mod load;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// The bounds of the requests that are under way. Over the first three a request is refused as busy.
+use load::{Load, Loads};
+
+/// The bounds of the requests that are under way. Over the first four a request is refused as busy.
+///
+/// Order is per full JID, bounds are per bare JID: a user with many resources has no larger share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Requests that wait or are under way.
     pub requests_in_flight_max: usize,
-    /// Of them, those of one full JID.
+    /// Of them, those of one bare JID, of all its resources together.
     pub requests_per_sender_max: usize,
     /// Bytes of them, about.
     pub requests_bytes_max: usize,
+    /// Of them, those of one bare JID. A single request may be over it.
+    pub requests_bytes_per_sender_max: usize,
     /// Requests other than publishes that are under way at once, of all senders together; more wait.
     pub exclusive_in_flight_max: usize,
     /// Bytes of answers that may wait to be sent before no more requests are taken in.
@@ -25,6 +33,7 @@ impl Default for RequestLimits {
             requests_in_flight_max: 4096,
             requests_per_sender_max: 256,
             requests_bytes_max: 32 * 1024 * 1024,
+            requests_bytes_per_sender_max: 4 * 1024 * 1024,
             exclusive_in_flight_max: 64,
             answers_bytes_max: 2 * 1024 * 1024,
         }
@@ -43,8 +52,7 @@ pub(crate) struct Ordering<R> {
     /// Answers that may leave.
     answers: VecDeque<String>,
     answers_bytes: usize,
-    in_flight: usize,
-    in_flight_bytes: usize,
+    in_flight: Loads,
     others_running: usize,
 }
 
@@ -96,37 +104,31 @@ impl<R> Ordering<R> {
             others: VecDeque::new(),
             answers: VecDeque::new(),
             answers_bytes: 0,
-            in_flight: 0,
-            in_flight_bytes: 0,
+            in_flight: Loads::default(),
             others_running: 0,
         }
     }
 
     /// Takes a request in, or gives it back when there are too many.
     pub(crate) fn admit(&mut self, sender: &str, arrival: Arrival<R>) -> Result<(), R> {
-        let of_sender = self.senders.get(sender).map_or(0, |lane| lane.slots.len());
-        let bytes = self.in_flight_bytes.saturating_add(arrival.bytes);
-        if self.in_flight >= self.limits.requests_in_flight_max
-            || of_sender >= self.limits.requests_per_sender_max
-            || bytes > self.limits.requests_bytes_max
-        {
+        if !self.in_flight.has_room(&self.limits, sender, arrival.bytes) {
             return Err(arrival.request);
         }
-        self.count(arrival.bytes);
+        self.in_flight.add(sender, arrival.bytes);
         let sender = self.lane(sender);
         self.push(&sender, Slot::Waiting(arrival));
         self.queue(&sender);
         Ok(())
     }
 
-    /// Takes an answer that is known already: it leaves behind the sender's earlier ones.
+    /// Takes an answer that is known already: it leaves behind the sender's earlier ones, or at once when there are
+    /// too many.
     pub(crate) fn admit_answer(&mut self, sender: &str, answer: String) {
-        let of_sender = self.senders.get(sender).map_or(0, |lane| lane.slots.len());
-        if of_sender == 0 || of_sender >= self.limits.requests_per_sender_max {
+        let bytes = answer.len();
+        if !self.senders.contains_key(sender) || !self.in_flight.has_room(&self.limits, sender, bytes) {
             return self.send(answer);
         }
-        let bytes = answer.len();
-        self.count(bytes);
+        self.in_flight.add(sender, bytes);
         let sender = self.lane(sender);
         self.push(&sender, Slot::Answered { answer, bytes });
         self.queue(&sender);
@@ -159,13 +161,14 @@ impl<R> Ordering<R> {
         if !lane.finish(ticket.number, answer) {
             self.others_running -= 1;
         }
+        let mut answered = Load::default();
         while let Some(Slot::Answered { .. }) = lane.slots.front() {
             let Some(Slot::Answered { answer, bytes }) = lane.pop() else { break };
-            self.in_flight -= 1;
-            self.in_flight_bytes -= bytes;
+            answered.add(Load { requests: 1, bytes });
             self.answers_bytes += answer.len();
             self.answers.push_back(answer);
         }
+        self.in_flight.remove(&ticket.sender, answered);
         if lane.slots.is_empty() {
             self.senders.remove(&ticket.sender);
         } else {
@@ -187,17 +190,12 @@ impl<R> Ordering<R> {
 
     /// Whether nothing is under way and nothing waits.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.answers.is_empty()
+        self.in_flight.is_empty() && self.answers.is_empty()
     }
 
     /// Their answers may be long, so they are few, and fewer while answers pile up.
     fn may_start_others(&self) -> bool {
         self.others_running < self.limits.exclusive_in_flight_max.max(1) && self.has_room()
-    }
-
-    fn count(&mut self, bytes: usize) {
-        self.in_flight += 1;
-        self.in_flight_bytes = self.in_flight_bytes.saturating_add(bytes);
     }
 
     /// The key of a sender's lane, which is there from now on.

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
-use crate::ordering::{Arrival, Ordering, RequestLimits, Ticket};
+use crate::ordering::{Arrival, Ordering, RequestLimits};
 use crate::request::Work;
 use crate::service::{Prepared, Service, Task};
 
@@ -46,12 +46,9 @@ pub async fn run(
     let mut is_open = true;
     loop {
         while let Some((ticket, (envelope, work))) = ordering.start() {
-            let mut request = Box::pin(carry_out(service, ticket, envelope, work));
-            // The first poll is what hands a publish to the engine, so it happens here, in order.
-            match futures::poll!(&mut request) {
-                std::task::Poll::Ready((ticket, answer)) => ordering.finish(&ticket, answer),
-                std::task::Poll::Pending => running.push(request),
-            }
+            // Publishes stand in the engine's queue in the order of these calls.
+            let answer = service.carry_out(envelope, work);
+            running.push(async move { (ticket, answer.await) });
         }
         if sending.is_none() {
             sending = ordering.take_answer().map(|answer| Box::pin(replies.send(answer)));
@@ -70,11 +67,6 @@ pub async fn run(
             },
         }
     }
-}
-
-async fn carry_out(service: &Service, ticket: Ticket, envelope: Envelope, work: Work) -> (Ticket, String) {
-    let answer = service.carry_out(&envelope, work).await;
-    (ticket, answer)
 }
 
 fn admit(service: &Service, ordering: &mut Ordering<(Envelope, Work)>, arrived: Inbound) {

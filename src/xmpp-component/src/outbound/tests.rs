@@ -42,13 +42,20 @@ impl Lanes {
         self.outbound.push_notification(1, ticket, Notification::new([Bytes::from_static(stanza.as_bytes())]))
     }
 
-    /// What is written next, each barrier shown as `|` and its number.
+    /// What is written next without the padding behind it, each barrier shown as `|` and its number.
     fn stage(&mut self) -> String {
+        self.stage_padded().0
+    }
+
+    /// As [`Self::stage`], and the length of the padding.
+    fn stage_padded(&mut self) -> (String, usize) {
         let mut out = Vec::new();
         self.outbound.stage(self.now, &mut out);
         let text = String::from_utf8(out).unwrap();
+        let stanzas = text.trim_end_matches(' ');
         let head = format!("<iq type='get' from='e' to='h' id='b{:032x}-", 0);
-        text.replace(&head, "|").replace("'><ping xmlns='urn:xmpp:ping'/></iq>", "")
+        let shown = stanzas.replace(&head, "|").replace("'><ping xmlns='urn:xmpp:ping'/></iq>", "");
+        (shown, text.len() - stanzas.len())
     }
 
     fn answer(&mut self, number: u64) -> Option<u64> {
@@ -169,6 +176,58 @@ fn one_round_is_bounded() {
 }
 
 #[test]
+fn a_round_at_rest_ends_with_padding_and_one_that_was_cut_short_does_not() {
+    let mut lanes = lanes(10);
+    lanes.room.add_permits(1_000_000);
+    for _ in 0..=WRITE_BYTES / 4 {
+        lanes.reply("<r/>");
+    }
+    assert_eq!(lanes.stage_padded().1, 0, "more follows at once");
+    assert_eq!(lanes.stage_padded(), ("<r/>".to_owned(), 4));
+    assert_eq!(lanes.stage_padded(), (String::new(), 0), "once");
+}
+
+#[test]
+fn padding_that_a_full_round_owes_comes_with_the_next() {
+    let mut lanes = lanes(10);
+    lanes.room.add_permits(1_000_000);
+    for _ in 0..WRITE_BYTES / 4 {
+        lanes.reply("<r/>");
+    }
+    assert_eq!(lanes.stage_padded().1, 0);
+    assert_eq!(lanes.stage_padded(), (String::new(), 4));
+}
+
+#[test]
+fn padding_does_not_wait_for_notifications_that_wait_for_an_answer() {
+    let mut lanes = lanes(1);
+    for ticket in 1.. {
+        lanes.notify(ticket, "<n/>").unwrap();
+        let (_, padding) = lanes.stage_padded();
+        if !lanes.outbound.notifications.is_empty() {
+            break;
+        }
+        assert!(padding > 0, "of notification {ticket}");
+    }
+    lanes.reply("<r/>");
+    assert_eq!(lanes.stage_padded(), ("<r/>".to_owned(), 4), "the answer may depend on it");
+}
+
+#[test]
+fn padding_belongs_to_its_stream() {
+    let mut lanes = lanes(10);
+    lanes.room.add_permits(1_000_000);
+    for _ in 0..WRITE_BYTES / 4 {
+        lanes.reply("<r/>");
+    }
+    lanes.stage();
+    lanes.outbound.written(WRITE_BYTES);
+    lanes.outbound.lose_stream();
+    lanes.open(2, 10);
+    assert_eq!(lanes.stage_padded(), (String::new(), 0));
+}
+
+#[test]
 fn notifications_wait_when_too_many_barriers_are_unanswered() {
     let mut lanes = lanes(1);
     let mut ticket = 0;
@@ -202,6 +261,28 @@ fn a_wanted_barrier_goes_out_alone() {
     lanes.outbound.want_barrier();
     assert_eq!(lanes.stage(), "|0");
     assert_eq!(lanes.answer(0), None);
+}
+
+#[test]
+fn an_answer_is_overdue_from_the_oldest_barrier_without_one() {
+    let mut lanes = lanes(1);
+    let limit = Duration::from_millis(LinkLimits::default().dead_after_ms);
+    assert_eq!(lanes.outbound.proof_overdue(lanes.now + limit), None, "nothing was asked");
+    let first = lanes.now;
+    for (ticket, stanza) in [(1, "<n1/>"), (2, "<n2/>")] {
+        lanes.notify(ticket, stanza).unwrap();
+        lanes.stage();
+        lanes.now += Duration::from_secs(1);
+    }
+    assert_eq!(lanes.outbound.statistics().barriers_unanswered, 2);
+    assert_eq!(lanes.outbound.proof_overdue(first + limit - Duration::from_millis(1)), None);
+    assert_eq!(lanes.outbound.proof_overdue(first + limit), Some(limit));
+    lanes.answer(0);
+    assert_eq!(lanes.outbound.statistics().barriers_unanswered, 1);
+    assert_eq!(lanes.outbound.proof_overdue(first + limit), None, "the second is younger");
+    lanes.outbound.lose_stream();
+    assert_eq!(lanes.outbound.proof_overdue(first + limit * 2), None, "nobody is there to answer");
+    assert_eq!(lanes.outbound.statistics().barriers_unanswered, 0);
 }
 
 #[test]

@@ -91,14 +91,14 @@ impl Connection {
         let _gone = soon(self.socket.write_all(text.as_ref())).await;
     }
 
-    /// Reads up to and including `end`, and returns that.
+    /// Reads up to and including `end`, and returns that without the padding of what came before.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let mut chunk = vec![0; 65_536];
         let mut searched = 0;
         loop {
             if let Some(at) = self.seen[searched..].find(end) {
                 let rest = self.seen.split_off(searched + at + end.len());
-                return std::mem::replace(&mut self.seen, rest);
+                return std::mem::replace(&mut self.seen, rest).trim_start_matches(' ').to_owned();
             }
             searched = self.seen.len().saturating_sub(end.len());
             let length = soon(self.socket.read(&mut chunk)).await.expect("an open connection");

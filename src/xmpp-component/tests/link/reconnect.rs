@@ -94,4 +94,12 @@ async fn a_server_that_answers_no_ping_but_writes_something_is_alive() {
     }
     connection.write("<iq id='alive'/>").await;
     assert_eq!(client.stanza_id().await, "alive");
+    let overdue = client.link.proof_overdue().expect("no ping was answered for twice as long as it may take");
+    assert!(overdue.as_millis() >= 1_000, "{overdue:?}");
+    assert!(client.link.statistics().barriers_unanswered > 0);
+    let (_, id) = connection.read_barrier().await;
+    connection.answer(&id).await;
+    connection.write("<iq id='answered'/>").await;
+    assert_eq!(client.stanza_id().await, "answered");
+    assert_eq!(client.link.proof_overdue(), None);
 }

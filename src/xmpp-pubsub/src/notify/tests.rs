@@ -6,16 +6,20 @@ use bus_xml::{Element, XmlLimits, parse_document};
 
 use super::*;
 
-/// Keeps messages, up to a number.
+/// Keeps messages, up to a number, each up to a length.
 struct Kept {
     messages: Vec<(HandOff, String)>,
     room: usize,
+    bytes_max: usize,
 }
 
 impl NotificationLane for Kept {
-    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull> {
+    fn try_send(&mut self, hand_off: HandOff, parts: [Bytes; 3]) -> Result<(), LaneRefusal> {
+        if parts.iter().map(Bytes::len).sum::<usize>() > self.bytes_max {
+            return Err(LaneRefusal::TooLarge);
+        }
         if self.messages.len() >= self.room {
-            return Err(LaneFull);
+            return Err(LaneRefusal::Full);
         }
         self.messages.push((hand_off, String::from_utf8(parts.concat()).unwrap()));
         Ok(())
@@ -23,7 +27,7 @@ impl NotificationLane for Kept {
 }
 
 fn notifier() -> Notifier<Kept> {
-    let lane = Kept { messages: Vec::new(), room: usize::MAX };
+    let lane = Kept { messages: Vec::new(), room: usize::MAX, bytes_max: usize::MAX };
     Notifier::new(lane, BareJid::new("events.example.org").unwrap(), EventIds::new([7; 16]))
 }
 
@@ -156,6 +160,42 @@ fn a_full_lane_takes_nothing_and_the_encoding_stays_for_the_next_try() {
     assert!(deliver(&mut notifier, &news, &event, &to));
     assert_eq!((counters.encodings(), counters.notifications()), (1, 2));
     assert_eq!(notifier.lane.messages[0].0, HandOff { link: 1, ticket: 5 }, "the ticket goes along");
+}
+
+#[test]
+fn who_cannot_have_the_payload_because_of_the_length_gets_the_notification_without_it() {
+    let mut notifier = notifier();
+    notifier.lane.bytes_max = 1_000;
+    let counters = notifier.counters();
+    let news = node(1, "n", true);
+    let event = published(1, "1", Some(&format!("<b xmlns='urn:b'>{}</b>", "x".repeat(500))));
+    let long = format!("{}@example.net", "y".repeat(200));
+    for number in 0..10 {
+        for jid in ["bob@example.net", &long] {
+            assert!(deliver(&mut notifier, &news, &event, &recipient(number, jid)));
+        }
+    }
+    assert_eq!((counters.encodings(), counters.notifications()), (2, 20), "each variant once");
+    for pair in notifier.lane.messages.chunks(2) {
+        let [(_, short), (hand_off, long)] = pair else { panic!("one each") };
+        assert!(short.contains("<item id='1'><b xmlns='urn:b'>xxx"), "{short}");
+        assert!(long.contains("<item id='1'/>") && long.contains("seq='1' after='11'"), "{long}");
+        assert_eq!(*hand_off, HandOff { link: 1, ticket: 5 }, "it is what the ticket stands for");
+    }
+    notifier.lane.room = 20;
+    assert!(!deliver(&mut notifier, &news, &event, &recipient(10, &long)), "a full lane is full for both");
+}
+
+#[test]
+fn a_lane_for_which_everything_is_too_long_holds_nothing_up() {
+    let mut notifier = notifier();
+    notifier.lane.bytes_max = 10;
+    let counters = notifier.counters();
+    for deliver_payloads in [true, false] {
+        let news = node(1, "n", deliver_payloads);
+        assert!(deliver(&mut notifier, &news, &published(1, "1", None), &recipient(1, "bob@example.net")));
+    }
+    assert_eq!(counters.notifications(), 0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ fn limits() -> RequestLimits {
         requests_in_flight_max: 6,
         requests_per_sender_max: 4,
         requests_bytes_max: 100,
+        requests_bytes_per_sender_max: 50,
         exclusive_in_flight_max: 2,
         answers_bytes_max: 3,
     }
@@ -106,15 +107,52 @@ fn every_bound_refuses_what_is_over_it() {
         assert_eq!(ordering.admit("a", arrival(1)), Ok(()));
     }
     assert_eq!(ordering.admit("a", arrival(1)), Err("x"), "of one sender");
-    assert_eq!(ordering.admit("b", arrival(97)), Err("x"), "of bytes");
-    assert_eq!(ordering.admit("b", arrival(96)), Ok(()));
-    assert_eq!(ordering.admit("c", arrival(0)), Ok(()));
+    assert_eq!(ordering.admit("b", arrival(40)), Ok(()));
+    assert_eq!(ordering.admit("b", arrival(11)), Err("x"), "of bytes of one sender");
+    assert_eq!(ordering.admit("c", arrival(57)), Err("x"), "of bytes");
+    assert_eq!(ordering.admit("c", arrival(56)), Ok(()), "the only one of its sender");
     assert_eq!(ordering.admit("d", arrival(0)), Err("x"), "of all");
     for (ticket, _) in started(&mut ordering) {
         ordering.finish(&ticket, String::new());
     }
-    assert_eq!(ordering.in_flight_bytes, 0);
+    assert_eq!(sent(&mut ordering).len(), 6);
+    assert!(ordering.is_idle());
     assert_eq!(ordering.admit("d", arrival(100)), Ok(()), "there is room again");
+}
+
+#[test]
+fn a_user_with_many_resources_has_the_share_of_one() {
+    let arrival = |bytes| Arrival { request: "x", is_publish: PUBLISH, bytes };
+    let mut ordering = Ordering::new(limits());
+    for sender in ["a@b/1", "a@b/2", "a@b/3/3", "a@b"] {
+        assert_eq!(ordering.admit(sender, arrival(10)), Ok(()));
+    }
+    assert_eq!(ordering.admit("a@b/5", arrival(0)), Err("x"), "four in flight");
+    let running = started(&mut ordering);
+    assert_eq!(running.len(), 4, "none of them waits for another");
+    ordering.finish(&running[2].0, "3".to_owned());
+    assert_eq!(sent(&mut ordering), ["3"]);
+    assert_eq!(ordering.admit("a@b/5", arrival(21)), Err("x"), "30 bytes in flight");
+    assert_eq!(ordering.admit("a@b/5", arrival(20)), Ok(()));
+    assert_eq!(ordering.admit("c@b/1", arrival(4)), Ok(()), "the others' share is theirs");
+}
+
+#[test]
+fn a_known_answer_over_a_bound_leaves_at_once() {
+    let check = |in_flight: &[(&str, usize)], answer_bytes, leaves_at_once| {
+        let mut ordering = Ordering::new(limits());
+        for (sender, bytes) in in_flight {
+            let arrival = Arrival { request: "p", is_publish: PUBLISH, bytes: *bytes };
+            ordering.admit(sender, arrival).expect("there is room");
+        }
+        ordering.admit_answer("a/1", "x".repeat(answer_bytes));
+        assert_eq!(sent(&mut ordering).len(), usize::from(leaves_at_once), "{in_flight:?}");
+    };
+    check(&[("a/1", 1), ("a/2", 1), ("a/3", 1), ("a/4", 1)], 1, true);
+    check(&[("a/1", 1), ("b", 1), ("b", 1), ("c", 1), ("c", 1), ("c", 1)], 1, true);
+    check(&[("a/1", 1)], 50, true);
+    check(&[("a/1", 1), ("b", 60)], 40, true);
+    check(&[("a/1", 1), ("b", 60)], 39, false);
 }
 
 #[test]
@@ -176,6 +214,7 @@ fn whatever_happens_nothing_is_lost_or_overtaken() {
             }
         }
         assert_eq!(sent, next, "{refused} refused");
-        assert!(ordering.is_idle() && ordering.in_flight_bytes == 0 && ordering.others_running == 0);
+        assert!(ordering.is_idle() && ordering.others_running == 0);
+        assert_eq!(ordering.in_flight, Loads::default());
     }
 }

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{LaneFull, NotificationLane, Notifier};
+use crate::{LaneRefusal, NotificationLane, Notifier};
 
 struct Lane(mpsc::Sender<String>);
 
 impl NotificationLane for Lane {
-    fn try_send(&mut self, _: HandOff, parts: [Bytes; 3]) -> Result<(), LaneFull> {
+    fn try_send(&mut self, _: HandOff, parts: [Bytes; 3]) -> Result<(), LaneRefusal> {
         let message = String::from_utf8(parts.concat()).expect("UTF-8");
-        self.0.try_send(message).map_err(|_| LaneFull)
+        self.0.try_send(message).map_err(|_| LaneRefusal::Full)
     }
 }
 

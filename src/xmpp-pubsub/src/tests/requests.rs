@@ -87,6 +87,30 @@ async fn a_senders_requests_are_answered_in_order_and_see_what_came_before() {
     assert!(commits < 100, "publishes share commits: {commits} for 174 changes");
 }
 
+/// More than a task may do before the runtime interrupts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_bursts_of_publishes_are_stored_in_order() {
+    const PUBLISHES: usize = 99;
+    let fixture = Fixture::new().await;
+    let sender = "alice@example.org/a";
+    for round in 0..40 {
+        let node = format!("r{round}");
+        let create = pubsub(&format!("<create node='{node}'/>"));
+        let mut stanzas = vec![numbered(sender, 0, "set", &create)];
+        stanzas.extend((1..=PUBLISHES).map(|number| {
+            let item = format!("<publish node='{node}'><item id='{number}'><b/></item></publish>");
+            numbered(sender, number, "set", &pubsub(&item))
+        }));
+        let list = pubsub(&format!("<items node='{node}'/>"));
+        stanzas.push(numbered(sender, PUBLISHES + 1, "get", &list));
+        let all = answers(&fixture, RequestLimits::default(), stanzas).await;
+        let items = parse(&all[PUBLISHES + 1].2);
+        let ids = items.children().flat_map(Element::children).filter_map(|item| item.attr("id"));
+        let expected: Vec<_> = (1..=PUBLISHES).map(|number| number.to_string()).collect();
+        assert_eq!(ids.collect::<Vec<_>>(), expected, "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn over_a_limit_a_request_is_busy_and_still_answered_once() {
     let fixture = Fixture::new().await;

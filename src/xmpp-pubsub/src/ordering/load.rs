@@ -1,0 +1,72 @@
+//! How much is under way, in total and of each user.
+
+use std::collections::HashMap;
+
+use super::RequestLimits;
+
+/// Requests, and about how many bytes they take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) requests: usize,
+    pub(super) bytes: usize,
+}
+
+/// The load of all senders and of each of their bare JIDs: who connects often has no larger share.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Loads {
+    total: Load,
+    users: HashMap<Box<str>, Load>,
+}
+
+impl Loads {
+    /// Whether another request of `bytes` is within every bound.
+    pub(super) fn has_room(&self, limits: &RequestLimits, sender: &str, bytes: usize) -> bool {
+        let of_user = self.users.get(bare(sender));
+        self.total.has_room(bytes, limits.requests_in_flight_max, limits.requests_bytes_max)
+            && of_user.is_none_or(|load| {
+                load.has_room(bytes, limits.requests_per_sender_max, limits.requests_bytes_per_sender_max)
+            })
+    }
+
+    /// A request of `bytes` was taken in.
+    pub(super) fn add(&mut self, sender: &str, bytes: usize) {
+        self.total.add(Load { requests: 1, bytes });
+        self.users.entry(bare(sender).into()).or_default().add(Load { requests: 1, bytes });
+    }
+
+    /// Requests that were taken in are answered.
+    pub(super) fn remove(&mut self, sender: &str, load: Load) {
+        self.total.remove(load);
+        let Some(of_user) = self.users.get_mut(bare(sender)) else { return };
+        of_user.remove(load);
+        if of_user.requests == 0 {
+            self.users.remove(bare(sender));
+        }
+    }
+
+    /// Nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.total.requests == 0
+    }
+}
+
+impl Load {
+    pub(super) fn add(&mut self, more: Self) {
+        self.requests += more.requests;
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
+
+    fn remove(&mut self, less: Self) {
+        self.requests -= less.requests;
+        self.bytes = self.bytes.saturating_sub(less.bytes);
+    }
+
+    fn has_room(self, bytes: usize, requests_max: usize, bytes_max: usize) -> bool {
+        self.requests < requests_max && self.bytes.saturating_add(bytes) <= bytes_max
+    }
+}
+
+/// The bare JID within a JID as the server wrote it (RFC 7622 §3.1).
+fn bare(sender: &str) -> &str {
+    sender.split_once('/').map_or(sender, |(bare, _)| bare)
+}
