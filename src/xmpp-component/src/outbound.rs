@@ -192,12 +192,13 @@ impl Outbound {
             && let Some(reply) = self.replies.pop_front()
         {
             out.extend_from_slice(&reply.stanza);
-            stream.padding.follow(&reply.stanza);
+            stream.padding.follow(reply.stanza.len());
             stream.staged_replies.push_back((offset + (out.len() - start) as u64, reply));
             self.statistics.stanzas_out += 1;
         }
         self.stage_notifications(now, start, out);
         if let Some(stream) = &mut self.stream {
+            stream.padding.end_round(&out[start..]);
             // A round that was not cut short is followed by nothing for now, not even by what waits for an answer.
             if out.len() - start < WRITE_BYTES {
                 stream.padding.append(out);
@@ -215,7 +216,7 @@ impl Outbound {
                 }
                 let from = out.len();
                 barriers.place(now, out);
-                padding.follow(&out[from..]);
+                padding.follow(out.len() - from);
                 self.statistics.barriers += 1;
             }
             let Some(queued) = self.notifications.pop_front() else { break };
@@ -224,14 +225,14 @@ impl Outbound {
             for part in &queued.notification.parts {
                 out.extend_from_slice(part);
             }
-            padding.follow(&out[from..]);
+            padding.follow(out.len() - from);
             barriers.notification_placed(queued.ticket);
             self.statistics.stanzas_out += 1;
         }
         if barriers.is_due_at_rest() && barriers.has_room() {
             let from = out.len();
             barriers.place(now, out);
-            padding.follow(&out[from..]);
+            padding.follow(out.len() - from);
             self.statistics.barriers += 1;
         }
     }
