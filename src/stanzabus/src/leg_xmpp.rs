@@ -31,7 +31,13 @@ pub(crate) struct XmppLeg {
 
 impl XmppLeg {
     /// Starts to answer and to deliver.
-    pub(crate) fn start(engine: &Engine, settings: ServiceSettings, link: &Link, events: LinkEvents) -> Self {
+    pub(crate) fn start(
+        engine: &Engine,
+        settings: ServiceSettings,
+        limits: RequestLimits,
+        link: &Link,
+        events: LinkEvents,
+    ) -> Self {
         let intake = CancellationToken::new();
         let (inbound, inbound_reader) = mpsc::channel(INBOUND_MAX);
         let (inputs, inputs_reader) = mpsc::channel(INPUTS_MAX);
@@ -48,7 +54,7 @@ impl XmppLeg {
         let service = Service::new(engine.clone(), settings);
         let replies = LinkReplies(link.clone());
         let requests = async move {
-            xmpp_pubsub::run(&service, RequestLimits::default(), inbound_reader, &replies).await;
+            xmpp_pubsub::run(&service, limits, inbound_reader, &replies).await;
         };
         let engine = engine.clone();
         let delivery = async move { engine.deliver(notifier, inputs_reader).await };

@@ -83,7 +83,7 @@ impl Daemon {
 
         let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
-        let leg = XmppLeg::start(&engine, service_settings(loaded)?, &link, events);
+        let leg = XmppLeg::start(&engine, service_settings(loaded)?, config.limits.requests(), &link, events);
         let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
         let sources = Sources { engine, link, notifications: leg.counters() };
         let http = start_http(sources, http_listener, &tokens);
@@ -168,7 +168,7 @@ async fn start_grpc(
         admins: config.xmpp.admins()?,
         allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
         shutdown_grace: GRPC_GRACE,
-        ..GrpcSettings::default()
+        ..config.limits.grpc()
     };
     let health = bridge_grpc::Health::new().await;
     Ok(tokio::spawn(bridge_grpc::serve(engine, settings, health, listener, shutdown.clone())))

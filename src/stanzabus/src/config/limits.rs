@@ -1,10 +1,15 @@
+mod legs;
+
+use bridge_grpc::GrpcSettings;
 use bus_domain::Limits;
 use bus_engine::{EngineLimits, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xmpp_component::LinkLimits;
+use xmpp_pubsub::RequestLimits;
 
 use super::ConfigError;
+use legs::LegsConfig;
 
 /// `[limits]`: every bound, with its unit in its name. The crates that keep a bound describe it.
 ///
@@ -18,6 +23,8 @@ pub(crate) struct LimitsConfig {
     engine: EngineLimits,
     #[serde(flatten)]
     link: LinkConfig,
+    #[serde(flatten)]
+    legs: LegsConfig,
 }
 
 /// The bounds of the link to the XMPP server, as in [`LinkLimits`].
@@ -64,6 +71,16 @@ impl LimitsConfig {
     /// The bounds that the engine is started with.
     pub(crate) fn engine(&self) -> Settings {
         Settings { limits: self.rules.clone(), engine: self.engine.clone(), ..Settings::default() }
+    }
+
+    /// The bounds of requests over XMPP.
+    pub(crate) fn requests(&self) -> RequestLimits {
+        self.legs.requests()
+    }
+
+    /// Settings of the gRPC leg with its bounds.
+    pub(crate) fn grpc(&self) -> GrpcSettings {
+        self.legs.grpc()
     }
 
     /// The bounds of the link.

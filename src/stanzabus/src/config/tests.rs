@@ -96,11 +96,16 @@ fn values_that_make_no_sense_are_named() {
 
 #[test]
 fn limits_reach_the_crates_that_keep_them() {
-    let text = format!("{MINIMAL}[limits]\npage_items_max = 7\nbatch_events_max = 8\nlink_depth_max = 9");
+    let text = format!(
+        "{MINIMAL}[limits]\npage_items_max = 7\nbatch_events_max = 8\nlink_depth_max = 9
+         xmpp_requests_per_sender_max = 10\ngrpc_connections_max = 11"
+    );
     let limits = read_with(&text, &[]).unwrap().config.limits;
     let engine = limits.engine();
     assert_eq!((engine.limits.page_items_max, engine.engine.batch_events_max), (7, 8));
     assert_eq!(limits.link().depth_max, 9);
+    assert_eq!(limits.requests().requests_per_sender_max, 10);
+    assert_eq!(limits.grpc().connections_max, 11);
     assert_eq!(limits.link().stanza_bytes_max, xmpp_component::LinkLimits::default().stanza_bytes_max);
 }
 

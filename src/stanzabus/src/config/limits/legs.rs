@@ -1,0 +1,70 @@
+use bridge_grpc::GrpcSettings;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use xmpp_pubsub::RequestLimits;
+
+/// The bounds on what comes in over XMPP, as in [`RequestLimits`], and over gRPC, as in [`GrpcSettings`].
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the keys stand in one table with those of other crates")]
+pub(super) struct LegsConfig {
+    /// XMPP requests that wait or are under way.
+    xmpp_requests_in_flight_max: usize,
+    /// Of them, those of one bare JID, of all its resources together.
+    xmpp_requests_per_sender_max: usize,
+    /// Bytes of XMPP requests that wait or are under way, about.
+    xmpp_requests_bytes_max: usize,
+    /// Of them, those of one bare JID. A single request may be over it.
+    xmpp_requests_bytes_per_sender_max: usize,
+    /// XMPP requests other than publishes that are under way at once; more wait.
+    xmpp_exclusive_in_flight_max: usize,
+    /// Bytes of answers that may wait to be sent before no more XMPP requests are taken in.
+    xmpp_answers_bytes_max: usize,
+    /// Bytes of one gRPC request.
+    grpc_message_bytes_max: usize,
+    /// gRPC connections at a time; one more waits until another ends.
+    grpc_connections_max: usize,
+    /// gRPC calls, streams included, that may be open on one connection.
+    grpc_streams_per_connection_max: u32,
+}
+
+impl LegsConfig {
+    /// The bounds of requests over XMPP.
+    pub(super) fn requests(&self) -> RequestLimits {
+        RequestLimits {
+            requests_in_flight_max: self.xmpp_requests_in_flight_max,
+            requests_per_sender_max: self.xmpp_requests_per_sender_max,
+            requests_bytes_max: self.xmpp_requests_bytes_max,
+            requests_bytes_per_sender_max: self.xmpp_requests_bytes_per_sender_max,
+            exclusive_in_flight_max: self.xmpp_exclusive_in_flight_max,
+            answers_bytes_max: self.xmpp_answers_bytes_max,
+        }
+    }
+
+    /// Settings of the gRPC leg with these bounds.
+    pub(super) fn grpc(&self) -> GrpcSettings {
+        GrpcSettings {
+            message_bytes_max: self.grpc_message_bytes_max,
+            connections_max: self.grpc_connections_max,
+            streams_per_connection_max: self.grpc_streams_per_connection_max,
+            ..GrpcSettings::default()
+        }
+    }
+}
+
+impl Default for LegsConfig {
+    fn default() -> Self {
+        let (requests, grpc) = (RequestLimits::default(), GrpcSettings::default());
+        Self {
+            xmpp_requests_in_flight_max: requests.requests_in_flight_max,
+            xmpp_requests_per_sender_max: requests.requests_per_sender_max,
+            xmpp_requests_bytes_max: requests.requests_bytes_max,
+            xmpp_requests_bytes_per_sender_max: requests.requests_bytes_per_sender_max,
+            xmpp_exclusive_in_flight_max: requests.exclusive_in_flight_max,
+            xmpp_answers_bytes_max: requests.answers_bytes_max,
+            grpc_message_bytes_max: grpc.message_bytes_max,
+            grpc_connections_max: grpc.connections_max,
+            grpc_streams_per_connection_max: grpc.streams_per_connection_max,
+        }
+    }
+}
