@@ -1,3 +1,5 @@
+mod lives;
+
 use bus_domain::{
     AccessModel, Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState,
 };
