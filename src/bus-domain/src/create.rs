@@ -2,7 +2,7 @@
 
 use jid::BareJid;
 
-use crate::{Actor, BusError, Limits, NodeConfig, NodeFacts, Role};
+use crate::{Actor, BusError, Durability, Limits, NodeConfig, NodeFacts, Role};
 
 /// A node to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,13 @@ pub fn decide(
     if config.items_max == 0 || config.items_max > limits.node_items_max {
         return Err(BusError::bad_request(format!("items_max must be from 1 to {}", limits.node_items_max)));
     }
-    Ok(NewNode { owner: actor.bare().clone(), config })
+    Ok(NewNode { owner: actor.bare().clone(), config: without_items_in_memory(config) })
+}
+
+/// What is never on disk cannot be retrieved (XEP-0060 §4.3, transient nodes).
+fn without_items_in_memory(mut config: NodeConfig) -> NodeConfig {
+    config.persist_items &= config.durability != Durability::Memory;
+    config
 }
 
 #[cfg(test)]
@@ -57,5 +63,16 @@ mod tests {
         for items_max in [0, 1_000_001] {
             assert!(matches!(check(false, Role::Creator, items_max), Err(BusError::BadRequest(_))));
         }
+    }
+
+    #[test]
+    fn a_node_in_memory_keeps_no_items_whatever_is_asked() {
+        let actor = Actor::new(BareJid::new("a@example.org").unwrap(), Role::Creator);
+        let decided = |durability, persist_items| {
+            let config = NodeConfig { persist_items, durability, ..NodeConfig::default() };
+            decide(None, &actor, config, &Limits::default()).unwrap().config.persist_items
+        };
+        assert!(decided(Durability::Fsync, true) && decided(Durability::Relaxed, true));
+        assert!(!decided(Durability::Memory, true) && !decided(Durability::Fsync, false));
     }
 }

@@ -109,6 +109,8 @@ pub enum Feature {
     ModifyAffiliations,
     /// An owner's lists of subscriptions.
     ManageSubscriptions,
+    /// Items that stay on the node.
+    PersistentItems,
     /// Preconditions in a publish request.
     PublishOptions,
     /// Removing all items of a node.
@@ -135,6 +137,7 @@ impl Feature {
             Self::GetPending => "get-pending",
             Self::ModifyAffiliations => "modify-affiliations",
             Self::ManageSubscriptions => "manage-subscriptions",
+            Self::PersistentItems => "persistent-items",
             Self::PublishOptions => "publish-options",
             Self::PurgeNodes => "purge-nodes",
             Self::RetrieveAffiliations => "retrieve-affiliations",

@@ -14,6 +14,9 @@ pub struct NodeConfig {
     pub deliver_payloads: bool,
     /// Whether subscribers hear of retractions that did not ask for it (`pubsub#notify_retract`).
     pub notify_retract: bool,
+    /// Whether items can be retrieved once they are published (`pubsub#persist_items`). Never on a node of
+    /// [`Durability::Memory`]. This governs retrieval; `durability` governs the log.
+    pub persist_items: bool,
     /// When a publish is acknowledged.
     pub durability: Durability,
 }
@@ -44,6 +47,25 @@ pub enum PublishModel {
 pub enum Durability {
     /// The transaction is committed and synced to disk.
     Fsync,
+    /// The transaction is committed; a crash of the machine or of the database may still lose it. The log then goes
+    /// on in a new epoch.
+    Relaxed,
+    /// The event is in this process's memory and goes out from there. It has no row; each start is a new epoch.
+    Memory,
+}
+
+impl Durability {
+    /// Every level, for tables.
+    pub const ALL: [Self; 3] = [Self::Fsync, Self::Relaxed, Self::Memory];
+
+    /// The name on the command line, in metrics and in the stored configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fsync => "fsync",
+            Self::Relaxed => "relaxed",
+            Self::Memory => "memory",
+        }
+    }
 }
 
 impl AccessModel {
@@ -72,7 +94,30 @@ impl Default for NodeConfig {
             items_max: Self::ITEMS_MAX_DEFAULT,
             deliver_payloads: true,
             notify_retract: false,
+            persist_items: true,
             durability: Durability::Fsync,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_of_an_older_daemon_keeps_its_meaning() {
+        let stored = r#"{"access_model":"whitelist","publish_model":"open","items_max":7,"deliver_payloads":false,
+                         "notify_retract":true,"durability":"fsync"}"#;
+        let config: NodeConfig = serde_json::from_str(stored).unwrap();
+        assert_eq!((config.access_model, config.items_max), (AccessModel::Whitelist, 7));
+        assert_eq!((config.persist_items, config.durability), (true, Durability::Fsync));
+    }
+
+    #[test]
+    fn levels_are_stored_under_their_names() {
+        for durability in Durability::ALL {
+            let stored = serde_json::to_value(durability).unwrap();
+            assert_eq!(stored, durability.as_str());
         }
     }
 }

@@ -33,7 +33,8 @@ pub enum Verb {
     Affiliate(Vec<(BareJid, Affiliation)>),
 }
 
-/// What a command that was carried out has led to. It is on disk.
+/// What a command that was carried out has led to. It is on disk, except for publishes on nodes that promise less
+/// ([`Published::durability`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The node exists now.
@@ -57,6 +58,8 @@ pub enum Outcome {
 pub struct Created {
     /// The life of its log.
     pub epoch: Epoch,
+    /// How it behaves, which may be less than was asked for.
+    pub config: NodeConfig,
 }
 
 /// Published items.

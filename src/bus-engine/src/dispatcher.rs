@@ -9,7 +9,7 @@ mod state;
 
 use std::sync::Arc;
 
-use bus_domain::{Epoch, Event, NodeConfig, NodeId, NodeName, Seq, Subscription};
+use bus_domain::{Durability, Epoch, Event, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription};
 
 pub(crate) use driver::run;
 pub(crate) use mailbox::Mailbox;
@@ -64,6 +64,17 @@ pub struct DeliveryNode {
     pub epoch: Epoch,
     /// Its configuration.
     pub config: NodeConfig,
+}
+
+impl DeliveryNode {
+    pub(crate) fn of(facts: &NodeFacts) -> Self {
+        Self { id: facts.id, name: facts.name.clone(), epoch: facts.epoch, config: facts.config.clone() }
+    }
+
+    /// Whether the node's events live in memory alone.
+    pub fn is_transient(&self) -> bool {
+        self.config.durability == Durability::Memory
+    }
 }
 
 /// What the leg tells the dispatcher.

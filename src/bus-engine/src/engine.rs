@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::committer::{self, CommitQueue};
 use crate::dispatcher::{self, Mailbox};
+use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
+use crate::known_heads::KnownHeads;
 use crate::recent::RecentEvents;
 use crate::{
     Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics,
@@ -25,6 +27,8 @@ pub(crate) struct EngineShared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) event_ids: EventIds,
+    pub(crate) process_epoch: ProcessEpoch,
+    pub(crate) known_heads: KnownHeads,
     pub(crate) facts: FactsCache,
     pub(crate) recent: RecentEvents,
     pub(crate) queue: CommitQueue,
@@ -41,7 +45,8 @@ pub struct EngineParts {
 }
 
 impl Engine {
-    /// Starts the committer over a store.
+    /// Starts the committer over a store. If the store was not closed in order ([`bus_store::EpochStore`]), nodes that may
+    /// have lost events begin new epochs first. Whoever stops the engine in order closes the store behind it.
     pub async fn start(
         store: Arc<dyn Store>,
         settings: Settings,
@@ -50,8 +55,11 @@ impl Engine {
         shutdown: CancellationToken,
     ) -> Result<EngineParts, StoreError> {
         let event_ids = EventIds::new(store.id_key().await?);
+        epochs::start(&*store, &*ids).await?;
         let shared = Arc::new(EngineShared {
             queue: CommitQueue::new(settings.clone()),
+            process_epoch: ProcessEpoch::new(&*ids),
+            known_heads: KnownHeads::new(settings.engine.cached_nodes_max),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
@@ -79,8 +87,7 @@ impl Engine {
     /// Puts a command in its place in the queue and returns its answer to come. Commands on one node are decided in
     /// the order of these calls, whenever their answers are awaited.
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<Outcome, BusError>> + Send + use<> {
-        let known = self.0.facts.get(&command.node);
-        let answer = self.0.queue.submit(command, known);
+        let answer = self.0.queue.submit(command, &self.0);
         async move { answer.await.unwrap_or(Err(BusError::StoreUnavailable)) }
     }
 
@@ -89,12 +96,7 @@ impl Engine {
         if let Some(facts) = self.0.facts.get(node) {
             return Ok(facts);
         }
-        self.statistics().facts_loaded.add(1);
-        let before = self.0.facts.before_read();
-        let loaded = self.store().find_node(node).await.map_err(|error| unavailable(&error))?;
-        let facts = Arc::new(loaded.ok_or(BusError::NodeNotFound)?);
-        self.0.facts.put_read(Arc::clone(&facts), before);
-        Ok(facts)
+        self.0.load_facts(node).await?.ok_or(BusError::NodeNotFound)
     }
 
     /// The ids that events and messages carry outside.
@@ -128,6 +130,20 @@ impl Engine {
 
     pub(crate) fn recent(&self) -> &RecentEvents {
         &self.0.recent
+    }
+}
+
+impl EngineShared {
+    /// Reads a node's facts from the store and keeps them in memory.
+    pub(crate) async fn load_facts(&self, node: &NodeName) -> Result<Option<Arc<NodeFacts>>, BusError> {
+        self.statistics.facts_loaded.add(1);
+        let before = self.facts.before_read();
+        let loaded = self.store.find_node(node).await.map_err(|error| unavailable(&error))?;
+        let facts = loaded.map(|facts| Arc::new(self.process_epoch.applied_to(facts)));
+        if let Some(facts) = &facts {
+            self.facts.put_read(Arc::clone(facts), before);
+        }
+        Ok(facts)
     }
 }
 

@@ -79,9 +79,14 @@ impl Engine {
     pub async fn node(&self, actor: &Actor, node: &NodeName) -> Result<NodeView, BusError> {
         let facts = self.facts(node).await?;
         retrieve::decide_log(&facts, actor)?;
-        let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+        let head_seq = if facts.is_transient() {
+            self.recent().transient_head(facts.id).seq
+        } else {
+            let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+            head.map_or(0, |head| head.seq)
+        };
         let affiliation = access::standing(&facts, actor);
-        Ok(NodeView { head_seq: head.map_or(0, |head| head.seq), affiliation, facts })
+        Ok(NodeView { facts, head_seq, affiliation })
     }
 
     /// A page of the nodes that the actor may read, behind a name.

@@ -1,11 +1,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bus_domain::Durability;
+
 /// Counters of the engine, for metrics and for tests that assert counts.
 #[derive(Debug, Default)]
 pub struct Statistics {
     pub(crate) commits: Counter,
     pub(crate) commits_failed: Counter,
     pub(crate) committed_events: Counter,
+    pub(crate) published_fsync: Counter,
+    pub(crate) published_relaxed: Counter,
+    pub(crate) published_memory: Counter,
     pub(crate) commit_us_total: Counter,
     pub(crate) queued_commands: Counter,
     pub(crate) queued_bytes: Counter,
@@ -28,6 +33,12 @@ pub struct StatisticsSnapshot {
     pub commits_failed: u64,
     /// Events in committed transactions.
     pub committed_events: u64,
+    /// Items published and answered as synced to disk.
+    pub published_fsync: u64,
+    /// Items published and answered as committed.
+    pub published_relaxed: u64,
+    /// Items published and answered as in memory.
+    pub published_memory: u64,
     /// Microseconds from the start of each transaction to the end of its sync, added up.
     pub commit_us_total: u64,
     /// Commands that wait for their commit.
@@ -53,12 +64,24 @@ pub struct StatisticsSnapshot {
 }
 
 impl Statistics {
+    /// Counts what was published at this level.
+    pub(crate) fn published(&self, durability: Durability) -> &Counter {
+        match durability {
+            Durability::Fsync => &self.published_fsync,
+            Durability::Relaxed => &self.published_relaxed,
+            Durability::Memory => &self.published_memory,
+        }
+    }
+
     /// Reads all counters.
     pub fn snapshot(&self) -> StatisticsSnapshot {
         StatisticsSnapshot {
             commits: self.commits.get(),
             commits_failed: self.commits_failed.get(),
             committed_events: self.committed_events.get(),
+            published_fsync: self.published_fsync.get(),
+            published_relaxed: self.published_relaxed.get(),
+            published_memory: self.published_memory.get(),
             commit_us_total: self.commit_us_total.get(),
             queued_commands: self.queued_commands.get(),
             queued_bytes: self.queued_bytes.get(),
@@ -70,6 +93,17 @@ impl Statistics {
             cursor_moves: self.cursor_moves.get(),
             nodes_undelivered: self.nodes_undelivered.get(),
             nodes_unreadable: self.nodes_unreadable.get(),
+        }
+    }
+}
+
+impl StatisticsSnapshot {
+    /// Items published and answered at this level.
+    pub fn published(&self, durability: Durability) -> u64 {
+        match durability {
+            Durability::Fsync => self.published_fsync,
+            Durability::Relaxed => self.published_relaxed,
+            Durability::Memory => self.published_memory,
         }
     }
 }

@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use bus_domain::{NodeId, SubscriptionId};
-use bus_store::{CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage};
+use bus_store::{
+    CommitLevel, CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage,
+};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 
@@ -68,14 +70,14 @@ impl CursorStore for SqliteStore {
             .iter()
             .map(|step| json!([step.node.0, signed(step.to.through_seq), step.to.through_subscription.0]))
             .collect();
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let query = sqlx::query(MOVE).bind(leg.as_str()).bind(serde_json::Value::Array(rows).to_string());
         transaction.execute(query).await?;
         transaction.commit_write().await
     }
 
     async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError> {
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let nodes = transaction
             .fetch_all(sqlx::query(
                 "SELECT n.node_id FROM nodes n JOIN heads h USING (node_id)

@@ -16,8 +16,10 @@ use crate::lock::FileLock;
 use crate::writer::Writer;
 
 /// The migrations of `schemas/sqlite`, in order.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "init", include_str!("../../../schemas/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../../../schemas/sqlite/0001_init.sql")),
+    (4, "epochs", include_str!("../../../schemas/sqlite/0004_epochs.sql")),
+];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.
 const READERS_MAX: u32 = 4;
@@ -54,8 +56,8 @@ impl SqliteStore {
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let migrations = MIGRATIONS
-        .into_iter()
-        .map(|(version, name, sql)| {
+        .iter()
+        .map(|&(version, name, sql)| {
             Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
         })
         .collect();

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
-use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, StoreError, Transaction};
+use bus_store::{
+    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, NodeRow, RenewedHead,
+    StoreError, Transaction,
+};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, query::Query};
@@ -14,6 +17,7 @@ use crate::error::store_error;
 use crate::rows;
 use crate::writer::Writer;
 
+mod epochs;
 mod heads;
 mod items;
 mod nodes;
@@ -30,10 +34,10 @@ pub(crate) struct SqliteTransaction {
 type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteTransaction {
-    pub(crate) async fn begin(writer: Arc<Mutex<Writer>>) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(writer: Arc<Mutex<Writer>>, level: CommitLevel) -> Result<Self, StoreError> {
         // Made before BEGIN is sent: a caller that gives up while it waits drops a transaction.
         let mut transaction = Self { writer: writer.lock_owned().await };
-        transaction.writer.begin().await?;
+        transaction.writer.begin(level).await?;
         Ok(transaction)
     }
 
@@ -144,6 +148,10 @@ impl Transaction for SqliteTransaction {
             .bind(committed_at_ms);
         self.execute(query).await?;
         Ok(())
+    }
+
+    async fn renew_epochs(&mut self, renewals: &[EpochRenewal]) -> Result<Vec<RenewedHead>, StoreError> {
+        epochs::renew(self, renewals).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

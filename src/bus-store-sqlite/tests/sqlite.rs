@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bus_domain::{Actor, Epoch, Jid, NodeConfig, NodeName, Role};
-use bus_store::{CursorStore as _, HeadAdvance, Leg, NodeRow, Store as _, StoreError};
+use bus_store::{CommitLevel, CursorStore as _, HeadAdvance, Leg, NodeRow, Store as _, StoreError};
 use bus_store_sqlite::SqliteStore;
 use futures::FutureExt as _;
 use sqlx::{Connection as _, SqliteConnection};
@@ -33,13 +33,13 @@ async fn a_newer_schema_is_refused() {
     let path = folder.path().join("bus.db");
     drop(SqliteStore::open(&path).await.expect("a store"));
     let mut connection = connect(&path).await;
-    sqlx::query("UPDATE _sqlx_migrations SET version = 99")
+    sqlx::query("UPDATE _sqlx_migrations SET version = 99 WHERE version = 4")
         .execute(&mut connection)
         .await
         .expect("an update");
     connection.close().await.expect("closed");
     let refused = SqliteStore::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 4 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -58,8 +58,8 @@ async fn a_start_that_is_given_up_does_not_stay_in_the_way() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = SqliteStore::open(&folder.path().join("bus.db")).await.expect("a store");
     for _ in 0..10 {
-        drop(store.begin().now_or_never()); // polled once: BEGIN is on its way
-        store.begin().await.expect("a transaction").commit().await.expect("a commit");
+        drop(store.begin(CommitLevel::Fsync).now_or_never()); // polled once: BEGIN is on its way
+        store.begin(CommitLevel::Fsync).await.expect("a transaction").commit().await.expect("a commit");
     }
 }
 
@@ -68,8 +68,8 @@ async fn a_dropped_transaction_lets_go_of_the_file_before_the_next_one_comes() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bus.db");
     let store = SqliteStore::open(&path).await.expect("a store");
-    drop(store.begin().await.expect("a transaction"));
-    drop(store.begin().now_or_never());
+    drop(store.begin(CommitLevel::Fsync).await.expect("a transaction"));
+    drop(store.begin(CommitLevel::Fsync).now_or_never());
     // Waits for the file's write lock for five seconds at most.
     sqlx::query("BEGIN IMMEDIATE").execute(&mut connect(&path).await).await.expect("a free file");
 }
@@ -107,7 +107,7 @@ async fn make_undelivered_node(store: &SqliteStore, name: &str) {
         config: NodeConfig::default(),
         created_at_ms: 0,
     };
-    let mut transaction = store.begin().await.expect("a transaction");
+    let mut transaction = store.begin(CommitLevel::Fsync).await.expect("a transaction");
     let node = transaction.insert_node(&row).await.expect("an insert").expect("a free name");
     let advance = HeadAdvance {
         node,

@@ -6,7 +6,7 @@ use bus_domain::{
     SubscriptionId,
 };
 
-use crate::StoreError;
+use crate::{EpochRenewal, RenewedHead, StoreError};
 
 /// One write transaction. Dropped without a commit, it leaves nothing behind.
 ///
@@ -76,8 +76,21 @@ pub trait Transaction: Send {
     /// Notes the batch, so that it can be found when the outcome of its commit is not known.
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError>;
 
-    /// Commits; returns when everything is on disk and synced.
+    /// Starts new lives of logs; moves both versions of each node by one.
+    async fn renew_epochs(&mut self, renewals: &[EpochRenewal]) -> Result<Vec<RenewedHead>, StoreError>;
+
+    /// Commits; returns when what the transaction's level promises holds.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What holds when a commit returns. Any later commit at [`Self::Fsync`] makes the earlier relaxed ones safe too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommitLevel {
+    /// Everything is on disk and synced.
+    Fsync,
+    /// Everything is committed: other transactions see it, and it outlives this process. A crash of the machine or of
+    /// the database may lose it, the newest commits first and each as a whole.
+    Relaxed,
 }
 
 /// Random 128-bit name of a batch.

@@ -47,7 +47,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: NodeCommand,
     },
-    /// Publish one item; prints its position as JSON once it is on disk.
+    /// Publish one item; prints its position as JSON once it is on disk, or as safe as the node's durability promises.
     Pub(PubArguments),
     /// Print a node's events as they come, one JSON object per line.
     Tail(TailArguments),
@@ -151,6 +151,12 @@ pub(crate) struct CreateArguments {
     /// Tell subscribers of every retraction.
     #[arg(long, conflicts_with = "jid")]
     pub(crate) notify_retract: bool,
+    /// What holds when a publish is answered [default: fsync].
+    #[arg(long, conflicts_with = "jid", value_name = "LEVEL")]
+    pub(crate) durability: Option<Durability>,
+    /// Keep no items: events are sent and logged, and there is nothing to list or to take back.
+    #[arg(long, conflicts_with = "jid")]
+    pub(crate) no_persist_items: bool,
     /// As whom.
     #[command(flatten)]
     pub(crate) act_as: ActAs,
@@ -241,6 +247,17 @@ pub(crate) enum PublishModel {
     Publishers,
     /// Everyone but outcasts.
     Open,
+}
+
+/// What holds when a publish is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// It is on disk, synced.
+    Fsync,
+    /// It is committed; a crash of the machine or of the database may lose it.
+    Relaxed,
+    /// It is in memory: fastest, nothing is stored, and a restart loses what was not delivered.
+    Memory,
 }
 
 /// A standing on a node (XEP-0060 §4.1).

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bus_domain::Durability;
 use bus_engine::{Engine, StatisticsSnapshot};
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Counter, Gauge, Metric as Sample, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Sample, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 use xmpp_component::{Link, LinkState, LinkStatistics};
 use xmpp_pubsub::NotificationCounters;
@@ -13,12 +14,14 @@ use xmpp_pubsub::NotificationCounters;
 /// Every metric. The doc comment is the help text's longer form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Metric {
-    /// Transactions that changed nodes: each is one sync of the disk.
+    /// Transactions that changed nodes: each is one sync of the disk, unless it was on relaxed nodes.
     Commits,
     /// Transactions that did not come through; their senders were told.
     CommitsFailed,
     /// Events in committed transactions.
     CommittedEvents,
+    /// Items published, by what was answered: synced to disk, committed, or in memory.
+    PublishedEvents,
     /// Time from the start of each transaction to the end of its sync, added up; over `commits` it is the mean.
     CommitSeconds,
     /// Commands that wait for their commit.
@@ -77,10 +80,11 @@ struct Reading {
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Commits,
         Self::CommitsFailed,
         Self::CommittedEvents,
+        Self::PublishedEvents,
         Self::CommitSeconds,
         Self::QueuedCommands,
         Self::QueuedBytes,
@@ -119,6 +123,9 @@ impl Metric {
                 ("stanzabus_commits_failed_total", "Transactions that did not come through")
             }
             Self::CommittedEvents => ("stanzabus_committed_events_total", "Events in committed transactions"),
+            Self::PublishedEvents => {
+                ("stanzabus_published_events_total", "Items published, by the durability that was met")
+            }
             Self::CommitSeconds => {
                 ("stanzabus_commit_seconds_total", "Time spent in transactions, sync included")
             }
@@ -181,6 +188,7 @@ impl Metric {
             Self::Commits => engine.commits,
             Self::CommitsFailed => engine.commits_failed,
             Self::CommittedEvents => engine.committed_events,
+            Self::PublishedEvents => Durability::ALL.map(|level| engine.published(level)).iter().sum(),
             Self::QueuedCommands => engine.queued_commands,
             Self::QueuedBytes => engine.queued_bytes,
             Self::RefusedBusy => engine.refused_busy,
@@ -208,25 +216,45 @@ impl Metric {
     }
 
     fn family(self, reading: &Reading) -> MetricFamily {
-        let value = self.value(reading);
-        let mut sample = Sample::default();
+        let is_counter = self.name().ends_with("_total");
         let mut family = MetricFamily::default();
         family.set_name(self.name().to_owned());
         family.set_help(self.describe().1.to_owned());
-        if self.name().ends_with("_total") {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            sample.set_counter(counter);
-            family.set_field_type(MetricType::COUNTER);
-        } else {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            sample.set_gauge(gauge);
-            family.set_field_type(MetricType::GAUGE);
-        }
-        family.set_metric(vec![sample]);
+        family.set_field_type(if is_counter { MetricType::COUNTER } else { MetricType::GAUGE });
+        family.set_metric(match self {
+            Self::PublishedEvents => published_by_durability(&reading.engine),
+            _ => vec![sample(self.value(reading), is_counter)],
+        });
         family
     }
+}
+
+fn sample(value: f64, is_counter: bool) -> Sample {
+    let mut sample = Sample::default();
+    if is_counter {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        sample.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        sample.set_gauge(gauge);
+    }
+    sample
+}
+
+/// One sample for each level, so that the label has no other values.
+#[expect(clippy::cast_precision_loss, reason = "the text format knows floating point only")]
+fn published_by_durability(engine: &StatisticsSnapshot) -> Vec<Sample> {
+    let of_level = |durability: Durability| {
+        let mut label = LabelPair::default();
+        label.set_name("durability".to_owned());
+        label.set_value(durability.as_str().to_owned());
+        let mut sample = sample(engine.published(durability) as f64, true);
+        sample.set_label(vec![label]);
+        sample
+    };
+    Durability::ALL.into_iter().map(of_level).collect()
 }
 
 /// Where the values are.

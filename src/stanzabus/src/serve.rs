@@ -47,6 +47,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
 
 /// The parts that run.
 struct Daemon {
+    store: Arc<dyn Store>,
     committer: JoinHandle<()>,
     grpc: JoinHandle<Result<(), ServeError>>,
     http: JoinHandle<std::io::Result<()>>,
@@ -73,7 +74,7 @@ impl Daemon {
 
         let tokens = Tokens::default();
         let EngineParts { engine, committer } = Engine::start(
-            store,
+            Arc::clone(&store),
             Settings { admins: config.xmpp.admins()?.into_iter().collect(), ..config.limits.engine() },
             Arc::new(SystemClock),
             Arc::new(SystemIds),
@@ -87,7 +88,7 @@ impl Daemon {
         let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
         let sources = Sources { engine, link, notifications: leg.counters() };
         let http = start_http(sources, http_listener, &tokens);
-        Ok(Self { committer, grpc, http, leg, tokens })
+        Ok(Self { store, committer, grpc, http, leg, tokens })
     }
 
     /// Resolves only when a part ends that should not.
@@ -102,7 +103,8 @@ impl Daemon {
         Failure::Ended(part)
     }
 
-    /// Stops accepting, answers what was accepted, proves what was sent, stores the cursors, closes the stream.
+    /// Stops accepting, answers what was accepted, proves what was sent, stores the cursors, closes the stream and the
+    /// store.
     async fn drain(mut self) {
         self.tokens.grpc.cancel();
         self.leg.stop_requests().await;
@@ -113,7 +115,11 @@ impl Daemon {
         self.leg.finish().await;
         self.tokens.http.cancel();
         finish(self.http).await;
-        tracing::info!("stopped");
+        // Last, because it says that everything before is on disk.
+        match self.store.close().await {
+            Ok(()) => tracing::info!("stopped"),
+            Err(error) => tracing::error!(%error, "stopped without closing the store in order"),
+        }
     }
 }
 

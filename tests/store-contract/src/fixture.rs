@@ -2,7 +2,7 @@ use bus_domain::{
     AccessModel, Actor, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId,
     NodeName, Payload, Role, Seq,
 };
-use bus_store::{HeadAdvance, HeadAfter, ItemPointer, NodeRow, Store, Transaction};
+use bus_store::{CommitLevel, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Store, Transaction};
 
 /// Writes rows the way the engine does, for cases to read.
 pub(crate) struct Fixture<'a> {
@@ -17,7 +17,7 @@ impl<'a> Fixture<'a> {
 
     /// A transaction.
     pub(crate) async fn begin(&self) -> Box<dyn Transaction> {
-        self.store.begin().await.expect("a transaction")
+        self.store.begin(CommitLevel::Fsync).await.expect("a transaction")
     }
 
     /// Makes a node of `owner@example.org`.

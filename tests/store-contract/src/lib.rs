@@ -6,6 +6,7 @@
 use bus_store::Store;
 
 pub mod cursors;
+pub mod epochs;
 pub mod events;
 mod fixture;
 pub mod items;
@@ -46,6 +47,11 @@ macro_rules! suite {
             cursors: pages_of_undelivered_nodes_say_where_the_next_one_starts,
             cursors: deleted_nodes_are_reaped_once_handed_over,
             cursors: reaping_comes_to_an_end_with_every_budget,
+            epochs: an_end_without_closing_is_told_to_whoever_comes_next,
+            epochs: commits_of_every_level_are_seen_at_once,
+            epochs: relaxed_nodes_are_found_page_by_page,
+            epochs: a_renewed_epoch_moves_both_versions_and_nothing_else_of_the_head,
+            epochs: what_lies_beyond_a_life_that_ended_is_set_back_to_its_end,
             transactions: what_is_dropped_leaves_nothing_behind,
             transactions: heads_move_only_on_the_version_that_was_seen,
             transactions: committed_batches_are_found,

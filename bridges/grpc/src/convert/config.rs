@@ -25,7 +25,10 @@ pub(crate) fn config_from_message(field: &str, message: &v1::NodeConfig) -> Resu
         durability: match enum_value(&field("durability"), message.durability)? {
             None | Some(v1::Durability::Unspecified) => default.durability,
             Some(v1::Durability::Fsync) => Durability::Fsync,
+            Some(v1::Durability::Relaxed) => Durability::Relaxed,
+            Some(v1::Durability::Memory) => Durability::Memory,
         },
+        persist_items: message.persist_items.unwrap_or(default.persist_items),
     })
 }
 
@@ -46,6 +49,7 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         deliver_payloads: Some(config.deliver_payloads),
         notify_retract: Some(config.notify_retract),
         durability: durability_to_message(config.durability).into(),
+        persist_items: Some(config.persist_items),
     }
 }
 
@@ -53,5 +57,7 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
 pub(crate) fn durability_to_message(durability: Durability) -> v1::Durability {
     match durability {
         Durability::Fsync => v1::Durability::Fsync,
+        Durability::Relaxed => v1::Durability::Relaxed,
+        Durability::Memory => v1::Durability::Memory,
     }
 }

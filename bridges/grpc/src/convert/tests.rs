@@ -45,7 +45,7 @@ fn unknown_values_are_refused_by_field() {
     let config = v1::NodeConfig::default;
     assert_eq!(check(v1::NodeConfig { access_model: 99, ..config() }), "config.access_model");
     assert_eq!(check(v1::NodeConfig { publish_model: -1, ..config() }), "config.publish_model");
-    assert_eq!(check(v1::NodeConfig { durability: 2, ..config() }), "config.durability");
+    assert_eq!(check(v1::NodeConfig { durability: 99, ..config() }), "config.durability");
 }
 
 #[test]

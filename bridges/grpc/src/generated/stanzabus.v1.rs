@@ -200,6 +200,12 @@ pub enum Durability {
     Unspecified = 0,
     /// The transaction is committed, and synced to disk.
     Fsync = 1,
+    /// The transaction is committed. A crash of the machine or of the database may lose it; the node's log then goes on in a
+    /// new epoch.
+    Relaxed = 2,
+    /// The event is in the memory of the bus, on its way to readers and subscribers. Nothing of it is stored: a restart of
+    /// the bus begins a new epoch, and a reader that memory does not reach back for gets a gap.
+    Memory = 3,
 }
 impl Durability {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -210,6 +216,8 @@ impl Durability {
         match self {
             Self::Unspecified => "DURABILITY_UNSPECIFIED",
             Self::Fsync => "DURABILITY_FSYNC",
+            Self::Relaxed => "DURABILITY_RELAXED",
+            Self::Memory => "DURABILITY_MEMORY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -217,6 +225,8 @@ impl Durability {
         match value {
             "DURABILITY_UNSPECIFIED" => Some(Self::Unspecified),
             "DURABILITY_FSYNC" => Some(Self::Fsync),
+            "DURABILITY_RELAXED" => Some(Self::Relaxed),
+            "DURABILITY_MEMORY" => Some(Self::Memory),
             _ => None,
         }
     }
@@ -278,6 +288,10 @@ pub struct NodeConfig {
     /// What holds when a publish is answered. Default: DURABILITY_FSYNC.
     #[prost(enumeration = "Durability", tag = "6")]
     pub durability: i32,
+    /// Whether items stay on the node, to be listed and taken back (pubsub#persist_items). Default: true, and always false
+    /// with DURABILITY_MEMORY. Without it the log can be read all the same.
+    #[prost(bool, optional, tag = "7")]
+    pub persist_items: ::core::option::Option<bool>,
 }
 /// Which node to make.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -748,7 +762,8 @@ pub mod nodes_client {
         /// Lists items of a node that the caller may read: of each item id the newest event, unless it has been taken back or
         /// has made room for others. Oldest first, whatever the selection.
         ///
-        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNAVAILABLE.
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNIMPLEMENTED (the node
+        /// keeps no items), UNAVAILABLE.
         pub async fn list_items(
             &mut self,
             request: impl tonic::IntoRequest<super::ListItemsRequest>,
@@ -857,7 +872,8 @@ pub mod nodes_server {
         /// Lists items of a node that the caller may read: of each item id the newest event, unless it has been taken back or
         /// has made room for others. Oldest first, whatever the selection.
         ///
-        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNAVAILABLE.
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNIMPLEMENTED (the node
+        /// keeps no items), UNAVAILABLE.
         async fn list_items(
             &self,
             request: tonic::Request<super::ListItemsRequest>,
@@ -1409,7 +1425,8 @@ pub mod publisher_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Publishes events to one node, all of them or none, one after the other. Answered once they are on disk.
+        /// Publishes events to one node, all of them or none, one after the other. Answered once what the node's durability
+        /// promises holds: by default, that they are on disk.
         ///
         /// An event whose item_id exists already overwrites that item, and is a new event of the log.
         ///
@@ -1456,7 +1473,8 @@ pub mod publisher_server {
     /// Generated trait containing gRPC methods that should be implemented for use with PublisherServer.
     #[async_trait]
     pub trait Publisher: std::marker::Send + std::marker::Sync + 'static {
-        /// Publishes events to one node, all of them or none, one after the other. Answered once they are on disk.
+        /// Publishes events to one node, all of them or none, one after the other. Answered once what the node's durability
+        /// promises holds: by default, that they are on disk.
         ///
         /// An event whose item_id exists already overwrites that item, and is a new event of the log.
         ///
@@ -1695,7 +1713,7 @@ pub struct Opened {
     #[prost(uint64, tag = "2")]
     pub head_seq: u64,
 }
-/// Retention has removed events that the reader asked for.
+/// Events that the reader asked for are gone, by retention or, of a node in memory, with time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Gap {
     /// The oldest position that there still is. Everything between the position asked for and this one is gone.
@@ -1800,13 +1818,14 @@ pub mod subscriber_client {
         /// Reads a node's log from a position on, and waits for what comes. Nothing is acknowledged: the reader remembers
         /// (epoch, seq) of the last event that it has dealt with and comes back with them.
         ///
-        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever retention
-        /// has removed what was asked for. A reader that is slow holds nobody up: the bus waits for it and reads on from disk.
-        /// The stream ends with OK after the node's deletion.
+        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever what was
+        /// asked for is gone. A reader that is slow holds nobody up: the bus waits for it and reads on from disk; of a node in
+        /// memory it misses what memory could not hold. The stream ends with OK after the node's deletion.
         ///
         /// Errors: NOT_FOUND (no such node), PERMISSION_DENIED (also later on, when the right to read is lost), OUT_OF_RANGE
-        /// (another epoch than expected_epoch, or a position that the log has not reached), INVALID_ARGUMENT, UNAVAILABLE (the
-        /// daemon stops, or the store cannot be read: come back later with the last position).
+        /// (another epoch than expected_epoch, also later on, when the log begins a new one; or a position that the log has not
+        /// reached), INVALID_ARGUMENT, UNAVAILABLE (the daemon stops, or the store cannot be read: come back later with the last
+        /// position).
         pub async fn tail(
             &mut self,
             request: impl tonic::IntoRequest<super::TailRequest>,
@@ -1855,13 +1874,14 @@ pub mod subscriber_server {
         /// Reads a node's log from a position on, and waits for what comes. Nothing is acknowledged: the reader remembers
         /// (epoch, seq) of the last event that it has dealt with and comes back with them.
         ///
-        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever retention
-        /// has removed what was asked for. A reader that is slow holds nobody up: the bus waits for it and reads on from disk.
-        /// The stream ends with OK after the node's deletion.
+        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever what was
+        /// asked for is gone. A reader that is slow holds nobody up: the bus waits for it and reads on from disk; of a node in
+        /// memory it misses what memory could not hold. The stream ends with OK after the node's deletion.
         ///
         /// Errors: NOT_FOUND (no such node), PERMISSION_DENIED (also later on, when the right to read is lost), OUT_OF_RANGE
-        /// (another epoch than expected_epoch, or a position that the log has not reached), INVALID_ARGUMENT, UNAVAILABLE (the
-        /// daemon stops, or the store cannot be read: come back later with the last position).
+        /// (another epoch than expected_epoch, also later on, when the log begins a new one; or a position that the log has not
+        /// reached), INVALID_ARGUMENT, UNAVAILABLE (the daemon stops, or the store cannot be read: come back later with the last
+        /// position).
         async fn tail(
             &self,
             request: tonic::Request<super::TailRequest>,

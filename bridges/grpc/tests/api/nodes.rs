@@ -34,6 +34,7 @@ async fn a_new_node_is_shown_as_it_was_made() {
         deliver_payloads: Some(true),
         notify_retract: Some(true),
         durability: v1::Durability::Fsync.into(),
+        persist_items: Some(true),
     };
     assert_eq!(created.config, Some(full));
     rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;

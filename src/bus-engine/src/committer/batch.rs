@@ -4,11 +4,15 @@ use bus_domain::{
     BusError, NodeFacts, NodeName, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
 };
 
+use bus_store::CommitLevel;
+
 use crate::Outcome;
 
 /// What is to be written in one transaction.
 #[derive(Debug, Clone)]
 pub struct Batch {
+    /// What its commit promises: levels never share a transaction, or the lower one would wait for the higher.
+    pub level: CommitLevel,
     /// In the order of decision.
     pub entries: Vec<Entry>,
 }

@@ -7,9 +7,10 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
+use super::emit::{self, emit_all};
 use super::queue::Reply;
 use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
-use crate::engine::{EngineShared, unavailable};
+use crate::engine::EngineShared;
 use crate::transact::{CommittedNode, Sources, Written, write};
 
 /// Questions about the fate of one batch, before its senders are told that the store is away.
@@ -62,7 +63,7 @@ impl Driver {
         let (actions, (commands, bytes), refused) = {
             let committer = &mut self.shared.queue.lock().committer;
             let actions = committer.next_batch(&|| next_item_id(&self.shared));
-            (actions, committer.queued(), committer.refused())
+            (emit_all(&self.shared, actions), committer.queued(), committer.refused())
         };
         self.act(actions);
         self.shared.statistics.refused_busy.set(refused);
@@ -74,13 +75,18 @@ impl Driver {
     fn written(&mut self, result: Result<Written, BatchFailure>) {
         match result {
             Ok(Written { results, nodes }) => {
+                let (transient, nodes): (Vec<_>, Vec<_>) =
+                    nodes.into_iter().partition(|committed| committed.node.is_transient());
+                for committed in &transient {
+                    emit::committed(&self.shared, committed);
+                }
                 self.note(&results, &nodes);
+                self.forget_deleted(&transient);
                 let actions = self.shared.queue.lock().committer.batch_written(results);
                 self.act(actions);
                 for node in nodes {
                     self.shared.recent.push(node.node.id, &node.events);
-                    let events = node.events.len() as u64;
-                    self.shared.mailbox.put(node.node, node.head_seq, events, node.delta);
+                    self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
             }
             Err(failure) => {
@@ -102,6 +108,15 @@ impl Driver {
                 _ => {}
             }
         }
+        for CommittedNode { node, events, head_seq, .. } in nodes {
+            self.shared.known_heads.note(node.id, node.epoch, *head_seq);
+            let published = events.iter().filter(|event| matches!(event.kind, EventKind::Published { .. }));
+            self.shared.statistics.published(node.config.durability).add(published.count() as u64);
+        }
+        self.forget_deleted(nodes);
+    }
+
+    fn forget_deleted(&self, nodes: &[CommittedNode]) {
         for CommittedNode { node, events, .. } in nodes {
             if events.last().is_some_and(|event| event.kind == EventKind::Deleted) {
                 self.shared.facts.forget(&node.name);
@@ -112,6 +127,8 @@ impl Driver {
     fn act(&mut self, actions: impl IntoIterator<Item = Action<Reply>>) {
         for action in actions {
             match action {
+                // Carried out before, under the lock of the queue.
+                Action::Emit(_) => {}
                 Action::Load(name) => self.loads.push(Box::pin(load(Arc::clone(&self.shared), name))),
                 // A requester that went away has no use for the answer.
                 Action::Reply(reply, answer) => drop(reply.send(answer)),
@@ -124,23 +141,20 @@ impl Driver {
 }
 
 async fn load(shared: Arc<EngineShared>, name: NodeName) -> Loaded {
-    shared.statistics.facts_loaded.add(1);
     shared.facts.evict(&name);
-    let before = shared.facts.before_read();
-    let loaded = match shared.store.find_node(&name).await {
-        Ok(facts) => Ok(facts.map(Arc::new)),
-        Err(error) => Err(unavailable(&error)),
-    };
-    if let Ok(Some(facts)) = &loaded {
-        shared.facts.put_read(Arc::clone(facts), before);
-    }
+    let loaded = shared.load_facts(&name).await;
     (name, loaded)
 }
 
 async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written, BatchFailure> {
     let started = tokio::time::Instant::now();
     let id = BatchId(shared.ids.random_bytes());
-    let sources = Sources { now_ms: shared.clock.now_ms(), ids: &*shared.ids };
+    let sources = Sources {
+        now_ms: shared.clock.now_ms(),
+        ids: &*shared.ids,
+        process_epoch: shared.process_epoch,
+        known_heads: &shared.known_heads,
+    };
     let (written, commit) =
         write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&error))?;
     match commit.finish().await {
@@ -179,7 +193,7 @@ fn failure(error: &StoreError) -> BatchFailure {
 }
 
 /// A `UUIDv7`: sorted by time, and no item has it.
-fn next_item_id(shared: &EngineShared) -> ItemId {
+pub(super) fn next_item_id(shared: &EngineShared) -> ItemId {
     let random = shared.ids.random_bytes();
     let now_ms = u64::try_from(shared.clock.now_ms()).unwrap_or_default();
     let counter_and_random = std::array::from_fn(|index| random[index]);

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, ItemId, Limits, NodeFacts, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
+    BusError, Durability, ItemId, Limits, NodeFacts, affiliate, create, delete, publish, retract, subscribe,
+    unsubscribe,
 };
+
+use bus_store::CommitLevel;
 
 use super::{Entry, Work};
 use crate::{Command, Verb};
@@ -44,5 +47,18 @@ impl Verb {
     /// the batch could change, or others' decisions depend on its outcome.
     pub(super) fn is_alone(&self) -> bool {
         !matches!(self, Self::Publish(_))
+    }
+
+    /// Whether nothing is written: a publish on a node in memory.
+    pub(super) fn is_emitted(&self, facts: &NodeFacts) -> bool {
+        matches!(self, Self::Publish(_)) && facts.is_transient()
+    }
+
+    /// What the commit must promise: on a relaxed node, events do not wait for their sync. Everything else does.
+    pub(super) fn level(&self, facts: Option<&NodeFacts>) -> CommitLevel {
+        match (self, facts.map(|facts| facts.config.durability)) {
+            (Self::Publish(_) | Self::Retract(_), Some(Durability::Relaxed)) => CommitLevel::Relaxed,
+            _ => CommitLevel::Fsync,
+        }
     }
 }

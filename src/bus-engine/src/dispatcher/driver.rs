@@ -1,7 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_store::{Leg, StoreError};
+use bus_domain::Durability;
+use bus_store::{Leg, StoreError, Undelivered, UndeliveredPage};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -73,10 +74,27 @@ impl Driver {
             && let Some(after) = self.dispatcher.next_to_resume()
         {
             match self.shared.store.undelivered(Leg::Xmpp, Some(after), RESUME_NODES_MAX).await {
-                Ok(page) => self.dispatcher.resume(page.nodes, page.next_after),
+                Ok(page) => self.resume_page(page),
                 Err(error) => self.rest("delivery cannot start yet", &error),
             }
         }
+    }
+
+    /// Of nodes in memory the store has nothing but their end. Those that ended in this process go on as they are: word of
+    /// that has come, or is in the mailbox now.
+    fn resume_page(&mut self, page: UndeliveredPage) {
+        let Self { shared, dispatcher, .. } = self;
+        let is_transient = |node: &Undelivered| node.config.durability == Durability::Memory;
+        let (ended, nodes): (Vec<_>, Vec<_>) = page.nodes.into_iter().partition(is_transient);
+        dispatcher.resume(nodes, page.next_after);
+        let mut ended: Vec<_> =
+            ended.into_iter().filter(|node| !shared.recent.has_transient(node.node)).collect();
+        for node in &mut ended {
+            node.head.epoch = shared.process_epoch.of_transient(node.head.epoch);
+        }
+        let signals = shared.mailbox.take_now();
+        self.take_signals(signals);
+        self.dispatcher.resume(ended, page.next_after);
     }
 
     /// Sends until the sink is full or nothing is left. True if it stopped before, to let others have their turn.
@@ -132,8 +150,14 @@ impl Driver {
                 let page = store.events_after(node, after_seq, events_max, limits.log_page_bytes_max).await?;
                 self.dispatcher.take_events(node, page.into_iter().map(Arc::new).collect());
             }
+            Need::Recent { node, after_seq } => {
+                let events_max = limits.log_page_events_max as usize;
+                let events = self.shared.recent.transient_after(node, after_seq, events_max);
+                self.dispatcher.take_events(node, events);
+            }
             Need::Recipients { node, after } => {
-                let page = self.shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
+                let mut page = self.shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
+                self.shared.recent.give_since_seq(node, &mut page.recipients);
                 self.dispatcher.take_recipients(node, page, RECIPIENTS_MAX as usize);
             }
         }
@@ -166,6 +190,7 @@ impl Driver {
             return;
         }
         self.store_cursors().await;
+        self.dispatcher.bound_nodes();
         self.has_to_reap |= self.dispatcher.take_ended();
         if self.has_to_reap {
             match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {

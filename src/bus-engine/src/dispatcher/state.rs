@@ -63,6 +63,14 @@ pub enum Need {
         /// Behind this position.
         after_seq: Seq,
     },
+    /// Events of a node in memory behind a position, from the oldest that is still there on:
+    /// [`Dispatcher::take_events`].
+    Recent {
+        /// Of this node.
+        node: NodeId,
+        /// Behind this position.
+        after_seq: Seq,
+    },
     /// A page of recipients: [`Dispatcher::take_recipients`].
     Recipients {
         /// Of this node.
@@ -118,19 +126,24 @@ impl Dispatcher {
     }
 
     /// Takes word of a node that has moved.
-    pub fn signal(&mut self, signal: NodeSignal) {
-        let NodeSignal { node, before_seq, head_seq, mut deltas } = signal;
-        let id = node.id;
+    pub fn signal(&mut self, mut signal: NodeSignal) {
+        let (id, before_seq, head_seq) = (signal.node.id, signal.before_seq, signal.head_seq);
+        let is_transient = signal.node.is_transient();
         if let Some(known) = self.nodes.get_mut(&id) {
-            self.recipients_taken += deltas.give_standing(&self.admins);
-            known.recipients.change(deltas);
-            known.node = node;
-            known.head_seq = known.head_seq.max(head_seq);
-            self.activate(id);
-        } else if before_seq < head_seq && self.resumed_through.is_none_or(|through| id <= through) {
+            self.recipients_taken += signal.deltas.give_standing(&self.admins);
+            if known.moved_to(signal) {
+                self.marks.forget(id);
+            }
+        } else if before_seq < head_seq
+            && (is_transient || self.resumed_through.is_none_or(|through| id <= through))
+        {
             // Everything before the signal is handed over, or the node would be known.
-            self.moved_to(node, head_seq, Position::behind(before_seq));
+            let make = if is_transient { NodeDelivery::new_transient } else { NodeDelivery::new };
+            let mut delivery = make(signal.node.clone(), head_seq, Position::behind(before_seq));
+            delivery.moved_to(signal);
+            self.nodes.insert(id, delivery);
         }
+        self.activate(id);
     }
 
     /// Takes word from the leg.
@@ -173,7 +186,7 @@ impl Dispatcher {
     /// Takes note that what was needed could not be had. With `for_good`, the node's delivery rests until the next
     /// start, so that it holds up no other.
     pub fn failed(&mut self, need: Need, for_good: bool) {
-        let (Need::Events { node, .. } | Need::Recipients { node, .. }) = need;
+        let (Need::Events { node, .. } | Need::Recent { node, .. } | Need::Recipients { node, .. }) = need;
         self.active.retain(|active| *active != node);
         if let Some(delivery) = self.nodes.get_mut(&node) {
             delivery.active = false;
@@ -290,8 +303,9 @@ impl Dispatcher {
             left = left.saturating_sub(sent.max(1));
             if self.last_ticket == self.proven_ticket {
                 // Nothing is on its way, so what was due to nobody is proven at once.
-                delivery.proven = delivery.sent;
-                self.moved.insert(id);
+                if delivery.prove(delivery.sent) {
+                    self.moved.insert(id);
+                }
             } else {
                 self.marks.note(self.last_ticket, id, delivery.sent);
             }
@@ -307,8 +321,8 @@ impl Dispatcher {
         for (node, position) in self.marks.take_proven(self.proven_ticket) {
             if let Some(delivery) = self.nodes.get_mut(&node)
                 && delivery.proven < position
+                && delivery.prove(position)
             {
-                delivery.proven = position;
                 self.moved.insert(node);
             }
         }
@@ -346,7 +360,7 @@ impl Dispatcher {
     }
 
     /// Lets go of nodes that have nothing to send when there are too many in memory.
-    fn bound_nodes(&mut self) {
+    pub(super) fn bound_nodes(&mut self) {
         if self.nodes.len() >= self.bounds.nodes_max {
             let mut excess = self.nodes.len() - self.bounds.nodes_max / 2;
             self.nodes.retain(|_, delivery| {

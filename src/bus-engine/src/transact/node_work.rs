@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bus_domain::{Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Subscription};
-use bus_store::{HeadAdvance, HeadAfter, ItemPointer};
+use bus_domain::{Epoch, Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Subscription};
+use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
-use super::CommittedNode;
+use super::{CommittedNode, Sources};
 use crate::DeliveryNode;
 use crate::committer::EntryResult;
 use crate::dispatcher::RecipientDelta;
+use crate::epochs::new_epoch;
 
 /// One node's part of a batch.
 pub(super) struct NodeWork {
@@ -32,6 +33,8 @@ pub(super) struct NodeWork {
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
     pub(super) delta: Option<RecipientDelta>,
+    /// Whether the log begins a new life here.
+    pub(super) is_renewed: bool,
 }
 
 /// An event without its position.
@@ -67,6 +70,7 @@ impl NodeWork {
             ending: None,
             created: None,
             delta: None,
+            is_renewed: false,
         }
     }
 
@@ -89,6 +93,24 @@ impl NodeWork {
             new_subscriptions: self.new_subscriptions,
             ended_subscriptions: self.ended_subscriptions,
         })
+    }
+
+    /// A new life for the log, if it now ends below where this process saw it end.
+    pub(super) fn renewal(&self, sources: &Sources<'_>) -> Option<EpochRenewal> {
+        let (facts, head) = (self.facts.as_ref()?, self.head?);
+        let last_seq = head.seq - self.drafts.len() as u64;
+        let has_gone_back = sources.known_heads.has_gone_back(facts.id, facts.epoch, last_seq);
+        has_gone_back.then(|| EpochRenewal { node: facts.id, epoch: new_epoch(sources.ids), last_seq })
+    }
+
+    /// Takes note of its new life.
+    pub(super) fn renew(&mut self, epoch: Epoch, renewed: RenewedHead) {
+        let RenewedHead { rules_version, recipients_version, .. } = renewed;
+        if let (Some(facts), Some(head)) = (&mut self.facts, &mut self.head) {
+            *facts = Arc::new(NodeFacts { epoch, rules_version, ..NodeFacts::clone(facts) });
+            *head = HeadAfter { rules_version, recipients_version, ..*head };
+            self.is_renewed = true;
+        }
     }
 
     /// Gives the drafts their positions, right behind what the log had.
@@ -148,17 +170,16 @@ impl NodeWork {
         if self.events.is_empty() && self.delta.is_none() {
             return None;
         }
-        let node = DeliveryNode {
-            id: facts.id,
-            name: facts.name.clone(),
-            epoch: facts.epoch,
-            config: facts.config.clone(),
-        };
+        let node = DeliveryNode::of(&facts);
         Some(CommittedNode { node, head_seq: head.seq, events: self.events, delta: self.delta })
     }
 
-    /// For each item published here, the last draft that does; in the order of these drafts.
+    /// For each item published here, the last draft that does; in the order of these drafts. None where no items
+    /// are kept.
     fn newest_per_item(&self) -> Vec<(&ItemId, usize)> {
+        if self.facts.as_ref().is_none_or(|facts| !facts.config.persist_items) {
+            return Vec::new();
+        }
         let mut newest: HashMap<&ItemId, usize> = HashMap::with_capacity(self.drafts.len());
         for (index, draft) in self.drafts.iter().enumerate() {
             if let EventKind::Published { item_id, .. } = &draft.kind {

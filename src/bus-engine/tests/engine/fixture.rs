@@ -11,6 +11,7 @@ use bus_engine::{
     Command, Delivery, DeliveryInput, Engine, EngineParts, NotificationSink, Outcome, Published, Settings,
     SinkFull, SystemClock, SystemIds, Verb,
 };
+use bus_store::EpochStore as _;
 use bus_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Bus {
     pub(crate) engine: Engine,
     pub(crate) folder: tempfile::TempDir,
+    store: Arc<SqliteStore>,
     shutdown: CancellationToken,
     committer: JoinHandle<()>,
 }
@@ -64,7 +66,16 @@ impl Bus {
     pub(crate) async fn restart(self) -> Self {
         self.shutdown.cancel();
         self.committer.await.expect("the committer ends");
-        drop(self.engine);
+        drop((self.engine, self.store));
+        Self::open(self.folder, Settings::default()).await
+    }
+
+    /// Stops in order and starts again on the same file.
+    pub(crate) async fn stop(self) -> Self {
+        self.shutdown.cancel();
+        self.committer.await.expect("the committer ends");
+        self.store.close().await.expect("the store is closed");
+        drop((self.engine, self.store));
         Self::open(self.folder, Settings::default()).await
     }
 
@@ -72,9 +83,10 @@ impl Bus {
         let store = open_store(folder.path()).await;
         let shutdown = CancellationToken::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let parts = Engine::start(store, settings, clock, ids, shutdown.clone()).await;
+        let parts =
+            Engine::start(Arc::<SqliteStore>::clone(&store), settings, clock, ids, shutdown.clone()).await;
         let EngineParts { engine, committer } = parts.expect("an engine");
-        Self { engine, folder, shutdown, committer }
+        Self { engine, folder, store, shutdown, committer }
     }
 
     pub(crate) fn attach(&self) -> Leg {

@@ -1,7 +1,9 @@
 //! The engine as legs see it, on the embedded store.
 
 mod delivery;
+mod epochs;
 mod fixture;
 mod items;
+mod memory;
 mod rules;
 mod tails;

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
-use super::{heads, items};
+use super::{epochs, heads, items};
 use crate::{SqliteStore, cursors};
 
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
@@ -10,8 +10,9 @@ const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
 #[tokio::test]
 async fn hot_statements_never_read_a_whole_table() {
     let mut planner = Planner::new().await;
-    let own = [items::PLACE, items::LOWER_COUNTS, cursors::MOVE];
-    for sql in own.into_iter().chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE) {
+    let own = [items::PLACE, items::LOWER_COUNTS, cursors::MOVE, epochs::RENEW];
+    let own = own.into_iter().chain(epochs::SET_BACK).chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE);
+    for sql in own {
         assert_eq!(full_scans(&planner.plan(sql).await), Vec::<&String>::new(), "{sql}");
     }
     let whole = planner.plan("DELETE FROM items WHERE seq = 1").await;
@@ -23,6 +24,7 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
     let mut planner = Planner::new().await;
     for (sql, look_up) in [
         (heads::ADVANCE, "SEARCH heads USING INTEGER PRIMARY KEY (rowid=?)"),
+        (crate::epochs::RELAXED_NODES, "SEARCH nodes USING INDEX nodes_relaxed (node_id>?)"),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
         (items::REMOVE_OLDEST, "SEARCH items USING COVERING INDEX items_by_seq (node_id=? AND seq=?)"),

@@ -7,9 +7,11 @@ use bridge_grpc::v1;
 use jid::BareJid;
 use serde::Serialize;
 
-use crate::cli::{AccessModel, ActAs, Affiliation, CreateArguments, NodeCommand, PublishModel};
+use crate::cli::{AccessModel, ActAs, Affiliation, CreateArguments, Durability, NodeCommand, PublishModel};
 use crate::client::{connect_grpc, connect_xmpp, output};
 use crate::failure::Failure;
+
+pub(super) use show::durability_name;
 
 /// `stanzabus node …`
 pub(crate) async fn run(config: &Path, command: NodeCommand) -> Result<(), Failure> {
@@ -34,7 +36,16 @@ struct CreatedLine<'a> {
 }
 
 async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure> {
-    let CreateArguments { node, access_model, publish_model, items_max, notify_retract, act_as } = arguments;
+    let CreateArguments {
+        node,
+        access_model,
+        publish_model,
+        items_max,
+        notify_retract,
+        durability,
+        no_persist_items,
+        act_as,
+    } = arguments;
     if let Some(mut user) = connect_xmpp(config, &act_as).await? {
         let created = user.create(Some(&node)).await;
         user.close().await;
@@ -45,6 +56,8 @@ async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure
         publish_model: publish_model.map_or(v1::PublishModel::Unspecified, Into::into).into(),
         items_max,
         notify_retract: notify_retract.then_some(true),
+        durability: durability.map_or(v1::Durability::Unspecified, Into::into).into(),
+        persist_items: no_persist_items.then_some(false),
         ..v1::NodeConfig::default()
     };
     let request = v1::CreateNodeRequest { name: node.clone(), config: Some(node_config) };
@@ -91,6 +104,16 @@ impl From<PublishModel> for v1::PublishModel {
         match model {
             PublishModel::Publishers => Self::Publishers,
             PublishModel::Open => Self::Open,
+        }
+    }
+}
+
+impl From<Durability> for v1::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Fsync => Self::Fsync,
+            Durability::Relaxed => Self::Relaxed,
+            Durability::Memory => Self::Memory,
         }
     }
 }

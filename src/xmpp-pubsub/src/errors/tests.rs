@@ -23,6 +23,7 @@ fn every_bus_error() -> Vec<BusError> {
         BadRequest::InvalidJid.into(),
         BusError::bad_request("<&'\">"),
         BusError::Unsupported(Feature::PurgeNodes),
+        BusError::Unsupported(Feature::PersistentItems),
         BusError::LimitReached(LimitKind::Subscriptions),
         BusError::LimitReached(LimitKind::Affiliations),
         BusError::Busy,

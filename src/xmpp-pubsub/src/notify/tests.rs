@@ -1,5 +1,6 @@
 use bus_domain::{
-    Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription, SubscriptionId, SubscriptionState,
+    Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription, SubscriptionId,
+    SubscriptionState,
 };
 use bus_engine::DeliveryNode;
 use bus_xml::{Element, XmlLimits, parse_document};
@@ -92,6 +93,18 @@ fn a_message_holds_the_event_its_id_and_its_position() {
          <position xmlns='urn:stanzabus:position:1' epoch='00000000000000ff' seq='12' after='11'/></message>"
     );
     assert_eq!(message, expected);
+}
+
+#[test]
+fn what_is_in_memory_alone_is_nothing_for_servers_to_keep() {
+    for durability in Durability::ALL {
+        let mut node = node(1, "n", true);
+        node.config.durability = durability;
+        let message = message(&node, &published(1, "1", Some("<b xmlns='urn:b'/>")), "bob@example.net");
+        let kind = parse(&message).attr("type").map(str::to_owned);
+        let expected = (durability == Durability::Memory).then_some("headline");
+        assert_eq!(kind.as_deref(), expected, "{durability:?}");
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+mod levels;
+
 use bus_domain::{
     Actor, Affiliation, Affiliations, BareJid, Durability, Epoch, Jid, NodeConfig, NodeId, Payload, Role,
     publish,

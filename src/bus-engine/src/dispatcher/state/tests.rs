@@ -1,3 +1,5 @@
+mod lives;
+
 use bus_domain::{
     AccessModel, Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState,
 };
@@ -105,7 +107,7 @@ impl World {
             self.reads += 1;
             assert!(self.reads < 10_000, "it needs the same thing again and again");
             match need {
-                Need::Events { node, after_seq } => {
+                Need::Events { node, after_seq } | Need::Recent { node, after_seq } => {
                     let page =
                         self.log.iter().filter(|event| event.seq > after_seq).take(3).cloned().collect();
                     self.dispatcher.take_events(node, page);
@@ -133,6 +135,7 @@ impl World {
             before_seq,
             head_seq,
             deltas: Deltas::Known(deltas),
+            deletion: None,
         });
     }
 

@@ -28,6 +28,9 @@ struct NodeLine {
     deliver_payloads: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notify_retract: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persist_items: Option<bool>,
+    durability: &'static str,
 }
 
 /// `stanzabus node show`
@@ -73,6 +76,16 @@ pub(super) fn affiliation_name(affiliation: v1::Affiliation) -> &'static str {
     }
 }
 
+/// The name as on the command line.
+pub(in crate::commands) fn durability_name(durability: v1::Durability) -> &'static str {
+    match durability {
+        v1::Durability::Fsync => "fsync",
+        v1::Durability::Relaxed => "relaxed",
+        v1::Durability::Memory => "memory",
+        v1::Durability::Unspecified => "unknown",
+    }
+}
+
 impl NodeLine {
     fn of_config(node: String, config: &v1::NodeConfig) -> Self {
         Self {
@@ -93,6 +106,8 @@ impl NodeLine {
             items_max: config.items_max,
             deliver_payloads: config.deliver_payloads,
             notify_retract: config.notify_retract,
+            persist_items: config.persist_items,
+            durability: durability_name(config.durability()),
         }
     }
 }
