@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod items;
 mod nodes;
+mod retention;
 mod subscriptions;
 mod transaction;
 
@@ -26,13 +27,14 @@ pub use error::StoreError;
 pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
+pub use retention::{RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
 
 /// A whole store.
 #[async_trait]
 pub trait Store:
-    NodeStore + EventStore + ItemStore + SubscriptionStore + CursorStore + Send + Sync + 'static
+    NodeStore + EventStore + ItemStore + SubscriptionStore + CursorStore + RetentionStore + Send + Sync + 'static
 {
     /// Starts a write transaction. What it has written is on disk, synced, when its `commit` returns.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;

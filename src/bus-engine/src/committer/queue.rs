@@ -1,6 +1,7 @@
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{BusError, NodeFacts, NodeName};
+use bus_domain::{BusError, NodeFacts, NodeId, NodeName};
 use tokio::sync::{Notify, oneshot};
 
 use super::{Action, Committer};
@@ -50,6 +51,11 @@ impl CommitQueue {
         drop(inner);
         self.changed.notify_one();
         answer
+    }
+
+    /// Takes note of the nodes of which too much waits for delivery.
+    pub(crate) fn undelivered_full(&self, nodes: HashSet<NodeId>) {
+        self.lock().committer.undelivered_full(nodes);
     }
 
     /// Takes no more commands.

@@ -3,5 +3,6 @@
 mod delivery;
 mod fixture;
 mod items;
+mod retention;
 mod rules;
 mod tails;

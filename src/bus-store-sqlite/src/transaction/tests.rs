@@ -3,14 +3,26 @@
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{heads, items};
-use crate::{SqliteStore, cursors};
+use crate::{SqliteStore, cursors, retention};
 
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
 
 #[tokio::test]
 async fn hot_statements_never_read_a_whole_table() {
     let mut planner = Planner::new().await;
-    let own = [items::PLACE, items::LOWER_COUNTS, cursors::MOVE];
+    let own = [
+        items::PLACE,
+        items::LOWER_COUNTS,
+        items::NOTE_RETRACTED,
+        cursors::MOVE,
+        retention::OLDEST,
+        retention::TRIM_HEAD,
+        retention::TRIM_EVENTS,
+        retention::SWEEP,
+        retention::TAKE_RETRACTED,
+        retention::BLANK_HEAD,
+        retention::BLANK_EVENTS,
+    ];
     for sql in own.into_iter().chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE) {
         assert_eq!(full_scans(&planner.plan(sql).await), Vec::<&String>::new(), "{sql}");
     }

@@ -25,6 +25,7 @@ fn every_bus_error() -> Vec<BusError> {
         BusError::Unsupported(Feature::PurgeNodes),
         BusError::LimitReached(LimitKind::Subscriptions),
         BusError::LimitReached(LimitKind::Affiliations),
+        BusError::LimitReached(LimitKind::Undelivered),
         BusError::Busy,
         BusError::Contended,
         BusError::StoreUnavailable,
