@@ -80,6 +80,16 @@ impl v1::nodes_server::Nodes for NodesService {
         Ok(Response::new(v1::DeleteNodeResponse {}))
     }
 
+    async fn purge_node(
+        &self,
+        request: Request<v1::PurgeNodeRequest>,
+    ) -> Result<Response<v1::PurgeNodeResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        let node = node_name("name", &message.name)?;
+        self.execute(Command { actor, node, verb: Verb::Purge }).await?;
+        Ok(Response::new(v1::PurgeNodeResponse {}))
+    }
+
     async fn list_items(
         &self,
         request: Request<v1::ListItemsRequest>,

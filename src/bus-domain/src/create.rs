@@ -2,7 +2,7 @@
 
 use jid::BareJid;
 
-use crate::{Actor, BusError, Durability, Limits, NodeConfig, NodeFacts, Role};
+use crate::{Actor, BusError, Durability, Limits, NodeConfig, NodeFacts, Role, retention};
 
 /// A node to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub fn decide(
     if config.items_max == 0 || config.items_max > limits.node_items_max {
         return Err(BusError::bad_request(format!("items_max must be from 1 to {}", limits.node_items_max)));
     }
+    retention::check(&config)?;
     Ok(NewNode { owner: actor.bare().clone(), config: without_items_in_memory(config) })
 }
 

@@ -162,6 +162,8 @@ pub enum LimitKind {
     Subscriptions,
     /// Entries in the node's list of affiliations.
     Affiliations,
+    /// Events of the node that wait for their delivery.
+    Undelivered,
 }
 
 impl std::fmt::Display for LimitKind {
@@ -169,6 +171,7 @@ impl std::fmt::Display for LimitKind {
         out.write_str(match self {
             Self::Subscriptions => "subscriptions",
             Self::Affiliations => "affiliations",
+            Self::Undelivered => "undelivered events",
         })
     }
 }

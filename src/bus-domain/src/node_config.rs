@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::retention::{History, WhenUndeliveredFull};
+
 /// How a node behaves. Stored with the node as JSON; a field that an older daemon wrote without keeps its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -19,6 +21,12 @@ pub struct NodeConfig {
     pub persist_items: bool,
     /// When a publish is acknowledged.
     pub durability: Durability,
+    /// Seconds after which an item is gone by itself (`pubsub#item_expire`); `None` keeps it, otherwise at least 1.
+    pub item_expire_seconds: Option<u32>,
+    /// How far the log reaches back.
+    pub history: History,
+    /// What happens when too much of the log waits for its delivery.
+    pub when_undelivered_full: WhenUndeliveredFull,
 }
 
 /// XEP-0060 §4.5. The models that need a roster or an approval are not offered yet, so they cannot be set.
@@ -96,6 +104,9 @@ impl Default for NodeConfig {
             notify_retract: false,
             persist_items: true,
             durability: Durability::Fsync,
+            item_expire_seconds: None,
+            history: History::default(),
+            when_undelivered_full: WhenUndeliveredFull::Wait,
         }
     }
 }

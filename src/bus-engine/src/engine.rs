@@ -12,6 +12,7 @@ use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
 use crate::known_heads::KnownHeads;
 use crate::recent::RecentEvents;
+use crate::retention;
 use crate::{
     Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics,
 };
@@ -79,6 +80,11 @@ impl Engine {
         dispatcher::run(Arc::clone(&self.0), sink, inputs).await;
     }
 
+    /// Takes away what nodes need not keep, until it is told to stop. One such task is enough.
+    pub async fn retain(&self, shutdown: CancellationToken) {
+        retention::run(Arc::clone(&self.0), shutdown).await;
+    }
+
     /// Carries a command out. The answer comes when the outcome is on disk, or when it is refused.
     pub async fn execute(&self, command: Command) -> Result<Outcome, BusError> {
         self.submit(command).await
@@ -122,6 +128,10 @@ impl Engine {
     /// Whether the store answers.
     pub async fn store_is_available(&self) -> bool {
         self.store().ping().await.is_ok()
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

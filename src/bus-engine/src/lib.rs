@@ -6,6 +6,7 @@
 //!   a state machine without I/O; `transact` carries a batch out on a store.
 //! * [`dispatcher`] hands committed events to a [`NotificationSink`] and moves the delivery cursors. It is a state
 //!   machine without I/O as well, and pulls: from memory while it keeps up, from the log when it does not.
+//! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
 //! * [`Tail`] is a reader of one node's log for the other legs.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
@@ -22,6 +23,7 @@ mod known_heads;
 mod payload;
 mod queries;
 mod recent;
+mod retention;
 mod settings;
 mod statistics;
 mod tail;

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bus_domain::access::{self, Action};
+use bus_domain::retention;
 use bus_domain::retrieve::{self, PageAt, Selection};
 use bus_domain::{Actor, Affiliation, BusError, Event, NodeConfig, NodeFacts, NodeName};
 use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
@@ -60,7 +61,9 @@ impl Engine {
         let page = match retrieve::decide(&facts, actor, selection, limits)? {
             Selection::ById(ids) => {
                 let found = self.store().find_items(facts.id, &ids, limits.page_bytes_max).await;
-                let FoundItems { items, truncated } = found.map_err(|error| unavailable(&error))?;
+                let FoundItems { mut items, truncated } = found.map_err(|error| unavailable(&error))?;
+                let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
+                items.retain(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment));
                 let count = items.len() as u64;
                 return Ok(ItemListing { node: facts, items, count, first_index: None, truncated });
             }
@@ -111,7 +114,8 @@ impl Engine {
 
     async fn window(&self, facts: &NodeFacts, at: PageAt, items_max: u32) -> Result<ItemPage, BusError> {
         let bytes_max = self.settings().limits.page_bytes_max;
-        let window = ItemWindow { at, items_max, bytes_max };
+        let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
+        let window = ItemWindow { at, items_max, bytes_max, expired_through_ms };
         self.store().list_items(facts.id, window).await.map_err(|error| unavailable(&error))
     }
 }

@@ -28,6 +28,8 @@ pub struct EngineLimits {
     pub cached_recipients_max: usize,
     /// At most this often are delivery cursors written.
     pub cursor_interval_ms: u64,
+    /// How long retention rests after a look at some nodes that have nothing left to remove.
+    pub retention_interval_ms: u64,
 }
 
 impl Default for EngineLimits {
@@ -43,6 +45,7 @@ impl Default for EngineLimits {
             log_page_bytes_max: 1024 * 1024,
             cached_recipients_max: 1_000_000,
             cursor_interval_ms: 200,
+            retention_interval_ms: 500,
         }
     }
 }

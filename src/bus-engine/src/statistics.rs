@@ -22,6 +22,12 @@ pub struct Statistics {
     pub(crate) cursor_moves: Counter,
     pub(crate) nodes_undelivered: Counter,
     pub(crate) nodes_unreadable: Counter,
+    pub(crate) nodes_undelivered_full: Counter,
+    pub(crate) retention_steps: Counter,
+    pub(crate) events_trimmed: Counter,
+    pub(crate) items_expired: Counter,
+    pub(crate) purged_items_removed: Counter,
+    pub(crate) payloads_blanked: Counter,
 }
 
 /// The counters at one moment. Those named like states (`queued_…`, `nodes_…`) go up and down; the others only up.
@@ -61,6 +67,18 @@ pub struct StatisticsSnapshot {
     pub nodes_undelivered: u64,
     /// Nodes whose delivery stopped because the store has something of them that cannot be read.
     pub nodes_unreadable: u64,
+    /// Nodes of which so many events wait for delivery that the bound is reached.
+    pub nodes_undelivered_full: u64,
+    /// Transactions of retention.
+    pub retention_steps: u64,
+    /// Events that have left their node's log.
+    pub events_trimmed: u64,
+    /// Items that were removed because of their age.
+    pub items_expired: u64,
+    /// Items that were removed after a purge.
+    pub purged_items_removed: u64,
+    /// Payloads of retracted items that were emptied in the log.
+    pub payloads_blanked: u64,
 }
 
 impl Statistics {
@@ -93,6 +111,12 @@ impl Statistics {
             cursor_moves: self.cursor_moves.get(),
             nodes_undelivered: self.nodes_undelivered.get(),
             nodes_unreadable: self.nodes_unreadable.get(),
+            nodes_undelivered_full: self.nodes_undelivered_full.get(),
+            retention_steps: self.retention_steps.get(),
+            events_trimmed: self.events_trimmed.get(),
+            items_expired: self.items_expired.get(),
+            purged_items_removed: self.purged_items_removed.get(),
+            payloads_blanked: self.payloads_blanked.get(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::transaction::SqliteTransaction;
 use crate::{SqliteStore, rows};
 
 /// Empties the tables that hold any number of a node's rows.
-pub(crate) const REAP_ROWS: [&str; 6] = [
+pub(crate) const REAP_ROWS: [&str; 7] = [
     "DELETE FROM items WHERE (node_id, item_id) IN (SELECT node_id, item_id FROM items WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM subscriptions WHERE (node_id, subscription_id) IN
@@ -21,6 +21,8 @@ pub(crate) const REAP_ROWS: [&str; 6] = [
          (SELECT node_id, jid FROM affiliations WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM lagging WHERE (node_id, subscription_id, leg) IN
          (SELECT node_id, subscription_id, leg FROM lagging WHERE node_id = ?1 LIMIT ?2)",
+    "DELETE FROM retracted_payloads WHERE (node_id, retracted_at_seq, seq) IN
+         (SELECT node_id, retracted_at_seq, seq FROM retracted_payloads WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM idempotency_keys WHERE (node_id, principal, key) IN
          (SELECT node_id, principal, key FROM idempotency_keys WHERE node_id = ?1 LIMIT ?2)",
 ];

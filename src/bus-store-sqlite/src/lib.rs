@@ -11,6 +11,7 @@ mod items;
 mod lock;
 mod nodes;
 mod open;
+mod retention;
 mod rows;
 mod subscriptions;
 mod transaction;

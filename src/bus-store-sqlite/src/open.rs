@@ -18,6 +18,7 @@ use crate::writer::Writer;
 /// The migrations of `schemas/sqlite`, in order.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../../schemas/sqlite/0001_init.sql")),
+    (2, "retention", include_str!("../../../schemas/sqlite/0002_retention.sql")),
     (4, "epochs", include_str!("../../../schemas/sqlite/0004_epochs.sql")),
 ];
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
-use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
+use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
 use bus_store::{
     BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, NodeRow, RenewedHead,
     StoreError, Transaction,
@@ -88,6 +88,10 @@ impl Transaction for SqliteTransaction {
 
     async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError> {
         items::find(self, node, ids).await
+    }
+
+    async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
+        items::note_retracted(self, node, events).await
     }
 
     async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {

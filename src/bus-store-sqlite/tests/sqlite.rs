@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use bus_domain::{Actor, Epoch, Jid, NodeConfig, NodeName, Role};
-use bus_store::{CommitLevel, CursorStore as _, HeadAdvance, Leg, NodeRow, Store as _, StoreError};
+use bus_store::{
+    CommitLevel, CursorStore as _, HeadAdvance, Leg, NodeRow, RetentionStore as _, Store as _, StoreError,
+};
 use bus_store_sqlite::SqliteStore;
 use futures::FutureExt as _;
 use sqlx::{Connection as _, SqliteConnection};
@@ -98,6 +100,24 @@ async fn a_node_that_cannot_be_read_does_not_keep_others_from_delivery() {
     assert_eq!(pages, [vec!["a"], vec![], vec!["c"], vec![], vec![]]);
 }
 
+#[tokio::test]
+async fn a_subscription_that_lags_counts_as_the_slowest_reader() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bus.db");
+    let store = SqliteStore::open(&path).await.expect("a store");
+    make_undelivered_node(&store, "n").await;
+    let delivered =
+        async || store.retained(None, 1).await.expect("a page").nodes[0].log.delivered_through_seq;
+    assert_eq!(delivered().await, 0, "no cursor yet");
+    let mut connection = connect(&path).await;
+    let cursor = "INSERT INTO cursors SELECT node_id, 'xmpp', 1, 0 FROM heads";
+    sqlx::query(cursor).execute(&mut connection).await.expect("an insert");
+    assert_eq!(delivered().await, 1);
+    let lagging = "INSERT INTO lagging SELECT node_id, 1, 'xmpp', 0, 1, 0 FROM heads";
+    sqlx::query(lagging).execute(&mut connection).await.expect("an insert");
+    assert_eq!(delivered().await, 0);
+}
+
 async fn make_undelivered_node(store: &SqliteStore, name: &str) {
     let jid = Jid::new("owner@example.org").expect("a JID");
     let row = NodeRow {
@@ -114,7 +134,9 @@ async fn make_undelivered_node(store: &SqliteStore, name: &str) {
         rules_version: 1,
         events: 1,
         last_due_event: 1,
+        payload_bytes: 0,
         items: 0,
+        purge: false,
         rules_change: false,
         recipients_change: false,
         new_subscriptions: 0,

@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod items;
 mod nodes;
+mod retention;
 mod subscriptions;
 mod transaction;
 
@@ -28,13 +29,23 @@ pub use error::StoreError;
 pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
+pub use retention::{RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
 
 /// A whole store.
 #[async_trait]
 pub trait Store:
-    NodeStore + EventStore + ItemStore + SubscriptionStore + CursorStore + EpochStore + Send + Sync + 'static
+    NodeStore
+    + EventStore
+    + ItemStore
+    + SubscriptionStore
+    + CursorStore
+    + RetentionStore
+    + EpochStore
+    + Send
+    + Sync
+    + 'static
 {
     /// Starts a write transaction, whose `commit` returns when what the level promises holds.
     async fn begin(&self, level: CommitLevel) -> Result<Box<dyn Transaction>, StoreError>;

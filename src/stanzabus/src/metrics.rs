@@ -46,6 +46,18 @@ pub(crate) enum Metric {
     NodesUndelivered,
     /// Nodes whose delivery stopped because the store cannot read them.
     NodesUnreadable,
+    /// Nodes of which so many events wait for delivery that publishers may have to wait.
+    NodesUndeliveredFull,
+    /// Transactions of retention: each is one sync of the disk.
+    RetentionSteps,
+    /// Events that have left their node's log.
+    EventsTrimmed,
+    /// Items removed because of their age.
+    ItemsExpired,
+    /// Items removed after a purge.
+    PurgedItemsRemoved,
+    /// Payloads of retracted items that were emptied in the log.
+    PayloadsBlanked,
     /// Whether the XMPP link is up.
     LinkUp,
     /// Accepted streams after the first one.
@@ -80,7 +92,7 @@ struct Reading {
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::Commits,
         Self::CommitsFailed,
         Self::CommittedEvents,
@@ -97,6 +109,12 @@ impl Metric {
         Self::CursorMoves,
         Self::NodesUndelivered,
         Self::NodesUnreadable,
+        Self::NodesUndeliveredFull,
+        Self::RetentionSteps,
+        Self::EventsTrimmed,
+        Self::ItemsExpired,
+        Self::PurgedItemsRemoved,
+        Self::PayloadsBlanked,
         Self::LinkUp,
         Self::LinkReconnects,
         Self::LinkStanzasIn,
@@ -116,6 +134,7 @@ impl Metric {
     }
 
     /// The name and the help text.
+    #[expect(clippy::too_many_lines, reason = "a table: one entry per metric")]
     fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::Commits => ("stanzabus_commits_total", "Transactions that changed nodes"),
@@ -158,6 +177,19 @@ impl Metric {
                 "stanzabus_nodes_unreadable_total",
                 "Nodes whose delivery stopped because they cannot be read",
             ),
+            Self::NodesUndeliveredFull => (
+                "stanzabus_nodes_undelivered_full",
+                "Nodes with so many undelivered events that the bound is reached",
+            ),
+            Self::RetentionSteps => ("stanzabus_retention_steps_total", "Transactions of retention"),
+            Self::EventsTrimmed => ("stanzabus_events_trimmed_total", "Events that have left their log"),
+            Self::ItemsExpired => ("stanzabus_items_expired_total", "Items removed because of their age"),
+            Self::PurgedItemsRemoved => {
+                ("stanzabus_purged_items_removed_total", "Items removed after a purge")
+            }
+            Self::PayloadsBlanked => {
+                ("stanzabus_payloads_blanked_total", "Payloads of retracted items emptied in the log")
+            }
             Self::LinkUp => ("stanzabus_link_up", "Whether the XMPP link is up"),
             Self::LinkReconnects => {
                 ("stanzabus_link_reconnects_total", "Accepted streams after the first one")
@@ -200,6 +232,12 @@ impl Metric {
             Self::CursorMoves => engine.cursor_moves,
             Self::NodesUndelivered => engine.nodes_undelivered,
             Self::NodesUnreadable => engine.nodes_unreadable,
+            Self::NodesUndeliveredFull => engine.nodes_undelivered_full,
+            Self::RetentionSteps => engine.retention_steps,
+            Self::EventsTrimmed => engine.events_trimmed,
+            Self::ItemsExpired => engine.items_expired,
+            Self::PurgedItemsRemoved => engine.purged_items_removed,
+            Self::PayloadsBlanked => engine.payloads_blanked,
             Self::LinkUp => u64::from(*link_is_up),
             Self::LinkReconnects => link.reconnects,
             Self::LinkStanzasIn => link.stanzas_in,

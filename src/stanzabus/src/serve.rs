@@ -49,6 +49,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
 struct Daemon {
     store: Arc<dyn Store>,
     committer: JoinHandle<()>,
+    retention: JoinHandle<()>,
     grpc: JoinHandle<Result<(), ServeError>>,
     http: JoinHandle<std::io::Result<()>>,
     leg: XmppLeg,
@@ -58,6 +59,7 @@ struct Daemon {
 /// What ends the parts, in the order in which they go.
 #[derive(Default)]
 struct Tokens {
+    retention: CancellationToken,
     grpc: CancellationToken,
     committer: CancellationToken,
     link: CancellationToken,
@@ -82,19 +84,25 @@ impl Daemon {
         )
         .await?;
 
+        let retention = {
+            let (engine, stop) = (engine.clone(), tokens.retention.clone());
+            tokio::spawn(async move { engine.retain(stop).await })
+        };
+
         let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
         let leg = XmppLeg::start(&engine, service_settings(loaded)?, config.limits.requests(), &link, events);
         let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
         let sources = Sources { engine, link, notifications: leg.counters() };
         let http = start_http(sources, http_listener, &tokens);
-        Ok(Self { store, committer, grpc, http, leg, tokens })
+        Ok(Self { store, committer, retention, grpc, http, leg, tokens })
     }
 
     /// Resolves only when a part ends that should not.
     async fn ended_unexpectedly(&mut self) -> Failure {
         let (part, error) = tokio::select! {
             ended = &mut self.committer => ("the committer", ended.err().map(|error| error.to_string())),
+            ended = &mut self.retention => ("retention", ended.err().map(|error| error.to_string())),
             ended = &mut self.grpc => ("the gRPC server", error_of(ended)),
             ended = &mut self.http => ("the HTTP server", error_of(ended)),
             ended = self.leg.ended() => ended,
@@ -106,9 +114,11 @@ impl Daemon {
     /// Stops accepting, answers what was accepted, proves what was sent, stores the cursors, closes the stream and the
     /// store.
     async fn drain(mut self) {
+        self.tokens.retention.cancel();
         self.tokens.grpc.cancel();
         self.leg.stop_requests().await;
         finish(self.grpc).await;
+        finish(self.retention).await;
         self.tokens.committer.cancel();
         finish(self.committer).await;
         self.tokens.link.cancel();

@@ -109,6 +109,7 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::LimitReached(LimitKind::Subscriptions) => {
             with(Wait, "policy-violation", "too-many-subscriptions")
         }
+        BusError::LimitReached(LimitKind::Undelivered) => plain(Wait, "resource-constraint"),
         BusError::LimitReached(LimitKind::Affiliations) => plain(Wait, "policy-violation"),
         BusError::Busy | BusError::Contended => plain(Wait, "resource-constraint"),
         BusError::StoreUnavailable => plain(Wait, "internal-server-error"),

@@ -24,6 +24,7 @@ mod parts;
 mod ping;
 mod presence;
 mod publish;
+mod purge;
 mod request;
 mod requests;
 mod retract;

@@ -170,7 +170,7 @@ impl NotificationCounters {
     }
 }
 
-/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1 and §8.4.2.
+/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.4.2 and §8.5.2.
 fn encode_kind(node: &str, kind: &EventKind, with_payload: bool, out: &mut Xml) {
     out.start_in("event", PUBSUB_EVENT);
     match kind {
@@ -185,6 +185,9 @@ fn encode_kind(node: &str, kind: &EventKind, with_payload: bool, out: &mut Xml) 
         EventKind::Retracted { item_id } => {
             out.start("items").attribute("node", node);
             out.start("retract").attribute("id", item_id.as_str()).end().end();
+        }
+        EventKind::Purged => {
+            out.start("purge").attribute("node", node).end();
         }
         EventKind::Deleted => {
             out.start("delete").attribute("node", node).end();

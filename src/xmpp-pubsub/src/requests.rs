@@ -82,7 +82,7 @@ fn admit(service: &Service, ordering: &mut Ordering<(Envelope, Work)>, arrived: 
     let Some(Prepared { sender, task }) = service.prepare(&stanza) else { return };
     let (envelope, work) = match task {
         Task::Answer(answer) => return ordering.admit_answer(&sender, answer),
-        Task::Work(envelope, work) => (envelope, work),
+        Task::Work(envelope, work) => (envelope, *work),
     };
     let (is_publish, bytes) = (work.is_publish(), work.weight_bytes());
     if let Err((envelope, _)) =

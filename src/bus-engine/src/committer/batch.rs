@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, create, delete, publish, purge, retract, subscribe, unsubscribe,
 };
 
 use bus_store::CommitLevel;
@@ -39,6 +39,8 @@ pub enum Work {
     Publish(publish::Publication),
     /// See [`retract`].
     Retract(retract::Retraction),
+    /// See [`purge`].
+    Purge(purge::Purge),
     /// See [`subscribe`].
     Subscribe(subscribe::Subscribing),
     /// See [`unsubscribe`].
@@ -53,7 +55,7 @@ impl Work {
         match self {
             Self::Publish(publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
-            Self::Delete(_) => 1,
+            Self::Delete(_) | Self::Purge(_) => 1,
             Self::Create(_) | Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Affiliate(_) => 0,
         }
     }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::{Event, EventKind, NodeFacts, NodeId, publish};
@@ -15,7 +16,9 @@ use crate::{Outcome, Published};
 pub(super) fn emit(shared: &EngineShared, emission: Emission<Reply>) {
     let Emission { ticket, command, facts } = emission;
     let next_item_id = || driver::next_item_id(shared);
-    let answer = match plan(&command, Some(&facts), &shared.settings.limits, &next_item_id) {
+    // What is in memory only waits for nobody, so no node of this kind is ever full.
+    let full = HashSet::new();
+    let answer = match plan(&command, Some(&facts), &shared.settings.limits, &full, &next_item_id) {
         Ok(Entry { work: Work::Publish(publication), .. }) => Ok(published(shared, &facts, publication)),
         Ok(_) => Err(bus_domain::BusError::Internal),
         Err(refused) => Err(refused),

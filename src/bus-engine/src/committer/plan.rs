@@ -1,8 +1,9 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Durability, ItemId, Limits, NodeFacts, affiliate, create, delete, publish, retract, subscribe,
-    unsubscribe,
+    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, affiliate, create, delete, publish, purge,
+    retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::CommitLevel;
@@ -10,11 +11,13 @@ use bus_store::CommitLevel;
 use super::{Entry, Work};
 use crate::{Command, Verb};
 
-/// Asks bus-domain about a command. `next_item_id` makes ids that no item has.
+/// Asks bus-domain about a command. On the nodes of `undelivered_full` too much waits for delivery; `next_item_id`
+/// makes ids that no item has.
 pub(super) fn plan(
     command: &Command,
     facts: Option<&Arc<NodeFacts>>,
     limits: &Limits,
+    undelivered_full: &HashSet<NodeId>,
     next_item_id: &dyn Fn() -> ItemId,
 ) -> Result<Entry, BusError> {
     let actor = &command.actor;
@@ -25,11 +28,15 @@ pub(super) fn plan(
         }
         Verb::Delete => Work::Delete(delete::decide(existing()?, actor)?),
         Verb::Publish(request) => {
-            Work::Publish(publish::decide(existing()?, actor, request.clone(), limits, next_item_id)?)
+            let facts = existing()?;
+            let publication = publish::decide(facts, actor, request.clone(), limits, next_item_id)?;
+            retention::check_undelivered(&facts.config, undelivered_full.contains(&facts.id))?;
+            Work::Publish(publication)
         }
         Verb::Retract(request) => {
             Work::Retract(retract::decide(existing()?, actor, request.clone(), limits)?)
         }
+        Verb::Purge => Work::Purge(purge::decide(existing()?, actor)?),
         Verb::Subscribe(jid) => Work::Subscribe(subscribe::decide(existing()?, actor, jid.clone(), limits)?),
         Verb::Unsubscribe(jid) => {
             existing()?;

@@ -1,6 +1,7 @@
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{BusError, NodeName};
+use bus_domain::{BusError, NodeId, NodeName};
 use tokio::sync::{Notify, oneshot};
 
 use super::emit::emit;
@@ -59,6 +60,11 @@ impl CommitQueue {
         drop(inner);
         self.changed.notify_one();
         answer
+    }
+
+    /// Takes note of the nodes of which too much waits for delivery.
+    pub(crate) fn undelivered_full(&self, nodes: HashSet<NodeId>) {
+        self.lock().committer.undelivered_full(nodes);
     }
 
     /// Takes no more commands.

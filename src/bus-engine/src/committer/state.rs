@@ -1,7 +1,7 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use bus_domain::{BusError, ItemId, NodeFacts, NodeName};
+use bus_domain::{BusError, ItemId, NodeFacts, NodeId, NodeName};
 use bus_store::CommitLevel;
 
 use super::plan::plan;
@@ -29,6 +29,8 @@ pub struct Committer<Ticket> {
     /// Entries that the next batch may have: halved by a batch that the store refused, so that the offender ends
     /// up alone; doubled by one that came through.
     entries_max: usize,
+    /// Nodes with so much to deliver that their publishers may have to wait.
+    undelivered_full: HashSet<NodeId>,
 }
 
 /// What the committer wants done.
@@ -97,6 +99,7 @@ impl<Ticket> Committer<Ticket> {
             queued: 0,
             queued_bytes: 0,
             refused: 0,
+            undelivered_full: HashSet::new(),
         }
     }
 
@@ -261,6 +264,11 @@ impl<Ticket> Committer<Ticket> {
         actions
     }
 
+    /// Takes note of the nodes of which [`bus_domain::Limits::node_undelivered_events_max`] events wait for delivery.
+    pub fn undelivered_full(&mut self, nodes: HashSet<NodeId>) {
+        self.undelivered_full = nodes;
+    }
+
     /// True when nothing waits and nothing is in flight.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.nodes.is_empty()
@@ -300,7 +308,9 @@ impl<Ticket> Committer<Ticket> {
             if (alone && taken > 0) || !forming.takes(level) {
                 return;
             }
-            let planned = plan(&front.command, facts.as_ref(), &self.settings.limits, next_item_id);
+            let limits = &self.settings.limits;
+            let full = &self.undelivered_full;
+            let planned = plan(&front.command, facts.as_ref(), limits, full, next_item_id);
             let Some(waiting) = node.waiting.pop_front() else { return };
             match planned {
                 Err(error) => actions.push(self.reply(waiting, Err(error))),

@@ -1,7 +1,8 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::Durability;
+use bus_domain::{Durability, NodeId};
 use bus_store::{Leg, StoreError, Undelivered, UndeliveredPage};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -56,6 +57,8 @@ struct Driver {
     /// Deleted nodes may have rows left.
     has_to_reap: bool,
     notifications: u64,
+    /// As told to the committer.
+    undelivered_full: HashSet<NodeId>,
 }
 
 impl Driver {
@@ -65,7 +68,15 @@ impl Driver {
             recipients_max: shared.settings.engine.cached_recipients_max,
         };
         let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone());
-        Self { shared, dispatcher, sink, store_rests_until: None, has_to_reap: true, notifications: 0 }
+        Self {
+            shared,
+            dispatcher,
+            sink,
+            store_rests_until: None,
+            has_to_reap: true,
+            notifications: 0,
+            undelivered_full: HashSet::new(),
+        }
     }
 
     /// Finds the next nodes whose log goes on behind their cursor, while there is room for them.
@@ -191,6 +202,7 @@ impl Driver {
         }
         self.store_cursors().await;
         self.dispatcher.bound_nodes();
+        self.note_undelivered();
         self.has_to_reap |= self.dispatcher.take_ended();
         if self.has_to_reap {
             match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {
@@ -199,6 +211,17 @@ impl Driver {
             }
         }
         self.shared.statistics.nodes_undelivered.set(self.dispatcher.undelivered_nodes() as u64);
+    }
+
+    /// Publishers may have to wait for delivery, and go on when it has caught up.
+    fn note_undelivered(&mut self) {
+        let events_max = self.shared.settings.limits.node_undelivered_events_max;
+        let full = self.dispatcher.nodes_behind_by(events_max);
+        if full != self.undelivered_full {
+            self.shared.queue.undelivered_full(full.clone());
+            self.shared.statistics.nodes_undelivered_full.set(full.len() as u64);
+            self.undelivered_full = full;
+        }
     }
 
     /// Nothing is lost when it fails: the moves stay, and what lies behind an old cursor is only sent again.

@@ -249,6 +249,13 @@ impl Dispatcher {
         self.nodes.values().filter(|delivery| delivery.proven < delivery.end()).count()
     }
 
+    /// Nodes of which at least so many events are not proven to be handed over, of those that are in memory.
+    pub fn nodes_behind_by(&self, events: u64) -> HashSet<NodeId> {
+        let is_behind =
+            |delivery: &NodeDelivery| delivery.head_seq.saturating_sub(delivery.proven.through_seq) >= events;
+        self.nodes.iter().filter(|(_, delivery)| is_behind(delivery)).map(|(id, _)| *id).collect()
+    }
+
     fn moved_to(&mut self, node: DeliveryNode, head_seq: Seq, position: Position) {
         let id = node.id;
         self.nodes.entry(id).or_insert_with(|| NodeDelivery::new(node, head_seq, position));

@@ -34,7 +34,8 @@ impl Writing<'_> {
                         next_seq += publication.items.len() as u64;
                         published(&facts, publication, first_seq)
                     }
-                    Work::Retract(retraction) => retracted(transaction, &facts, retraction).await?,
+                    Work::Retract(retraction) => retracted(transaction, work, &facts, retraction).await?,
+                    Work::Purge(_) => done(Outcome::Purged),
                     Work::Subscribe(subscribing) => {
                         subscribed(transaction, work, &facts, head, subscribing).await?
                     }
@@ -112,15 +113,22 @@ fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u
     }
 }
 
+/// Nothing that decisions rest on has changed.
+fn done(outcome: Outcome) -> EntryResult {
+    EntryResult::Done { outcome, facts: FactsAfter::Same }
+}
+
 async fn retracted(
     transaction: &mut dyn Transaction,
+    work: &NodeWork,
     facts: &NodeFacts,
     retraction: &retract::Retraction,
 ) -> Result<EntryResult, StoreError> {
     let items: Vec<_> = retraction.item_ids.iter().map(|id| (facts.id, id.clone())).collect();
     let removed = transaction.remove_items(&items).await?.len() as u64;
     transaction.lower_item_counts(&[(facts.id, removed)]).await?;
-    Ok(EntryResult::Done { outcome: Outcome::Retracted, facts: FactsAfter::Same })
+    transaction.note_retracted(facts.id, &work.retracted_events()).await?;
+    Ok(done(Outcome::Retracted))
 }
 
 async fn subscribed(

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bus_domain::{Epoch, Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Subscription};
+use bus_domain::{Epoch, Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Payload, Seq, Subscription};
 use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
 use super::{CommittedNode, Sources};
@@ -19,6 +19,7 @@ pub(super) struct NodeWork {
     /// Events to come, in order.
     pub(super) drafts: Vec<Draft>,
     /// Changes of the head beside the events.
+    pub(super) purge: bool,
     pub(super) rules_change: bool,
     pub(super) recipients_change: bool,
     pub(super) new_subscriptions: u64,
@@ -29,6 +30,8 @@ pub(super) struct NodeWork {
     pub(super) events: Vec<Arc<Event>>,
     /// The subscription that ends.
     pub(super) ending: Option<Subscription>,
+    /// Where the events are of the items that are taken back.
+    pub(super) retracted: HashMap<ItemId, Seq>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
@@ -61,6 +64,7 @@ impl NodeWork {
             facts: None,
             entries,
             drafts: Vec::new(),
+            purge: false,
             rules_change: false,
             recipients_change: false,
             new_subscriptions: 0,
@@ -68,6 +72,7 @@ impl NodeWork {
             head: None,
             events: Vec::new(),
             ending: None,
+            retracted: HashMap::new(),
             created: None,
             delta: None,
             is_renewed: false,
@@ -87,7 +92,9 @@ impl NodeWork {
             rules_version: facts.rules_version,
             events: self.drafts.len() as u64,
             last_due_event: last_due as u64,
+            payload_bytes: self.drafts.iter().map(payload_bytes).sum(),
             items: self.newest_per_item().len() as u64,
+            purge: self.purge,
             rules_change: self.rules_change,
             recipients_change: self.recipients_change,
             new_subscriptions: self.new_subscriptions,
@@ -155,6 +162,12 @@ impl NodeWork {
             .collect()
     }
 
+    /// For each retraction: the event of its item, and its own.
+    pub(super) fn retracted_events(&self) -> Vec<(Seq, Seq)> {
+        let of_item = |event: &Arc<Event>| Some((*self.retracted.get(event.kind.item_id()?)?, event.seq));
+        self.events.iter().filter_map(of_item).collect()
+    }
+
     /// Items over the node's bound, once so many pointers were overwritten.
     pub(super) fn excess_items(&self, overwritten: u64) -> u64 {
         match (&self.head, &self.facts) {
@@ -190,4 +203,8 @@ impl NodeWork {
         newest.sort_unstable_by_key(|(_, index)| *index);
         newest
     }
+}
+
+fn payload_bytes(draft: &Draft) -> u64 {
+    draft.kind.payload().map_or(0, Payload::len_bytes) as u64
 }

@@ -5,5 +5,6 @@ mod epochs;
 mod fixture;
 mod items;
 mod memory;
+mod retention;
 mod rules;
 mod tails;

@@ -3,16 +3,28 @@
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items};
-use crate::{SqliteStore, cursors};
+use crate::{SqliteStore, cursors, retention};
 
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
 
 #[tokio::test]
 async fn hot_statements_never_read_a_whole_table() {
     let mut planner = Planner::new().await;
-    let own = [items::PLACE, items::LOWER_COUNTS, cursors::MOVE, epochs::RENEW];
-    let own = own.into_iter().chain(epochs::SET_BACK).chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE);
-    for sql in own {
+    let own = [
+        items::PLACE,
+        items::LOWER_COUNTS,
+        items::NOTE_RETRACTED,
+        cursors::MOVE,
+        epochs::RENEW,
+        retention::OLDEST,
+        retention::TRIM_HEAD,
+        retention::TRIM_EVENTS,
+        retention::SWEEP,
+        retention::TAKE_RETRACTED,
+        retention::BLANK_HEAD,
+        retention::BLANK_EVENTS,
+    ];
+    for sql in own.into_iter().chain(epochs::SET_BACK).chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE) {
         assert_eq!(full_scans(&planner.plan(sql).await), Vec::<&String>::new(), "{sql}");
     }
     let whole = planner.plan("DELETE FROM items WHERE seq = 1").await;

@@ -117,6 +117,7 @@ pub(super) fn event_line(event: v1::Event) -> EventLine {
     let kind = match event.kind() {
         v1::EventKind::Published => "published",
         v1::EventKind::Retracted => "retracted",
+        v1::EventKind::NodePurged => "purged",
         v1::EventKind::NodeDeleted => "deleted",
         v1::EventKind::Unspecified => "unknown",
     };

@@ -26,6 +26,7 @@ fn every_bus_error() -> Vec<BusError> {
         BusError::Unsupported(Feature::PersistentItems),
         BusError::LimitReached(LimitKind::Subscriptions),
         BusError::LimitReached(LimitKind::Affiliations),
+        BusError::LimitReached(LimitKind::Undelivered),
         BusError::Busy,
         BusError::Contended,
         BusError::StoreUnavailable,

@@ -116,6 +116,7 @@ fn every_kind_of_event_has_its_element() {
         (published(1, "1", payload), false, "<items node='n'><item id='1'/></items>"),
         (published(1, "1", None), true, "<items node='n'><item id='1'/></items>"),
         (retracted, true, "<items node='n'><retract id='1'/></items>"),
+        (event(1, EventKind::Purged), true, "<purge node='n'/>"),
         (event(1, EventKind::Deleted), true, "<delete node='n'/>"),
     ] {
         let message = message(&node(1, "n", deliver_payloads), &event, "bob@example.net");
@@ -217,6 +218,7 @@ fn hostile_names_stay_values() {
     for event in [
         published(1, hostile, Some("<b xmlns='urn:b'/>")),
         event(1, EventKind::Retracted { item_id: ItemId::new(hostile).unwrap() }),
+        event(1, EventKind::Purged),
         event(1, EventKind::Deleted),
     ] {
         let to = "bob@example.net/'><x a=\"&amp;<";

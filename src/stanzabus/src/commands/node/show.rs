@@ -31,6 +31,15 @@ struct NodeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     persist_items: Option<bool>,
     durability: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_expire_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_events_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_age_seconds_max: Option<u64>,
+    when_undelivered_full: &'static str,
 }
 
 /// `stanzabus node show`
@@ -108,6 +117,14 @@ impl NodeLine {
             notify_retract: config.notify_retract,
             persist_items: config.persist_items,
             durability: durability_name(config.durability()),
+            item_expire_seconds: config.item_expire_seconds,
+            history_events_max: config.history_events_max,
+            history_bytes_max: config.history_bytes_max,
+            history_age_seconds_max: config.history_age_seconds_max,
+            when_undelivered_full: match config.when_undelivered_full() {
+                v1::WhenUndeliveredFull::Gap => "gap",
+                v1::WhenUndeliveredFull::Wait | v1::WhenUndeliveredFull::Unspecified => "wait",
+            },
         }
     }
 }
