@@ -60,6 +60,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_of_retention_allows_something() {
+        let config = NodeConfig { item_expire_seconds: Some(0), ..NodeConfig::default() };
+        let admin = Actor::new(BareJid::new("a@example.org").unwrap(), Role::Admin);
+        let refused = decide(None, &admin, config, &Limits::default());
+        assert!(matches!(refused, Err(BusError::BadRequest(_))), "{refused:?}");
+    }
+
+    #[test]
     fn a_node_keeps_at_least_one_item_and_at_most_what_the_operator_allows() {
         for items_max in [0, 1_000_001] {
             assert!(matches!(check(false, Role::Creator, items_max), Err(BusError::BadRequest(_))));

@@ -24,17 +24,22 @@ pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) 
     let interval = Duration::from_millis(shared.settings.engine.retention_interval_ms);
     let mut after = None;
     loop {
-        let pause = match tend_page(&shared, &mut after).await {
-            Ok(Left::Nothing) => interval,
-            Ok(Left::More) => Duration::ZERO,
-            Err(error) => {
-                tracing::warn!(%error, "retention waits for the store");
-                STORE_PAUSE
-            }
+        let turn = async {
+            let pause = match tend_page(&shared, &mut after).await {
+                Ok(Left::Nothing) => interval,
+                Ok(Left::More) => Duration::ZERO,
+                Err(error) => {
+                    tracing::warn!(%error, "retention waits for the store");
+                    STORE_PAUSE
+                }
+            };
+            tokio::time::sleep(pause).await;
         };
         tokio::select! {
+            biased;
+            // A transaction that is dropped leaves nothing behind.
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = turn => {}
         }
     }
 }

@@ -12,11 +12,12 @@ use crate::transaction::SqliteTransaction;
 pub(crate) const RETAINED: &str = "SELECT n.node_id, n.config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
             h.log_bytes, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0) AS payload_bytes,
             o.published_at_ms,
-            CASE WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
+            CASE WHEN NOT json_valid(n.config) THEN NULL -- or one damaged node would fail the whole page
+                 WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
                 (SELECT min(e.published_at_ms)
                  FROM (SELECT i.seq FROM items i
-                       WHERE i.node_id = h.node_id AND i.seq > h.purged_through_seq ORDER BY i.seq LIMIT 16) first
-                 JOIN events e ON e.node_id = h.node_id AND e.seq = first.seq)
+                       WHERE i.node_id = h.node_id AND i.seq > h.purged_through_seq ORDER BY i.seq LIMIT 16) oldest
+                 JOIN events e ON e.node_id = h.node_id AND e.seq = oldest.seq)
             END AS oldest_item_published_at_ms,
             EXISTS (SELECT 1 FROM items i
                     WHERE i.node_id = h.node_id AND i.seq <= h.purged_through_seq) AS has_purged_items,
@@ -44,11 +45,11 @@ pub(crate) const TRIM_EVENTS: &str = "DELETE FROM events WHERE node_id = ?1 AND 
      AND NOT EXISTS (SELECT 1 FROM items i WHERE i.node_id = ?1 AND i.seq = events.seq)";
 
 pub(crate) const EXPIRE: &str = "DELETE FROM items WHERE node_id = ?1 AND seq IN
-     (SELECT i.seq
+     (SELECT oldest.seq
       FROM (SELECT seq FROM items
             WHERE node_id = ?1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
-            ORDER BY seq LIMIT ?3) i
-      JOIN events e ON e.node_id = ?1 AND e.seq = i.seq WHERE e.published_at_ms <= ?2)";
+            ORDER BY seq LIMIT ?3) oldest
+      JOIN events e ON e.node_id = ?1 AND e.seq = oldest.seq WHERE e.published_at_ms <= ?2)";
 
 pub(crate) const SWEEP: &str = "DELETE FROM items WHERE node_id = ?1 AND seq IN
      (SELECT seq FROM items

@@ -101,6 +101,28 @@ async fn a_node_that_cannot_be_read_does_not_keep_others_from_delivery() {
 }
 
 #[tokio::test]
+async fn a_log_from_before_retention_is_weighed_when_the_store_is_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bus.db");
+    make_undelivered_node(&SqliteStore::open(&path).await.expect("a store"), "n").await;
+    let mut connection = connect(&path).await;
+    for back_to_the_first_schema in [
+        "DROP TRIGGER items_unpinned",
+        "DROP TABLE retracted_payloads",
+        "ALTER TABLE heads DROP COLUMN log_bytes",
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+        "INSERT INTO events SELECT node_id, 1, 1, 'a', 'a@example.org', '<é/>', 7, 1, 0 FROM heads",
+    ] {
+        sqlx::query(back_to_the_first_schema).execute(&mut connection).await.expect("a change");
+    }
+    connection.close().await.expect("closed");
+    let store = SqliteStore::open(&path).await.expect("a store");
+    let node = store.retained(None, 1).await.expect("a page").nodes.remove(0);
+    assert_eq!(node.log.log_bytes, "<é/>".len() as u64);
+    assert_eq!(node.oldest_event.expect("an event").published_at_ms, 7);
+}
+
+#[tokio::test]
 async fn a_subscription_that_lags_counts_as_the_slowest_reader() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bus.db");

@@ -3,6 +3,7 @@ use bus_domain::retrieve::Selection;
 use bus_domain::{BusError, Event, EventKind, ItemId, LimitKind, Limits, NodeConfig};
 use bus_engine::{EngineLimits, Settings, TailFrame, TailStart, Verb};
 use bus_store::{NodeStore as _, RetentionStore as _};
+use sqlx::Connection as _;
 
 use crate::fixture::{Bus, actor, name, publish_verb, retract_verb};
 
@@ -256,6 +257,22 @@ async fn a_node_that_prefers_a_gap_takes_everything_and_its_subscribers_see_the_
     leg.up().await;
     let expected: Vec<_> = (16..=20).map(|seq| (seq, seq - 1, to.clone())).collect();
     assert_eq!(leg.take(5).await, expected, "the first one says that it follows 15, which nobody has seen");
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_be_read_does_not_keep_others_from_retention() {
+    let mut bus = Bus::start_with(settings(100)).await;
+    bus.create("damaged").await;
+    bus.create_with("n", newest(1)).await;
+    bus.publish("n", &["a", "a", "a"]).await;
+    let path = bus.folder.path().join("bus.db");
+    let mut connection =
+        sqlx::SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection");
+    let damage = "UPDATE nodes SET config = '{' WHERE name = 'damaged'";
+    sqlx::query(damage).execute(&mut connection).await.expect("an update");
+    bus.attach().up().await;
+    bus.retain();
+    bus.until("two leave the log", |counts| counts.events_trimmed == 2).await;
 }
 
 #[tokio::test]

@@ -7,5 +7,6 @@ mod hostile;
 mod peers;
 mod python_client;
 mod quickstart;
+mod retention;
 mod slixmpp;
 mod synced;

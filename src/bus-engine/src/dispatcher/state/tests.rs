@@ -370,3 +370,26 @@ fn what_is_due_to_nobody_takes_turns_and_leaves_no_pile() {
     world.input(DeliveryInput::HandedOver { through_ticket: 1 });
     assert_eq!(world.proven(), [position(1_000, 0)]);
 }
+
+#[test]
+fn a_node_is_behind_by_what_is_not_proven() {
+    let mut world = World::new(5, 1);
+    let is_behind_by = |world: &World, events| world.dispatcher.nodes_behind_by(events).contains(&NODE);
+    assert!(is_behind_by(&world, 5));
+    assert!(!is_behind_by(&world, 6));
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
+    assert!(is_behind_by(&world, 5), "sent is not proven");
+    world.input(DeliveryInput::HandedOver { through_ticket: 2 });
+    assert!(!is_behind_by(&world, 4));
+    assert!(is_behind_by(&world, 3));
+}
+
+#[test]
+fn what_retention_has_taken_is_passed_over() {
+    let mut world = World::new(5, 1);
+    world.log.drain(..3);
+    let sent = world.input(DeliveryInput::LinkUp { link: 1 }).run();
+    assert_eq!(sent, [(4, 1, 3), (5, 1, 4)], "that 3 is missing shows in the first one");
+    world.input(DeliveryInput::HandedOver { through_ticket: 2 });
+    assert_eq!(world.proven(), [position(5, 0)]);
+}
