@@ -18,7 +18,8 @@ pub struct EngineLimits {
     pub batch_bytes_max: usize,
     /// Nodes whose rules are kept in memory.
     pub cached_nodes_max: usize,
-    /// Bytes of committed events kept in memory for delivery; who falls behind reads the log.
+    /// Bytes of events kept in memory for delivery. Who falls behind reads the log; of nodes with durability `memory` this
+    /// is all that there is.
     pub recent_bytes_max: usize,
     /// Events read from the log at once.
     pub log_page_events_max: u32,

@@ -97,3 +97,83 @@ impl super::Inner {
         TransientHead { seq, gone_through_seq: oldest.map_or(seq, |oldest| oldest.seq - 1) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bus_domain::{Affiliation, EventKind, Jid, Subscription, SubscriptionState};
+
+    use super::*;
+
+    const NODE: NodeId = NodeId(1);
+
+    fn event(seq: Seq) -> Arc<Event> {
+        Arc::new(Event {
+            seq,
+            kind: EventKind::Deleted,
+            publisher: Jid::new("a@example.org").unwrap(),
+            published_at_ms: 0,
+            recipients_version: 0,
+            due_after_seq: Some(seq - 1),
+        })
+    }
+
+    /// Memory for so many events.
+    fn recent(events: usize) -> RecentEvents {
+        RecentEvents::new(events * event(1).weight_bytes())
+    }
+
+    fn append(recent: &RecentEvents, count: u64) -> TransientHead {
+        recent.append_transient(NODE, |seq| (seq + 1..=seq + count).map(event).collect())
+    }
+
+    fn since_seq(recent: &RecentEvents, subscription: i64) -> Seq {
+        let jid = Jid::new("a@example.org").unwrap();
+        let id = SubscriptionId(subscription);
+        let subscription = Subscription { id, jid, state: SubscriptionState::Subscribed, since_seq: 0 };
+        let mut recipients = [Recipient { subscription, affiliation: Affiliation::None }];
+        recent.give_since_seq(NODE, &mut recipients);
+        recipients[0].subscription.since_seq
+    }
+
+    #[test]
+    fn a_log_goes_on_whatever_memory_has_lost_of_it() {
+        let recent = recent(2);
+        assert_eq!(recent.transient_head(NODE), TransientHead { seq: 0, gone_through_seq: 0 });
+        assert_eq!(append(&recent, 3), TransientHead { seq: 3, gone_through_seq: 1 });
+        let seqs = |after, events_max| {
+            let events = recent.transient_after(NODE, after, events_max);
+            events.iter().map(|event| event.seq).collect::<Vec<_>>()
+        };
+        assert_eq!((seqs(0, 9), seqs(0, 1), seqs(2, 9), seqs(3, 9)), (vec![2, 3], vec![2], vec![3], vec![]));
+        recent.push(NodeId(2), &[event(1), event(2)]);
+        assert_eq!(recent.transient_head(NODE), TransientHead { seq: 3, gone_through_seq: 3 });
+        assert_eq!(append(&recent, 1), TransientHead { seq: 4, gone_through_seq: 3 });
+        recent.forget_transient(NODE);
+        assert!(!recent.has_transient(NODE));
+    }
+
+    #[test]
+    fn subscriptions_begin_where_the_log_was_then() {
+        let recent = recent(9);
+        append(&recent, 1);
+        for (subscription, begins_at) in [(3, 1), (4, 1), (5, 2)] {
+            assert_eq!(recent.join_transient(NODE, SubscriptionId(subscription)), begins_at);
+            if subscription != 3 {
+                append(&recent, 1);
+            }
+        }
+        assert_eq!([2, 3, 4, 5, 6].map(|id| since_seq(&recent, id)), [0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn beginnings_are_kept_as_long_as_there_is_something_from_before() {
+        let recent = recent(2);
+        for subscription in 1..1_000 {
+            append(&recent, 1);
+            recent.join_transient(NODE, SubscriptionId(subscription));
+        }
+        let kept = recent.lock().transient[&NODE].joined.len();
+        assert!(kept <= 3, "{kept}");
+        assert_eq!(since_seq(&recent, 999), 999);
+    }
+}

@@ -3,6 +3,7 @@
 mod access;
 mod component;
 mod doctor;
+mod durability;
 mod hostile;
 mod peers;
 mod python_client;

@@ -54,6 +54,13 @@ impl GrpcCaller {
         Ok(response.results[0].seq)
     }
 
+    /// A node as it stands.
+    pub(crate) async fn node(&self, name: &str) -> Result<v1::Node, Status> {
+        let request = v1::GetNodeRequest { name: name.to_owned() };
+        let response = NodesClient::new(self.channel.clone()).get_node(self.with_token(request)).await?;
+        Ok(response.into_inner().node.expect("an answer holds the node"))
+    }
+
     /// All items of a node, oldest first.
     pub(crate) async fn items(&self, node: &str) -> Result<Vec<v1::Event>, Status> {
         let request = v1::ListItemsRequest { node: node.to_owned(), selection: None };
