@@ -112,6 +112,11 @@ impl Engine {
         &self.0.statistics
     }
 
+    /// Bytes of committed events that are kept in memory.
+    pub fn recent_bytes(&self) -> usize {
+        self.0.recent.bytes()
+    }
+
     /// The source of ids and secrets.
     pub fn ids(&self) -> &dyn IdSource {
         &*self.0.ids

@@ -85,7 +85,7 @@ impl Daemon {
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
         let leg = XmppLeg::start(&engine, service_settings(loaded)?, config.limits.requests(), &link, events);
         let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
-        let sources = Sources { engine, link, notifications: leg.counters() };
+        let sources = Sources { engine, link, notifications: leg.counters(), requests: leg.gauges() };
         let http = start_http(sources, http_listener, &tokens);
         Ok(Self { committer, grpc, http, leg, tokens })
     }

@@ -22,10 +22,10 @@ const LAST_EVENTS_TIME: Duration = Duration::from_secs(2);
 /// Outside a tokio runtime.
 pub fn spawn(mut config: ComponentConfig, shutdown: &CancellationToken) -> (Link, LinkEvents) {
     config.host = config.host.to_lowercase();
-    let shared = Arc::new(Shared::new(&config));
     // A token of our own, so that a dropped reader ends this link and nothing else.
     let shutdown = shutdown.child_token();
     let (events, receiver) = EventQueue::new(&config.limits, shutdown.clone());
+    let shared = Arc::new(Shared::new(&config, events.budget()));
     let supervisor = Supervisor {
         barrier_ends: BarrierEnds {
             domain: config.domain.clone(),

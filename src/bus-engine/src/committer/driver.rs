@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::queue::Reply;
 use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
 use crate::engine::{EngineShared, unavailable};
+use crate::statistics::microseconds;
 use crate::transact::{CommittedNode, Sources, Written, write};
 
 /// Questions about the fate of one batch, before its senders are told that the store is away.
@@ -149,10 +150,11 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         Err(error) => return Err(failure(&error)),
     }
     let events: usize = written.nodes.iter().map(|node| node.events.len()).sum();
-    let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     shared.statistics.commits.add(1);
+    shared.statistics.syncs.add(1);
     shared.statistics.committed_events.add(events as u64);
-    shared.statistics.commit_us_total.add(elapsed_us);
+    shared.statistics.batch_events.note(events as u64);
+    shared.statistics.commit_us.note(microseconds(started.elapsed()));
     Ok(written)
 }
 

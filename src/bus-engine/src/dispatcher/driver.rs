@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use bus_store::{Leg, StoreError};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::state::{Dispatcher, DispatcherBounds, Need};
+use super::followed::Followed;
+use super::state::{Dispatcher, DispatcherBounds, Lag, Need};
 use super::{DeliveryInput, NotificationSink};
 use crate::engine::EngineShared;
+use crate::statistics::microseconds;
 
 /// Nodes on one page when delivery starts.
 const RESUME_NODES_MAX: u32 = 1_000;
@@ -54,7 +55,7 @@ struct Driver {
     store_rests_until: Option<Instant>,
     /// Deleted nodes may have rows left.
     has_to_reap: bool,
-    notifications: u64,
+    followed: Followed,
 }
 
 impl Driver {
@@ -64,7 +65,14 @@ impl Driver {
             recipients_max: shared.settings.engine.cached_recipients_max,
         };
         let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone());
-        Self { shared, dispatcher, sink, store_rests_until: None, has_to_reap: true, notifications: 0 }
+        Self {
+            shared,
+            dispatcher,
+            sink,
+            store_rests_until: None,
+            has_to_reap: true,
+            followed: Followed::default(),
+        }
     }
 
     /// Finds the next nodes whose log goes on behind their cursor, while there is room for them.
@@ -93,26 +101,32 @@ impl Driver {
                 break;
             }
         }
-        let notifications = self.dispatcher.notifications();
-        self.shared.statistics.notifications_sent.add(notifications - self.notifications);
-        self.notifications = notifications;
+        self.count();
         reads == READS_MAX
+    }
+
+    fn count(&mut self) {
+        let statistics = &self.shared.statistics;
+        statistics.notifications_sent.set(self.dispatcher.notifications());
+        statistics.repeats.set(self.dispatcher.repeats());
+        if let Some(elapsed) = self.followed.proven(&self.dispatcher) {
+            statistics.delivery_us.note(microseconds(elapsed));
+        }
     }
 
     fn take_inputs(&mut self, first: DeliveryInput, inputs: &mut mpsc::Receiver<DeliveryInput>) {
         self.dispatcher.input(first);
-        loop {
-            match inputs.try_recv() {
-                Ok(input) => self.dispatcher.input(input),
-                // The next look finds it closed again.
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
-            }
+        // The next look finds it closed again, if it is.
+        while let Ok(input) = inputs.try_recv() {
+            self.dispatcher.input(input);
         }
     }
 
     fn take_signals(&mut self, signals: Vec<super::NodeSignal>) {
         for signal in signals {
+            let (node, seq) = (signal.node.id, signal.head_seq);
             self.dispatcher.signal(signal);
+            self.followed.start(&self.dispatcher, node, seq);
         }
     }
 
@@ -128,6 +142,7 @@ impl Driver {
                     return Ok(());
                 }
                 self.shared.statistics.log_pages_read.add(1);
+                self.shared.statistics.spills.add(1);
                 let store = &self.shared.store;
                 let page = store.events_after(node, after_seq, events_max, limits.log_page_bytes_max).await?;
                 self.dispatcher.take_events(node, page.into_iter().map(Arc::new).collect());
@@ -169,11 +184,17 @@ impl Driver {
         self.has_to_reap |= self.dispatcher.take_ended();
         if self.has_to_reap {
             match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {
-                Ok(rows) => self.has_to_reap = rows > 0,
+                Ok(rows) => {
+                    self.has_to_reap = rows > 0;
+                    self.shared.statistics.syncs.add(u64::from(rows > 0));
+                }
                 Err(error) => self.rest("rows of deleted nodes stay for now", &error),
             }
         }
-        self.shared.statistics.nodes_undelivered.set(self.dispatcher.undelivered_nodes() as u64);
+        let Lag { nodes, events, events_max } = self.dispatcher.lag();
+        self.shared.statistics.nodes_undelivered.set(nodes);
+        self.shared.statistics.lag_events.set(events);
+        self.shared.statistics.lag_events_max.set(events_max);
     }
 
     /// Nothing is lost when it fails: the moves stay, and what lies behind an old cursor is only sent again.
@@ -185,6 +206,7 @@ impl Driver {
         match self.shared.store.move_cursors(Leg::Xmpp, &moves).await {
             Ok(()) => {
                 self.shared.statistics.cursor_moves.add(moves.len() as u64);
+                self.shared.statistics.syncs.add(1);
                 self.dispatcher.stored(&moves);
             }
             Err(error) => self.rest("delivery cursors were not stored", &error),
