@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus_domain::{BusError, NodeFacts, NodeName};
 use bus_store::{Store, StoreError};
@@ -9,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::committer::{self, CommitQueue};
 use crate::dispatcher::{self, Mailbox};
 use crate::facts_cache::FactsCache;
+use crate::outage::Outage;
+use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
 use crate::{
     Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics,
@@ -30,6 +33,9 @@ pub(crate) struct EngineShared {
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) statistics: Statistics,
+    pub(crate) store_outage: Outage,
+    pub(crate) committer_pulse: Pulse,
+    pub(crate) delivery_pulse: Pulse,
 }
 
 /// A started engine and what its owner keeps.
@@ -56,19 +62,25 @@ impl Engine {
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             statistics: Statistics::default(),
+            store_outage: Outage::default(),
+            committer_pulse: Pulse::default(),
+            delivery_pulse: Pulse::default(),
             store,
             settings,
             clock,
             ids,
             event_ids,
         });
-        let committer = tokio::spawn(committer::run(Arc::clone(&shared), shutdown));
+        let committing = Arc::clone(&shared);
+        let committer = tokio::spawn(async move {
+            committing.committer_pulse.during(committer::run(Arc::clone(&committing), shutdown)).await;
+        });
         Ok(EngineParts { engine: Self(shared), committer })
     }
 
     /// Delivers committed events to the sink until `inputs` is closed. One such task serves the XMPP leg.
     pub async fn deliver(&self, sink: impl NotificationSink, inputs: mpsc::Receiver<DeliveryInput>) {
-        dispatcher::run(Arc::clone(&self.0), sink, inputs).await;
+        self.0.delivery_pulse.during(dispatcher::run(Arc::clone(&self.0), sink, inputs)).await;
     }
 
     /// Carries a command out. The answer comes when the outcome is on disk, or when it is refused.
@@ -91,7 +103,7 @@ impl Engine {
         }
         self.statistics().facts_loaded.add(1);
         let before = self.0.facts.before_read();
-        let loaded = self.store().find_node(node).await.map_err(|error| unavailable(&error))?;
+        let loaded = self.store().find_node(node).await.map_err(|error| self.unavailable(&error))?;
         let facts = Arc::new(loaded.ok_or(BusError::NodeNotFound)?);
         self.0.facts.put_read(Arc::clone(&facts), before);
         Ok(facts)
@@ -127,6 +139,17 @@ impl Engine {
         self.store().ping().await.is_ok()
     }
 
+    /// The tasks that have not come back to the runtime for so long: they are stuck, and only a restart helps.
+    pub fn stuck_tasks(&self, silence: Duration) -> Vec<&'static str> {
+        let pulses = [("the committer", &self.0.committer_pulse), ("delivery", &self.0.delivery_pulse)];
+        let stuck = pulses.into_iter().filter(|(_, pulse)| pulse.silent_for() >= silence);
+        stuck.map(|(task, _)| task).collect()
+    }
+
+    pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
+        self.0.unavailable(error)
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.store
     }
@@ -142,13 +165,29 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// What a requester hears of a store's error; the log has the cause.
-pub(crate) fn unavailable(error: &StoreError) -> BusError {
-    if error.is_transient() {
-        tracing::warn!(%error, "the store is not available");
-        BusError::StoreUnavailable
-    } else {
-        tracing::error!(%error, "the store failed");
-        BusError::Internal
+impl EngineShared {
+    /// What a requester hears of a store's error; the log has the cause.
+    pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
+        if error.is_transient() {
+            self.store_failed(error, "the store is not available");
+            BusError::StoreUnavailable
+        } else {
+            tracing::error!(%error, "the store failed");
+            BusError::Internal
+        }
+    }
+
+    /// Tells of a store that is away: once, and then ever more rarely.
+    pub(crate) fn store_failed(&self, error: &StoreError, consequence: &str) {
+        if let Some(failures) = self.store_outage.failed() {
+            tracing::warn!(%error, failures, "{consequence}");
+        }
+    }
+
+    /// Tells of a store that is back.
+    pub(crate) fn store_worked(&self) {
+        if let Some(failures) = self.store_outage.over() {
+            tracing::info!(failures, "the store takes writes again");
+        }
     }
 }

@@ -5,7 +5,6 @@ use bus_domain::{Actor, BusError, Epoch, Event, EventKind, NodeFacts, NodeName, 
 use tokio::sync::watch;
 
 use crate::Engine;
-use crate::engine::unavailable;
 
 /// Where a reader of a log starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,7 @@ impl Engine {
         retrieve::decide_log(&facts, &actor)?;
         // Watch first, then look: what is committed in between is seen twice and not missed.
         let watched = self.recent().watch(facts.id);
-        let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+        let head = self.store().head(facts.id).await.map_err(|error| self.unavailable(&error))?;
         let head = head.ok_or(BusError::NodeNotFound)?;
         if epoch.is_some_and(|epoch| epoch != head.epoch) {
             return Err(BusError::WrongEpoch);
@@ -143,7 +142,8 @@ impl Tail {
     /// # Errors
     /// [`BusError::NodeNotFound`] if the node is gone with the rest of its log.
     async fn end_of_hole(&self) -> Result<Seq, BusError> {
-        let head = self.engine.store().head(self.facts.id).await.map_err(|error| unavailable(&error))?;
+        let head =
+            self.engine.store().head(self.facts.id).await.map_err(|error| self.engine.unavailable(&error))?;
         Ok(head.ok_or(BusError::NodeNotFound)?.trimmed_through_seq.max(self.position))
     }
 
@@ -160,7 +160,7 @@ impl Tail {
             .store()
             .events_after(self.facts.id, self.position, events_max, limits.log_page_bytes_max)
             .await
-            .map_err(|error| unavailable(&error))?;
+            .map_err(|error| self.engine.unavailable(&error))?;
         Ok((page.into_iter().map(Arc::new).collect(), false))
     }
 

@@ -16,7 +16,7 @@ use crate::{ComponentConfig, DownReason, Link, LinkEvents, session};
 const LAST_EVENTS_TIME: Duration = Duration::from_secs(2);
 
 /// Starts the link's task. It connects, and connects again, until `shutdown` is cancelled or the [`LinkEvents`] are
-/// dropped; then it writes what is queued, waits for the last barrier (for at most two seconds) and closes the stream.
+/// dropped; then it writes what is queued, waits for the last barrier (for at most `drain_ms`) and closes the stream.
 ///
 /// # Panics
 /// Outside a tokio runtime.

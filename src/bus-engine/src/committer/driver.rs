@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::queue::Reply;
 use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
-use crate::engine::{EngineShared, unavailable};
+use crate::engine::EngineShared;
 use crate::statistics::microseconds;
 use crate::transact::{CommittedNode, Sources, Written, write};
 
@@ -130,7 +130,7 @@ async fn load(shared: Arc<EngineShared>, name: NodeName) -> Loaded {
     let before = shared.facts.before_read();
     let loaded = match shared.store.find_node(&name).await {
         Ok(facts) => Ok(facts.map(Arc::new)),
-        Err(error) => Err(unavailable(&error)),
+        Err(error) => Err(shared.unavailable(&error)),
     };
     if let Ok(Some(facts)) = &loaded {
         shared.facts.put_read(Arc::clone(facts), before);
@@ -143,12 +143,13 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
     let id = BatchId(shared.ids.random_bytes());
     let sources = Sources { now_ms: shared.clock.now_ms(), ids: &*shared.ids };
     let (written, commit) =
-        write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&error))?;
+        write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&shared, &error))?;
     match commit.finish().await {
         Ok(()) => {}
         Err(StoreError::OutcomeUnknown { .. }) if was_committed(&shared, id).await? => {}
-        Err(error) => return Err(failure(&error)),
+        Err(error) => return Err(failure(&shared, &error)),
     }
+    shared.store_worked();
     let events: usize = written.nodes.iter().map(|node| node.events.len()).sum();
     shared.statistics.commits.add(1);
     shared.statistics.syncs.add(1);
@@ -163,16 +164,16 @@ async fn was_committed(shared: &EngineShared, id: BatchId) -> Result<bool, Batch
     for _ in 0..LOOKUPS_MAX {
         match shared.store.find_batch(id).await {
             Ok(found) => return Ok(found),
-            Err(error) => tracing::warn!(%error, "the outcome of a commit is not known yet"),
+            Err(error) => shared.store_failed(&error, "the outcome of a commit is not known yet"),
         }
         tokio::time::sleep(LOOKUP_INTERVAL).await;
     }
     Err(BatchFailure::Unavailable)
 }
 
-fn failure(error: &StoreError) -> BatchFailure {
+fn failure(shared: &EngineShared, error: &StoreError) -> BatchFailure {
     if error.is_transient() {
-        tracing::warn!(%error, "a batch was not written");
+        shared.store_failed(error, "a batch was not written");
         BatchFailure::Unavailable
     } else {
         tracing::error!(%error, "the store refused a batch");

@@ -167,7 +167,7 @@ impl Driver {
     }
 
     fn rest(&mut self, what: &str, error: &StoreError) {
-        tracing::warn!(%error, "{what}");
+        self.shared.store_failed(error, what);
         self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
     }
 
@@ -205,6 +205,7 @@ impl Driver {
         }
         match self.shared.store.move_cursors(Leg::Xmpp, &moves).await {
             Ok(()) => {
+                self.shared.store_worked();
                 self.shared.statistics.cursor_moves.add(moves.len() as u64);
                 self.shared.statistics.syncs.add(1);
                 self.dispatcher.stored(&moves);

@@ -3,7 +3,9 @@
 mod access;
 mod component;
 mod doctor;
+mod drain;
 mod hostile;
+mod logs;
 mod peers;
 mod python_client;
 mod quickstart;
