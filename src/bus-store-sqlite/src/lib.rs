@@ -11,6 +11,7 @@ mod lock;
 mod nodes;
 mod open;
 mod rows;
+mod size_bound;
 mod subscriptions;
 mod transaction;
 mod writer;
@@ -25,6 +26,8 @@ use crate::error::store_error;
 use crate::lock::FileLock;
 use crate::transaction::SqliteTransaction;
 use crate::writer::Writer;
+
+pub use crate::size_bound::RESERVE_BYTES;
 
 /// A store in one SQLite file.
 #[derive(Debug)]

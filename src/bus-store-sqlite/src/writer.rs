@@ -4,17 +4,19 @@ use sqlx::SqlStr;
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 
 use crate::error::store_error;
+use crate::size_bound::SizeBound;
 
 /// The one connection that writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
     connection: SqliteConnection,
     in_transaction: bool,
+    size_bound: Option<SizeBound>,
 }
 
 impl Writer {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, in_transaction: false }
+    pub(crate) fn new(connection: SqliteConnection, size_bound: Option<SizeBound>) -> Self {
+        Self { connection, in_transaction: false, size_bound }
     }
 
     /// Takes the write lock of the file. A transaction that was dropped is rolled back first.
@@ -25,7 +27,19 @@ impl Writer {
         // Before the statement: it is carried out even if the caller stops waiting for it.
         self.in_transaction = true;
         self.execute("BEGIN IMMEDIATE").await?;
-        Ok(())
+        self.bound(false).await
+    }
+
+    /// What comes next in the transaction is a publish, and so must not fill the file to its last page.
+    pub(crate) async fn begin_publish(&mut self) -> Result<(), StoreError> {
+        self.bound(true).await
+    }
+
+    async fn bound(&mut self, is_publish: bool) -> Result<(), StoreError> {
+        match self.size_bound {
+            Some(bound) => bound.apply(is_publish, &mut self.connection).await,
+            None => Ok(()),
+        }
     }
 
     /// Returns when the write-ahead log is synced. A commit that SQLite refuses has not happened.

@@ -54,8 +54,7 @@ async fn livez(State(health): State<Arc<Health>>) -> impl IntoResponse {
     if stuck.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
-    let reasons: String = stuck.into_iter().map(|task| format!("stuck: {task}\n")).collect();
-    (StatusCode::SERVICE_UNAVAILABLE, reasons)
+    (StatusCode::SERVICE_UNAVAILABLE, format!("stuck: {}\n", stuck.join(", ")))
 }
 
 /// Ready when the main job can be done from end to end; otherwise one line for each reason.

@@ -145,7 +145,9 @@ async fn listen(what: &'static str, key: &'static str, address: SocketAddr) -> R
 
 async fn open_store(loaded: &Loaded) -> Result<Arc<dyn Store>, Failure> {
     match loaded.config.store.address(&loaded.folder)? {
-        StoreAddress::Sqlite(path) => Ok(Arc::new(SqliteStore::open(&path).await?)),
+        StoreAddress::Sqlite(path) => {
+            Ok(Arc::new(SqliteStore::open_within(&path, loaded.config.store.sqlite_bytes_max()).await?))
+        }
     }
 }
 

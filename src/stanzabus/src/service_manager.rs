@@ -1,5 +1,5 @@
 //! Talks to the service manager that has started the daemon, if it listens (systemd, `Type=notify`): one datagram for
-//! each word (sd_notify(3)).
+//! each word (`sd_notify(3)`).
 
 use std::convert::Infallible;
 use std::ffi::OsStr;

@@ -157,6 +157,14 @@ impl Daemon {
         self.process.take().context("the daemon does not run")?.terminate(STOP_PATIENCE).await
     }
 
+    /// Sends a signal, by its name without SIG: STOP, CONT, TERM, …
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn signal(&mut self, signal: &str) -> Result<()> {
+        self.process.as_mut().context("the daemon does not run")?.signal(signal).await
+    }
+
     /// The status of an end that something else has asked for.
     ///
     /// # Errors

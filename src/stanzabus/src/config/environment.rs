@@ -25,7 +25,7 @@ pub(crate) fn user_password() -> Option<String> {
     variables().find(|(name, _)| name == USER_PASSWORD).map(|(_, value)| value)
 }
 
-/// What a service manager tells a process that it starts (sd_notify(3), sd_watchdog_enabled(3)).
+/// What a service manager tells a process that it starts (`sd_notify(3)`, `sd_watchdog_enabled(3)`).
 pub(crate) struct ManagerVariables {
     /// `NOTIFY_SOCKET`: a path, or behind `@` an abstract name.
     pub(crate) notify_socket: Option<OsString>,

@@ -1,4 +1,4 @@
-//! What a service manager hears (sd_notify(3)).
+//! What a service manager hears (`sd_notify(3)`).
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};

@@ -2,7 +2,6 @@
 //! than `drain_ms`.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use bridge_grpc::v1;
 use bus_xml::Element;
@@ -32,7 +31,7 @@ async fn what_is_in_flight_at_sigterm_is_answered_and_nothing_is_missing_or_repe
     let requests: String = (0..OVER_XMPP).map(publish_iq).collect();
     alice.send(requests).await;
     rig.wait_for_queued(OVER_GRPC + OVER_XMPP).await;
-    rig.signal();
+    rig.daemon.signal("TERM").await.unwrap();
     wait_not_ready(&rig.daemon, "stopping").await;
     rig.interposer.release_syncs();
 
@@ -78,7 +77,7 @@ async fn a_second_signal_ends_at_once_with_status_3() {
     rig.interposer.hold_syncs();
     let _publishes = rig.publish_over_grpc();
     rig.wait_for_queued(OVER_GRPC).await;
-    rig.signal();
+    rig.daemon.signal("TERM").await.unwrap();
     wait_not_ready(&rig.daemon, "stopping").await;
     assert_eq!(rig.daemon.terminate().await.unwrap().code(), Some(3));
     rig.interposer.release_syncs();
@@ -128,13 +127,6 @@ impl Rig {
             (queued == commands as u64).then_some(())
         };
         wait_until("publishes under way", PATIENCE, is_queued).await.expect("they all wait for the sync");
-    }
-
-    /// SIGTERM, without waiting.
-    fn signal(&self) {
-        let process = self.daemon.process_id().expect("it runs").to_string();
-        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &process]).status();
-        assert!(sent.expect("there is a shell").success());
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod component;
+mod compose;
 mod doctor;
 mod drain;
 mod hostile;
@@ -11,3 +12,4 @@ mod python_client;
 mod quickstart;
 mod slixmpp;
 mod synced;
+mod trouble;

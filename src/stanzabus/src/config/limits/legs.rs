@@ -9,7 +9,6 @@ use xmpp_pubsub::RequestLimits;
 /// way out.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(clippy::struct_field_names, reason = "the keys stand in one table with those of other crates")]
 pub(super) struct LegsConfig {
     /// XMPP requests that wait or are under way.
     xmpp_requests_in_flight_max: usize,
