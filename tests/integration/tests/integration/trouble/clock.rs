@@ -58,7 +58,7 @@ async fn jumps_of_the_clock_change_the_stamps_of_events_and_nothing_else() {
 
 /// When the items were published, in seconds, oldest item first.
 async fn stamps(grpc: &GrpcCaller) -> Vec<i64> {
-    let items = grpc.items(NODE).await.unwrap();
+    let items = grpc.items(NODE).await.expect("they can be read");
     items.into_iter().map(|item| item.publish_time.expect("each has a stamp").seconds).collect()
 }
 

@@ -77,7 +77,7 @@ async fn fill(grpc: &GrpcCaller, node: &str) {
 }
 
 async fn assert_refused_on_both_legs(prosody: &Prosody, daemon: &Daemon, grpc: &GrpcCaller) {
-    let refused = grpc.publish("new", "a", &large_payload()).await.unwrap_err();
+    let refused = grpc.publish("new", "a", &large_payload()).await.expect_err("there is no room");
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     let items = grpc.items("old").await.expect("reads go on");
     assert!(!items.is_empty());
