@@ -11,15 +11,17 @@ declare -A packages=(
   [compiler]="gcc libc6-dev"
   [prosody]="prosody"
   [python]="python3 python3-venv"
+  [postgres]="postgresql"
 )
 declare -A reasons=(
   [rust]="cargo, from https://rustup.rs: builds the daemon"
   [compiler]="a C compiler and linker: Rust links with it, SQLite and the TLS code are C"
   [prosody]="the XMPP server that the daemon attaches to; a private copy of it is run, not the system's service"
   [python]="Python with venv: slixmpp and grpcio are the foreign clients of the tests"
+  [postgres]="PostgreSQL: a store; a private cluster of it is run, not the system's service"
 )
 # Services that a package would have the machine start at its next boot.
-declare -A services=([prosody]="prosody")
+declare -A services=([prosody]="prosody" [postgres]="postgresql")
 
 policy=/usr/sbin/policy-rc.d
 policy_saved=/usr/sbin/policy-rc.d.before-stanzabus
@@ -38,7 +40,7 @@ main() {
 
   echo "Missing on this machine:"
   for need in "${lacking[@]}"; do echo "  ${packages[$need]:-$need}: ${reasons[$need]}"; done
-  have_rust || die "cargo is not on the PATH. Install Rust from https://rustup.rs as the user who runs this, then run again."
+  [[ " ${lacking[*]} " != *" rust "* ]] || die "cargo is not on the PATH. Install Rust from https://rustup.rs as the user who runs this, then run again."
   command -v apt-get >/dev/null || die "this machine has no apt-get. Install what is listed above by its own means, then run again."
   echo "Installing with apt-get: ${wanted[*]} (no service is started)"
   as_root "$BASH" "${BASH_SOURCE[0]}" --packages "${wanted[*]}" "${lacking_services[*]}"
@@ -56,6 +58,8 @@ have_compiler() {
 have_prosody() { command -v prosody >/dev/null && command -v prosodyctl >/dev/null; }
 
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+have_postgres() { compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; }
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then

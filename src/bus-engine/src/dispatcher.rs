@@ -1,6 +1,7 @@
 //! Delivery of committed events to one leg's sink, from the durable cursors on.
 
 mod driver;
+mod followed;
 mod mailbox;
 mod marks;
 mod node;
@@ -15,7 +16,7 @@ pub(crate) use driver::run;
 pub(crate) use mailbox::Mailbox;
 pub use mailbox::{Deltas, NodeSignal};
 pub use mailbox::{RecipientChange, RecipientDelta};
-pub use state::{Dispatcher, DispatcherBounds, Need};
+pub use state::{Dispatcher, DispatcherBounds, Lag, Need};
 
 /// Where notifications go: a leg's encoder and its lane.
 pub trait NotificationSink: Send + 'static {

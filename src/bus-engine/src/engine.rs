@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus_domain::{BusError, NodeFacts, NodeName};
 use bus_store::{Store, StoreError};
@@ -11,6 +12,8 @@ use crate::dispatcher::{self, Mailbox};
 use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
 use crate::known_heads::KnownHeads;
+use crate::outage::Outage;
+use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
 use crate::retention;
 use crate::{
@@ -35,6 +38,9 @@ pub(crate) struct EngineShared {
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) statistics: Statistics,
+    pub(crate) store_outage: Outage,
+    pub(crate) committer_pulse: Pulse,
+    pub(crate) delivery_pulse: Pulse,
 }
 
 /// A started engine and what its owner keeps.
@@ -65,19 +71,25 @@ impl Engine {
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             statistics: Statistics::default(),
+            store_outage: Outage::default(),
+            committer_pulse: Pulse::default(),
+            delivery_pulse: Pulse::default(),
             store,
             settings,
             clock,
             ids,
             event_ids,
         });
-        let committer = tokio::spawn(committer::run(Arc::clone(&shared), shutdown));
+        let committing = Arc::clone(&shared);
+        let committer = tokio::spawn(async move {
+            committing.committer_pulse.during(committer::run(Arc::clone(&committing), shutdown)).await;
+        });
         Ok(EngineParts { engine: Self(shared), committer })
     }
 
     /// Delivers committed events to the sink until `inputs` is closed. One such task serves the XMPP leg.
     pub async fn deliver(&self, sink: impl NotificationSink, inputs: mpsc::Receiver<DeliveryInput>) {
-        dispatcher::run(Arc::clone(&self.0), sink, inputs).await;
+        self.0.delivery_pulse.during(dispatcher::run(Arc::clone(&self.0), sink, inputs)).await;
     }
 
     /// Takes away what nodes need not keep, until it is told to stop. One such task is enough.
@@ -120,6 +132,11 @@ impl Engine {
         &self.0.statistics
     }
 
+    /// Bytes of committed events that are kept in memory.
+    pub fn recent_bytes(&self) -> usize {
+        self.0.recent.bytes()
+    }
+
     /// The source of ids and secrets.
     pub fn ids(&self) -> &dyn IdSource {
         &*self.0.ids
@@ -132,6 +149,17 @@ impl Engine {
 
     pub(crate) fn now_ms(&self) -> i64 {
         self.0.clock.now_ms()
+    }
+
+    /// The tasks that have not come back to the runtime for so long: they are stuck, and only a restart helps.
+    pub fn stuck_tasks(&self, silence: Duration) -> Vec<&'static str> {
+        let pulses = [("the committer", &self.0.committer_pulse), ("delivery", &self.0.delivery_pulse)];
+        let stuck = pulses.into_iter().filter(|(_, pulse)| pulse.silent_for() >= silence);
+        stuck.map(|(task, _)| task).collect()
+    }
+
+    pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
+        self.0.unavailable(error)
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -148,7 +176,7 @@ impl EngineShared {
     pub(crate) async fn load_facts(&self, node: &NodeName) -> Result<Option<Arc<NodeFacts>>, BusError> {
         self.statistics.facts_loaded.add(1);
         let before = self.facts.before_read();
-        let loaded = self.store.find_node(node).await.map_err(|error| unavailable(&error))?;
+        let loaded = self.store.find_node(node).await.map_err(|error| self.unavailable(&error))?;
         let facts = loaded.map(|facts| Arc::new(self.process_epoch.applied_to(facts)));
         if let Some(facts) = &facts {
             self.facts.put_read(Arc::clone(facts), before);
@@ -163,13 +191,29 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// What a requester hears of a store's error; the log has the cause.
-pub(crate) fn unavailable(error: &StoreError) -> BusError {
-    if error.is_transient() {
-        tracing::warn!(%error, "the store is not available");
-        BusError::StoreUnavailable
-    } else {
-        tracing::error!(%error, "the store failed");
-        BusError::Internal
+impl EngineShared {
+    /// What a requester hears of a store's error; the log has the cause.
+    pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
+        if error.is_transient() {
+            self.store_failed(error, "the store is not available");
+            BusError::StoreUnavailable
+        } else {
+            tracing::error!(%error, "the store failed");
+            BusError::Internal
+        }
+    }
+
+    /// Tells of a store that is away: once, and then ever more rarely.
+    pub(crate) fn store_failed(&self, error: &StoreError, consequence: &str) {
+        if let Some(failures) = self.store_outage.failed() {
+            tracing::warn!(%error, failures, "{consequence}");
+        }
+    }
+
+    /// Tells of a store that is back.
+    pub(crate) fn store_worked(&self) {
+        if let Some(failures) = self.store_outage.over() {
+            tracing::info!(failures, "the store takes writes again");
+        }
     }
 }

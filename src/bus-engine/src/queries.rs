@@ -7,7 +7,6 @@ use bus_domain::{Actor, Affiliation, BusError, Event, NodeConfig, NodeFacts, Nod
 use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
 
 use crate::Engine;
-use crate::engine::unavailable;
 
 /// Items of a node, as an actor may see them.
 #[derive(Debug, Clone)]
@@ -61,7 +60,7 @@ impl Engine {
         let page = match retrieve::decide(&facts, actor, selection, limits)? {
             Selection::ById(ids) => {
                 let found = self.store().find_items(facts.id, &ids, limits.page_bytes_max).await;
-                let FoundItems { mut items, truncated } = found.map_err(|error| unavailable(&error))?;
+                let FoundItems { mut items, truncated } = found.map_err(|error| self.unavailable(&error))?;
                 let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
                 items.retain(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment));
                 let count = items.len() as u64;
@@ -85,7 +84,7 @@ impl Engine {
         let head_seq = if facts.is_transient() {
             self.recent().transient_head(facts.id).seq
         } else {
-            let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+            let head = self.store().head(facts.id).await.map_err(|error| self.unavailable(&error))?;
             head.map_or(0, |head| head.seq)
         };
         let affiliation = access::standing(&facts, actor);
@@ -102,7 +101,7 @@ impl Engine {
         let nodes_max = nodes_max.clamp(1, self.settings().limits.page_items_max);
         let open_models = access::models_open_to(actor.role());
         let listing = NodeListing { viewer: actor.bare().clone(), open_models, after, nodes_max };
-        let mut nodes = self.store().list_nodes(listing).await.map_err(|error| unavailable(&error))?;
+        let mut nodes = self.store().list_nodes(listing).await.map_err(|error| self.unavailable(&error))?;
         let full = nodes.len() >= nodes_max as usize;
         let next_after = if full { nodes.last().map(|node| node.name.clone()) } else { None };
         for node in &mut nodes {
@@ -116,7 +115,7 @@ impl Engine {
         let bytes_max = self.settings().limits.page_bytes_max;
         let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
         let window = ItemWindow { at, items_max, bytes_max, expired_through_ms };
-        self.store().list_items(facts.id, window).await.map_err(|error| unavailable(&error))
+        self.store().list_items(facts.id, window).await.map_err(|error| self.unavailable(&error))
     }
 }
 

@@ -56,6 +56,11 @@ impl RecentEvents {
         inner.waiting.entry(node).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
+    /// What is kept, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

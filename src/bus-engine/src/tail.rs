@@ -5,7 +5,6 @@ use bus_domain::{Actor, BusError, Epoch, Event, EventKind, NodeFacts, NodeName, 
 use tokio::sync::watch;
 
 use crate::Engine;
-use crate::engine::unavailable;
 use crate::recent::TransientHead;
 
 /// Where a reader of a log starts.
@@ -94,7 +93,7 @@ impl Engine {
             let TransientHead { seq, gone_through_seq } = self.recent().transient_head(facts.id);
             return Ok(Some(LogHead { epoch: facts.epoch, seq, gone_through_seq }));
         }
-        let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+        let head = self.store().head(facts.id).await.map_err(|error| self.unavailable(&error))?;
         Ok(head.map(|head| LogHead {
             epoch: head.epoch,
             seq: head.seq,
@@ -188,7 +187,7 @@ impl Tail {
             .store()
             .events_after(self.facts.id, self.position, events_max, limits.log_page_bytes_max)
             .await
-            .map_err(|error| unavailable(&error))?;
+            .map_err(|error| self.engine.unavailable(&error))?;
         Ok((page.into_iter().map(Arc::new).collect(), false))
     }
 

@@ -78,7 +78,11 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     run(&engine, "owner", publish(None)).await;
 
     statements.take();
+    let before = engine.statistics().snapshot();
     run(&engine, "owner", publish(None)).await;
+    let after = engine.statistics().snapshot();
+    assert_eq!((after.syncs - before.syncs, after.commit_us.count() - before.commit_us.count()), (1, 1));
+    assert_eq!(after.batch_events.sum - before.batch_events.sum, 1);
     let plain = ["BEGIN IMMEDIATE", "UPDATE heads SET", "INSERT INTO events", "INSERT INTO items"];
     let end = ["INSERT INTO batches", "COMMIT"];
     assert_eq!(statements.take(), [&plain[..], &end].concat(), "a generated id on a node that is not full");

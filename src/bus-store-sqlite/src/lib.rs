@@ -13,6 +13,7 @@ mod nodes;
 mod open;
 mod retention;
 mod rows;
+mod size_bound;
 mod subscriptions;
 mod transaction;
 mod writer;
@@ -27,6 +28,8 @@ use crate::error::store_error;
 use crate::lock::FileLock;
 use crate::transaction::SqliteTransaction;
 use crate::writer::Writer;
+
+pub use crate::size_bound::RESERVE_BYTES;
 
 /// A store in one SQLite file.
 #[derive(Debug)]

@@ -67,6 +67,9 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {
+        if events.iter().any(|(_, event)| event.kind.payload().is_some()) {
+            self.writer.begin_publish().await?;
+        }
         let batch = array(events.iter().map(|(node, event)| event_values(*node, event)));
         self.execute(
             sqlx::query(

@@ -4,6 +4,7 @@ use sqlx::SqlStr;
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 
 use crate::error::store_error;
+use crate::size_bound::SizeBound;
 
 /// The one connection that writes.
 #[derive(Debug)]
@@ -12,11 +13,12 @@ pub(crate) struct Writer {
     in_transaction: bool,
     /// What commits do at the moment; `None` while it is being changed, and before it was set.
     level: Option<CommitLevel>,
+    size_bound: Option<SizeBound>,
 }
 
 impl Writer {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, in_transaction: false, level: None }
+    pub(crate) fn new(connection: SqliteConnection, size_bound: Option<SizeBound>) -> Self {
+        Self { connection, in_transaction: false, level: None, size_bound }
     }
 
     /// Takes the write lock of the file. A transaction that was dropped is rolled back first.
@@ -28,7 +30,19 @@ impl Writer {
         // Before the statement: it is carried out even if the caller stops waiting for it.
         self.in_transaction = true;
         self.execute("BEGIN IMMEDIATE").await?;
-        Ok(())
+        self.bound(false).await
+    }
+
+    /// What comes next in the transaction is a publish, and so must not fill the file to its last page.
+    pub(crate) async fn begin_publish(&mut self) -> Result<(), StoreError> {
+        self.bound(true).await
+    }
+
+    async fn bound(&mut self, is_publish: bool) -> Result<(), StoreError> {
+        match self.size_bound {
+            Some(bound) => bound.apply(is_publish, &mut self.connection).await,
+            None => Ok(()),
+        }
     }
 
     /// Outside of a transaction, where SQLite takes note of it. With `NORMAL` the write-ahead log is synced only when it

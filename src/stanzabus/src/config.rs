@@ -22,7 +22,7 @@ use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(crate) use environment::user_password;
+pub(crate) use environment::{manager_variables, user_password};
 pub(crate) use error::ConfigError;
 pub(crate) use grpc::GrpcConfig;
 pub(crate) use log::{LogConfig, LogFormat};

@@ -75,6 +75,8 @@ pub struct LinkLimits {
     pub backoff_ms_max: u64,
     /// The wait after a failure that only an administrator can mend.
     pub backoff_ms_fault: u64,
+    /// How long a shutdown may wait for the lanes and the last barrier.
+    pub drain_ms: u64,
 }
 
 impl Default for LinkLimits {
@@ -95,6 +97,7 @@ impl Default for LinkLimits {
             backoff_ms_min: 250,
             backoff_ms_max: 30_000,
             backoff_ms_fault: 60_000,
+            drain_ms: 2_000,
         }
     }
 }

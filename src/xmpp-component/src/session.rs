@@ -18,9 +18,6 @@ use crate::outbound::WRITE_BYTES;
 use crate::shared::Shared;
 use crate::{COMPONENT_NAMESPACE, ComponentConfig, DownReason, LinkEvent};
 
-/// For how long a shutdown waits for the lanes and the last barrier.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
-
 /// For how long a shutdown waits for the server to close its side, so that nothing is reset on its way.
 const GOODBYE_TIME: Duration = Duration::from_millis(500);
 
@@ -235,7 +232,7 @@ impl Session<'_> {
     }
 
     fn start_draining(&mut self) -> Instant {
-        let until = Instant::now() + DRAIN_TIME;
+        let until = Instant::now() + Duration::from_millis(self.config.limits.drain_ms);
         self.drain_until = Some(until);
         self.shared.outbound().drain();
         until

@@ -44,6 +44,8 @@ pub struct LinkStatistics {
     pub reconnects: u64,
     /// Inbound stanzas over a limit.
     pub rejected: u64,
+    /// Bytes, as on the wire, of stanzas that wait for the reader of [`crate::LinkEvents`].
+    pub inbound_bytes: usize,
     /// Replies not yet written.
     pub reply_lane_stanzas: usize,
     /// Their bytes.

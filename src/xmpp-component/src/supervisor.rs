@@ -16,16 +16,16 @@ use crate::{ComponentConfig, DownReason, Link, LinkEvents, session};
 const LAST_EVENTS_TIME: Duration = Duration::from_secs(2);
 
 /// Starts the link's task. It connects, and connects again, until `shutdown` is cancelled or the [`LinkEvents`] are
-/// dropped; then it writes what is queued, waits for the last barrier (for at most two seconds) and closes the stream.
+/// dropped; then it writes what is queued, waits for the last barrier (for at most `drain_ms`) and closes the stream.
 ///
 /// # Panics
 /// Outside a tokio runtime.
 pub fn spawn(mut config: ComponentConfig, shutdown: &CancellationToken) -> (Link, LinkEvents) {
     config.host = config.host.to_lowercase();
-    let shared = Arc::new(Shared::new(&config));
     // A token of our own, so that a dropped reader ends this link and nothing else.
     let shutdown = shutdown.child_token();
     let (events, receiver) = EventQueue::new(&config.limits, shutdown.clone());
+    let shared = Arc::new(Shared::new(&config, events.budget()));
     let supervisor = Supervisor {
         barrier_ends: BarrierEnds {
             domain: config.domain.clone(),

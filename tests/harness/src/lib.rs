@@ -5,6 +5,7 @@
 //! is dropped. What is missing is an error that says how to get it: no test is skipped.
 
 mod child;
+mod compose;
 mod daemon;
 mod http;
 mod ports;
@@ -15,6 +16,7 @@ mod scripted_server;
 mod wait;
 
 pub use child::Child;
+pub use compose::{Compose, ComposeFile};
 pub use daemon::Daemon;
 pub use http::{HttpResponse, http_get};
 pub use ports::free_port;

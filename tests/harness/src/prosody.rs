@@ -137,6 +137,14 @@ impl Prosody {
         self.process.take().context("Prosody does not run")?.kill9().await
     }
 
+    /// Sends a signal, by its name without SIG: STOP, CONT, …
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn signal(&mut self, signal: &str) -> Result<()> {
+        self.process.as_mut().context("Prosody does not run")?.signal(signal).await
+    }
+
     async fn wait_for_port(&mut self, port: u16) -> Result<()> {
         let log = self.log_path();
         let process = self.process.as_mut().context("Prosody does not run")?;

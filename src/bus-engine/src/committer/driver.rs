@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus_domain::{BusError, EventKind, ItemId, NodeFacts, NodeName};
-use bus_store::{BatchId, StoreError};
+use bus_store::{BatchId, CommitLevel, StoreError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use super::emit::{self, emit_all};
 use super::queue::Reply;
 use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
 use crate::engine::EngineShared;
+use crate::statistics::microseconds;
 use crate::transact::{CommittedNode, Sources, Written, write};
 
 /// Questions about the fate of one batch, before its senders are told that the store is away.
@@ -156,17 +157,19 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         known_heads: &shared.known_heads,
     };
     let (written, commit) =
-        write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&error))?;
+        write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&shared, &error))?;
     match commit.finish().await {
         Ok(()) => {}
         Err(StoreError::OutcomeUnknown { .. }) if was_committed(&shared, id).await? => {}
-        Err(error) => return Err(failure(&error)),
+        Err(error) => return Err(failure(&shared, &error)),
     }
+    shared.store_worked();
     let events: usize = written.nodes.iter().map(|node| node.events.len()).sum();
-    let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     shared.statistics.commits.add(1);
+    shared.statistics.syncs.add(u64::from(batch.level == CommitLevel::Fsync));
     shared.statistics.committed_events.add(events as u64);
-    shared.statistics.commit_us_total.add(elapsed_us);
+    shared.statistics.batch_events.note(events as u64);
+    shared.statistics.commit_us.note(microseconds(started.elapsed()));
     Ok(written)
 }
 
@@ -175,16 +178,16 @@ async fn was_committed(shared: &EngineShared, id: BatchId) -> Result<bool, Batch
     for _ in 0..LOOKUPS_MAX {
         match shared.store.find_batch(id).await {
             Ok(found) => return Ok(found),
-            Err(error) => tracing::warn!(%error, "the outcome of a commit is not known yet"),
+            Err(error) => shared.store_failed(&error, "the outcome of a commit is not known yet"),
         }
         tokio::time::sleep(LOOKUP_INTERVAL).await;
     }
     Err(BatchFailure::Unavailable)
 }
 
-fn failure(error: &StoreError) -> BatchFailure {
+fn failure(shared: &EngineShared, error: &StoreError) -> BatchFailure {
     if error.is_transient() {
-        tracing::warn!(%error, "a batch was not written");
+        shared.store_failed(error, "a batch was not written");
         BatchFailure::Unavailable
     } else {
         tracing::error!(%error, "the store refused a batch");

@@ -5,12 +5,13 @@ use std::time::Duration;
 use bus_domain::{Durability, NodeId};
 use bus_store::{Leg, StoreError, Undelivered, UndeliveredPage};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::state::{Dispatcher, DispatcherBounds, Need};
+use super::followed::Followed;
+use super::state::{Dispatcher, DispatcherBounds, Lag, Need};
 use super::{DeliveryInput, NotificationSink};
 use crate::engine::EngineShared;
+use crate::statistics::microseconds;
 
 /// Nodes on one page when delivery starts.
 const RESUME_NODES_MAX: u32 = 1_000;
@@ -56,9 +57,9 @@ struct Driver {
     store_rests_until: Option<Instant>,
     /// Deleted nodes may have rows left.
     has_to_reap: bool,
-    notifications: u64,
     /// As told to the committer.
     undelivered_full: HashSet<NodeId>,
+    followed: Followed,
 }
 
 impl Driver {
@@ -74,8 +75,8 @@ impl Driver {
             sink,
             store_rests_until: None,
             has_to_reap: true,
-            notifications: 0,
             undelivered_full: HashSet::new(),
+            followed: Followed::default(),
         }
     }
 
@@ -122,26 +123,32 @@ impl Driver {
                 break;
             }
         }
-        let notifications = self.dispatcher.notifications();
-        self.shared.statistics.notifications_sent.add(notifications - self.notifications);
-        self.notifications = notifications;
+        self.count();
         reads == READS_MAX
+    }
+
+    fn count(&mut self) {
+        let statistics = &self.shared.statistics;
+        statistics.notifications_sent.set(self.dispatcher.notifications());
+        statistics.repeats.set(self.dispatcher.repeats());
+        if let Some(elapsed) = self.followed.proven(&self.dispatcher) {
+            statistics.delivery_us.note(microseconds(elapsed));
+        }
     }
 
     fn take_inputs(&mut self, first: DeliveryInput, inputs: &mut mpsc::Receiver<DeliveryInput>) {
         self.dispatcher.input(first);
-        loop {
-            match inputs.try_recv() {
-                Ok(input) => self.dispatcher.input(input),
-                // The next look finds it closed again.
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
-            }
+        // The next look finds it closed again, if it is.
+        while let Ok(input) = inputs.try_recv() {
+            self.dispatcher.input(input);
         }
     }
 
     fn take_signals(&mut self, signals: Vec<super::NodeSignal>) {
         for signal in signals {
+            let (node, seq) = (signal.node.id, signal.head_seq);
             self.dispatcher.signal(signal);
+            self.followed.start(&self.dispatcher, node, seq);
         }
     }
 
@@ -157,6 +164,7 @@ impl Driver {
                     return Ok(());
                 }
                 self.shared.statistics.log_pages_read.add(1);
+                self.shared.statistics.spills.add(1);
                 let store = &self.shared.store;
                 let page = store.events_after(node, after_seq, events_max, limits.log_page_bytes_max).await?;
                 self.dispatcher.take_events(node, page.into_iter().map(Arc::new).collect());
@@ -187,7 +195,7 @@ impl Driver {
     }
 
     fn rest(&mut self, what: &str, error: &StoreError) {
-        tracing::warn!(%error, "{what}");
+        self.shared.store_failed(error, what);
         self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
     }
 
@@ -206,11 +214,17 @@ impl Driver {
         self.has_to_reap |= self.dispatcher.take_ended();
         if self.has_to_reap {
             match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {
-                Ok(rows) => self.has_to_reap = rows > 0,
+                Ok(rows) => {
+                    self.has_to_reap = rows > 0;
+                    self.shared.statistics.syncs.add(u64::from(rows > 0));
+                }
                 Err(error) => self.rest("rows of deleted nodes stay for now", &error),
             }
         }
-        self.shared.statistics.nodes_undelivered.set(self.dispatcher.undelivered_nodes() as u64);
+        let Lag { nodes, events, events_max } = self.dispatcher.lag();
+        self.shared.statistics.nodes_undelivered.set(nodes);
+        self.shared.statistics.lag_events.set(events);
+        self.shared.statistics.lag_events_max.set(events_max);
     }
 
     /// Publishers may have to wait for delivery, and go on when it has caught up.
@@ -232,7 +246,9 @@ impl Driver {
         }
         match self.shared.store.move_cursors(Leg::Xmpp, &moves).await {
             Ok(()) => {
+                self.shared.store_worked();
                 self.shared.statistics.cursor_moves.add(moves.len() as u64);
+                self.shared.statistics.syncs.add(1);
                 self.dispatcher.stored(&moves);
             }
             Err(error) => self.rest("delivery cursors were not stored", &error),

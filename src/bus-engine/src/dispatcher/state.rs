@@ -31,6 +31,7 @@ pub struct Dispatcher {
     moved: HashSet<NodeId>,
     last_ticket: u64,
     proven_ticket: u64,
+    repeats: u64,
     /// The life of the link, while it is up.
     link: Option<u64>,
     sink_full: bool,
@@ -51,6 +52,17 @@ pub struct DispatcherBounds {
     pub nodes_max: usize,
     /// Recipients of all nodes together.
     pub recipients_max: usize,
+}
+
+/// Events that are not proven to be handed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Nodes with such events.
+    pub nodes: u64,
+    /// Events of all of them together.
+    pub events: u64,
+    /// Events of the one that is furthest behind.
+    pub events_max: u64,
 }
 
 /// What the dispatcher cannot do by itself.
@@ -100,6 +112,7 @@ impl Dispatcher {
             moved: HashSet::new(),
             last_ticket: 0,
             proven_ticket: 0,
+            repeats: 0,
             link: None,
             sink_full: false,
             bounds,
@@ -244,9 +257,30 @@ impl Dispatcher {
         self.last_ticket
     }
 
-    /// Nodes with events that are not proven to be handed over.
-    pub fn undelivered_nodes(&self) -> usize {
-        self.nodes.values().filter(|delivery| delivery.proven < delivery.end()).count()
+    /// Notifications that were on their way when a link went: they are sent again.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
+    /// How far the nodes in memory are behind.
+    pub fn lag(&self) -> Lag {
+        self.nodes.values().filter(|delivery| delivery.proven < delivery.end()).fold(
+            Lag::default(),
+            |lag, delivery| {
+                // An event in mid-fan-out counts: some have not got it.
+                let events = delivery.head_seq.saturating_sub(delivery.proven.through_seq);
+                Lag {
+                    nodes: lag.nodes + 1,
+                    events: lag.events + events,
+                    events_max: lag.events_max.max(events),
+                }
+            },
+        )
+    }
+
+    /// Whether everything up to an event is proven to be handed over; `None` for a node that is not in memory.
+    pub fn is_proven(&self, node: NodeId, seq: Seq) -> Option<bool> {
+        self.nodes.get(&node).map(|delivery| delivery.proven >= Position::behind(seq))
     }
 
     /// Nodes of which at least so many events are not proven to be handed over, of those that are in memory.
@@ -338,6 +372,7 @@ impl Dispatcher {
     fn forget_unproven(&mut self) {
         self.marks.clear();
         self.sink_full = false;
+        self.repeats += self.last_ticket - self.proven_ticket;
         self.proven_ticket = self.last_ticket;
         let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
         for delivery in self.nodes.values_mut() {

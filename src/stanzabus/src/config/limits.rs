@@ -1,5 +1,7 @@
 mod legs;
 
+use std::time::Duration;
+
 use bridge_grpc::GrpcSettings;
 use bus_domain::Limits;
 use bus_engine::{EngineLimits, Settings};
@@ -102,7 +104,13 @@ impl LimitsConfig {
             backoff_ms_min: link.link_backoff_ms_min,
             backoff_ms_max: link.link_backoff_ms_max,
             backoff_ms_fault: link.link_backoff_ms_fault,
+            drain_ms: u64::try_from(self.drain().as_millis() / 4).unwrap_or(u64::MAX),
         }
+    }
+
+    /// How long the way out may take, from SIGTERM on.
+    pub(crate) fn drain(&self) -> Duration {
+        self.legs.drain()
     }
 
     /// Finds bounds that allow nothing, or contradict each other.

@@ -2,12 +2,16 @@
 
 mod access;
 mod component;
+mod compose;
 mod doctor;
+mod drain;
 mod durability;
 mod hostile;
+mod logs;
 mod peers;
 mod python_client;
 mod quickstart;
 mod retention;
 mod slixmpp;
 mod synced;
+mod trouble;

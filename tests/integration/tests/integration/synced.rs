@@ -6,6 +6,8 @@
 mod interposer;
 mod trace;
 
+pub(crate) use interposer::Interposer;
+
 use std::pin::pin;
 use std::time::Duration;
 
@@ -15,7 +17,6 @@ use harness::{Daemon, Prosody};
 use tokio::time::timeout;
 
 use crate::peers::{DOMAIN, GrpcCaller, PATIENCE, XmppPeer, init, prosody};
-use interposer::Interposer;
 
 const PUBLISHES: usize = 100;
 const NODE: &str = "synced";

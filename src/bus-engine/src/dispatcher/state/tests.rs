@@ -170,7 +170,7 @@ fn cursors_move_with_proofs_only() {
     let moves = world.dispatcher.cursor_moves();
     world.dispatcher.stored(&moves);
     assert_eq!(world.proven(), [], "stored once");
-    assert_eq!(world.dispatcher.undelivered_nodes(), 0);
+    assert_eq!(world.dispatcher.lag(), Lag::default());
 }
 
 #[test]
@@ -178,7 +178,9 @@ fn after_a_cut_delivery_goes_on_from_what_is_proven() {
     let mut world = World::new(3, 2);
     world.input(DeliveryInput::LinkUp { link: 1 }).run();
     world.input(DeliveryInput::HandedOver { through_ticket: 2 });
+    assert_eq!(world.dispatcher.lag(), Lag { nodes: 1, events: 2, events_max: 2 });
     world.input(DeliveryInput::LinkDown);
+    assert_eq!(world.dispatcher.repeats(), 4);
     assert_eq!(world.run(), []);
     let again = world.input(DeliveryInput::LinkUp { link: 1 }).run();
     assert_eq!(again, [(2, 1, 1), (2, 2, 1), (3, 1, 2), (3, 2, 2)]);
@@ -186,6 +188,7 @@ fn after_a_cut_delivery_goes_on_from_what_is_proven() {
     assert_eq!(world.proven(), [position(1, 0)], "a proof of the old link proves nothing new");
     world.input(DeliveryInput::HandedOver { through_ticket: 10 });
     assert_eq!(world.proven(), [position(3, 0)]);
+    assert_eq!(world.dispatcher.repeats(), 4, "counted once, though the link went and came");
 }
 
 #[test]

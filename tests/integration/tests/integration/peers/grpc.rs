@@ -26,7 +26,12 @@ impl GrpcCaller {
 
     /// The holder of another token. Connects with the first call.
     pub(crate) fn holding(token: &str, daemon: &Daemon) -> Self {
-        let endpoint = format!("http://127.0.0.1:{}", daemon.grpc_port());
+        Self::at(daemon.grpc_port(), token)
+    }
+
+    /// The holder of a token, towards a loopback port. Connects with the first call.
+    pub(crate) fn at(port: u16, token: &str) -> Self {
+        let endpoint = format!("http://127.0.0.1:{port}");
         Self {
             channel: Endpoint::from_shared(endpoint).expect("an address").connect_lazy(),
             authorization: format!("Bearer {token}").parse().expect("plain characters"),
@@ -42,6 +47,12 @@ impl GrpcCaller {
     pub(crate) async fn create_node_with(&self, name: &str, config: v1::NodeConfig) -> Result<(), Status> {
         let request = v1::CreateNodeRequest { name: name.to_owned(), config: Some(config) };
         NodesClient::new(self.channel.clone()).create_node(self.with_token(request)).await.map(drop)
+    }
+
+    /// Deletes a node.
+    pub(crate) async fn delete_node(&self, name: &str) -> Result<(), Status> {
+        let request = v1::DeleteNodeRequest { name: name.to_owned() };
+        NodesClient::new(self.channel.clone()).delete_node(self.with_token(request)).await.map(drop)
     }
 
     /// Publishes one event and returns its position.

@@ -31,7 +31,12 @@ impl XmppPeer {
 
     /// A user of Prosody's, logged in and not available.
     pub(crate) async fn user(prosody: &Prosody, name: &str) -> Self {
-        let login = RawStream::login(prosody.client_port(), Prosody::HOST, name, PASSWORD, "here").await;
+        Self::user_at(prosody.client_port(), name).await
+    }
+
+    /// A user of the server on this loopback port, logged in and not available.
+    pub(crate) async fn user_at(port: u16, name: &str) -> Self {
+        let login = RawStream::login(port, Prosody::HOST, name, PASSWORD, "here").await;
         Self::new(login.expect("the user may log in"))
     }
 

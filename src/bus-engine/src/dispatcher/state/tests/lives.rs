@@ -52,7 +52,7 @@ fn a_log_in_memory_has_no_cursor() {
     assert_eq!(world.run(), [(1, 1, 0), (2, 1, 1)]);
     world.input(DeliveryInput::HandedOver { through_ticket: 2 });
     assert_eq!(world.proven(), []);
-    assert_eq!(world.dispatcher.undelivered_nodes(), 0);
+    assert_eq!(world.dispatcher.lag().nodes, 0);
     world.dispatcher.bounds.nodes_max = 0;
     world.dispatcher.bound_nodes();
     assert!(world.dispatcher.nodes.is_empty(), "nothing is left to do");
@@ -79,7 +79,7 @@ fn what_memory_has_lost_is_passed_over_and_never_asked_of_the_log() {
     let need = world.dispatcher.pump(&mut world.lane);
     assert_eq!(need, Some(Need::Recent { node: NODE, after_seq: 0 }));
     assert_eq!(world.run(), [], "all of it is gone");
-    assert_eq!(world.dispatcher.undelivered_nodes(), 0, "and nothing waits for it");
+    assert_eq!(world.dispatcher.lag().nodes, 0, "and nothing waits for it");
     world.dispatcher.signal(NodeSignal {
         node: in_memory(),
         before_seq: 9,
