@@ -28,6 +28,8 @@ pub(super) struct NodeWork {
     pub(super) events: Vec<Arc<Event>>,
     /// The subscription that ends.
     pub(super) ending: Option<Subscription>,
+    /// The answer of an entry that changes nothing.
+    pub(super) settled: Option<EntryResult>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
@@ -65,6 +67,7 @@ impl NodeWork {
             head: None,
             events: Vec::new(),
             ending: None,
+            settled: None,
             created: None,
             delta: None,
         }

@@ -70,6 +70,18 @@ impl Bus {
 
     async fn open(folder: tempfile::TempDir, settings: Settings) -> Self {
         let store = open_store(folder.path()).await;
+        Self::on(store, folder, settings).await
+    }
+
+    /// Two engines on one store, like two processes on one database.
+    pub(crate) async fn start_two() -> [Self; 2] {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let store = open_store(folders[0].path()).await;
+        let [first, second] = folders.map(|folder| Self::on(Arc::clone(&store), folder, Settings::default()));
+        [first.await, second.await]
+    }
+
+    async fn on(store: Arc<SqliteStore>, folder: tempfile::TempDir, settings: Settings) -> Self {
         let shutdown = CancellationToken::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
         let parts = Engine::start(store, settings, clock, ids, shutdown.clone()).await;
