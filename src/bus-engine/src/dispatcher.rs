@@ -12,9 +12,7 @@ use std::sync::Arc;
 use bus_domain::{Epoch, Event, NodeConfig, NodeId, NodeName, Seq, Subscription};
 
 pub(crate) use driver::run;
-pub(crate) use mailbox::Mailbox;
-pub use mailbox::{Deltas, NodeSignal};
-pub use mailbox::{RecipientChange, RecipientDelta};
+pub use mailbox::{Deltas, Mail, Mailbox, NodeSignal, RecipientChange, RecipientDelta};
 pub use state::{Dispatcher, DispatcherBounds, Need};
 
 /// Where notifications go: a leg's encoder and its lane.

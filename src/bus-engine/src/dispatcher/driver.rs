@@ -7,7 +7,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::state::{Dispatcher, DispatcherBounds, Need};
-use super::{DeliveryInput, NotificationSink};
+use super::{DeliveryInput, Mail, NotificationSink};
 use crate::engine::EngineShared;
 
 /// Nodes on one page when delivery starts.
@@ -40,7 +40,7 @@ pub(crate) async fn run(
                 Some(input) => driver.take_inputs(input, &mut inputs),
                 None => break,
             },
-            signals = shared.mailbox.take() => driver.take_signals(signals),
+            mail = shared.mailbox.take() => driver.take_mail(mail),
             () = std::future::ready(()), if is_behind => {}
         }
     }
@@ -110,8 +110,11 @@ impl Driver {
         }
     }
 
-    fn take_signals(&mut self, signals: Vec<super::NodeSignal>) {
-        for signal in signals {
+    fn take_mail(&mut self, mail: Mail) {
+        if mail.look_again {
+            self.dispatcher.look_again();
+        }
+        for signal in mail.signals {
             self.dispatcher.signal(signal);
         }
     }
