@@ -13,9 +13,7 @@ use std::sync::Arc;
 use bus_domain::{Durability, Epoch, Event, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription};
 
 pub(crate) use driver::run;
-pub(crate) use mailbox::Mailbox;
-pub use mailbox::{Deltas, NodeSignal};
-pub use mailbox::{RecipientChange, RecipientDelta};
+pub use mailbox::{Deltas, Mail, Mailbox, NodeSignal, RecipientChange, RecipientDelta};
 pub use state::{Dispatcher, DispatcherBounds, Lag, Need};
 
 /// Where notifications go: a leg's encoder and its lane.

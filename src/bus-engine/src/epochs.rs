@@ -16,16 +16,17 @@ pub(crate) fn new_epoch(ids: &dyn IdSource) -> Epoch {
 
 /// The life of this process, as far as nodes in memory are concerned: their logs end with it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ProcessEpoch(Epoch);
+pub struct ProcessEpoch(Epoch);
 
 impl ProcessEpoch {
-    pub(crate) fn new(ids: &dyn IdSource) -> Self {
+    /// A name that no other process has.
+    pub fn new(ids: &dyn IdSource) -> Self {
         Self(new_epoch(ids))
     }
 
     /// Facts as the store has them become those of this process. Both epochs are random, so what they make together
     /// is that of one node and of one process.
-    pub(crate) fn applied_to(self, facts: NodeFacts) -> NodeFacts {
+    pub fn applied_to(self, facts: NodeFacts) -> NodeFacts {
         if facts.is_transient() {
             NodeFacts { epoch: self.of_transient(facts.epoch), ..facts }
         } else {
@@ -34,7 +35,7 @@ impl ProcessEpoch {
     }
 
     /// The epoch of a node in memory, by the one that the store has.
-    pub(crate) fn of_transient(self, stored: Epoch) -> Epoch {
+    pub fn of_transient(self, stored: Epoch) -> Epoch {
         Epoch(stored.0 ^ self.0.0)
     }
 }

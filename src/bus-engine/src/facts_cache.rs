@@ -8,7 +8,7 @@ use lru::LruCache;
 ///
 /// Decisions may rest on facts from here, because a commit checks their version.
 #[derive(Debug)]
-pub(crate) struct FactsCache(Mutex<Inner>);
+pub struct FactsCache(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -19,25 +19,27 @@ struct Inner {
 
 /// The state of the cache before a read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BeforeRead(u64);
+pub struct BeforeRead(u64);
 
 impl FactsCache {
-    pub(crate) fn new(nodes_max: usize) -> Self {
+    /// An empty cache for so many nodes, and at least for one.
+    pub fn new(nodes_max: usize) -> Self {
         let nodes = LruCache::new(NonZeroUsize::new(nodes_max).unwrap_or(NonZeroUsize::MIN));
         Self(Mutex::new(Inner { nodes, changes: 0 }))
     }
 
-    pub(crate) fn get(&self, name: &NodeName) -> Option<Arc<NodeFacts>> {
+    /// The facts of a node, if they are here.
+    pub fn get(&self, name: &NodeName) -> Option<Arc<NodeFacts>> {
         self.lock().nodes.get(name).cloned()
     }
 
     /// To be called before facts are read from the store.
-    pub(crate) fn before_read(&self) -> BeforeRead {
+    pub fn before_read(&self) -> BeforeRead {
         BeforeRead(self.lock().changes)
     }
 
     /// Keeps facts that were read, unless rules have changed meanwhile.
-    pub(crate) fn put_read(&self, facts: Arc<NodeFacts>, before: BeforeRead) {
+    pub fn put_read(&self, facts: Arc<NodeFacts>, before: BeforeRead) {
         let mut cache = self.lock();
         if cache.changes == before.0 {
             cache.nodes.put(facts.name.clone(), facts);
@@ -45,19 +47,19 @@ impl FactsCache {
     }
 
     /// Keeps the facts that a commit has made.
-    pub(crate) fn put_committed(&self, facts: Arc<NodeFacts>) {
+    pub fn put_committed(&self, facts: Arc<NodeFacts>) {
         let mut cache = self.lock();
         cache.changes += 1;
         cache.nodes.put(facts.name.clone(), facts);
     }
 
     /// Lets go of facts that turned out to be old; what others are reading now is none the worse for it.
-    pub(crate) fn evict(&self, name: &NodeName) {
+    pub fn evict(&self, name: &NodeName) {
         self.lock().nodes.pop(name);
     }
 
-    /// Lets go of a node that is gone.
-    pub(crate) fn forget(&self, name: &NodeName) {
+    /// Lets go of a node that is gone, or may have changed without our knowing.
+    pub fn forget(&self, name: &NodeName) {
         let mut cache = self.lock();
         cache.changes += 1;
         cache.nodes.pop(name);

@@ -7,20 +7,21 @@ use lru::LruCache;
 /// The heads that this process has committed, of the nodes in use: a database that came back without its newest commits
 /// is found out by them. Bounded in number; a node that was let go is only not checked.
 #[derive(Debug)]
-pub(crate) struct KnownHeads(Mutex<LruCache<NodeId, (Epoch, Seq)>>);
+pub struct KnownHeads(Mutex<LruCache<NodeId, (Epoch, Seq)>>);
 
 impl KnownHeads {
-    pub(crate) fn new(nodes_max: usize) -> Self {
+    /// Of at most so many nodes.
+    pub fn new(nodes_max: usize) -> Self {
         Self(Mutex::new(LruCache::new(NonZeroUsize::new(nodes_max).unwrap_or(NonZeroUsize::MIN))))
     }
 
     /// Takes note of a commit.
-    pub(crate) fn note(&self, node: NodeId, epoch: Epoch, seq: Seq) {
+    pub fn note(&self, node: NodeId, epoch: Epoch, seq: Seq) {
         self.lock().put(node, (epoch, seq));
     }
 
     /// Whether a log that ends here has lost events which this process had committed.
-    pub(crate) fn has_gone_back(&self, node: NodeId, epoch: Epoch, seq: Seq) -> bool {
+    pub fn has_gone_back(&self, node: NodeId, epoch: Epoch, seq: Seq) -> bool {
         self.lock().peek(&node).is_some_and(|(known_epoch, known)| *known_epoch == epoch && seq < *known)
     }
 

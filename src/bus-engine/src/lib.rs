@@ -32,6 +32,16 @@ mod statistics;
 mod tail;
 mod transact;
 
+/// What the drivers are made of besides the state machines: for a simulator that runs all of it step by step.
+pub mod parts {
+    pub use crate::dispatcher::{Mail, Mailbox};
+    pub use crate::epochs::ProcessEpoch;
+    pub use crate::facts_cache::{BeforeRead, FactsCache};
+    pub use crate::known_heads::KnownHeads;
+    pub use crate::recent::RecentEvents;
+    pub use crate::transact::{Commit, CommittedNode, Sources, Written, write};
+}
+
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, Outcome, Published, Verb};
 pub use dispatcher::{Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};

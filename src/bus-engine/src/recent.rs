@@ -13,7 +13,7 @@ use transient::TransientLog;
 ///
 /// A node's events are contiguous. When the bound is reached the oldest events of the bus go first.
 #[derive(Debug)]
-pub(crate) struct RecentEvents {
+pub struct RecentEvents {
     inner: Mutex<Inner>,
     bytes_max: usize,
 }
@@ -31,7 +31,8 @@ struct Inner {
 }
 
 impl RecentEvents {
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    /// Nothing yet, and at most so many bytes of events.
+    pub fn new(bytes_max: usize) -> Self {
         Self { inner: Mutex::default(), bytes_max }
     }
 
@@ -41,7 +42,7 @@ impl RecentEvents {
     }
 
     /// The events behind a position, if memory reaches back that far; empty if there are none yet.
-    pub(crate) fn after(&self, node: NodeId, seq: Seq, events_max: usize) -> Option<Vec<Arc<Event>>> {
+    pub fn after(&self, node: NodeId, seq: Seq, events_max: usize) -> Option<Vec<Arc<Event>>> {
         let inner = self.lock();
         let events = inner.nodes.get(&node)?;
         let first = events.front()?.seq;

@@ -23,32 +23,40 @@ use node_work::NodeWork;
 
 /// What a written batch has led to.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub struct Written {
     /// One for each entry.
-    pub(crate) results: Vec<EntryResult>,
+    pub results: Vec<EntryResult>,
     /// What is new for delivery.
-    pub(crate) nodes: Vec<CommittedNode>,
+    pub nodes: Vec<CommittedNode>,
 }
 
 /// A node's part of a committed batch.
 #[derive(Debug)]
-pub(crate) struct CommittedNode {
-    pub(crate) node: DeliveryNode,
-    pub(crate) head_seq: u64,
-    pub(crate) events: Vec<Arc<Event>>,
-    pub(crate) delta: Option<RecipientDelta>,
+pub struct CommittedNode {
+    /// The node, with its configuration of now.
+    pub node: DeliveryNode,
+    /// The newest position of its log.
+    pub head_seq: u64,
+    /// What was appended, in order.
+    pub events: Vec<Arc<Event>>,
+    /// What has changed for its recipients.
+    pub delta: Option<RecipientDelta>,
 }
 
 /// Where the values come from that a store must not make up.
-pub(crate) struct Sources<'a> {
-    pub(crate) now_ms: i64,
-    pub(crate) ids: &'a dyn IdSource,
-    pub(crate) process_epoch: ProcessEpoch,
-    pub(crate) known_heads: &'a KnownHeads,
+pub struct Sources<'a> {
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// Randomness for epochs.
+    pub ids: &'a dyn IdSource,
+    /// What is mixed into the epochs of logs in memory.
+    pub process_epoch: ProcessEpoch,
+    /// The heads of relaxed nodes as far as they are known.
+    pub known_heads: &'a KnownHeads,
 }
 
 /// Writes the batch. On an error nothing of it is there, unless the error is [`StoreError::OutcomeUnknown`].
-pub(crate) async fn write(
+pub async fn write(
     store: &dyn Store,
     batch: &Batch,
     batch_id: BatchId,
@@ -70,11 +78,11 @@ pub(crate) async fn write(
 }
 
 /// The last step, apart from the others because its outcome may get lost.
-pub(crate) struct Commit(Box<dyn Transaction>);
+pub struct Commit(Box<dyn Transaction>);
 
 impl Commit {
     /// Returns when the batch is on disk.
-    pub(crate) async fn finish(self) -> Result<(), StoreError> {
+    pub async fn finish(self) -> Result<(), StoreError> {
         self.0.commit().await
     }
 }

@@ -160,7 +160,14 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&shared, &error))?;
     match commit.finish().await {
         Ok(()) => {}
-        Err(StoreError::OutcomeUnknown { .. }) if was_committed(&shared, id).await? => {}
+        Err(StoreError::OutcomeUnknown { .. }) => match was_committed(&shared, id).await {
+            Some(true) => {}
+            Some(false) => return Err(BatchFailure::Unavailable),
+            None => {
+                suspect(&shared, &batch);
+                return Err(BatchFailure::Unknown);
+            }
+        },
         Err(error) => return Err(failure(&shared, &error)),
     }
     shared.store_worked();
@@ -173,16 +180,24 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
     Ok(written)
 }
 
-/// Nobody is answered before it is known whether the batch is there.
-async fn was_committed(shared: &EngineShared, id: BatchId) -> Result<bool, BatchFailure> {
+/// Nobody is answered before it is known whether the batch is there, or nobody can say.
+async fn was_committed(shared: &EngineShared, id: BatchId) -> Option<bool> {
     for _ in 0..LOOKUPS_MAX {
         match shared.store.find_batch(id).await {
-            Ok(found) => return Ok(found),
+            Ok(found) => return Some(found),
             Err(error) => shared.store_failed(&error, "the outcome of a commit is not known yet"),
         }
         tokio::time::sleep(LOOKUP_INTERVAL).await;
     }
-    Err(BatchFailure::Unavailable)
+    None
+}
+
+/// The batch may be there: what memory has of its nodes may be old, and its events are to be found by their cursors.
+fn suspect(shared: &EngineShared, batch: &Batch) {
+    for entry in &batch.entries {
+        shared.facts.forget(&entry.node);
+    }
+    shared.mailbox.look_again();
 }
 
 fn failure(shared: &EngineShared, error: &StoreError) -> BatchFailure {

@@ -65,6 +65,8 @@ pub enum BatchFailure {
     Unavailable,
     /// The store refused something in the batch.
     Refused,
+    /// The store is away, and the batch may be there: nobody could say what became of its COMMIT.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -239,7 +241,7 @@ impl<Ticket> Committer<Ticket> {
         actions
     }
 
-    /// Takes note that nothing of the batch in flight was written.
+    /// Takes note that nothing of the batch in flight was written, as far as anybody knows.
     pub fn batch_failed(&mut self, failure: BatchFailure) -> Vec<Action<Ticket>> {
         let commands = self.in_flight.take().unwrap_or_default();
         let names = names(&commands);
@@ -249,6 +251,12 @@ impl<Ticket> Committer<Ticket> {
                 for waiting in commands {
                     actions.push(self.reply(waiting, Err(BusError::StoreUnavailable)));
                 }
+            }
+            BatchFailure::Unknown => {
+                for waiting in commands {
+                    actions.push(self.reply(waiting, Err(BusError::StoreUnavailable)));
+                }
+                self.reload(names.clone(), &mut actions);
             }
             BatchFailure::Refused if commands.len() == 1 => {
                 for waiting in commands {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::followed::Followed;
 use super::state::{Dispatcher, DispatcherBounds, Lag, Need};
-use super::{DeliveryInput, NotificationSink};
+use super::{DeliveryInput, Mail, NotificationSink};
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(
                 Some(input) => driver.take_inputs(input, &mut inputs),
                 None => break,
             },
-            signals = shared.mailbox.take() => driver.take_signals(signals),
+            mail = shared.mailbox.take() => driver.take_mail(mail),
             () = std::future::ready(()), if is_behind => {}
         }
     }
@@ -104,9 +104,9 @@ impl Driver {
         for node in &mut ended {
             node.head.epoch = shared.process_epoch.of_transient(node.head.epoch);
         }
-        let signals = shared.mailbox.take_now();
-        self.take_signals(signals);
-        self.dispatcher.resume(ended, page.next_after);
+        let mail = shared.mailbox.take_now();
+        self.take_mail(mail);
+        self.dispatcher.resume_also(ended);
     }
 
     /// Sends until the sink is full or nothing is left. True if it stopped before, to let others have their turn.
@@ -144,8 +144,11 @@ impl Driver {
         }
     }
 
-    fn take_signals(&mut self, signals: Vec<super::NodeSignal>) {
-        for signal in signals {
+    fn take_mail(&mut self, mail: Mail) {
+        if mail.look_again {
+            self.dispatcher.look_again();
+        }
+        for signal in mail.signals {
             let (node, seq) = (signal.node.id, signal.head_seq);
             self.dispatcher.signal(signal);
             self.followed.start(&self.dispatcher, node, seq);

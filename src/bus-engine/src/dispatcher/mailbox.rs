@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bus_domain::{BareJid, Event, EventKind, NodeId, Seq, SubscriptionId};
@@ -14,9 +14,24 @@ const DELTAS_MAX: usize = 64;
 /// What the committer tells the dispatcher: which nodes have moved. One entry per node, however many commits, so
 /// it never blocks a commit and never grows beyond the nodes in use.
 #[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    nodes: Mutex<HashMap<NodeId, NodeSignal>>,
+pub struct Mailbox {
+    mail: Mutex<Pending>,
     filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    nodes: BTreeMap<NodeId, NodeSignal>,
+    look_again: bool,
+}
+
+/// What the mailbox held.
+#[derive(Debug)]
+pub struct Mail {
+    /// Events may have been committed of which no signal tells; to be heeded before the signals.
+    pub look_again: bool,
+    /// Nodes that have moved.
+    pub signals: Vec<NodeSignal>,
 }
 
 /// A node that has moved.
@@ -65,7 +80,7 @@ pub enum RecipientChange {
 
 impl Mailbox {
     /// Leaves word of a commit that appended these events. What is known of a node's old life is forgotten with it.
-    pub(crate) fn put(
+    pub fn put(
         &self,
         node: DeliveryNode,
         head_seq: Seq,
@@ -74,8 +89,8 @@ impl Mailbox {
     ) {
         let last = events.last().filter(|event| node.is_transient() && event.kind == EventKind::Deleted);
         let deletion = last.cloned();
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(signal) = nodes.get_mut(&node.id).filter(|signal| signal.node.epoch == node.epoch) {
+        let mut mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signal) = mail.nodes.get_mut(&node.id).filter(|signal| signal.node.epoch == node.epoch) {
             signal.node = node;
             signal.head_seq = head_seq;
             signal.deltas.extend(delta);
@@ -84,24 +99,30 @@ impl Mailbox {
             let mut deltas = Deltas::Known(Vec::new());
             deltas.extend(delta);
             let before_seq = head_seq - events.len() as u64;
-            nodes.insert(node.id, NodeSignal { node, before_seq, head_seq, deltas, deletion });
+            mail.nodes.insert(node.id, NodeSignal { node, before_seq, head_seq, deltas, deletion });
         }
-        drop(nodes);
+        drop(mail);
+        self.filled.notify_one();
+    }
+
+    /// Leaves word that events may have been committed of which no signal tells.
+    pub fn look_again(&self) {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner).look_again = true;
         self.filled.notify_one();
     }
 
     /// Takes everything that is there, without waiting.
-    pub(crate) fn take_now(&self) -> Vec<NodeSignal> {
-        let taken = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
-        taken.into_values().collect()
+    pub fn take_now(&self) -> Mail {
+        let taken = std::mem::take(&mut *self.mail.lock().unwrap_or_else(PoisonError::into_inner));
+        Mail { look_again: taken.look_again, signals: taken.nodes.into_values().collect() }
     }
 
     /// Waits until there is something and takes it all.
-    pub(crate) async fn take(&self) -> Vec<NodeSignal> {
+    pub(crate) async fn take(&self) -> Mail {
         loop {
-            let taken = self.take_now();
-            if !taken.is_empty() {
-                return taken;
+            let mail = self.take_now();
+            if mail.look_again || !mail.signals.is_empty() {
+                return mail;
             }
             self.filled.notified().await;
         }

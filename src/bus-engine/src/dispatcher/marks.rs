@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bus_domain::NodeId;
 use bus_store::Position;
@@ -11,7 +11,7 @@ pub(super) struct Marks(VecDeque<Mark>);
 #[derive(Debug)]
 struct Mark {
     ticket: u64,
-    positions: HashMap<NodeId, Position>,
+    positions: BTreeMap<NodeId, Position>,
 }
 
 impl Marks {
@@ -21,7 +21,7 @@ impl Marks {
             Some(last) => {
                 last.positions.insert(node, position);
             }
-            None => self.0.push_back(Mark { ticket, positions: HashMap::from([(node, position)]) }),
+            None => self.0.push_back(Mark { ticket, positions: BTreeMap::from([(node, position)]) }),
         }
     }
 

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus_domain::{Event, EventKind, Seq, SubscriptionId};
-use bus_store::{Position, RecipientPage};
+use bus_store::{Head, Position, RecipientPage};
 
 use super::mailbox::NodeSignal;
 use super::recipients::{Recipients, is_due};
@@ -96,6 +96,13 @@ impl NodeDelivery {
             self.stored = position;
         }
         is_for_store
+    }
+
+    /// Takes what the store says of the node by now.
+    pub(super) fn catch_up(&mut self, node: DeliveryNode, head: &Head) {
+        self.node = node;
+        self.head_seq = self.head_seq.max(head.seq);
+        self.recipients.forget_older_than(head.recipients_version);
     }
 
     /// Where delivery is when everything is handed over.

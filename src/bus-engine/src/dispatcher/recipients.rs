@@ -45,6 +45,14 @@ impl Recipients {
         *self = Self::default();
     }
 
+    /// Lets go of a snapshot that is older than this version: changes may have been missed. One that is being read
+    /// is read to its end, so that changes elsewhere cannot starve a large node.
+    pub(super) fn forget_older_than(&mut self, version: u64) {
+        if matches!(self.state, State::Loaded { version: known } if known < version) {
+            self.forget();
+        }
+    }
+
     /// Lets go of a snapshot that is not complete.
     pub(super) fn forget_unless_loaded(&mut self) {
         if self.are_loading() {

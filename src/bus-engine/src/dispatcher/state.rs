@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::{BareJid, Event, NodeId, Seq, SubscriptionId};
@@ -22,13 +22,14 @@ const TURN_NOTIFICATIONS_MAX: usize = 256;
 /// forgotten when the link goes, and sent again from the last position that was proven.
 #[derive(Debug)]
 pub struct Dispatcher {
-    nodes: HashMap<NodeId, NodeDelivery>,
+    /// Ordered, like everything here that is walked through: the same inputs lead to the same outputs.
+    nodes: BTreeMap<NodeId, NodeDelivery>,
     /// Nodes with something to send.
     active: VecDeque<NodeId>,
     /// Positions sent and not proven.
     marks: Marks,
     /// Nodes whose proven position is not stored yet.
-    moved: HashSet<NodeId>,
+    moved: BTreeSet<NodeId>,
     last_ticket: u64,
     proven_ticket: u64,
     repeats: u64,
@@ -43,6 +44,8 @@ pub struct Dispatcher {
     /// Nodes behind this one are not resumed yet; `None` when all are.
     resumed_through: Option<NodeId>,
     has_ended_nodes: bool,
+    /// Other processes commit to the same store.
+    others_commit: bool,
 }
 
 /// What the dispatcher may keep in memory.
@@ -106,10 +109,10 @@ impl Dispatcher {
     /// A dispatcher that knows no node and has no link.
     pub fn new(bounds: DispatcherBounds, admins: HashSet<BareJid>) -> Self {
         Self {
-            nodes: HashMap::new(),
+            nodes: BTreeMap::new(),
             active: VecDeque::new(),
             marks: Marks::default(),
-            moved: HashSet::new(),
+            moved: BTreeSet::new(),
             last_ticket: 0,
             proven_ticket: 0,
             repeats: 0,
@@ -120,17 +123,43 @@ impl Dispatcher {
             recipients_taken: 0,
             resumed_through: Some(NodeId(i64::MIN)),
             has_ended_nodes: false,
+            others_commit: false,
         }
     }
 
-    /// Takes a page of the nodes that were behind when the dispatcher started. They come in the order of their ids;
-    /// `through` is where the next page starts, `None` after the last.
+    /// Says that other processes commit to the same store. Of their events no signal tells: [`Self::look_again`] now
+    /// and then finds them.
+    #[must_use]
+    pub fn with_others(self) -> Self {
+        Self { others_commit: true, ..self }
+    }
+
+    /// Takes a page of the nodes that are behind their cursors. They come in the order of their ids; `through` is
+    /// where the next page starts, `None` after the last.
     pub fn resume(&mut self, nodes: Vec<Undelivered>, through: Option<NodeId>) {
         self.resumed_through = through;
+        self.resume_also(nodes);
+    }
+
+    /// Takes nodes of the last page that came a moment later.
+    pub fn resume_also(&mut self, nodes: Vec<Undelivered>) {
         for Undelivered { node, name, config, head, position } in nodes {
-            let node = DeliveryNode { id: node, name, epoch: head.epoch, config };
-            self.moved_to(node, head.seq, position);
+            let id = node;
+            let node = DeliveryNode { id, name, epoch: head.epoch, config };
+            if let Some(known) = self.nodes.get_mut(&id) {
+                known.catch_up(node, &head);
+                self.activate(id);
+            } else {
+                self.moved_to(node, head.seq, position);
+            }
         }
+    }
+
+    /// Looks for all nodes that are behind their cursors once more: there may be commits of which no signal tells,
+    /// because their outcome was never known here, or because another process made them. Until all pages are read,
+    /// nodes that are not known are left to them.
+    pub fn look_again(&mut self) {
+        self.resumed_through = Some(NodeId(i64::MIN));
     }
 
     /// Where the next page of nodes to resume starts, if there is one and there is room for it.
@@ -147,6 +176,9 @@ impl Dispatcher {
             if known.moved_to(signal) {
                 self.marks.forget(id);
             }
+        } else if self.others_commit && !is_transient {
+            // Only its cursor tells what is handed over.
+            self.look_again();
         } else if before_seq < head_seq
             && (is_transient || self.resumed_through.is_none_or(|through| id <= through))
         {

@@ -20,7 +20,11 @@ impl Writing<'_> {
         transaction: &mut dyn Transaction,
         sources: &Sources<'_>,
     ) -> Result<(), StoreError> {
-        for work in &mut self.works {
+        let mut works = std::mem::take(&mut self.works);
+        for work in &mut works {
+            if self.answer(work) {
+                continue;
+            }
             if let (Some(created), [index]) = (work.created.take(), &*work.entries) {
                 self.results[*index] = created;
             }
@@ -52,6 +56,7 @@ impl Writing<'_> {
                 }
             }
         }
+        self.works = works;
         Ok(())
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct NodeWork {
     pub(super) ending: Option<Subscription>,
     /// Where the events are of the items that are taken back.
     pub(super) retracted: HashMap<ItemId, Seq>,
+    /// The answer of an entry that changes nothing.
+    pub(super) settled: Option<EntryResult>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
@@ -73,6 +75,7 @@ impl NodeWork {
             events: Vec::new(),
             ending: None,
             retracted: HashMap::new(),
+            settled: None,
             created: None,
             delta: None,
             is_renewed: false,

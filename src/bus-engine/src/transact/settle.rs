@@ -8,7 +8,7 @@ use crate::committer::{EntryResult, FactsAfter, Work};
 
 impl Writing<'_> {
     /// Turns entries into changes: publishes as they are, the others by what bus-domain says of the rows that they
-    /// concern. Nodes of which nothing is left to change drop out.
+    /// concern. A node of which nothing is left to change stays: an answer too holds only on the rules that it saw.
     pub(super) async fn settle(
         &mut self,
         transaction: &mut dyn Transaction,
@@ -17,21 +17,26 @@ impl Writing<'_> {
         let mut works = std::mem::take(&mut self.works);
         let mut kept = Vec::with_capacity(works.len());
         for mut work in works.drain(..) {
-            let mut settled = None;
             for &index in &work.entries.clone() {
-                settled = self.settle_entry(transaction, sources, &mut work, index).await?;
+                work.settled = self.settle_entry(transaction, sources, &mut work, index).await?;
             }
-            match settled {
-                None => kept.push(work),
-                Some(result) => {
-                    for &index in &work.entries {
-                        self.results[index] = result.clone();
-                    }
-                }
+            if work.node_id().is_some() || work.settled.is_none() {
+                kept.push(work);
+            } else {
+                self.answer(&mut work);
             }
         }
         self.works = kept;
         Ok(())
+    }
+
+    /// Gives the entries of a work the answer that was settled; says whether there was one.
+    pub(super) fn answer(&mut self, work: &mut NodeWork) -> bool {
+        let Some(settled) = work.settled.take() else { return false };
+        for &index in &work.entries {
+            self.results[index] = settled.clone();
+        }
+        true
     }
 
     /// `Some` if the entry, which then is the only one of its node, is done with already.

@@ -30,6 +30,9 @@ pub(crate) struct Bus {
     retention: Option<JoinHandle<()>>,
 }
 
+/// When every test begins, in milliseconds since 1970.
+const START_MS: i64 = 1_700_000_000_000;
+
 /// A clock that stands still until a test moves it.
 pub(crate) struct TestClock(AtomicI64);
 
@@ -78,7 +81,7 @@ impl Bus {
 
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let clock = Arc::new(TestClock(AtomicI64::new(1_700_000_000_000)));
+        let clock = Arc::new(TestClock(AtomicI64::new(START_MS)));
         Self::open(folder, settings, clock).await
     }
 
@@ -119,6 +122,27 @@ impl Bus {
 
     async fn open(folder: tempfile::TempDir, settings: Settings, clock: Arc<TestClock>) -> Self {
         let store = open_store(folder.path()).await;
+        Self::on(store, folder, settings, clock).await
+    }
+
+    /// Two engines on one store, like two processes on one database.
+    pub(crate) async fn start_two() -> [Self; 2] {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let store = open_store(folders[0].path()).await;
+        let engines = folders.map(|folder| {
+            let clock = Arc::new(TestClock(AtomicI64::new(START_MS)));
+            Self::on(Arc::clone(&store), folder, Settings::default(), clock)
+        });
+        let [first, second] = engines;
+        [first.await, second.await]
+    }
+
+    async fn on(
+        store: Arc<SqliteStore>,
+        folder: tempfile::TempDir,
+        settings: Settings,
+        clock: Arc<TestClock>,
+    ) -> Self {
         let shutdown = CancellationToken::new();
         let ids = Arc::new(SystemIds);
         let shared = Arc::<SqliteStore>::clone(&store);

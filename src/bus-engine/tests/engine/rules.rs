@@ -90,6 +90,19 @@ async fn subscribing_twice_is_one_subscription() {
 }
 
 #[tokio::test]
+async fn an_answer_that_changes_nothing_rests_on_the_rules_of_now_too() {
+    let [here, elsewhere] = Bus::start_two().await;
+    here.create("n").await;
+    here.subscribe("n", "user").await;
+    elsewhere.affiliate("n", "user", Affiliation::Outcast).await;
+    let again = here.run("user", "n", Verb::Subscribe(jid("user"))).await;
+    assert_eq!(again, Err(BusError::Forbidden), "there is a subscription, and no right to it any more");
+    elsewhere.run("owner", "n", Verb::Delete).await.expect("the end");
+    let gone = here.run("user", "n", Verb::Unsubscribe(jid("user"))).await;
+    assert_eq!(gone, Err(BusError::NodeNotFound));
+}
+
+#[tokio::test]
 async fn subscriptions_are_bounded() {
     let limits = Limits { node_subscriptions_max: 2, ..Limits::default() };
     let bus = Bus::start_with(Settings { limits, ..Settings::default() }).await;

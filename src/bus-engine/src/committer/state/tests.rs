@@ -226,6 +226,22 @@ fn a_store_that_is_away_is_said_to_everyone_in_the_batch() {
 }
 
 #[test]
+fn a_batch_that_may_be_there_has_its_nodes_read_again() {
+    let mut committer = committer(EngineLimits::default());
+    committer.submit(publish("a"), 1, Some(facts("a", 1)));
+    next_batch(&mut committer);
+    committer.submit(publish("a"), 2, None);
+    let actions = committer.batch_failed(BatchFailure::Unknown);
+    let [Action::Reply(1, Err(BusError::StoreUnavailable)), Action::Load(node)] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(*node, name("a"));
+    assert!(next_batch(&mut committer).is_empty(), "what waits is not decided on what may be old");
+    committer.facts_loaded(&name("a"), Ok(Some(facts("a", 2))));
+    assert_eq!(next_batch(&mut committer), ["a"]);
+}
+
+#[test]
 fn the_queue_is_bounded_in_count_and_bytes() {
     let mut few = committer(EngineLimits { queued_commands_max: 1, ..EngineLimits::default() });
     assert!(few.submit(publish("a"), 1, Some(facts("a", 1))).is_none());

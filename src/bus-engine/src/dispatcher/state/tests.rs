@@ -9,6 +9,8 @@ use super::super::Delivery;
 use super::super::mailbox::{Deltas, RecipientChange, RecipientDelta};
 use super::*;
 
+mod look_again;
+
 /// A sink that writes down (seq, subscription, after) and has room for so many.
 struct Lane {
     room: usize,
