@@ -58,7 +58,10 @@ impl Child {
     /// When it had ended before, or does not end within `patience`.
     pub async fn terminate(mut self, patience: Duration) -> Result<ExitStatus> {
         self.signal("TERM").await?;
-        self.wait(patience).await
+        match timeout(patience, self.process.wait()).await {
+            Ok(status) => Ok(status?),
+            Err(_) => bail!("{} did not end within {patience:?} of SIGTERM; {}", self.name, self.log_tail()),
+        }
     }
 
     /// Sends a signal, by its name without SIG.
