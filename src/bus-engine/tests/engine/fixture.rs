@@ -241,6 +241,14 @@ impl Leg {
         self.inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("a dispatcher");
     }
 
+    /// Detaches the link; when it returns, nothing more is sent.
+    pub(crate) async fn down(&self) {
+        self.inputs.send(DeliveryInput::LinkDown).await.expect("a dispatcher");
+        while self.inputs.capacity() < self.inputs.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The next notification.
     pub(crate) async fn next(&mut self) -> Seen {
         let (ticket, seen) = self.seen.recv().await.expect("a notification");

@@ -101,11 +101,17 @@ async fn whoever_has_subscribed_gets_what_is_published_next_and_nothing_from_bef
         let seen = leg.take(3).await;
         assert_eq!(seen[0], (before, before - 1, to("a")));
         assert_eq!(seen[1..], [(before + 1, before, to("a")), (before + 1, before, to(&late))]);
+        leg.prove().await;
+        leg.down().await;
         let later = format!("later{round}");
+        bus.publish("n", &["early"]).await;
         bus.subscribe("n", &later).await;
         bus.publish("n", &["later"]).await;
-        let seen = leg.take(3).await;
-        assert_eq!(seen[2], (before + 2, before + 1, to(&later)), "as a change of recipients in memory");
+        leg.up().await;
+        let seqs: Vec<_> = leg.take(5).await.into_iter().map(|(seq, _, user)| (seq, user)).collect();
+        let expected = [(2, "a"), (2, &late), (3, "a"), (3, &late), (3, &later)];
+        let expected = expected.map(|(behind, user)| (before + behind, to(user)));
+        assert_eq!(seqs, expected, "the recipients are in memory, and one more joins them");
         assert_eq!(leg.detach().await, []);
         for user in [late, later] {
             bus.run(&user, "n", Verb::Unsubscribe(jid(&user))).await.unwrap();

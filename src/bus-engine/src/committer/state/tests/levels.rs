@@ -95,6 +95,18 @@ fn a_refused_command_leaves_its_turn_to_another_level() {
 }
 
 #[test]
+fn what_comes_behind_a_refused_command_joins_only_its_own_level() {
+    let mut committer = committer(EngineLimits::default());
+    let relaxed = |node| Some(facts_at(node, Durability::Relaxed));
+    let empty = Command { verb: Verb::Publish(publish::Request { items: Vec::new() }), ..publish("b") };
+    committer.submit(publish("a"), 1, relaxed("a"));
+    committer.submit(empty, 2, relaxed("b"));
+    committer.submit(subscribe("b"), 3, relaxed("b"));
+    let expected = [batch(CommitLevel::Relaxed, &["a"]), batch(CommitLevel::Fsync, &["b"])];
+    assert_eq!(write_all(&mut committer), expected);
+}
+
+#[test]
 fn a_publish_in_memory_waits_for_nothing_but_what_its_node_has_before_it() {
     let memory = || Some(facts_at("m", Durability::Memory));
     let mut committer = committer(EngineLimits { queued_commands_max: 3, ..EngineLimits::default() });
