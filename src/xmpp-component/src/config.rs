@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bus_xml::XmlLimits;
 
-use crate::ServerAddress;
+use crate::{ServerAddress, TlsClient};
 
 /// What one component link needs to know.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct ComponentConfig {
     pub host: String,
     /// Where the server listens for components.
     pub server: ServerAddress,
+    /// Whom to trust; needed exactly when `server` is one with TLS.
+    pub tls: Option<TlsClient>,
     /// The secret shared with the server.
     pub secret: Secret,
     /// Every bound of the link.

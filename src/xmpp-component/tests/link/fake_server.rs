@@ -60,6 +60,7 @@ impl FakeServer {
             domain: "events.localhost".to_owned(),
             host: "localhost".to_owned(),
             server: ServerAddress::parse(&format!("127.0.0.1:{port}"), false).expect("a loopback address"),
+            tls: None,
             secret: Secret::new("test".to_owned()),
             limits,
         };
