@@ -1,4 +1,4 @@
-//! What the integration tests run against: a real Prosody, the daemon as a child process, and sockets that can send
+//! What the integration tests run against: real XMPP servers, the daemon as a child process, and sockets that can send
 //! what no library would.
 //!
 //! Everything listens on loopback, on free ports, with its data in a temporary folder, and is killed when its handle
@@ -8,18 +8,18 @@ mod child;
 mod daemon;
 mod http;
 mod ports;
-mod prosody;
 mod python;
 mod raw_stream;
 mod scripted_server;
+mod server;
 mod wait;
 
 pub use child::Child;
 pub use daemon::Daemon;
 pub use http::{HttpResponse, http_get};
 pub use ports::free_port;
-pub use prosody::Prosody;
 pub use python::python;
 pub use raw_stream::RawStream;
 pub use scripted_server::ScriptedServer;
+pub use server::{ServerKind, XmppServer};
 pub use wait::wait_until;

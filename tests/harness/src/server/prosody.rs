@@ -1,16 +1,37 @@
-//! The text of `prosody.cfg.lua`.
+//! The files of a Prosody.
 
 use std::fmt::Write;
+use std::fs;
 
-use super::Prosody;
+use anyhow::Result;
+use tokio::process::Command;
 
-impl Prosody {
-    pub(super) fn config(&self) -> String {
-        let Self { client_port, component_port, global_options, .. } = self;
-        let folder = self.folder.path().display();
-        let host = Self::HOST;
-        let mut config = format!(
-            r#"data_path = "{folder}"
+use super::XmppServer;
+use super::setup::Setup;
+
+pub(super) fn command(setup: &Setup) -> Command {
+    let mut command = setup.unprivileged("prosody");
+    command.arg("-F").arg("--config").arg(setup.folder.join("prosody.cfg.lua"));
+    command
+}
+
+pub(super) fn write_files(setup: &Setup) -> Result<()> {
+    fs::write(setup.folder.join("prosody.cfg.lua"), config(setup))?;
+    let accounts = setup.folder.join(XmppServer::HOST).join("accounts");
+    fs::create_dir_all(&accounts)?;
+    for (name, password) in &setup.users {
+        let account = format!("return {{ [\"password\"] = \"{password}\"; }};\n");
+        fs::write(accounts.join(format!("{name}.dat")), account)?;
+    }
+    Ok(())
+}
+
+fn config(setup: &Setup) -> String {
+    let Setup { client_port, component_port, global_options, .. } = setup;
+    let folder = setup.folder.display();
+    let host = XmppServer::HOST;
+    let mut config = format!(
+        r#"data_path = "{folder}"
 pidfile = "{folder}/prosody.pid"
 log = {{ debug = "{folder}/prosody.log" }}
 certificates = "{folder}"
@@ -29,11 +50,10 @@ allow_unencrypted_plain_auth = true
 {global_options}
 VirtualHost "{host}"
 "#
-        );
-        for (domain, secret) in &self.components {
-            let component = format!("\nComponent \"{domain}\"\n  component_secret = \"{secret}\"\n");
-            config.write_str(&component).expect("writing to a String cannot fail");
-        }
-        config
+    );
+    for (domain, secret) in &setup.components {
+        write!(config, "\nComponent \"{domain}\"\n  component_secret = \"{secret}\"\n")
+            .expect("writing to a String cannot fail");
     }
+    config
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bridge_grpc::v1;
 use bus_xml::Element;
-use harness::{Daemon, Prosody};
+use harness::{Daemon, XmppServer};
 use tokio::time::timeout;
 
 use crate::peers::{DOMAIN, GrpcCaller, XmppPeer, init, prosody};
@@ -68,7 +68,7 @@ async fn no_reply_comes_while_a_sync_is_held_back() {
 /// A watched daemon behind a Prosody, with a node that everyone may publish to.
 struct Rig {
     daemon: Daemon,
-    prosody: Prosody,
+    prosody: XmppServer,
     interposer: Interposer,
 }
 

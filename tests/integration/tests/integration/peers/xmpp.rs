@@ -1,5 +1,5 @@
 use bus_xml::{Element, XmlLimits, parse_document};
-use harness::{Prosody, RawStream};
+use harness::{RawStream, XmppServer};
 
 use super::{DOMAIN, PASSWORD, PATIENCE};
 
@@ -29,9 +29,9 @@ impl XmppPeer {
         Self { stream, questions: 0 }
     }
 
-    /// A user of Prosody's, logged in and not available.
-    pub(crate) async fn user(prosody: &Prosody, name: &str) -> Self {
-        let login = RawStream::login(prosody.client_port(), Prosody::HOST, name, PASSWORD, "here").await;
+    /// A user of the server's, logged in and not available.
+    pub(crate) async fn user(server: &XmppServer, name: &str) -> Self {
+        let login = RawStream::login(server.client_port(), XmppServer::HOST, name, PASSWORD, "here").await;
         Self::new(login.expect("the user may log in"))
     }
 
