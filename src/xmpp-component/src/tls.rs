@@ -92,7 +92,8 @@ fn add_authorities(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TlsError
 /// How a certificate that was refused can be replaced by one that is not.
 pub(crate) fn certificate_advice(error: &CertificateError) -> &'static str {
     match error {
-        CertificateError::UnknownIssuer => {
+        // Of a bad signature: an authority of the same name, but not the same.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the certificate is signed by nobody whom this machine trusts: name the file with the authority's own \
              certificate in xmpp.ca_file"
         }

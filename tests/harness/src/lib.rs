@@ -4,6 +4,7 @@
 //! Everything listens on loopback, on free ports, with its data in a temporary folder, and is killed when its handle
 //! is dropped. What is missing is an error that says how to get it: no test is skipped.
 
+mod certificates;
 mod child;
 mod daemon;
 mod http;
@@ -14,6 +15,7 @@ mod scripted_server;
 mod server;
 mod wait;
 
+pub use certificates::{Authority, Validity};
 pub use child::Child;
 pub use daemon::Daemon;
 pub use http::{HttpResponse, http_get};

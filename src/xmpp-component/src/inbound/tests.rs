@@ -111,7 +111,7 @@ fn names_that_namespaces_forbid_cost_their_stanza_only() {
             let items = stanzas(&format!("{stanza}<iq id='after'/>"), piece_bytes);
             assert_eq!(head_of(&items[0]), ("l", RejectReason::Misnamed), "{child} by {piece_bytes}");
             assert!(is_last(&items), "{child} by {piece_bytes}: {:?}", items.last());
-            let items = stanzas(&format!("{}<iq id='after'/>", child), piece_bytes);
+            let items = stanzas(&format!("{child}<iq id='after'/>"), piece_bytes);
             assert_eq!(items[0], StreamItem::Rejected { head: None, reason: RejectReason::Misnamed });
             assert!(is_last(&items), "{child} by {piece_bytes}: {:?}", items.last());
         }
