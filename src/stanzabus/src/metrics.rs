@@ -61,6 +61,12 @@ pub(crate) enum Metric {
     LinkBarriers,
     /// Barriers answered.
     LinkBarriersAnswered,
+    /// Whether somebody else is attached to the server as our domain.
+    LinkContested,
+    /// Answers to barriers that are somebody else's.
+    LinkForeignAnswers,
+    /// Barriers whose answers went to somebody else.
+    LinkSkippedAnswers,
     /// Bytes of replies that wait to be written.
     LinkReplyLaneBytes,
     /// Bytes of notifications that wait to be written.
@@ -77,7 +83,7 @@ struct Reading {
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Commits,
         Self::CommitsFailed,
         Self::CommittedEvents,
@@ -102,6 +108,9 @@ impl Metric {
         Self::LinkRejected,
         Self::LinkBarriers,
         Self::LinkBarriersAnswered,
+        Self::LinkContested,
+        Self::LinkForeignAnswers,
+        Self::LinkSkippedAnswers,
         Self::LinkReplyLaneBytes,
         Self::LinkNotificationLaneBytes,
     ];
@@ -164,6 +173,15 @@ impl Metric {
             Self::LinkRejected => ("stanzabus_link_rejected_total", "Inbound stanzas that broke a limit"),
             Self::LinkBarriers => ("stanzabus_link_barriers_total", "Barriers written"),
             Self::LinkBarriersAnswered => ("stanzabus_link_barriers_answered_total", "Barriers answered"),
+            Self::LinkContested => {
+                ("stanzabus_link_contested", "Whether somebody else is attached to the server as our domain")
+            }
+            Self::LinkForeignAnswers => {
+                ("stanzabus_link_foreign_answers_total", "Answers to barriers that are somebody else's")
+            }
+            Self::LinkSkippedAnswers => {
+                ("stanzabus_link_skipped_answers_total", "Barriers whose answers went to somebody else")
+            }
             Self::LinkReplyLaneBytes => {
                 ("stanzabus_link_reply_lane_bytes", "Bytes of replies that wait to be written")
             }
@@ -201,6 +219,9 @@ impl Metric {
             Self::LinkRejected => link.rejected,
             Self::LinkBarriers => link.barriers,
             Self::LinkBarriersAnswered => link.barriers_answered,
+            Self::LinkContested => u64::from(link.is_contested),
+            Self::LinkForeignAnswers => link.foreign_answers,
+            Self::LinkSkippedAnswers => link.skipped_answers,
             Self::LinkReplyLaneBytes => link.reply_lane_bytes as u64,
             Self::LinkNotificationLaneBytes => link.notification_lane_bytes as u64,
         };

@@ -7,8 +7,9 @@
 //!   No stanza of a remote user ends the stream, however long or deep it is, or with whatever unbound prefixes.
 //!   `dialect` reads jabberd2's.
 //! * Outbound: `outbound` holds the two lanes (replies before notifications) and `barrier` the proofs that the
-//!   server took what was written. `liveness` decides when to ask and when to give the connection up. The three
-//!   know neither sockets nor clocks: time is passed in. `padding` sees to it that the server's parser does not sit
+//!   server took what was written. `contest` tells from their answers whether somebody else is
+//!   attached as our domain. `liveness` decides when to ask and when to give the connection up. The four know neither
+//!   sockets nor clocks: time is passed in. `padding` sees to it that the server's parser does not sit
 //!   on the last stanza.
 //! * `tls` says whom a link over TLS trusts. `handshake` opens a stream, `session` runs it, `supervisor` opens the next one.
 
@@ -16,6 +17,7 @@ mod address;
 mod backoff;
 mod barrier;
 mod config;
+mod contest;
 mod dialect;
 mod down_reason;
 mod event;

@@ -13,7 +13,7 @@ use crate::event::EventQueue;
 use crate::handshake::{Accepted, READ_BYTES, Transport};
 use crate::inbound::{StreamItem, StreamReader};
 use crate::liveness::{Liveness, Verdict};
-use crate::outbound::WRITE_BYTES;
+use crate::outbound::{Answer, WRITE_BYTES};
 use crate::shared::Shared;
 use crate::{COMPONENT_NAMESPACE, ComponentConfig, DownReason, LinkEvent};
 
@@ -34,6 +34,8 @@ pub(crate) struct Session<'a> {
     output: Output,
     drain_until: Option<Instant>,
     has_warned_of_barrier: bool,
+    /// What was reported last.
+    is_contested: bool,
 }
 
 /// Bytes on their way to the socket; the allocation is used again.
@@ -76,6 +78,7 @@ pub(crate) async fn run(
         output: Output::default(),
         drain_until: None,
         has_warned_of_barrier: false,
+        is_contested: shared.outbound().is_contested(),
     };
     match session.take_items(0, items) {
         Ok(()) => session.run(socket, shutdown).await,
@@ -201,12 +204,17 @@ impl Session<'_> {
         }
         let element = in_stream_namespace(element);
         if let Some(id) = barrier_id(&element, &self.config.host) {
-            let proof = self.shared.outbound().barrier_answered(id);
-            if let Some(proof) = proof {
-                if let Some(through_ticket) = proof.through_ticket {
-                    self.events.push_handed_over(self.generation, through_ticket);
+            let answer = self.shared.outbound().take_answer(id);
+            self.report_contest();
+            match answer {
+                Answer::Proof(proof) => {
+                    if let Some(through_ticket) = proof.through_ticket {
+                        self.events.push_handed_over(self.generation, through_ticket);
+                    }
+                    return Ok(());
                 }
-                return Ok(());
+                Answer::Foreign => return Ok(()),
+                Answer::Unknown => {}
             }
         }
         if element.ns() == COMPONENT_NAMESPACE && matches!(element.name(), "iq" | "message" | "presence") {
@@ -223,14 +231,37 @@ impl Session<'_> {
         if self.drain_time_is_over(now) && !self.output.is_empty() {
             return Err(DownReason::ShutDown);
         }
-        let oldest_barrier = self.shared.outbound().oldest_barrier_at();
+        let (oldest_barrier, is_contested) = {
+            let outbound = self.shared.outbound();
+            (outbound.oldest_barrier_at(), outbound.is_contested())
+        };
         self.warn_of_unanswered(now);
         loop {
-            match self.liveness.check(now, oldest_barrier) {
+            match self.liveness.check(now, oldest_barrier, is_contested) {
                 Verdict::AskAgainAt(at) => return Ok(self.drain_until.map_or(at, |until| until.min(at))),
                 Verdict::Ping => self.shared.outbound().want_barrier(),
                 Verdict::Dead(reason) => return Err(reason),
             }
+        }
+    }
+
+    /// Says once that a contest begins, and once that it is over.
+    fn report_contest(&mut self) {
+        let is_contested = self.shared.outbound().is_contested();
+        if is_contested == self.is_contested {
+            return;
+        }
+        self.is_contested = is_contested;
+        let domain = &self.config.domain;
+        if is_contested {
+            tracing::error!(
+                domain,
+                "another connection is attached to the XMPP server as this domain: the server deals requests out \
+                 between the two, so users go without answers; stop the other one, which may be a second daemon with \
+                 the same secret"
+            );
+        } else {
+            tracing::info!(domain, "this is the only connection of the domain again");
         }
     }
 

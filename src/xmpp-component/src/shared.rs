@@ -22,11 +22,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &ComponentConfig) -> Self {
+    pub(crate) fn new(config: &ComponentConfig, link_nonce: u64) -> Self {
         let limits = &config.limits;
         let reply_room_bytes = u32::try_from(limits.reply_lane_bytes_max.max(1)).unwrap_or(u32::MAX / 8);
         Self {
-            outbound: Mutex::new(Outbound::new(limits)),
+            outbound: Mutex::new(Outbound::new(limits, link_nonce)),
             work: Notify::new(),
             room: Notify::new(),
             reply_room: Arc::new(Semaphore::new(reply_room_bytes as usize)),

@@ -1,9 +1,9 @@
-use harness::{Daemon, ServerKind, XmppServer, wait_until};
+use harness::{Daemon, ServerKind, XmppServer};
 use tokio::sync::oneshot;
 
 use crate::peers::{
-    FROM_ALICE, GrpcCaller, Notification, PATIENCE, TO_US, XmppPeer, assert_in_order, behind_each_server,
-    impatient, init, metric, on_script, ping, server, wait_for_log, wait_not_ready,
+    FROM_ALICE, GrpcCaller, Notification, TO_US, XmppPeer, assert_in_order, behind_each_server, impatient,
+    init, on_script, ping, server, wait_for_log, wait_not_ready, wait_until_proven,
 };
 
 behind_each_server! {
@@ -119,10 +119,7 @@ fn remove_hole(notifications: &mut Vec<Notification>) -> u64 {
 /// All notifications up to `last_seq`, as bob hears them when he comes back. By then the server has all of them:
 /// what still comes while a user logs in, ejabberd may deliver before what it has kept for him.
 async fn receive_as_bob(server: &XmppServer, daemon: &Daemon, last_seq: u64) -> Vec<Notification> {
-    let proven = wait_until("the proof", PATIENCE, async || {
-        (metric(daemon, "stanzabus_nodes_undelivered").await == 0).then_some(())
-    });
-    proven.await.expect("the server answers the barriers");
+    wait_until_proven(daemon).await;
     let mut bob = XmppPeer::user(server, "bob").await;
     bob.send(format!("<presence/>{}", ping(TO_US, "hello"))).await;
     let is_last = |notification: Notification| notification.seq == last_seq;

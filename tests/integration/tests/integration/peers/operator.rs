@@ -71,6 +71,14 @@ pub(crate) async fn wait_for_log(daemon: &Daemon, needle: &str, times: usize) ->
     log.await.unwrap_or_else(|error| panic!("{error:#}: {needle:?} {times} times in\n{}", read()))
 }
 
+/// Waits until the server has proved that it took every notification.
+pub(crate) async fn wait_until_proven(daemon: &Daemon) {
+    let proven = wait_until("the proof of every delivery", PATIENCE, async || {
+        (metric(daemon, "stanzabus_nodes_undelivered").await == 0).then_some(())
+    });
+    proven.await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
 /// The value of a metric.
 pub(crate) async fn metric(daemon: &Daemon, name: &str) -> u64 {
     let body = http_get(daemon.http_port(), "/metrics").await.expect("the daemon lives").body;
