@@ -91,7 +91,7 @@ impl Loaded {
         let Config { xmpp, access, store, grpc, http, limits, log } = &self.config;
         let domain = xmpp.domain()?;
         xmpp.host()?;
-        xmpp.server()?;
+        xmpp.tls(&self.folder)?;
         xmpp.admins()?;
         access.creator_domains()?;
         store.address(&self.folder)?;

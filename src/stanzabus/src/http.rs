@@ -83,6 +83,13 @@ async fn reasons_against(health: &Health) -> Vec<String> {
             },
         });
     }
+    if health.link.is_contested() {
+        reasons.push(
+            "xmpp: another connection is attached to the server as this domain, and gets a part of what users send; \
+             stop the other one"
+                .to_owned(),
+        );
+    }
     if let Some(unanswered) = health.link.proof_overdue() {
         reasons.push(format!(
             "xmpp: pings to the server's host domain have not been answered for {} s, so no delivery can be \

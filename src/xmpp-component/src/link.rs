@@ -124,6 +124,11 @@ impl Link {
         self.shared.outbound().proof_overdue(Instant::now())
     }
 
+    /// Whether somebody else is attached as our domain; see [`LinkStatistics::is_contested`].
+    pub fn is_contested(&self) -> bool {
+        self.shared.outbound().is_contested()
+    }
+
     /// Counters and queue depths.
     pub fn statistics(&self) -> LinkStatistics {
         let free = self.shared.reply_room.available_permits();

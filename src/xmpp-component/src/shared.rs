@@ -25,11 +25,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &ComponentConfig, inbound_room: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(config: &ComponentConfig, inbound_room: Arc<Semaphore>, link_nonce: u64) -> Self {
         let limits = &config.limits;
         let reply_room_bytes = u32::try_from(limits.reply_lane_bytes_max.max(1)).unwrap_or(u32::MAX / 8);
         Self {
-            outbound: Mutex::new(Outbound::new(limits)),
+            outbound: Mutex::new(Outbound::new(limits, link_nonce)),
             inbound_room_bytes: inbound_room.available_permits(),
             inbound_room,
             work: Notify::new(),

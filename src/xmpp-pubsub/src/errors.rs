@@ -175,6 +175,7 @@ fn over_limit(reason: RejectReason) -> &'static str {
     match reason {
         RejectReason::TooDeep => "the stanza is nested too deeply",
         RejectReason::TooLong => "the stanza is too long",
+        RejectReason::Misnamed => "the stanza has a name whose prefix is not bound, or an attribute twice",
     }
 }
 

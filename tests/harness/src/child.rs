@@ -57,6 +57,7 @@ impl Child {
     /// # Errors
     /// When it had ended before, or does not end within `patience`.
     pub async fn terminate(mut self, patience: Duration) -> Result<ExitStatus> {
+        self.check_running()?;
         self.signal("TERM").await?;
         match timeout(patience, self.process.wait()).await {
             Ok(status) => Ok(status?),

@@ -56,6 +56,8 @@ struct LinkConfig {
     link_handshake_timeout_ms: u64,
     /// Silence after which the server is pinged.
     link_idle_ping_ms: u64,
+    /// How long a ping may be unanswered before it is followed by another.
+    link_reprobe_ms: u64,
     /// Silence after which the connection counts as dead.
     link_dead_after_ms: u64,
     /// The first wait before a new connection.
@@ -100,6 +102,7 @@ impl LimitsConfig {
             connect_timeout_ms: link.link_connect_timeout_ms,
             handshake_timeout_ms: link.link_handshake_timeout_ms,
             idle_ping_ms: link.link_idle_ping_ms,
+            reprobe_ms: link.link_reprobe_ms,
             dead_after_ms: link.link_dead_after_ms,
             backoff_ms_min: link.link_backoff_ms_min,
             backoff_ms_max: link.link_backoff_ms_max,
@@ -161,6 +164,7 @@ impl Default for LinkConfig {
             link_connect_timeout_ms: limits.connect_timeout_ms,
             link_handshake_timeout_ms: limits.handshake_timeout_ms,
             link_idle_ping_ms: limits.idle_ping_ms,
+            link_reprobe_ms: limits.reprobe_ms,
             link_dead_after_ms: limits.dead_after_ms,
             link_backoff_ms_min: limits.backoff_ms_min,
             link_backoff_ms_max: limits.backoff_ms_max,

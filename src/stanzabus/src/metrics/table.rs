@@ -121,6 +121,12 @@ metrics! {
     /// Barriers of this stream that wait for their answer.
     LinkBarriersUnanswered = "stanzabus_link_barriers_unanswered",
         |read| Value::Number(read.link.barriers_unanswered as u64);
+    /// Whether somebody else is attached to the server as our domain.
+    LinkContested = "stanzabus_link_contested", |read| Value::Number(read.link.is_contested.into());
+    /// Answers to barriers that are somebody else's.
+    LinkForeignAnswers = "stanzabus_link_foreign_answers_total", |read| Value::Number(read.link.foreign_answers);
+    /// Barriers whose answers went to somebody else.
+    LinkSkippedAnswers = "stanzabus_link_skipped_answers_total", |read| Value::Number(read.link.skipped_answers);
     /// Bytes of stanzas that were read and wait for their turn.
     LinkInboundBytes = "stanzabus_link_inbound_bytes", |read| Value::Number(read.link.inbound_bytes as u64);
     /// Replies that wait to be written.

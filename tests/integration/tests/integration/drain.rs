@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bridge_grpc::v1;
 use bus_xml::Element;
-use harness::{Daemon, Prosody, wait_until};
+use harness::{Daemon, XmppServer, wait_until};
 use tokio::task::JoinSet;
 
 use crate::peers::{
@@ -86,7 +86,7 @@ async fn a_second_signal_ends_at_once_with_status_3() {
 /// A daemon behind a Prosody whose syncs can be held back, with a node that everyone may publish to.
 struct Rig {
     daemon: Daemon,
-    prosody: Prosody,
+    prosody: XmppServer,
     interposer: Interposer,
 }
 

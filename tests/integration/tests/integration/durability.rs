@@ -1,7 +1,7 @@
 //! Nodes that promise less than disk: what they cost, how they go out, and when their logs begin a new epoch.
 
 use bridge_grpc::v1;
-use harness::{Daemon, Prosody};
+use harness::{Daemon, XmppServer};
 use v1::tail_response::Frame;
 
 use crate::peers::{GrpcCaller, Notification, XmppPeer, metric, on_prosody};
@@ -88,7 +88,7 @@ async fn node(daemon: &Daemon, name: &str, durability: v1::Durability) -> GrpcCa
 }
 
 /// Alice, available and subscribed.
-async fn subscriber(prosody: &Prosody, node: &str) -> XmppPeer {
+async fn subscriber(prosody: &XmppServer, node: &str) -> XmppPeer {
     let mut alice = XmppPeer::user(prosody, "alice").await;
     alice.send("<presence/>").await;
     alice.subscribe(node, "alice@localhost").await;

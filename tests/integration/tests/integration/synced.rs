@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bridge_grpc::v1;
 use bus_xml::Element;
-use harness::{Daemon, Prosody};
+use harness::{Daemon, XmppServer};
 use tokio::time::timeout;
 
 use crate::peers::{DOMAIN, GrpcCaller, PATIENCE, XmppPeer, init, prosody};
@@ -84,7 +84,7 @@ async fn a_publish_on_a_relaxed_node_waits_for_no_sync() {
 /// A watched daemon behind a Prosody, with a node that everyone may publish to.
 struct Rig {
     daemon: Daemon,
-    prosody: Prosody,
+    prosody: XmppServer,
     interposer: Interposer,
 }
 

@@ -1,6 +1,8 @@
 //! Twenty `kill -9` under load, and nothing that was acknowledged is missing or undelivered.
 
-use crate::trial::{Hit, ServerKind, StoreKind, Trial};
+use harness::ServerKind;
+
+use crate::trial::{Hit, StoreKind, Trial};
 
 const KILLS: u64 = 20;
 const ACKNOWLEDGED_BETWEEN_KILLS: u64 = 500;

@@ -5,8 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use harness::ServerKind;
 
-use crate::trial::{ServerKind, StoreKind, Trial, Verdict};
+use crate::trial::{StoreKind, Trial, Verdict};
 
 /// Acknowledgements before, during and after a fault.
 const ACKNOWLEDGED: u64 = 300;
@@ -32,8 +33,8 @@ impl Fault {
             Self::KillBus => drop(trial.kill_and_restart_daemon().await),
             Self::RestartServer => {
                 trial.sightings.allow_holes(true);
-                trial.server.kill9().await;
-                trial.server.start_again().await;
+                trial.server.kill9().await.expect("the server lives until it is killed");
+                trial.server.start().await.expect("the server starts again");
                 trial.reopen_sessions().await;
                 trial.daemon.wait_ready().await.expect("the daemon attaches again by itself");
                 trial.a_new_life();

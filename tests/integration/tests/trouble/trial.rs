@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Daemon, http_get, wait_until};
+use harness::{Daemon, ServerKind, XmppServer, http_get, wait_until};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -31,7 +31,7 @@ use publishers::{Bench, Publishers, Way};
 pub(crate) use session::{Gone, Session};
 use sessions::Sessions;
 pub(crate) use sightings::{Sightings, Standing};
-pub(crate) use under_test::{ServerKind, ServerUnderTest, StoreKind, StoreUnderTest};
+pub(crate) use under_test::{StoreKind, StoreUnderTest};
 
 /// The daemon's component.
 pub(crate) const DOMAIN: &str = "events.localhost";
@@ -50,7 +50,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A run.
 pub(crate) struct Trial {
-    pub(crate) server: ServerUnderTest,
+    pub(crate) server: XmppServer,
     pub(crate) proxy: Proxy,
     pub(crate) store: StoreUnderTest,
     pub(crate) daemon: Daemon,
@@ -93,7 +93,7 @@ impl Trial {
         store: StoreKind,
         arrange: impl AsyncFnOnce(&mut Daemon),
     ) -> Self {
-        let server = ServerUnderTest::start(server).await;
+        let server = under_test::start_server(server).await;
         let store = StoreUnderTest::start(store);
         let proxy = Proxy::start(server.component_port()).await;
         let mut daemon = store.daemon(proxy.port()).await;

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use harness::RawStream;
+use harness::{RawStream, XmppServer};
 use tokio::sync::watch;
 
 use super::stanzas::attribute;
-use super::{CROWD, DOMAIN, NODES, PING, ServerUnderTest, Session, Sightings};
+use super::{CROWD, DOMAIN, NODES, PING, Session, Sightings, under_test};
 
 /// Users who publish.
 const PUBLISHERS: [&str; 2] = ["carol", "dave"];
@@ -20,7 +20,7 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// Logs everybody in.
-    pub(crate) async fn open(server: &ServerUnderTest, sightings: &Arc<Sightings>) -> Self {
+    pub(crate) async fn open(server: &XmppServer, sightings: &Arc<Sightings>) -> Self {
         let mut publishers = Vec::new();
         for name in PUBLISHERS {
             publishers.push(watch::Sender::new(log_in(server, name, sightings).await));
@@ -33,7 +33,7 @@ impl Sessions {
     }
 
     /// Comes back after the server was away. What it had for the readers may be lost.
-    pub(crate) async fn reopen(&mut self, server: &ServerUnderTest, sightings: &Arc<Sightings>) {
+    pub(crate) async fn reopen(&mut self, server: &XmppServer, sightings: &Arc<Sightings>) {
         self.crowd = attach_crowd(server, sightings).await;
         for (name, publisher) in PUBLISHERS.into_iter().zip(&self.publishers) {
             publisher.send_replace(log_in(server, name, sightings).await);
@@ -74,14 +74,14 @@ impl Sessions {
     }
 }
 
-async fn log_in(server: &ServerUnderTest, name: &str, sightings: &Arc<Sightings>) -> Session {
-    let session = Session::start(server.log_in(name).await, inbox(sightings));
+async fn log_in(server: &XmppServer, name: &str, sightings: &Arc<Sightings>) -> Session {
+    let session = Session::start(under_test::log_in(server, name).await, inbox(sightings));
     session.send("<presence/>").await.expect("the server listens");
     session
 }
 
-async fn attach_crowd(server: &ServerUnderTest, sightings: &Arc<Sightings>) -> Session {
-    let stream: RawStream = server.attach_crowd().await;
+async fn attach_crowd(server: &XmppServer, sightings: &Arc<Sightings>) -> Session {
+    let stream: RawStream = under_test::attach_crowd(server).await;
     Session::start(stream, inbox(sightings))
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harness::{Daemon, Prosody, RawStream};
+use harness::{Daemon, RawStream, ServerKind, XmppServer};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::{CROWD, DOMAIN};
@@ -11,12 +11,6 @@ const SECRET: &str = "secret";
 const PASSWORD: &str = "password";
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
-/// Which server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ServerKind {
-    Prosody,
-}
-
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoreKind {
@@ -24,55 +18,23 @@ pub(crate) enum StoreKind {
 }
 
 /// A running server with the users and the components of a trial.
-pub(crate) enum ServerUnderTest {
-    Prosody(Prosody),
+pub(crate) async fn start_server(kind: ServerKind) -> XmppServer {
+    let server = XmppServer::new(kind).expect("the server is installed");
+    let server = server.component(DOMAIN, SECRET).component(CROWD, SECRET);
+    let mut server = USERS.into_iter().fold(server, |server, user| server.user(user, PASSWORD));
+    server.start().await.expect("the server starts");
+    server
 }
 
-impl ServerUnderTest {
-    pub(crate) async fn start(kind: ServerKind) -> Self {
-        match kind {
-            ServerKind::Prosody => {
-                let prosody = Prosody::new().expect("Prosody is installed");
-                let prosody = prosody.component(DOMAIN, SECRET).component(CROWD, SECRET);
-                let mut prosody =
-                    USERS.into_iter().fold(prosody, |prosody, user| prosody.user(user, PASSWORD));
-                prosody.start().await.expect("Prosody starts");
-                Self::Prosody(prosody)
-            }
-        }
-    }
+/// Logs a user of the trial in.
+pub(crate) async fn log_in(server: &XmppServer, user: &str) -> RawStream {
+    let login = RawStream::login(server.client_port(), XmppServer::HOST, user, PASSWORD, "trial").await;
+    login.expect("the user may log in")
+}
 
-    /// Ends it at once.
-    pub(crate) async fn kill9(&mut self) {
-        match self {
-            Self::Prosody(prosody) => prosody.kill9().await.expect("Prosody lives until it is killed"),
-        }
-    }
-
-    /// Starts it on its old data.
-    pub(crate) async fn start_again(&mut self) {
-        match self {
-            Self::Prosody(prosody) => prosody.start().await.expect("Prosody starts again"),
-        }
-    }
-
-    /// Where components attach.
-    pub(crate) fn component_port(&self) -> u16 {
-        match self {
-            Self::Prosody(prosody) => prosody.component_port(),
-        }
-    }
-
-    pub(crate) async fn log_in(&self, user: &str) -> RawStream {
-        let port = match self {
-            Self::Prosody(prosody) => prosody.client_port(),
-        };
-        RawStream::login(port, "localhost", user, PASSWORD, "trial").await.expect("the user may log in")
-    }
-
-    pub(crate) async fn attach_crowd(&self) -> RawStream {
-        RawStream::attach(self.component_port(), CROWD, SECRET).await.expect("the crowd attaches")
-    }
+/// Attaches the component of the crowd.
+pub(crate) async fn attach_crowd(server: &XmppServer) -> RawStream {
+    RawStream::attach(server.component_port(), CROWD, SECRET).await.expect("the crowd attaches")
 }
 
 /// Where the events are.

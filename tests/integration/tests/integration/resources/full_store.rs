@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Daemon, Prosody, wait_until};
+use harness::{Daemon, XmppServer, wait_until};
 use tonic::Code;
 
 use crate::peers::{GrpcCaller, PATIENCE, StanzaKind, TO_US, XmppPeer, init, kind_of, metric, prosody};
@@ -52,7 +52,7 @@ async fn a_full_disk_refuses_publishes_until_there_is_room_again() {
     daemon.terminate().await.unwrap();
 }
 
-async fn started(environment: &[(&str, &str)]) -> (Prosody, Daemon) {
+async fn started(environment: &[(&str, &str)]) -> (XmppServer, Daemon) {
     let mut prosody = prosody();
     prosody.start().await.expect("Prosody starts");
     let mut daemon = init(prosody.component_port()).await;
@@ -76,7 +76,7 @@ async fn fill(grpc: &GrpcCaller, node: &str) {
     panic!("1,000 events of 40 KiB fit");
 }
 
-async fn assert_refused_on_both_legs(prosody: &Prosody, daemon: &Daemon, grpc: &GrpcCaller) {
+async fn assert_refused_on_both_legs(prosody: &XmppServer, daemon: &Daemon, grpc: &GrpcCaller) {
     let refused = grpc.publish("new", "a", &large_payload()).await.expect_err("there is no room");
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     let items = grpc.items("old").await.expect("reads go on");

@@ -49,10 +49,10 @@ async fn events_for_a_stopped_prosody_wait_and_arrive_when_it_goes_on() {
     let mut bob = XmppPeer::user(&prosody, "bob").await;
     bob.subscribe(NODE, "bob@localhost").await;
 
-    prosody.signal("STOP").await.unwrap();
+    prosody.suspend().await.unwrap();
     publish(&grpc, &daemon, SOME).await;
     wait_not_ready(&daemon, "xmpp: ").await;
-    prosody.signal("CONT").await.unwrap();
+    prosody.resume().await.unwrap();
     daemon.wait_ready().await.unwrap();
 
     bob.send(format!("<presence/>{}", ping(TO_US, "hello"))).await;
