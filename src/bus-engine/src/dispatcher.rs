@@ -1,6 +1,9 @@
 //! Delivery of committed events to one leg's sink, from the durable cursors on.
 
+mod bounces;
 mod driver;
+mod lag;
+mod lagging;
 mod mailbox;
 mod marks;
 mod node;
@@ -9,9 +12,12 @@ mod state;
 
 use std::sync::Arc;
 
-use bus_domain::{Epoch, Event, NodeConfig, NodeId, NodeName, Seq, Subscription};
+use bus_domain::bounce::BounceClass;
+use bus_domain::{Epoch, Event, Jid, NodeConfig, NodeId, NodeName, Seq, Subscription};
 
+use crate::MessageRef;
 pub(crate) use driver::run;
+pub use lagging::{LagPosition, LaggingBounds};
 pub(crate) use mailbox::Mailbox;
 pub use mailbox::{Deltas, NodeSignal};
 pub use mailbox::{RecipientChange, RecipientDelta};
@@ -67,7 +73,7 @@ pub struct DeliveryNode {
 }
 
 /// What the leg tells the dispatcher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryInput {
     /// Notifications can be sent from now on; everything that is not proven is sent again.
     LinkUp {
@@ -83,4 +89,17 @@ pub enum DeliveryInput {
     },
     /// A sink that was full can take more.
     RoomAgain,
+    /// A notification came back.
+    Bounced(Box<Bounce>),
+}
+
+/// A notification that came back as an error, under an id that we made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounce {
+    /// What the id names.
+    pub message: MessageRef,
+    /// Who sent it back, as authenticated; whether that fits the subscription is checked on its row.
+    pub from: Jid,
+    /// What the error says.
+    pub class: BounceClass,
 }

@@ -15,11 +15,21 @@ pub struct Statistics {
     pub(crate) log_pages_read: Counter,
     pub(crate) notifications_sent: Counter,
     pub(crate) cursor_moves: Counter,
+    pub(crate) repeats: Counter,
+    pub(crate) spills: Counter,
+    pub(crate) bounces_retried: Counter,
+    pub(crate) bounces_gone: Counter,
+    pub(crate) bounces_failing: Counter,
+    pub(crate) bounces_ignored: Counter,
+    pub(crate) bounces_forged: Counter,
+    pub(crate) lagging_subscriptions: Counter,
+    pub(crate) parked_subscriptions: Counter,
     pub(crate) nodes_undelivered: Counter,
     pub(crate) nodes_unreadable: Counter,
 }
 
-/// The counters at one moment. Those named like states (`queued_…`, `nodes_…`) go up and down; the others only up.
+/// The counters at one moment. Those named like states (`queued_…`, `nodes_…`,
+/// `…_subscriptions`) go up and down; the others only up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatisticsSnapshot {
     /// Transactions that changed nodes.
@@ -46,6 +56,24 @@ pub struct StatisticsSnapshot {
     pub notifications_sent: u64,
     /// Cursors written.
     pub cursor_moves: u64,
+    /// Notifications among them that had been sent before.
+    pub repeats: u64,
+    /// Pages of the log read for delivery, because memory does not reach back that far.
+    pub spills: u64,
+    /// Notifications that came back and are sent again.
+    pub bounces_retried: u64,
+    /// Notifications that came back because there is nobody any more.
+    pub bounces_gone: u64,
+    /// Notifications that came back for another reason of their subscriber's or its server's.
+    pub bounces_failing: u64,
+    /// Notifications that came back and say nothing of their subscriber.
+    pub bounces_ignored: u64,
+    /// Errors that claim to answer a notification that we did not send there.
+    pub bounces_forged: u64,
+    /// Subscriptions that are fed by themselves.
+    pub lagging_subscriptions: u64,
+    /// Subscriptions that get nothing until their subscribers show up; counted once a minute.
+    pub parked_subscriptions: u64,
     /// Nodes with events that are not handed over yet.
     pub nodes_undelivered: u64,
     /// Nodes whose delivery stopped because the store has something of them that cannot be read.
@@ -53,6 +81,11 @@ pub struct StatisticsSnapshot {
 }
 
 impl Statistics {
+    /// Takes note of an error under an id that is like ours and was not made by us.
+    pub fn count_forged_bounce(&self) {
+        self.bounces_forged.add(1);
+    }
+
     /// Reads all counters.
     pub fn snapshot(&self) -> StatisticsSnapshot {
         StatisticsSnapshot {
@@ -68,6 +101,15 @@ impl Statistics {
             log_pages_read: self.log_pages_read.get(),
             notifications_sent: self.notifications_sent.get(),
             cursor_moves: self.cursor_moves.get(),
+            repeats: self.repeats.get(),
+            spills: self.spills.get(),
+            bounces_retried: self.bounces_retried.get(),
+            bounces_gone: self.bounces_gone.get(),
+            bounces_failing: self.bounces_failing.get(),
+            bounces_ignored: self.bounces_ignored.get(),
+            bounces_forged: self.bounces_forged.get(),
+            lagging_subscriptions: self.lagging_subscriptions.get(),
+            parked_subscriptions: self.parked_subscriptions.get(),
             nodes_undelivered: self.nodes_undelivered.get(),
             nodes_unreadable: self.nodes_unreadable.get(),
         }

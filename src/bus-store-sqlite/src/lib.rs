@@ -7,6 +7,7 @@ mod cursors;
 mod error;
 mod events;
 mod items;
+mod lagging;
 mod lock;
 mod nodes;
 mod open;

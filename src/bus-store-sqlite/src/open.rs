@@ -16,8 +16,10 @@ use crate::lock::FileLock;
 use crate::writer::Writer;
 
 /// The migrations of `schemas/sqlite`, in order.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "init", include_str!("../../../schemas/sqlite/0001_init.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "init", include_str!("../../../schemas/sqlite/0001_init.sql")),
+    (3, "lagging", include_str!("../../../schemas/sqlite/0003_lagging.sql")),
+];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.
 const READERS_MAX: u32 = 4;

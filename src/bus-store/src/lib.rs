@@ -15,6 +15,7 @@ mod cursors;
 mod error;
 mod events;
 mod items;
+mod lagging;
 mod nodes;
 mod subscriptions;
 mod transaction;
@@ -25,6 +26,7 @@ pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, Undeliver
 pub use error::StoreError;
 pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
+pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, SubscriptionKey};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
@@ -32,7 +34,7 @@ pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Tra
 /// A whole store.
 #[async_trait]
 pub trait Store:
-    NodeStore + EventStore + ItemStore + SubscriptionStore + CursorStore + Send + Sync + 'static
+    NodeStore + EventStore + ItemStore + SubscriptionStore + CursorStore + LaggingStore + Send + Sync + 'static
 {
     /// Starts a write transaction. What it has written is on disk, synced, when its `commit` returns.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;

@@ -39,6 +39,24 @@ pub(crate) enum Metric {
     NotificationsSent,
     /// Delivery cursors written to the store.
     CursorMoves,
+    /// Notifications sent that had been sent before, as far as this process knows: after a cut, or because they came back.
+    Repeats,
+    /// Pages of the log read for delivery, because memory did not reach back that far.
+    Spills,
+    /// Notifications that came back with "not now" and are sent again.
+    BouncesRetried,
+    /// Notifications that came back because there is nobody any more.
+    BouncesGone,
+    /// Notifications that came back for another reason of their subscriber's or its server's.
+    BouncesFailing,
+    /// Notifications that came back and say nothing of their subscriber.
+    BouncesIgnored,
+    /// Errors that claim to answer a notification that was not sent there.
+    BouncesForged,
+    /// Subscriptions that are fed by themselves because something came back.
+    LaggingSubscriptions,
+    /// Subscriptions that get nothing until their subscribers show up; counted once a minute.
+    ParkedSubscriptions,
     /// Nodes with events that are not handed over yet.
     NodesUndelivered,
     /// Nodes whose delivery stopped because the store cannot read them.
@@ -77,7 +95,7 @@ struct Reading {
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::Commits,
         Self::CommitsFailed,
         Self::CommittedEvents,
@@ -91,6 +109,15 @@ impl Metric {
         Self::NotificationEncodings,
         Self::NotificationsSent,
         Self::CursorMoves,
+        Self::Repeats,
+        Self::Spills,
+        Self::BouncesRetried,
+        Self::BouncesGone,
+        Self::BouncesFailing,
+        Self::BouncesIgnored,
+        Self::BouncesForged,
+        Self::LaggingSubscriptions,
+        Self::ParkedSubscriptions,
         Self::NodesUndelivered,
         Self::NodesUnreadable,
         Self::LinkUp,
@@ -112,6 +139,7 @@ impl Metric {
     }
 
     /// The name and the help text.
+    #[expect(clippy::too_many_lines, reason = "a table with one entry per metric")]
     fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::Commits => ("stanzabus_commits_total", "Transactions that changed nodes"),
@@ -144,6 +172,34 @@ impl Metric {
                 ("stanzabus_notifications_sent_total", "Notifications handed to the XMPP link")
             }
             Self::CursorMoves => ("stanzabus_cursor_moves_total", "Delivery cursors written"),
+            Self::Repeats => ("stanzabus_repeats_total", "Notifications sent that had been sent before"),
+            Self::Spills => {
+                ("stanzabus_spills_total", "Pages of the log read because delivery was behind memory")
+            }
+            Self::BouncesRetried => {
+                ("stanzabus_bounces_retried_total", "Notifications that came back and are sent again")
+            }
+            Self::BouncesGone => (
+                "stanzabus_bounces_gone_total",
+                "Notifications that came back because nobody is there any more",
+            ),
+            Self::BouncesFailing => {
+                ("stanzabus_bounces_failing_total", "Notifications that came back for another reason")
+            }
+            Self::BouncesIgnored => (
+                "stanzabus_bounces_ignored_total",
+                "Notifications that came back and say nothing of the subscriber",
+            ),
+            Self::BouncesForged => {
+                ("stanzabus_bounces_forged_total", "Errors that answer no notification sent there")
+            }
+            Self::LaggingSubscriptions => {
+                ("stanzabus_lagging_subscriptions", "Subscriptions that are fed by themselves")
+            }
+            Self::ParkedSubscriptions => (
+                "stanzabus_parked_subscriptions",
+                "Subscriptions that get nothing until their subscribers show up",
+            ),
             Self::NodesUndelivered => {
                 ("stanzabus_nodes_undelivered", "Nodes with events that are not handed over yet")
             }
@@ -190,6 +246,15 @@ impl Metric {
             Self::NotificationEncodings => *encodings,
             Self::NotificationsSent => engine.notifications_sent,
             Self::CursorMoves => engine.cursor_moves,
+            Self::Repeats => engine.repeats,
+            Self::Spills => engine.spills,
+            Self::BouncesRetried => engine.bounces_retried,
+            Self::BouncesGone => engine.bounces_gone,
+            Self::BouncesFailing => engine.bounces_failing,
+            Self::BouncesIgnored => engine.bounces_ignored,
+            Self::BouncesForged => engine.bounces_forged,
+            Self::LaggingSubscriptions => engine.lagging_subscriptions,
+            Self::ParkedSubscriptions => engine.parked_subscriptions,
             Self::NodesUndelivered => engine.nodes_undelivered,
             Self::NodesUnreadable => engine.nodes_unreadable,
             Self::LinkUp => u64::from(*link_is_up),

@@ -9,6 +9,7 @@ pub mod cursors;
 pub mod events;
 mod fixture;
 pub mod items;
+pub mod lagging;
 pub mod nodes;
 pub mod subscriptions;
 pub mod transactions;
@@ -46,6 +47,12 @@ macro_rules! suite {
             cursors: pages_of_undelivered_nodes_say_where_the_next_one_starts,
             cursors: deleted_nodes_are_reaped_once_handed_over,
             cursors: reaping_comes_to_an_end_with_every_budget,
+            lagging: lagging_rows_are_added_moved_and_ended,
+            lagging: failures_are_noted_on_what_was_seen,
+            lagging: delivery_targets_are_those_that_are_asked_for,
+            lagging: parked_subscriptions_are_no_recipients_until_they_are_revived,
+            lagging: a_subscription_takes_its_lagging_rows_with_it,
+            lagging: a_deleted_node_stays_while_somebody_lags,
             transactions: what_is_dropped_leaves_nothing_behind,
             transactions: heads_move_only_on_the_version_that_was_seen,
             transactions: committed_batches_are_found,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, create, delete, park, publish, retract, subscribe, unsubscribe,
 };
 
 use crate::Outcome;
@@ -41,6 +41,8 @@ pub enum Work {
     Unsubscribe(unsubscribe::Unsubscribing),
     /// See [`affiliate`].
     Affiliate(affiliate::Change),
+    /// See [`park`].
+    Park(park::Parking),
 }
 
 impl Work {
@@ -50,7 +52,11 @@ impl Work {
             Self::Publish(publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
             Self::Delete(_) => 1,
-            Self::Create(_) | Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Affiliate(_) => 0,
+            Self::Create(_)
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::Affiliate(_)
+            | Self::Park(_) => 0,
         }
     }
 }

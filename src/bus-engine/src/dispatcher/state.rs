@@ -2,13 +2,17 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::{BareJid, Event, NodeId, Seq, SubscriptionId};
-use bus_store::{CursorMove, Position, RecipientPage, Undelivered};
+use bus_store::{CursorMove, Position, RecipientPage, SubscriptionKey, Undelivered};
 
-use super::mailbox::NodeSignal;
+use super::bounces::Bounces;
+use super::lagging::{Lagging, LaggingBounds};
+use super::mailbox::{Deltas, NodeSignal, RecipientChange};
 use super::marks::Marks;
 use super::node::NodeDelivery;
 use super::recipients::give_standing;
 use super::{DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
+
+mod feeding;
 
 /// Nodes in line that may keep the rest of the page that they were reading.
 const HELD_PAGES_MAX: usize = 64;
@@ -19,7 +23,8 @@ const TURN_NOTIFICATIONS_MAX: usize = 256;
 /// [`Dispatcher::pump`] says what it needs to go on.
 ///
 /// Each node's events go out in order, each event to its recipients in the order of their ids. What was sent is
-/// forgotten when the link goes, and sent again from the last position that was proven.
+/// forgotten when the link goes, and sent again from the last position that was proven. Recipients that lag are passed
+/// over and fed by themselves (`state/feeding.rs`).
 #[derive(Debug)]
 pub struct Dispatcher {
     nodes: HashMap<NodeId, NodeDelivery>,
@@ -42,6 +47,15 @@ pub struct Dispatcher {
     /// Nodes behind this one are not resumed yet; `None` when all are.
     resumed_through: Option<NodeId>,
     has_ended_nodes: bool,
+    lagging: Lagging,
+    /// Notifications that came back and are not judged yet.
+    bounces: Bounces,
+    /// Lagging ones and nodes take turns.
+    feeds_next: bool,
+    /// Of a clock that never jumps.
+    now_ms: u64,
+    /// Notifications sent that had been sent before.
+    repeats: u64,
 }
 
 /// What the dispatcher may keep in memory.
@@ -51,6 +65,8 @@ pub struct DispatcherBounds {
     pub nodes_max: usize,
     /// Recipients of all nodes together.
     pub recipients_max: usize,
+    /// Subscriptions that lag.
+    pub lagging: LaggingBounds,
 }
 
 /// What the dispatcher cannot do by itself.
@@ -69,6 +85,15 @@ pub enum Need {
         node: NodeId,
         /// Behind this one.
         after: Option<SubscriptionId>,
+    },
+    /// Events for a lagging subscription, then the subscription itself: [`Dispatcher::feed`].
+    Lagging {
+        /// Which.
+        key: SubscriptionKey,
+        /// Behind this position.
+        after_seq: Seq,
+        /// At most so many.
+        events_max: u32,
     },
 }
 
@@ -94,11 +119,16 @@ impl Dispatcher {
             proven_ticket: 0,
             link: None,
             sink_full: false,
+            lagging: Lagging::new(bounds.lagging),
+            bounces: Bounces::default(),
             bounds,
             admins,
             recipients_taken: 0,
             resumed_through: Some(NodeId(i64::MIN)),
             has_ended_nodes: false,
+            feeds_next: false,
+            now_ms: 0,
+            repeats: 0,
         }
     }
 
@@ -121,6 +151,7 @@ impl Dispatcher {
     pub fn signal(&mut self, signal: NodeSignal) {
         let NodeSignal { node, before_seq, head_seq, mut deltas } = signal;
         let id = node.id;
+        self.end_lagging_of_removed(id, &deltas);
         if let Some(known) = self.nodes.get_mut(&id) {
             self.recipients_taken += deltas.give_standing(&self.admins);
             known.recipients.change(deltas);
@@ -146,6 +177,7 @@ impl Dispatcher {
             }
             DeliveryInput::RoomAgain => self.sink_full = false,
             DeliveryInput::HandedOver { through_ticket } => self.prove(through_ticket),
+            DeliveryInput::Bounced(bounce) => self.bounces.add(*bounce),
         }
     }
 
@@ -173,7 +205,10 @@ impl Dispatcher {
     /// Takes note that what was needed could not be had. With `for_good`, the node's delivery rests until the next
     /// start, so that it holds up no other.
     pub fn failed(&mut self, need: Need, for_good: bool) {
-        let (Need::Events { node, .. } | Need::Recipients { node, .. }) = need;
+        let node = match need {
+            Need::Events { node, .. } | Need::Recipients { node, .. } => node,
+            Need::Lagging { key, .. } => return self.feeding_failed(key, for_good),
+        };
         self.active.retain(|active| *active != node);
         if let Some(delivery) = self.nodes.get_mut(&node) {
             delivery.active = false;
@@ -184,6 +219,16 @@ impl Dispatcher {
 
     /// Sends what can be sent. `Some` says what is needed to go on.
     pub fn pump(&mut self, sink: &mut dyn NotificationSink) -> Option<Need> {
+        if std::mem::take(&mut self.feeds_next)
+            && let Some(need) = self.next_to_feed()
+        {
+            return Some(need);
+        }
+        self.feeds_next = true;
+        self.pump_nodes(sink).or_else(|| self.next_to_feed())
+    }
+
+    fn pump_nodes(&mut self, sink: &mut dyn NotificationSink) -> Option<Need> {
         while let Some(link) = self.link
             && !self.sink_full
         {
@@ -231,9 +276,23 @@ impl Dispatcher {
         self.last_ticket
     }
 
+    /// Notifications among them that had been sent before, as far as this process knows.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
     /// Nodes with events that are not proven to be handed over.
     pub fn undelivered_nodes(&self) -> usize {
         self.nodes.values().filter(|delivery| delivery.proven < delivery.end()).count()
+    }
+
+    fn end_lagging_of_removed(&mut self, node: NodeId, deltas: &Deltas) {
+        let Deltas::Known(deltas) = deltas else { return };
+        for delta in deltas {
+            if let RecipientChange::Removed(subscription) = delta.change {
+                self.lagging.end(SubscriptionKey { node, subscription });
+            }
+        }
     }
 
     fn moved_to(&mut self, node: DeliveryNode, head_seq: Seq, position: Position) {
@@ -283,7 +342,8 @@ impl Dispatcher {
             };
             let before = self.last_ticket;
             let mut last = HandOff { link, ticket: before };
-            let outcome = delivery.send(&event, &mut last, left, sink);
+            let (outcome, repeats) = delivery.send(&event, &mut last, left, self.lagging.of(id), sink);
+            self.repeats += repeats;
             self.last_ticket = last.ticket;
             // An event that is due to nobody takes its share of the turn too.
             let sent = usize::try_from(self.last_ticket - before).unwrap_or(left);
@@ -322,6 +382,7 @@ impl Dispatcher {
         for delivery in self.nodes.values_mut() {
             delivery.rewind();
         }
+        self.lagging.rewind();
         for id in ids {
             self.activate(id);
         }

@@ -26,8 +26,8 @@ pub(super) struct NodeWork {
     pub(super) head: Option<HeadAfter>,
     /// The events with their positions.
     pub(super) events: Vec<Arc<Event>>,
-    /// The subscription that ends.
-    pub(super) ending: Option<Subscription>,
+    /// The subscription that is there already, and ends, is parked or revived.
+    pub(super) subscription: Option<Subscription>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
@@ -64,7 +64,7 @@ impl NodeWork {
             ended_subscriptions: 0,
             head: None,
             events: Vec::new(),
-            ending: None,
+            subscription: None,
             created: None,
             delta: None,
         }

@@ -3,14 +3,15 @@
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{heads, items};
-use crate::{SqliteStore, cursors};
+use crate::{SqliteStore, cursors, lagging};
 
+const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
 
 #[tokio::test]
 async fn hot_statements_never_read_a_whole_table() {
     let mut planner = Planner::new().await;
-    let own = [items::PLACE, items::LOWER_COUNTS, cursors::MOVE];
+    let own = [items::PLACE, items::LOWER_COUNTS, cursors::MOVE, lagging::ADD, lagging::MOVE, lagging::END];
     for sql in own.into_iter().chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE) {
         assert_eq!(full_scans(&planner.plan(sql).await), Vec::<&String>::new(), "{sql}");
     }
@@ -25,6 +26,8 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
         (heads::ADVANCE, "SEARCH heads USING INTEGER PRIMARY KEY (rowid=?)"),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
+        (lagging::NOTE, &format!("SEARCH subscriptions {SUBSCRIPTION_BY_ID}")),
+        (lagging::TARGETS, &format!("SEARCH s {SUBSCRIPTION_BY_ID}")),
         (items::REMOVE_OLDEST, "SEARCH items USING COVERING INDEX items_by_seq (node_id=? AND seq=?)"),
     ] {
         let plan = planner.plan(sql).await;
