@@ -11,8 +11,8 @@ use super::Bounce;
 #[derive(Debug, Default)]
 pub(super) struct Bounces {
     pending: HashMap<(SubscriptionKey, Epoch, Jid), PendingBounce>,
-    /// Those for which there was no room since they were taken last.
-    lost: u64,
+    /// Those that say nothing, or for which there was no room, since they were taken last.
+    passed_over: u64,
 }
 
 /// What came back from one subscription's address.
@@ -43,10 +43,12 @@ impl Bounces {
         let seq = message.event.seq;
         let is_full = self.is_full();
         let place = (key, epoch, from.clone());
-        if let Some(pending) = self.pending.get_mut(&place) {
+        if class == BounceClass::Ignored {
+            self.passed_over += 1;
+        } else if let Some(pending) = self.pending.get_mut(&place) {
             pending.add(class, message.after_seq, seq);
         } else if is_full {
-            self.lost += 1;
+            self.passed_over += 1;
         } else {
             let run = BouncedRun { class, after_seq: message.after_seq, through_seq: seq };
             let oldest_retry_seq = (class == BounceClass::Retry).then_some(seq);
@@ -61,10 +63,10 @@ impl Bounces {
         self.pending.len() >= Self::SUBSCRIPTIONS_MAX
     }
 
-    /// Takes all, with the number of those that were lost.
+    /// Takes all, with the number of those that were passed over.
     pub(super) fn take(&mut self) -> (Vec<PendingBounce>, u64) {
-        let Self { pending, lost } = std::mem::take(self);
-        (pending.into_values().collect(), lost)
+        let Self { pending, passed_over } = std::mem::take(self);
+        (pending.into_values().collect(), passed_over)
     }
 
     /// Puts back what could not be judged.

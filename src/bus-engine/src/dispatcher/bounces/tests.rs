@@ -14,8 +14,8 @@ fn added(bounces: &[(Seq, Seq, BounceClass)]) -> PendingBounce {
     for (after_seq, seq, class) in bounces {
         all.add(bounce("a@example.org", *after_seq, *seq, *class));
     }
-    let (mut pending, lost) = all.take();
-    assert_eq!((pending.len(), lost), (1, 0));
+    let (mut pending, passed_over) = all.take();
+    assert_eq!((pending.len(), passed_over), (1, 0));
     pending.remove(0)
 }
 
@@ -56,7 +56,17 @@ fn a_flood_is_bounded() {
     }
     assert!(all.is_full());
     all.add(bounce("a0@example.org", 5, 6, BounceClass::Retry));
-    let (pending, lost) = all.take();
-    assert_eq!((pending.len(), lost), (Bounces::SUBSCRIPTIONS_MAX, 3));
+    let (pending, passed_over) = all.take();
+    assert_eq!((pending.len(), passed_over), (Bounces::SUBSCRIPTIONS_MAX, 3));
     assert_eq!(all.take(), (Vec::new(), 0));
+}
+
+#[test]
+fn what_says_nothing_does_not_lengthen_a_run() {
+    let mut all = Bounces::default();
+    all.add(bounce("a@example.org", 4, 5, BounceClass::Failing));
+    all.add(bounce("a@example.org", 5, 6, BounceClass::Ignored));
+    let (pending, passed_over) = all.take();
+    let expected = BouncedRun { class: BounceClass::Failing, after_seq: 4, through_seq: 5 };
+    assert_eq!((pending[0].run, passed_over), (expected, 1));
 }

@@ -31,8 +31,8 @@ impl Driver {
         if self.store_rests() {
             return;
         }
-        let (pending, lost) = self.dispatcher.take_bounces();
-        self.shared.statistics.bounces_ignored.add(lost);
+        let (pending, passed_over) = self.dispatcher.take_bounces();
+        self.shared.statistics.bounces_ignored.add(passed_over);
         if pending.is_empty() {
             return;
         }

@@ -38,7 +38,7 @@ impl Dispatcher {
         self.bounces.is_full()
     }
 
-    /// What came back and is not judged yet, with the number of those for which there was no room.
+    /// What came back and is not judged yet, with the number of those that were passed over.
     pub(in super::super) fn take_bounces(&mut self) -> (Vec<PendingBounce>, u64) {
         self.bounces.take()
     }
