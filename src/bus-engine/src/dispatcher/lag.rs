@@ -93,6 +93,16 @@ impl Lag {
         matches!(self.phase, Phase::Unproven { joined: true, .. } | Phase::Quiet { joined: true, .. })
     }
 
+    /// Whether nothing is in the sink's hands that could still come back.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.sent_seq == self.through_seq
+    }
+
+    /// Whether what it was sent last had come back.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.attempts > 0
+    }
+
     /// Takes note that an event has come back; false if that says nothing new.
     ///
     /// Servers answer in order, so everything before the first event that comes back was taken; the events behind it
@@ -159,7 +169,7 @@ impl Lag {
 
     /// Takes note that it was sent everything through this event; true if that was for the first time.
     pub(super) fn sent(&mut self, seq: Seq) -> bool {
-        self.sent_seq = seq;
+        self.sent_seq = self.sent_seq.max(seq);
         let is_first = seq > self.sent_before_seq;
         self.sent_before_seq = self.sent_before_seq.max(seq);
         is_first

@@ -191,10 +191,14 @@ impl Lagging {
         self.get_mut(key).is_some_and(|lag| lag.sent(seq))
     }
 
-    /// The window is out, with this last ticket. Who `joins` has met the cursor and follows it from now on.
-    pub(super) fn await_proof(&mut self, key: SubscriptionKey, ticket: u64, joins: bool) {
-        if let Some(lag) = self.get_mut(key) {
-            lag.phase = Phase::Unproven { ticket, joined: joins };
+    /// The window is out, with this last ticket. Who `has_met` the cursor follows it from now on, unless what was sent
+    /// last had come back: then the window is a trial, and nothing may overtake it.
+    pub(super) fn await_proof(&mut self, key: SubscriptionKey, ticket: u64, has_met: bool) {
+        let Some(lag) = self.get_mut(key) else { return };
+        if has_met && lag.is_confirmed() {
+            self.end(key);
+        } else {
+            lag.phase = Phase::Unproven { ticket, joined: has_met && !lag.is_on_trial() };
         }
     }
 

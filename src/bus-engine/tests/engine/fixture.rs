@@ -193,7 +193,8 @@ impl Leg {
 
     /// The next notification.
     pub(crate) async fn next(&mut self) -> Seen {
-        let (ticket, seen, message) = self.seen.recv().await.expect("a notification");
+        let next = tokio::time::timeout(Duration::from_secs(20), self.seen.recv());
+        let (ticket, seen, message) = next.await.expect("one comes").expect("the dispatcher lives");
         self.last_ticket = ticket;
         self.messages.insert((seen.1, seen.3.clone()), message);
         seen

@@ -46,6 +46,11 @@ impl World {
         self
     }
 
+    /// Nothing of what was sent comes back; returns what is sent then, at `now_ms` + 11.
+    fn confirm(&mut self, now_ms: u64) -> Vec<(Seq, i64, Seq)> {
+        self.prove().at(now_ms + 1).at(now_ms + 11).run()
+    }
+
     /// Events 1 to 3 are sent to both, and 2 comes back from the second one.
     fn lagging() -> Self {
         let mut world = Self::new(3, 2);
@@ -67,7 +72,9 @@ fn who_lags_is_passed_over_and_then_gets_all_from_what_came_back() {
     assert_eq!(world.publish(1).at(999).run(), [(4, 1, 3)], "it is not time yet");
     assert_eq!(world.at(1_000).run(), of_b(2..=4));
     assert_eq!(world.dispatcher.repeats(), 2, "4 was sent to it for the first time");
-    assert_eq!(world.publish(1).run(), [(5, 1, 4), (5, 2, 4)], "it has met the cursor");
+    assert_eq!(world.publish(1).run(), [(5, 1, 4)], "nothing overtakes the trial");
+    assert_eq!(world.confirm(1_000), of_b([5]));
+    assert_eq!(world.publish(1).run(), [(6, 1, 5), (6, 2, 5)], "it has met the cursor");
 }
 
 #[test]
@@ -78,7 +85,8 @@ fn a_row_goes_once_nothing_comes_back_any_more() {
     assert_eq!(world.at(2_000).dispatcher.lagging_changes(), (vec![moved], vec![]), "not proven");
     assert_eq!(world.prove().at(3_000).dispatcher.lagging_changes(), (vec![moved], vec![]), "not quiet");
     assert_eq!(world.at(3_009).dispatcher.lagging_count(), 1);
-    assert_eq!(world.at(3_010).dispatcher.lagging_changes(), (vec![], vec![B]));
+    assert_eq!(world.at(3_010).run(), []);
+    assert_eq!(world.dispatcher.lagging_changes(), (vec![], vec![B]));
     world.dispatcher.stored_lagging(&[], &[B]);
     assert_eq!(world.dispatcher.lagging_changes(), (vec![], vec![]));
     assert_eq!(world.publish(1).run(), [(4, 1, 3), (4, 2, 3)]);
@@ -105,7 +113,7 @@ fn what_was_taken_is_not_sent_again() {
     let moved = LagPosition { key: B, through_seq: 2, attempts: 1, due_ms: 2_000 };
     assert_eq!(world.dispatcher.lagging_changes().0, [moved], "2 was taken: this is no second failure");
     assert_eq!(world.at(2_000).run(), of_b([3]));
-    world.prove().at(2_001).at(2_011);
+    assert_eq!(world.confirm(2_000), []);
     assert_eq!(world.dispatcher.lagging_count(), 0);
 }
 
@@ -114,26 +122,25 @@ fn what_comes_back_late_counts_until_it_is_confirmed() {
     let mut world = World::lagging();
     world.dispatcher.hold_back(B, 1, LATEST);
     assert_eq!(world.at(1_000).run(), of_b(1..=3), "of the same attempt");
-    world.publish(20).run();
-    world.prove().at(1_001).at(1_011);
-    assert_eq!(world.dispatcher.lagging_count(), 0);
-    world.dispatcher.hold_back(B, 23, LATEST);
     world.publish(100).run();
-    world.at(3_000).run();
-    world.prove().at(3_001).at(3_011);
-    world.run();
-    world.dispatcher.hold_back(B, 24, LATEST);
-    assert_eq!(world.at(9_000).run(), [], "24 was confirmed; what was sent after it is not proven yet");
+    assert_eq!(world.confirm(1_000), of_b(4..=35));
+    assert_eq!(world.confirm(1_100), of_b(36..=99));
+    world.dispatcher.hold_back(B, 35, LATEST);
+    assert_eq!(world.at(9_000).run(), [], "35 is confirmed, and what was sent after it has not come back");
+    world.dispatcher.hold_back(B, 36, LATEST);
+    assert_eq!(world.at(19_000).run(), of_b(36..=51));
 }
 
 #[test]
 fn one_that_joined_and_fails_again_leaves_again() {
     let mut world = World::lagging();
     world.at(1_000).run();
+    world.publish(1).run();
+    assert_eq!(world.confirm(1_000), of_b([4]));
     assert_eq!(world.publish(2).run().len(), 4, "both");
     world.dispatcher.hold_back(B, 5, LATEST);
-    assert_eq!(world.publish(1).run(), [(6, 1, 5)]);
-    assert_eq!(world.at(2_000).run(), of_b(5..=6));
+    assert_eq!(world.publish(1).run(), [(7, 1, 6)]);
+    assert_eq!(world.at(9_000).run(), of_b(5..=7));
 }
 
 #[test]
@@ -208,7 +215,7 @@ fn who_is_banned_while_lagging_gets_nothing_more() {
     let mut world = World::lagging();
     world.recipients[1].affiliation = Affiliation::Outcast;
     assert_eq!(world.at(1_000).run(), []);
-    world.at(1_001).at(1_011);
+    assert_eq!(world.confirm(1_000), []);
     assert_eq!(world.dispatcher.lagging_count(), 0, "and holds nothing back");
 }
 
@@ -245,7 +252,9 @@ fn after_a_restart_rows_wait_for_their_time_and_for_their_node() {
     assert_eq!(world.at(500).run(), [], "the node may be behind");
     world.dispatcher.resume(Vec::new(), None);
     assert_eq!(world.at(5_000).run(), of_b(2..=5), "its cursor was at the end, so it is not in memory");
-    assert_eq!(world.publish(1).run(), [(6, 1, 5), (6, 2, 5)]);
+    assert_eq!(world.publish(1).run(), [(6, 1, 5)]);
+    assert_eq!(world.confirm(5_000), of_b([6]));
+    assert_eq!(world.publish(1).run(), [(7, 1, 6), (7, 2, 6)]);
 }
 
 #[test]
