@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs from Debian's packages what the named needs lack; starts, stops and enables no service.
 #
-#   examples/quickstart/install.sh NEED...        needs: rust compiler prosody python
+#   examples/quickstart/install.sh NEED...        needs: rust compiler prosody postgres python
 #
 # The quickstart and tests/run both call it. Nothing is downloaded when nothing is missing.
 set -euo pipefail
@@ -10,19 +10,23 @@ declare -A packages=(
   [rust]=""
   [compiler]="gcc libc6-dev"
   [prosody]="prosody"
+  [postgres]="postgresql"
   [python]="python3 python3-venv"
 )
 declare -A reasons=(
   [rust]="cargo, from https://rustup.rs: builds the daemon"
   [compiler]="a C compiler and linker: Rust links with it, SQLite and the TLS code are C"
   [prosody]="the XMPP server that the daemon attaches to; a private copy of it is run, not the system's service"
+  [postgres]="PostgreSQL: a store that several daemons can share; private clusters of it are run, none of the system's"
   [python]="Python with venv: slixmpp and grpcio are the foreign clients of the tests"
 )
 # Services that a package would have the machine start at its next boot.
-declare -A services=([prosody]="prosody")
+declare -A services=([prosody]="prosody" [postgres]="postgresql")
 
 policy=/usr/sbin/policy-rc.d
 policy_saved=/usr/sbin/policy-rc.d.before-stanzabus
+clusters=/etc/postgresql-common/createcluster.conf
+clusters_saved=/etc/postgresql-common/createcluster.conf.before-stanzabus
 policy_mark="placed by stanzabus while it installs packages"
 
 main() {
@@ -55,6 +59,8 @@ have_compiler() {
 
 have_prosody() { command -v prosody >/dev/null && command -v prosodyctl >/dev/null; }
 
+have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 as_root() {
@@ -74,10 +80,11 @@ install_packages() {
   read -ra enabled_now <<<"$2"
   exec 9>/run/stanzabus-install.lock
   flock 9
-  trap allow_service_starts EXIT
+  trap 'allow_clusters; allow_service_starts' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
   deny_service_starts
+  case " ${wanted[*]} " in *" postgresql "*) deny_clusters ;; esac
   apt_install "${wanted[@]}"
   for service in "${enabled_now[@]}"; do disable_at_boot "$service"; done
 }
@@ -97,6 +104,17 @@ deny_service_starts() {
 allow_service_starts() {
   if grep -qs "$policy_mark" "$policy"; then rm -f "$policy"; fi
   if [ -e "$policy_saved" ]; then mv "$policy_saved" "$policy"; fi
+}
+
+# PostgreSQL's package makes a cluster for the system unless its common package, installed before it, says not to.
+deny_clusters() {
+  apt_install postgresql-common
+  cp --preserve "$clusters" "$clusters_saved"
+  echo "create_main_cluster = false" >>"$clusters"
+}
+
+allow_clusters() {
+  if [ -e "$clusters_saved" ]; then mv "$clusters_saved" "$clusters"; fi
 }
 
 apt_install() {

@@ -1,5 +1,5 @@
-//! What the integration tests run against: a real Prosody, the daemon as a child process, and sockets that can send
-//! what no library would.
+//! What the integration tests run against: a real Prosody, a real PostgreSQL, the daemon as a child process, and
+//! sockets that can send what no library would.
 //!
 //! Everything listens on loopback, on free ports, with its data in a temporary folder, and is killed when its handle
 //! is dropped. What is missing is an error that says how to get it: no test is skipped.
@@ -8,16 +8,19 @@ mod child;
 mod daemon;
 mod http;
 mod ports;
+mod postgres;
 mod prosody;
 mod python;
 mod raw_stream;
 mod scripted_server;
+mod server_user;
 mod wait;
 
 pub use child::Child;
 pub use daemon::Daemon;
 pub use http::{HttpResponse, http_get};
 pub use ports::free_port;
+pub use postgres::Postgres;
 pub use prosody::Prosody;
 pub use python::python;
 pub use raw_stream::RawStream;

@@ -4,16 +4,15 @@ mod config;
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio::process::Command;
 
 use crate::child::tail;
-use crate::{Child, free_port};
+use crate::{Child, free_port, server_user};
 
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -111,7 +110,7 @@ impl Prosody {
         }
         self.write_files()?;
         let config = self.folder.path().join("prosody.cfg.lua");
-        let mut command = unprivileged("prosody");
+        let mut command = server_user::command("prosody", SERVER_USER);
         command.arg("-F").arg("--config").arg(config);
         self.process = Some(Child::spawn("Prosody", &mut command, &self.folder.path().join("output.log"))?);
         for port in [self.component_port, self.client_port] {
@@ -156,37 +155,8 @@ impl Prosody {
             let account = format!("return {{ [\"password\"] = \"{password}\"; }};\n");
             fs::write(accounts.join(format!("{name}.dat")), account)?;
         }
-        if is_root() {
-            give_to_server_user(folder)?;
-        }
-        Ok(())
+        server_user::give(folder, SERVER_USER)
     }
-}
-
-/// Prosody refuses to run as root: root runs it as the user that its package made. `setpriv` replaces itself by the
-/// program, so the process id is Prosody's.
-fn unprivileged(program: &str) -> Command {
-    if !is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.arg(format!("--reuid={SERVER_USER}")).arg(format!("--regid={SERVER_USER}"));
-    command.args(["--clear-groups", "--", program]);
-    command
-}
-
-fn give_to_server_user(folder: &Path) -> Result<()> {
-    let owner = format!("{SERVER_USER}:");
-    let status = std::process::Command::new("chown").arg("-R").arg(owner).arg(folder).status()?;
-    if !status.success() {
-        bail!("cannot give {} to the user {SERVER_USER}", folder.display());
-    }
-    Ok(())
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
 fn which(program: &str) -> Option<PathBuf> {
