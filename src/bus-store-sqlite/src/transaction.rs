@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
-use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, StoreError, Transaction};
+use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, StoreError, Transaction};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, query::Query};
@@ -54,7 +54,7 @@ impl SqliteTransaction {
 #[async_trait]
 impl Transaction for SqliteTransaction {
     /// `BEGIN IMMEDIATE` has locked the whole file.
-    async fn lock_heads(&mut self, nodes: &[NodeId]) -> Result<Vec<NodeId>, StoreError> {
+    async fn lock_heads(&mut self, nodes: &[NodeId], _mode: LockMode) -> Result<Vec<NodeId>, StoreError> {
         Ok(nodes.to_vec())
     }
 

@@ -27,7 +27,7 @@ pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
-pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
+pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Transaction};
 
 /// A whole store.
 #[async_trait]

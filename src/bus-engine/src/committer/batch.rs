@@ -4,6 +4,8 @@ use bus_domain::{
     BusError, NodeFacts, NodeName, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
 };
 
+use bus_store::LockMode;
+
 use crate::Outcome;
 
 /// What is to be written in one transaction.
@@ -22,6 +24,8 @@ pub struct Entry {
     pub facts: Option<Arc<NodeFacts>>,
     /// What was decided.
     pub work: Work,
+    /// Whether the node's head is waited for, because it was held by others again and again.
+    pub lock: LockMode,
 }
 
 /// A decision of bus-domain.

@@ -4,6 +4,8 @@ use bus_domain::{
     BusError, ItemId, Limits, NodeFacts, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
 };
 
+use bus_store::LockMode;
+
 use super::{Entry, Work};
 use crate::{Command, Verb};
 
@@ -36,7 +38,7 @@ pub(super) fn plan(
             Work::Affiliate(affiliate::decide(existing()?, actor, entries.clone(), limits)?)
         }
     };
-    Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work })
+    Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work, lock: LockMode::SkipHeld })
 }
 
 impl Verb {

@@ -2,6 +2,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::{BusError, ItemId, NodeFacts, NodeName};
+use bus_store::LockMode;
 
 use super::plan::plan;
 use super::{Batch, Entry, EntryResult, FactsAfter};
@@ -9,6 +10,10 @@ use crate::{Command, Outcome, Settings};
 
 /// How often a command is decided again because the rules moved under it.
 const ATTEMPTS_MAX: u32 = 8;
+/// How often a node whose head another instance holds is left for the next batch, before it is waited for.
+const SKIPS_MAX: u32 = 4;
+/// How often it is waited for, within the store's bound, before its senders are told to try again.
+const WAITS_MAX: u32 = 2;
 
 /// The committer without I/O: commands, loaded facts and results of batches go in, [`Action`]s come out.
 ///
@@ -67,6 +72,8 @@ struct Waiting<Ticket> {
     ticket: Ticket,
     weight_bytes: usize,
     attempts: u32,
+    /// How often the node's head was held by somebody else.
+    postponed: u32,
 }
 
 impl<Ticket> Committer<Ticket> {
@@ -102,7 +109,7 @@ impl<Ticket> Committer<Ticket> {
         self.queued += 1;
         self.queued_bytes += weight_bytes;
         let name = command.node.clone();
-        let waiting = Waiting { command, ticket, weight_bytes, attempts: 0 };
+        let waiting = Waiting { command, ticket, weight_bytes, attempts: 0, postponed: 0 };
         if let Some(node) = self.nodes.get_mut(&name) {
             node.waiting.push_back(waiting);
             // An empty queue with known facts stands for a node whose commands are all in flight.
@@ -188,7 +195,12 @@ impl<Ticket> Committer<Ticket> {
                     actions.push(self.reply(waiting, Ok(outcome)));
                 }
                 EntryResult::Refused(error) => actions.push(self.reply(waiting, Err(error))),
-                EntryResult::Postponed => again.push(waiting),
+                EntryResult::Postponed if waiting.postponed >= SKIPS_MAX + WAITS_MAX => {
+                    actions.push(self.reply(waiting, Err(BusError::StoreUnavailable)));
+                }
+                EntryResult::Postponed => {
+                    again.push(Waiting { postponed: waiting.postponed + 1, ..waiting });
+                }
                 EntryResult::Stale if waiting.attempts >= ATTEMPTS_MAX => {
                     reload.push(waiting.command.node.clone());
                     actions.push(self.reply(waiting, Err(BusError::Contended)));
@@ -266,7 +278,10 @@ impl<Ticket> Committer<Ticket> {
             let Some(waiting) = node.waiting.pop_front() else { return };
             match planned {
                 Err(error) => actions.push(self.reply(waiting, Err(error))),
-                Ok(entry) => {
+                Ok(mut entry) => {
+                    if waiting.postponed >= SKIPS_MAX {
+                        entry.lock = LockMode::Wait;
+                    }
                     forming.push(entry, waiting);
                     taken += 1;
                     if alone {

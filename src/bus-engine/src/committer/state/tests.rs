@@ -187,6 +187,23 @@ fn a_postponed_entry_waits_for_the_next_batch() {
 }
 
 #[test]
+fn a_head_that_is_held_again_and_again_is_waited_for_and_not_for_ever() {
+    let mut committer = committer(EngineLimits::default());
+    committer.submit(publish("a"), 1, Some(facts("a", 1)));
+    let mut modes = Vec::new();
+    let mut answered = Vec::new();
+    while let Some(Action::Write(batch)) = next(&mut committer).pop() {
+        modes.push(batch.entries[0].lock);
+        answered = answers(committer.batch_written(vec![EntryResult::Postponed]));
+    }
+    let skips = modes.iter().take_while(|mode| **mode == LockMode::SkipHeld).count();
+    assert_eq!((skips, modes.len()), (SKIPS_MAX as usize, (SKIPS_MAX + WAITS_MAX) as usize + 1));
+    assert!(modes[skips..].iter().all(|mode| *mode == LockMode::Wait));
+    assert_eq!(answered, [(1, false)], "its sender may try again");
+    assert!(committer.is_idle());
+}
+
+#[test]
 fn a_refused_batch_is_halved_until_the_offender_is_alone() {
     let mut committer = committer(EngineLimits::default());
     for ticket in 0..8 {
