@@ -40,7 +40,7 @@ struct Unfit(String);
 /// # Errors
 /// What would keep [`crate::PostgresStore::open`] from it, as far as that can be seen.
 pub async fn inspect(url: &PostgresUrl, limits: PostgresLimits) -> Result<Inspection, StoreError> {
-    let inspection = Inspection::of(&mut Pool::new(url.0.clone(), limits).session().await?).await?;
+    let inspection = Inspection::of(&mut Pool::new(url.options(), limits).session().await?).await?;
     match inspection.schema_version {
         Some(found) if found > known_version() => {
             Err(StoreError::NewerSchema { found, known: known_version() })

@@ -36,7 +36,7 @@ impl Default for PostgresLimits {
 /// Where a database is, and as whom to connect: `postgres://user:password@host:port/database?sslmode=…`. What the URL
 /// leaves open comes from the variables that libpq knows (`PGHOST`, …) and its password file.
 #[derive(Clone)]
-pub struct PostgresUrl(pub(crate) PgConnectOptions);
+pub struct PostgresUrl(pub(crate) Box<PgConnectOptions>);
 
 impl PostgresUrl {
     /// Reads a URL.
@@ -48,13 +48,20 @@ impl PostgresUrl {
             return Err("it does not begin with postgres://".to_owned());
         }
         let options = PgConnectOptions::from_str(url).map_err(|error| error.to_string())?;
-        Ok(Self(options.application_name("stanzabus").statement_cache_capacity(100)))
+        let options = options.application_name("stanzabus").statement_cache_capacity(100);
+        Ok(Self(Box::new(options)))
     }
 
     /// With this password instead of the URL's own.
     #[must_use]
     pub fn with_password(self, password: &str) -> Self {
-        Self(self.0.password(password))
+        Self(Box::new(self.0.password(password)))
+    }
+}
+
+impl PostgresUrl {
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::clone(&self.0)
     }
 }
 
@@ -87,7 +94,7 @@ impl PostgresStore {
     /// [`StoreError::Refused`] if the server is too old, or the user may not make tables.
     pub async fn open(url: PostgresUrl, limits: PostgresLimits) -> Result<Self, StoreError> {
         let name = url.to_string();
-        let pool = Pool::new(url.0.clone(), limits);
+        let pool = Pool::new(url.options(), limits);
         let inspection = Inspection::of(&mut pool.session().await?).await?;
         for risk in &inspection.risks {
             tracing::warn!("{name}: {risk}");

@@ -15,6 +15,7 @@ mod leg_xmpp;
 mod metrics;
 mod serve;
 mod signals;
+mod store;
 mod telemetry;
 
 use std::io::Write as _;

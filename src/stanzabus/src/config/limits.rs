@@ -1,8 +1,10 @@
 mod legs;
+mod store;
 
 use bridge_grpc::GrpcSettings;
 use bus_domain::Limits;
 use bus_engine::{EngineLimits, Settings};
+use bus_store_postgres::PostgresLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xmpp_component::LinkLimits;
@@ -10,6 +12,7 @@ use xmpp_pubsub::RequestLimits;
 
 use super::ConfigError;
 use legs::LegsConfig;
+use store::StoreLimitsConfig;
 
 /// `[limits]`: every bound, with its unit in its name. The crates that keep a bound describe it.
 ///
@@ -25,6 +28,8 @@ pub(crate) struct LimitsConfig {
     link: LinkConfig,
     #[serde(flatten)]
     legs: LegsConfig,
+    #[serde(flatten)]
+    store: StoreLimitsConfig,
 }
 
 /// The bounds of the link to the XMPP server, as in [`LinkLimits`].
@@ -83,6 +88,11 @@ impl LimitsConfig {
         self.legs.grpc()
     }
 
+    /// The bounds of a store on PostgreSQL.
+    pub(crate) fn postgres(&self) -> PostgresLimits {
+        self.store.postgres()
+    }
+
     /// The bounds of the link.
     pub(crate) fn link(&self) -> LinkLimits {
         let link = &self.link;
@@ -129,6 +139,10 @@ impl LimitsConfig {
             (
                 link.link_backoff_ms_min > link.link_backoff_ms_max,
                 "link_backoff_ms_min must not be above link_backoff_ms_max",
+            ),
+            (
+                self.postgres().lock_timeout_ms >= self.postgres().call_timeout_ms,
+                "store_lock_timeout_ms must be below store_call_timeout_ms, or a lock that is held looks like an outage",
             ),
         ];
         match contradictions.into_iter().find(|(wrong, _)| *wrong) {

@@ -5,6 +5,7 @@ mod component;
 mod doctor;
 mod hostile;
 mod peers;
+mod postgres;
 mod python_client;
 mod quickstart;
 mod slixmpp;
