@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use bus_domain::{BusError, NodeFacts, NodeName};
 use bus_store::{Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{self, CommitQueue};
 use crate::dispatcher::{self, Mailbox};
+use crate::doorbell;
 use crate::facts_cache::FactsCache;
 use crate::recent::RecentEvents;
 use crate::{
@@ -30,6 +31,8 @@ pub(crate) struct EngineShared {
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) statistics: Statistics,
+    /// Something was committed since other instances were told.
+    pub(crate) committed: Notify,
 }
 
 /// A started engine and what its owner keeps.
@@ -41,7 +44,7 @@ pub struct EngineParts {
 }
 
 impl Engine {
-    /// Starts the committer over a store.
+    /// Starts the committer over a store, and listens for other instances if there can be any.
     pub async fn start(
         store: Arc<dyn Store>,
         settings: Settings,
@@ -56,12 +59,14 @@ impl Engine {
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             statistics: Statistics::default(),
+            committed: Notify::new(),
             store,
             settings,
             clock,
             ids,
             event_ids,
         });
+        tokio::spawn(doorbell::run(Arc::clone(&shared), shutdown.clone()));
         let committer = tokio::spawn(committer::run(Arc::clone(&shared), shutdown));
         Ok(EngineParts { engine: Self(shared), committer })
     }
@@ -84,9 +89,12 @@ impl Engine {
         async move { answer.await.unwrap_or(Err(BusError::StoreUnavailable)) }
     }
 
-    /// The facts of a node, from memory or the store.
+    /// The facts of a node, from memory or the store: those of now, because nothing that is read is checked by a
+    /// commit.
     pub(crate) async fn facts(&self, node: &NodeName) -> Result<Arc<NodeFacts>, BusError> {
-        if let Some(facts) = self.0.facts.get(node) {
+        if let Some(facts) = self.0.facts.get(node)
+            && self.are_of_now(&facts).await?
+        {
             return Ok(facts);
         }
         self.statistics().facts_loaded.add(1);
@@ -95,6 +103,15 @@ impl Engine {
         let facts = Arc::new(loaded.ok_or(BusError::NodeNotFound)?);
         self.0.facts.put_read(Arc::clone(&facts), before);
         Ok(facts)
+    }
+
+    /// Whether no other instance has changed the node's rules since.
+    async fn are_of_now(&self, facts: &NodeFacts) -> Result<bool, BusError> {
+        if !self.store().is_shared() {
+            return Ok(true);
+        }
+        let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+        Ok(head.is_some_and(|head| head.rules_version == facts.rules_version))
     }
 
     /// The ids that events and messages carry outside.

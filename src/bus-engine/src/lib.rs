@@ -14,6 +14,7 @@ mod clock;
 mod command;
 pub mod committer;
 pub mod dispatcher;
+mod doorbell;
 mod engine;
 mod facts_cache;
 mod ids;

@@ -28,6 +28,8 @@ pub struct EngineLimits {
     pub cached_recipients_max: usize,
     /// At most this often are delivery cursors written.
     pub cursor_interval_ms: u64,
+    /// At least this often is a shared store looked at for what other instances have committed.
+    pub doorbell_poll_ms: u64,
 }
 
 impl Default for EngineLimits {
@@ -43,6 +45,7 @@ impl Default for EngineLimits {
             log_page_bytes_max: 1024 * 1024,
             cached_recipients_max: 1_000_000,
             cursor_interval_ms: 200,
+            doorbell_poll_ms: 1_000,
         }
     }
 }

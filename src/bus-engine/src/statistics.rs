@@ -17,6 +17,7 @@ pub struct Statistics {
     pub(crate) cursor_moves: Counter,
     pub(crate) nodes_undelivered: Counter,
     pub(crate) nodes_unreadable: Counter,
+    pub(crate) doorbell_looks: Counter,
 }
 
 /// The counters at one moment. Those named like states (`queued_…`, `nodes_…`) go up and down; the others only up.
@@ -50,6 +51,8 @@ pub struct StatisticsSnapshot {
     pub nodes_undelivered: u64,
     /// Nodes whose delivery stopped because the store has something of them that cannot be read.
     pub nodes_unreadable: u64,
+    /// Times that the store was looked at for what other instances have committed.
+    pub doorbell_looks: u64,
 }
 
 impl Statistics {
@@ -70,6 +73,7 @@ impl Statistics {
             cursor_moves: self.cursor_moves.get(),
             nodes_undelivered: self.nodes_undelivered.get(),
             nodes_unreadable: self.nodes_unreadable.get(),
+            doorbell_looks: self.doorbell_looks.get(),
         }
     }
 }

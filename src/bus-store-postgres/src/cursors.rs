@@ -16,6 +16,8 @@ statements! {
          LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = $1
          WHERE h.node_id > $2 AND h.seq > coalesce(c.seq, 0)
          ORDER BY h.node_id LIMIT $3";
+    POSITIONS = "SELECT node_id, seq AS through_seq, subscription_id AS through_subscription
+         FROM cursors WHERE leg = $1 AND node_id = ANY($2)";
     // The join drops moves of nodes that have been reaped meanwhile; the order keeps instances from a deadlock.
     MOVE = "INSERT INTO cursors (node_id, leg, seq, subscription_id)
          SELECT h.node_id, $1, m.seq, m.subscription_id
@@ -66,6 +68,12 @@ impl CursorStore for PostgresStore {
             .bind(after.map_or(0, |node| node.0))
             .bind(i64::from(nodes_max));
         undelivered_page(&self.pool.session().await?.fetch_all(query).await?, nodes_max)
+    }
+
+    async fn positions(&self, leg: Leg, nodes: &[NodeId]) -> Result<Vec<(NodeId, Position)>, StoreError> {
+        let query = query(POSITIONS).bind(leg.as_str()).bind(rows::numbers(nodes));
+        let rows = self.pool.session().await?.fetch_all(query).await?;
+        rows.iter().map(|row| Ok((NodeId(rows::integer(row, "node_id")?), position(row)?))).collect()
     }
 
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError> {
@@ -133,9 +141,13 @@ fn undelivered(node: NodeId, row: &PgRow) -> Result<Undelivered, StoreError> {
         name: rows::node_name(row)?,
         config: rows::node_config(row)?,
         head: rows::head(row)?,
-        position: Position {
-            through_seq: rows::unsigned(row, "through_seq")?,
-            through_subscription: SubscriptionId(rows::integer(row, "through_subscription")?),
-        },
+        position: position(row)?,
+    })
+}
+
+fn position(row: &PgRow) -> Result<Position, StoreError> {
+    Ok(Position {
+        through_seq: rows::unsigned(row, "through_seq")?,
+        through_subscription: SubscriptionId(rows::integer(row, "through_subscription")?),
     })
 }

@@ -9,6 +9,8 @@ use crate::statement::{query, statements};
 statements! {
     HEAD = "SELECT epoch, seq, trimmed_through_seq, rules_version, recipients_version
          FROM heads WHERE node_id = $1";
+    HEADS = "SELECT node_id, epoch, seq, trimmed_through_seq, rules_version, recipients_version
+         FROM heads WHERE node_id = ANY($1)";
     // Bounded in bytes by the server, which need not read a payload to know its length.
     EVENTS_AFTER = concat!("SELECT ", event_columns!(), " FROM
              (SELECT p.*, sum(octet_length(p.payload)) OVER
@@ -22,6 +24,12 @@ impl EventStore for PostgresStore {
     async fn head(&self, node: NodeId) -> Result<Option<Head>, StoreError> {
         let row = self.pool.session().await?.fetch_optional(query(HEAD).bind(node.0)).await?;
         row.map(|row| rows::head(&row)).transpose()
+    }
+
+    async fn heads(&self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Head)>, StoreError> {
+        let query = query(HEADS).bind(rows::numbers(nodes));
+        let rows = self.pool.session().await?.fetch_all(query).await?;
+        rows.iter().map(|row| Ok((NodeId(rows::integer(row, "node_id")?), rows::head(row)?))).collect()
     }
 
     async fn events_after(

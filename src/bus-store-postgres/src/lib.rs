@@ -5,6 +5,7 @@
 //! does, and says [`StoreError::Unavailable`] if it did not answer; connections come back by themselves.
 
 mod cursors;
+mod doorbell;
 mod error;
 mod events;
 mod inspect;
@@ -22,11 +23,12 @@ mod transaction;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus_store::{BatchId, Store, StoreError, Transaction};
+use bus_store::{BatchId, Doorbell, Store, StoreError, Transaction};
 
 pub use inspect::{Inspection, inspect};
 pub use open::{PostgresLimits, PostgresUrl};
 
+use crate::doorbell::PostgresDoorbell;
 use crate::pool::Pool;
 use crate::statement::{query, statements};
 use crate::transaction::PostgresTransaction;
@@ -51,6 +53,7 @@ pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
         cursors::STATEMENTS,
+        doorbell::STATEMENTS,
         inspect::STATEMENTS,
         events::STATEMENTS,
         items::STATEMENTS,
@@ -84,6 +87,14 @@ impl Store for PostgresStore {
             table: "store",
             message: "id_key is not 16 bytes long".to_owned(),
         })
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn doorbell(&self) -> Result<Option<Box<dyn Doorbell>>, StoreError> {
+        Ok(Some(Box::new(PostgresDoorbell::open(&self.pool).await?)))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -51,6 +51,11 @@ impl Pool {
         Arc::new(Self { options, limits, idle: Mutex::default(), permits })
     }
 
+    /// Where to connect.
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// How long one call may take.
     pub(crate) fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.limits.call_timeout_ms)

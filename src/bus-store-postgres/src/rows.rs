@@ -1,8 +1,8 @@
 //! Between rows and our types.
 
 use bus_domain::{
-    Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription,
-    SubscriptionId, SubscriptionState,
+    Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeId, NodeName, Payload,
+    Subscription, SubscriptionId, SubscriptionState,
 };
 use bus_store::{Head, StoreError};
 use sqlx::Row as _;
@@ -142,6 +142,17 @@ pub(crate) fn unsigned(row: &PgRow, column: &str) -> Result<u64, StoreError> {
 /// A value of ours as PostgreSQL keeps it: positions and counts stay far below 2^63.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The numbers of nodes, as one parameter.
+pub(crate) fn numbers(nodes: &[NodeId]) -> Vec<i64> {
+    nodes.iter().map(|node| node.0).collect()
+}
+
+/// A session's number.
+pub(crate) fn session(row: &PgRow) -> Result<u32, StoreError> {
+    let number: i32 = row.try_get("session").map_err(store_error)?;
+    Ok(number.cast_unsigned())
 }
 
 /// A bound on bytes.

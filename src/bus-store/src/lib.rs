@@ -12,6 +12,7 @@
 //! The suite in `tests/store-contract` runs on every store; a new method comes with its case there.
 
 mod cursors;
+mod doorbell;
 mod error;
 mod events;
 mod items;
@@ -22,6 +23,7 @@ mod transaction;
 use async_trait::async_trait;
 
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
+pub use doorbell::Doorbell;
 pub use error::StoreError;
 pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
@@ -42,6 +44,16 @@ pub trait Store:
 
     /// The key of the ids that this store's events and messages carry: made once, with the store.
     async fn id_key(&self) -> Result<[u8; 16], StoreError>;
+
+    /// Whether other processes may write to the database too: what is in memory may then be old.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// How the instances on a shared database wake each other; `None` if it is not shared.
+    async fn doorbell(&self) -> Result<Option<Box<dyn Doorbell>>, StoreError> {
+        Ok(None)
+    }
 
     /// A cheap write-free question to the database: is it there.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -34,6 +34,7 @@ macro_rules! suite {
             nodes: affiliations_are_set_and_removed,
             events: events_come_back_as_they_were_appended,
             events: pages_of_the_log_are_bounded_in_count_and_bytes,
+            events: heads_of_many_nodes_are_one_read,
             events: due_events_are_chained,
             items: windows_lie_where_they_are_asked_for,
             items: windows_are_bounded_in_bytes,

@@ -77,6 +77,7 @@ impl Driver {
                 self.note(&results, &nodes);
                 let actions = self.shared.queue.lock().committer.batch_written(results);
                 self.act(actions);
+                self.shared.committed.notify_one();
                 for node in nodes {
                     self.shared.recent.push(node.node.id, &node.events);
                     let events = node.events.len() as u64;

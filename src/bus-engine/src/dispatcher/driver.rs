@@ -1,13 +1,15 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_store::{Leg, StoreError};
+use bus_domain::NodeId;
+use bus_store::{Leg, Position, StoreError};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::state::{Dispatcher, DispatcherBounds, Need};
-use super::{DeliveryInput, NotificationSink};
+use super::{DeliveryInput, NodeSignal, NotificationSink};
 use crate::engine::EngineShared;
 
 /// Nodes on one page when delivery starts.
@@ -40,7 +42,7 @@ pub(crate) async fn run(
                 Some(input) => driver.take_inputs(input, &mut inputs),
                 None => break,
             },
-            signals = shared.mailbox.take() => driver.take_signals(signals),
+            (signals, look) = shared.mailbox.take() => driver.take_mail(signals, look).await,
             () = std::future::ready(()), if is_behind => {}
         }
     }
@@ -110,10 +112,38 @@ impl Driver {
         }
     }
 
-    fn take_signals(&mut self, signals: Vec<super::NodeSignal>) {
+    async fn take_mail(&mut self, mut signals: Vec<NodeSignal>, look: bool) {
+        if look {
+            self.dispatcher.resume_anew();
+        }
+        if self.shared.store.is_shared()
+            && let Err(error) = self.begin_at_cursors(&mut signals).await
+        {
+            self.rest("delivery of some nodes waits for the store", &error);
+            // What is left out here is found by that look.
+            signals.retain(|signal| self.dispatcher.knows(signal.node.id));
+            self.dispatcher.resume_anew();
+        }
         for signal in signals {
             self.dispatcher.signal(signal);
         }
+    }
+
+    /// Other instances may have moved a node that is not in memory: its delivery begins at its cursor, and not where
+    /// the signal begins.
+    async fn begin_at_cursors(&mut self, signals: &mut [NodeSignal]) -> Result<(), StoreError> {
+        let mut unknown: Vec<_> =
+            signals.iter_mut().filter(|signal| !self.dispatcher.knows(signal.node.id)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let nodes: Vec<NodeId> = unknown.iter().map(|signal| signal.node.id).collect();
+        let cursors = self.shared.store.positions(Leg::Xmpp, &nodes).await?;
+        let cursors: HashMap<NodeId, Position> = cursors.into_iter().collect();
+        for signal in &mut unknown {
+            signal.from = cursors.get(&signal.node.id).copied().unwrap_or(Position::START);
+        }
+        Ok(())
     }
 
     async fn satisfy(&mut self, need: Need) -> Result<(), StoreError> {

@@ -1,8 +1,8 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bus_domain::{BareJid, NodeId, Seq, SubscriptionId};
-use bus_store::Recipient;
+use bus_store::{Position, Recipient};
 use tokio::sync::Notify;
 
 use super::DeliveryNode;
@@ -15,8 +15,16 @@ const DELTAS_MAX: usize = 64;
 /// it never blocks a commit and never grows beyond the nodes in use.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    nodes: Mutex<HashMap<NodeId, NodeSignal>>,
+    inner: Mutex<Mail>,
     filled: Notify,
+}
+
+/// What lies in the mailbox.
+#[derive(Debug, Default)]
+struct Mail {
+    nodes: HashMap<NodeId, NodeSignal>,
+    /// Other instances may have moved any node.
+    look: bool,
 }
 
 /// A node that has moved.
@@ -24,8 +32,8 @@ pub(crate) struct Mailbox {
 pub struct NodeSignal {
     /// The node, with its configuration of now.
     pub node: DeliveryNode,
-    /// The newest position of its log before the first commit that the signal is about.
-    pub before_seq: Seq,
+    /// Where delivery begins if the node is not in memory: before the first commit that the signal is about.
+    pub from: Position,
     /// The newest position of its log.
     pub head_seq: Seq,
     /// What has changed for its recipients, in order.
@@ -64,7 +72,8 @@ pub enum RecipientChange {
 impl Mailbox {
     /// Leaves word of a commit that appended so many events.
     pub(crate) fn put(&self, node: DeliveryNode, head_seq: Seq, events: u64, delta: Option<RecipientDelta>) {
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.lock();
+        let nodes = &mut inner.nodes;
         if let Some(signal) = nodes.get_mut(&node.id) {
             signal.node = node;
             signal.head_seq = head_seq;
@@ -72,28 +81,32 @@ impl Mailbox {
         } else {
             let mut deltas = Deltas::Known(Vec::new());
             deltas.extend(delta);
-            let before_seq = head_seq - events;
-            nodes.insert(node.id, NodeSignal { node, before_seq, head_seq, deltas });
+            let from = Position::behind(head_seq - events);
+            nodes.insert(node.id, NodeSignal { node, from, head_seq, deltas });
         }
-        drop(nodes);
+        drop(inner);
         self.filled.notify_one();
     }
 
-    /// Takes everything that is there, without waiting.
-    pub(crate) fn take_now(&self) -> Vec<NodeSignal> {
-        let taken = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
-        taken.into_values().collect()
+    /// Asks the dispatcher to look into the store for nodes that have moved.
+    pub(crate) fn ask_for_a_look(&self) {
+        self.lock().look = true;
+        self.filled.notify_one();
     }
 
-    /// Waits until there is something and takes it all.
-    pub(crate) async fn take(&self) -> Vec<NodeSignal> {
+    /// Waits until there is something and takes it all: the nodes, and whether to look into the store.
+    pub(crate) async fn take(&self) -> (Vec<NodeSignal>, bool) {
         loop {
-            let taken = self.take_now();
-            if !taken.is_empty() {
-                return taken;
+            let Mail { nodes, look } = std::mem::take(&mut *self.lock());
+            if look || !nodes.is_empty() {
+                return (nodes.into_values().collect(), look);
             }
             self.filled.notified().await;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mail> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

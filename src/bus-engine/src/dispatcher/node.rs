@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus_domain::{Event, EventKind, Seq, SubscriptionId};
-use bus_store::{Position, RecipientPage};
+use bus_store::{Head, Position, RecipientPage};
 
 use super::recipients::{Recipients, is_due};
 use super::state::Need;
@@ -61,6 +61,13 @@ impl NodeDelivery {
     /// The log has ended.
     pub(super) fn is_deleted(&self) -> bool {
         self.deleted
+    }
+
+    /// Takes note of what the store has of the node: another instance may have changed it.
+    pub(super) fn catch_up(&mut self, node: DeliveryNode, head: &Head) {
+        self.node = node;
+        self.head_seq = self.head_seq.max(head.seq);
+        self.recipients.forget_unless_as_new_as(head.recipients_version);
     }
 
     /// Goes back to what is proven.

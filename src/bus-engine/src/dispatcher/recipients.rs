@@ -52,6 +52,13 @@ impl Recipients {
         }
     }
 
+    /// Lets go of a complete snapshot that is older than this version.
+    pub(super) fn forget_unless_as_new_as(&mut self, newest: u64) {
+        if matches!(self.state, State::Loaded { version } if version < newest) {
+            self.forget();
+        }
+    }
+
     /// Starts to read a fresh snapshot.
     pub(super) fn start_loading(&mut self) {
         self.entries.clear();

@@ -102,14 +102,31 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a page of the nodes that were behind when the dispatcher started. They come in the order of their ids;
+    /// Takes a page of the nodes that are behind. They come in the order of their ids;
     /// `through` is where the next page starts, `None` after the last.
     pub fn resume(&mut self, nodes: Vec<Undelivered>, through: Option<NodeId>) {
         self.resumed_through = through;
         for Undelivered { node, name, config, head, position } in nodes {
             let node = DeliveryNode { id: node, name, epoch: head.epoch, config };
-            self.moved_to(node, head.seq, position);
+            match self.nodes.get_mut(&node.id) {
+                Some(known) => {
+                    let id = node.id;
+                    known.catch_up(node, &head);
+                    self.activate(id);
+                }
+                None => self.moved_to(node, head.seq, position),
+            }
         }
+    }
+
+    /// Begins once more with the nodes that are behind: others may have moved them.
+    pub fn resume_anew(&mut self) {
+        self.resumed_through = Some(NodeId(i64::MIN));
+    }
+
+    /// Whether the node is in memory.
+    pub fn knows(&self, node: NodeId) -> bool {
+        self.nodes.contains_key(&node)
     }
 
     /// Where the next page of nodes to resume starts, if there is one and there is room for it.
@@ -119,7 +136,7 @@ impl Dispatcher {
 
     /// Takes word of a node that has moved.
     pub fn signal(&mut self, signal: NodeSignal) {
-        let NodeSignal { node, before_seq, head_seq, mut deltas } = signal;
+        let NodeSignal { node, from, head_seq, mut deltas } = signal;
         let id = node.id;
         if let Some(known) = self.nodes.get_mut(&id) {
             self.recipients_taken += deltas.give_standing(&self.admins);
@@ -127,9 +144,11 @@ impl Dispatcher {
             known.node = node;
             known.head_seq = known.head_seq.max(head_seq);
             self.activate(id);
-        } else if before_seq < head_seq && self.resumed_through.is_none_or(|through| id <= through) {
+        } else if from < Position::behind(head_seq)
+            && self.resumed_through.is_none_or(|through| id <= through)
+        {
             // Everything before the signal is handed over, or the node would be known.
-            self.moved_to(node, head_seq, Position::behind(before_seq));
+            self.moved_to(node, head_seq, from);
         }
     }
 

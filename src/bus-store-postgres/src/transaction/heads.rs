@@ -42,7 +42,7 @@ pub(super) async fn lock_free(
     transaction: &mut PostgresTransaction,
     nodes: &[NodeId],
 ) -> Result<Vec<NodeId>, StoreError> {
-    let locked = transaction.fetch_all(query(LOCK_FREE).bind(numbers(nodes))).await?;
+    let locked = transaction.fetch_all(query(LOCK_FREE).bind(rows::numbers(nodes))).await?;
     let mut locked: Vec<NodeId> = locked.iter().map(node_id).collect::<Result<_, _>>()?;
     locked.sort_unstable();
     Ok(locked)
@@ -54,7 +54,7 @@ pub(super) async fn lock_waiting(
     nodes: &[NodeId],
 ) -> Result<Vec<NodeId>, StoreError> {
     transaction.execute(query(BEFORE_WAITING)).await?;
-    match transaction.session.try_fetch_all(query(LOCK_WAITING).bind(numbers(nodes))).await {
+    match transaction.session.try_fetch_all(query(LOCK_WAITING).bind(rows::numbers(nodes))).await {
         Ok(_) => Ok(nodes.to_vec()),
         Err(error) if is_lock_timeout(&error) => {
             transaction.execute(query(UNDO_WAITING)).await?;
@@ -86,10 +86,6 @@ pub(super) async fn advance(
 
 fn column(advances: &[HeadAdvance], value: impl Fn(&HeadAdvance) -> i64) -> Vec<i64> {
     advances.iter().map(value).collect()
-}
-
-fn numbers(nodes: &[NodeId]) -> Vec<i64> {
-    nodes.iter().map(|node| node.0).collect()
 }
 
 fn node_id(row: &PgRow) -> Result<NodeId, StoreError> {

@@ -1,6 +1,8 @@
 //! The store contract on PostgreSQL, and what is PostgreSQL's own.
 
 mod commits;
+mod doorbell;
+mod engines;
 mod fixture;
 mod locks;
 mod opening;

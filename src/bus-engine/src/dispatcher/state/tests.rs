@@ -130,7 +130,7 @@ impl World {
         let head_seq = self.log.last().map_or(0, |event| event.seq);
         self.dispatcher.signal(NodeSignal {
             node: node(),
-            before_seq,
+            from: Position::behind(before_seq),
             head_seq,
             deltas: Deltas::Known(deltas),
         });
@@ -366,4 +366,28 @@ fn what_is_due_to_nobody_takes_turns_and_leaves_no_pile() {
     assert_eq!(world.dispatcher.marks.len(), 1, "one for the event that is not proven, and all behind it");
     world.input(DeliveryInput::HandedOver { through_ticket: 1 });
     assert_eq!(world.proven(), [position(1_000, 0)]);
+}
+
+#[test]
+fn what_another_instance_has_changed_is_caught_up_with() {
+    let mut world = World::new(1, 2);
+    world.input(DeliveryInput::LinkUp { link: 1 });
+    assert_eq!(world.run().len(), 2);
+    // Elsewhere, the first recipient was banned and an event was committed.
+    world.recipients.remove(0);
+    world.recipients_version = 2;
+    world.log.push(event(2, true, 1));
+    world.dispatcher.resume_anew();
+    assert_eq!(world.dispatcher.next_to_resume(), Some(NodeId(i64::MIN)));
+    let DeliveryNode { name, config, .. } = node();
+    let head =
+        Head { epoch: Epoch(1), seq: 2, trimmed_through_seq: 0, rules_version: 2, recipients_version: 2 };
+    let behind = Undelivered { node: NODE, name, config, head, position: Position::START };
+    world.dispatcher.resume(vec![behind], None);
+    let sent: Vec<_> = world.run().into_iter().map(|(seq, recipient, _)| (seq, recipient)).collect();
+    assert_eq!(
+        sent,
+        [(2, 2)],
+        "from where it was in memory, to those of now, although the event needs no newer ones"
+    );
 }
