@@ -54,7 +54,7 @@ impl Engine {
     ) -> Result<EngineParts, StoreError> {
         let event_ids = EventIds::new(store.id_key().await?);
         let shared = Arc::new(EngineShared {
-            queue: CommitQueue::new(settings.clone()),
+            queue: CommitQueue::new(settings.clone(), store.is_shared()),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),

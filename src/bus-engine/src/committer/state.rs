@@ -32,6 +32,8 @@ pub struct Committer<Ticket> {
     /// Entries that the next batch may have: halved by a batch that the store refused, so that the offender ends
     /// up alone; doubled by one that came through.
     entries_max: usize,
+    /// Others write to the store too: see [`Committer::on_shared_store`].
+    is_shared: bool,
 }
 
 /// What the committer wants done.
@@ -74,6 +76,8 @@ struct Waiting<Ticket> {
     attempts: u32,
     /// How often the node's head was held by somebody else.
     postponed: u32,
+    /// Facts have been read from the store since the command came.
+    is_confirmed: bool,
 }
 
 impl<Ticket> Committer<Ticket> {
@@ -88,7 +92,15 @@ impl<Ticket> Committer<Ticket> {
             queued: 0,
             queued_bytes: 0,
             refused: 0,
+            is_shared: false,
         }
+    }
+
+    /// For a store that others write to as well. A commit checks the version of what it carries out, but nothing checks
+    /// a refusal: there it rests on facts that were read after the command came.
+    #[must_use]
+    pub fn on_shared_store(self, is_shared: bool) -> Self {
+        Self { is_shared, ..self }
     }
 
     /// Takes a command in. `known` are the node's facts as far as they are in memory.
@@ -109,7 +121,8 @@ impl<Ticket> Committer<Ticket> {
         self.queued += 1;
         self.queued_bytes += weight_bytes;
         let name = command.node.clone();
-        let waiting = Waiting { command, ticket, weight_bytes, attempts: 0, postponed: 0 };
+        let waiting =
+            Waiting { command, ticket, weight_bytes, attempts: 0, postponed: 0, is_confirmed: false };
         if let Some(node) = self.nodes.get_mut(&name) {
             node.waiting.push_back(waiting);
             // An empty queue with known facts stands for a node whose commands are all in flight.
@@ -166,6 +179,7 @@ impl<Ticket> Committer<Ticket> {
             let Some(name) = self.ready.pop_front() else { break };
             self.take_from(&name, &mut forming, &mut actions, next_item_id);
             match self.nodes.get(&name) {
+                Some(NodeQueue { facts: Facts::Loading, .. }) => {}
                 Some(node) if !node.waiting.is_empty() => self.ready.push_back(name),
                 Some(_) if forming.entries.last().is_none_or(|entry| entry.node != name) => {
                     self.nodes.remove(&name);
@@ -275,6 +289,15 @@ impl<Ticket> Committer<Ticket> {
                 return;
             }
             let planned = plan(&front.command, facts.as_ref(), &self.settings.limits, next_item_id);
+            if planned.is_err() && self.is_shared && !front.is_confirmed {
+                // Once what was taken of the node is written.
+                if taken == 0 {
+                    node.waiting.iter_mut().for_each(|waiting| waiting.is_confirmed = true);
+                    node.facts = Facts::Loading;
+                    actions.push(Action::Load(name.clone()));
+                }
+                return;
+            }
             let Some(waiting) = node.waiting.pop_front() else { return };
             match planned {
                 Err(error) => actions.push(self.reply(waiting, Err(error))),

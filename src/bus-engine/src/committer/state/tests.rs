@@ -204,6 +204,37 @@ fn a_head_that_is_held_again_and_again_is_waited_for_and_not_for_ever() {
 }
 
 #[test]
+fn on_a_shared_store_a_refusal_rests_on_facts_that_were_read_for_it() {
+    let banned = |version| {
+        let mut facts = NodeFacts::clone(&facts("a", version));
+        facts.affiliations = Affiliations::default().into();
+        Arc::new(facts)
+    };
+    let mut committer = committer(EngineLimits::default()).on_shared_store(true);
+    committer.submit(publish("a"), 1, Some(banned(1)));
+    committer.submit(publish("a"), 2, None);
+    let asked = next(&mut committer);
+    assert!(matches!(&asked[..], [Action::Load(_)]), "the ban in memory may be an old one: {asked:?}");
+    assert!(next(&mut committer).is_empty(), "once");
+    committer.facts_loaded(&name("a"), Ok(Some(facts("a", 2))));
+    assert_eq!(next_batch(&mut committer), ["a", "a"]);
+    committer.batch_written(vec![done(FactsAfter::Same); 2]);
+    assert!(committer.is_idle());
+
+    committer.submit(publish("a"), 3, Some(facts("a", 2)));
+    committer.submit(subscribe("a"), 4, None);
+    assert_eq!(next_batch(&mut committer), ["a"], "nothing is read for what is allowed");
+    committer.submit(publish("a"), 5, None);
+    committer.batch_written(vec![done(FactsAfter::Now(Some(banned(3))))]);
+    assert_eq!(next_batch(&mut committer), ["a"], "subscribing is open to all");
+    committer.batch_written(vec![done(FactsAfter::Same)]);
+    assert!(matches!(&next(&mut committer)[..], [Action::Load(_)]));
+    committer.facts_loaded(&name("a"), Ok(Some(banned(3))));
+    assert_eq!(answers(next(&mut committer)), [(5, false)]);
+    assert!(committer.is_idle());
+}
+
+#[test]
 fn a_refused_batch_is_halved_until_the_offender_is_alone() {
     let mut committer = committer(EngineLimits::default());
     for ticket in 0..8 {
