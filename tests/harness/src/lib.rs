@@ -6,6 +6,7 @@
 
 mod certificates;
 mod child;
+mod clock;
 mod compose;
 mod daemon;
 mod http;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use certificates::{Authority, Validity};
 pub use child::Child;
+pub use clock::Clock;
 pub use compose::{Compose, ComposeFile};
 pub use daemon::Daemon;
 pub use http::{HttpResponse, http_get};

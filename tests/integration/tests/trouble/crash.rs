@@ -14,10 +14,29 @@ const HITS_MIN: u64 = 15;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_on_sqlite_behind_prosody() {
-    let mut trial = Trial::start(ServerKind::Prosody, StoreKind::Sqlite).await;
+    check(StoreKind::Sqlite, ServerKind::Prosody).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_on_sqlite_behind_ejabberd() {
+    check(StoreKind::Sqlite, ServerKind::Ejabberd).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_on_postgresql_behind_prosody() {
+    check(StoreKind::Postgres, ServerKind::Prosody).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_on_postgresql_behind_ejabberd() {
+    check(StoreKind::Postgres, ServerKind::Ejabberd).await;
+}
+
+async fn check(store: StoreKind, server: ServerKind) {
+    let mut trial = Trial::start(server, store).await;
     let hits = kill_again_and_again(&mut trial).await;
     let verdict = trial.finish().await;
-    println!("{hits:?}\n{:?}, {} repeats", verdict.counts, verdict.repeats);
+    println!("{store:?} behind {server:?}: {hits:?}, {:?}, {} repeats", verdict.counts, verdict.repeats);
     hits.assert_enough();
     verdict.assert_kept(&trial);
 }

@@ -94,7 +94,7 @@ impl Trial {
         arrange: impl AsyncFnOnce(&mut Daemon),
     ) -> Self {
         let server = under_test::start_server(server).await;
-        let store = StoreUnderTest::start(store);
+        let store = StoreUnderTest::start(store).await;
         let proxy = Proxy::start(server.component_port()).await;
         let mut daemon = store.daemon(proxy.port()).await;
         arrange(&mut daemon).await;
@@ -227,6 +227,16 @@ impl Trial {
             targets.into_iter().all(is_seen).then_some(())
         });
         seen.await.unwrap_or_else(|error| panic!("{error:#}\n{}", self.daemon_log()));
+    }
+
+    /// Waits until so many more publishes were refused by the bus.
+    pub(crate) async fn refused(&self, more: u64) {
+        let target = self.ledger.counts().refused + more;
+        let reached =
+            wait_until("refusals", PATIENCE, async || (self.ledger.counts().refused >= target).then_some(()));
+        reached
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}: {:?}\n{}", self.ledger.counts(), self.daemon_log()));
     }
 
     /// Everybody comes back after the server was away.

@@ -1,11 +1,6 @@
 //! A time of day that jumps changes what events are stamped with, and nothing else.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
-
-use harness::Daemon;
-use tempfile::TempDir;
+use harness::Clock;
 
 use crate::peers::{GrpcCaller, Notification, TO_US, XmppPeer, assert_in_order, init, ping, prosody};
 
@@ -14,7 +9,7 @@ const DAY_S: i64 = 86_400;
 
 #[tokio::test]
 async fn jumps_of_the_clock_change_the_stamps_of_events_and_nothing_else() {
-    let clock = Clock::compile();
+    let clock = Clock::compile().unwrap();
     let mut prosody = prosody();
     prosody.start().await.unwrap();
     let mut daemon = init(prosody.component_port()).await;
@@ -29,7 +24,7 @@ async fn jumps_of_the_clock_change_the_stamps_of_events_and_nothing_else() {
 
     let jumps = [0, 400 * DAY_S, -3 * DAY_S, -40 * 365 * DAY_S, 1];
     for (round, jump) in (0..).zip(jumps) {
-        clock.set_s(jump);
+        clock.set_s(jump).unwrap();
         for number in 0..10 {
             let seq = grpc.publish(NODE, &format!("{round}-{number}"), "<e xmlns='urn:x'/>").await.unwrap();
             assert_eq!(seq, round * 10 + number + 1);
@@ -60,42 +55,4 @@ async fn jumps_of_the_clock_change_the_stamps_of_events_and_nothing_else() {
 async fn stamps(grpc: &GrpcCaller) -> Vec<i64> {
     let items = grpc.items(NODE).await.expect("they can be read");
     items.into_iter().map(|item| item.publish_time.expect("each has a stamp").seconds).collect()
-}
-
-/// `clock.c`, compiled, and the file by which it is ruled.
-struct Clock(TempDir);
-
-impl Clock {
-    fn compile() -> Self {
-        let clock = Self(tempfile::tempdir().expect("a folder"));
-        clock.set_s(0);
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/trouble/clock.c");
-        let flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"];
-        let mut cc = Command::new("cc");
-        cc.args(flags).arg(clock.library()).arg(source).arg("-ldl");
-        let ended = cc.output().expect("cc, which Rust links with, is there");
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        clock
-    }
-
-    /// Rules the daemon's time of day from its next start on.
-    fn rule(&self, daemon: &mut Daemon) {
-        daemon.set_env("LD_PRELOAD", self.library());
-        daemon.set_env("CLOCK_OFFSET", self.offset_file());
-    }
-
-    /// Moves the time of day, so many seconds away from the machine's.
-    fn set_s(&self, offset_s: i64) {
-        // Written in place: the daemon has the file mapped.
-        let file = fs::File::options().create(true).truncate(false).write(true).open(self.offset_file());
-        std::io::Write::write_all(&mut file.expect("a file"), &offset_s.to_ne_bytes()).expect("room");
-    }
-
-    fn library(&self) -> PathBuf {
-        self.0.path().join("clock.so")
-    }
-
-    fn offset_file(&self) -> PathBuf {
-        self.0.path().join("offset")
-    }
 }

@@ -2,19 +2,24 @@
 
 use std::path::PathBuf;
 
-use harness::{Daemon, RawStream, ServerKind, XmppServer};
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use harness::{Daemon, Postgres, RawStream, ServerKind, XmppServer};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use super::{CROWD, DOMAIN};
 
 const SECRET: &str = "secret";
 const PASSWORD: &str = "password";
+/// Room for a cluster and a few thousand events.
+const SMALL_DISK_BYTES: u64 = 160 << 20;
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     Sqlite,
+    Postgres,
+    /// PostgreSQL with its data on a file system that a test can fill.
+    SmallPostgres,
 }
 
 /// A running server with the users and the components of a trial.
@@ -39,20 +44,35 @@ pub(crate) async fn attach_crowd(server: &XmppServer) -> RawStream {
 
 /// Where the events are.
 pub(crate) enum StoreUnderTest {
+    /// In the daemon's folder.
     Sqlite,
+    Postgres {
+        server: Postgres,
+        url: String,
+    },
 }
 
 impl StoreUnderTest {
-    pub(crate) fn start(kind: StoreKind) -> Self {
-        match kind {
-            StoreKind::Sqlite => Self::Sqlite,
-        }
+    pub(crate) async fn start(kind: StoreKind) -> Self {
+        let started = match kind {
+            StoreKind::Sqlite => return Self::Sqlite,
+            StoreKind::Postgres => Postgres::start().await,
+            StoreKind::SmallPostgres => Postgres::start_on_small_disk(SMALL_DISK_BYTES).await,
+        };
+        let server = started.expect("PostgreSQL starts");
+        let url = server.create_database().await.expect("a database");
+        Self::Postgres { server, url }
     }
 
     /// A daemon on this store, for a port of the server's or a proxy's; not started yet.
     pub(crate) async fn daemon(&self, component_port: u16) -> Daemon {
         let address = format!("127.0.0.1:{component_port}");
-        let mut daemon = Daemon::init(DOMAIN, &address, SECRET).await.expect("`init` succeeds");
+        let store = match self {
+            Self::Sqlite => "sqlite:stanzabus.db",
+            Self::Postgres { url, .. } => url,
+        };
+        let mut daemon =
+            Daemon::init_on_store(store, DOMAIN, &address, SECRET).await.expect("`init` succeeds");
         for (key, value) in [("MIN", "5"), ("MAX", "50"), ("FAULT", "50")] {
             daemon.set_env(format!("STANZABUS_LIMITS__LINK_BACKOFF_MS_{key}"), value);
         }
@@ -67,9 +87,15 @@ impl StoreUnderTest {
                 let path: PathBuf = daemon.folder().join("stanzabus.db");
                 let mut database =
                     SqliteConnection::connect(&path.to_string_lossy()).await.expect("the file can be opened");
-                let sql = sqlx::AssertSqlSafe(format!("{HEAD}?1"));
+                let sql = AssertSqlSafe(format!("{HEAD}?1"));
                 let row = sqlx::query(sql).bind(node).fetch_one(&mut database).await.expect("a head");
                 database.close().await.expect("the file can be closed");
+                row.get(0)
+            }
+            Self::Postgres { url, .. } => {
+                let mut database = PgConnection::connect(url).await.expect("the database answers");
+                let sql = AssertSqlSafe(format!("{HEAD}$1"));
+                let row = sqlx::query(sql).bind(node).fetch_one(&mut database).await.expect("a head");
                 row.get(0)
             }
         };
