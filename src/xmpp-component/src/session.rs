@@ -204,6 +204,9 @@ impl Session<'_> {
         }
         let element = in_stream_namespace(element);
         if let Some(id) = barrier_id(&element, &self.config.host) {
+            if let Some(condition) = host_is_away(&element) {
+                return Err(DownReason::HostAway { host: self.config.host.clone(), condition });
+            }
             let answer = self.shared.outbound().take_answer(id);
             self.report_contest();
             match answer {
@@ -354,4 +357,13 @@ fn barrier_id<'a>(element: &'a Element, host: &str) -> Option<&'a str> {
         && matches!(element.attr("type"), Some("result" | "error"))
         && element.attr("from") == Some(host);
     if is_answer { element.attr("id") } else { None }
+}
+
+/// The condition, when a barrier came back because nobody is at the host domain. jabberd2's router takes components
+/// before the rest of the server is there. Any other error is the host's own answer.
+fn host_is_away(answer: &Element) -> Option<&'static str> {
+    const CONDITIONS: [&str; 3] = ["item-not-found", "remote-server-not-found", "remote-server-timeout"];
+    let error = answer.get_child("error", COMPONENT_NAMESPACE)?;
+    let has = |condition: &&str| error.has_child(condition, "urn:ietf:params:xml:ns:xmpp-stanzas");
+    CONDITIONS.into_iter().find(has)
 }

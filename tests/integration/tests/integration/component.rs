@@ -4,6 +4,7 @@
 mod addresses;
 mod attach;
 mod conflict;
+mod jabberd2;
 mod outage;
 mod refused;
 mod shutdown;
