@@ -67,6 +67,10 @@ pub(crate) enum Metric {
     LinkForeignAnswers,
     /// Barriers whose answers went to somebody else.
     LinkSkippedAnswers,
+    /// Bytes of the longest stanza that is written; the server may have shown that it takes less than configured.
+    LinkStanzaBytesMax,
+    /// Stanzas not sent because the server ends the stream on such long ones.
+    LinkPutAside,
     /// Bytes of replies that wait to be written.
     LinkReplyLaneBytes,
     /// Bytes of notifications that wait to be written.
@@ -83,7 +87,7 @@ struct Reading {
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Commits,
         Self::CommitsFailed,
         Self::CommittedEvents,
@@ -111,6 +115,8 @@ impl Metric {
         Self::LinkContested,
         Self::LinkForeignAnswers,
         Self::LinkSkippedAnswers,
+        Self::LinkStanzaBytesMax,
+        Self::LinkPutAside,
         Self::LinkReplyLaneBytes,
         Self::LinkNotificationLaneBytes,
     ];
@@ -121,6 +127,7 @@ impl Metric {
     }
 
     /// The name and the help text.
+    #[expect(clippy::too_many_lines, reason = "a table: a name and a text for each metric")]
     fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::Commits => ("stanzabus_commits_total", "Transactions that changed nodes"),
@@ -182,6 +189,13 @@ impl Metric {
             Self::LinkSkippedAnswers => {
                 ("stanzabus_link_skipped_answers_total", "Barriers whose answers went to somebody else")
             }
+            Self::LinkStanzaBytesMax => {
+                ("stanzabus_link_stanza_bytes_max", "Bytes of the longest stanza that is written")
+            }
+            Self::LinkPutAside => (
+                "stanzabus_link_put_aside_total",
+                "Stanzas not sent because the server ends the stream on such long ones",
+            ),
             Self::LinkReplyLaneBytes => {
                 ("stanzabus_link_reply_lane_bytes", "Bytes of replies that wait to be written")
             }
@@ -222,6 +236,8 @@ impl Metric {
             Self::LinkContested => u64::from(link.is_contested),
             Self::LinkForeignAnswers => link.foreign_answers,
             Self::LinkSkippedAnswers => link.skipped_answers,
+            Self::LinkStanzaBytesMax => link.stanza_bytes_max as u64,
+            Self::LinkPutAside => link.put_aside,
             Self::LinkReplyLaneBytes => link.reply_lane_bytes as u64,
             Self::LinkNotificationLaneBytes => link.notification_lane_bytes as u64,
         };

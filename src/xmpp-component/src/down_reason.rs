@@ -182,6 +182,12 @@ impl DownReason {
         }
     }
 
+    /// What servers say of a stanza that is too long, and of other things: ejabberd the first, Prosody the second.
+    pub(crate) fn may_be_of_length(&self) -> bool {
+        let Self::StreamError { condition, .. } = self else { return false };
+        matches!(condition, StreamCondition::PolicyViolation | StreamCondition::NotWellFormed)
+    }
+
     /// How soon a new connection makes sense; `was_up` when the stream had been accepted.
     pub(crate) fn pace(&self, was_up: bool) -> Pace {
         match self {

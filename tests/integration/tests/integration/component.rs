@@ -8,4 +8,5 @@ mod jabberd2;
 mod outage;
 mod refused;
 mod shutdown;
+mod stanza_limit;
 mod tls;
