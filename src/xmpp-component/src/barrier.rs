@@ -136,6 +136,11 @@ impl Barriers {
         self.is_wanted = false;
     }
 
+    /// Whether the id is one of this stream's.
+    pub(crate) fn is_own(&self, id: &str) -> bool {
+        id.starts_with(&self.id_prefix)
+    }
+
     /// Takes the id of an IQ answer from the host domain. `None` when it is none of ours.
     pub(crate) fn answer(&mut self, id: &str) -> Option<Proof> {
         let number: u64 = id.strip_prefix(self.id_prefix.as_str())?.parse().ok()?;

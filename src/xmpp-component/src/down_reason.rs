@@ -71,7 +71,7 @@ pub enum DownReason {
         /// Where barriers go.
         host: String,
         /// The stanza error's condition (RFC 6120 §8.3.3).
-        condition: &'static str,
+        condition: String,
     },
     /// What the server sent is not XML as RFC 6120 §11 allows it.
     #[error("the XMPP server sent malformed XML: {0}")]

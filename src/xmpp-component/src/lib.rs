@@ -29,6 +29,7 @@ mod liveness;
 mod outbound;
 mod padding;
 mod random;
+mod refusal;
 mod session;
 mod shared;
 mod stanza_limit;

@@ -312,6 +312,11 @@ impl Outbound {
         }
     }
 
+    /// Whether a barrier of this stream has this id.
+    pub(crate) fn is_barrier(&self, id: &str) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.barriers.is_own(id))
+    }
+
     /// Somebody else is attached as our domain.
     pub(crate) fn is_contested(&self) -> bool {
         self.contest.is_on()

@@ -14,6 +14,7 @@ use crate::handshake::{Accepted, READ_BYTES, Transport};
 use crate::inbound::{StreamItem, StreamReader};
 use crate::liveness::{Liveness, Verdict};
 use crate::outbound::{Answer, WRITE_BYTES};
+use crate::refusal;
 use crate::shared::Shared;
 use crate::{COMPONENT_NAMESPACE, ComponentConfig, DownReason, LinkEvent};
 
@@ -203,8 +204,13 @@ impl Session<'_> {
             return Err(reason);
         }
         let element = in_stream_namespace(element);
+        if let Some((id, condition)) = refusal::of_router(&element, &self.config.domain, &self.config.host)
+            && self.shared.outbound().is_barrier(id)
+        {
+            return Err(DownReason::HostAway { host: self.config.host.clone(), condition });
+        }
         if let Some(id) = barrier_id(&element, &self.config.host) {
-            if let Some(condition) = host_is_away(&element) {
+            if let Some(condition) = refusal::of_host(&element) {
                 return Err(DownReason::HostAway { host: self.config.host.clone(), condition });
             }
             let answer = self.shared.outbound().take_answer(id);
@@ -357,13 +363,4 @@ fn barrier_id<'a>(element: &'a Element, host: &str) -> Option<&'a str> {
         && matches!(element.attr("type"), Some("result" | "error"))
         && element.attr("from") == Some(host);
     if is_answer { element.attr("id") } else { None }
-}
-
-/// The condition, when a barrier came back because nobody is at the host domain. jabberd2's router takes components
-/// before the rest of the server is there. Any other error is the host's own answer.
-fn host_is_away(answer: &Element) -> Option<&'static str> {
-    const CONDITIONS: [&str; 3] = ["item-not-found", "remote-server-not-found", "remote-server-timeout"];
-    let error = answer.get_child("error", COMPONENT_NAMESPACE)?;
-    let has = |condition: &&str| error.has_child(condition, "urn:ietf:params:xml:ns:xmpp-stanzas");
-    CONDITIONS.into_iter().find(has)
 }

@@ -64,17 +64,22 @@ async fn an_error_is_an_answer_too() {
 async fn an_error_that_denies_the_host_proves_nothing_and_ends_the_stream() {
     let server = FakeServer::start().await;
     let mut client = server.connect(FakeServer::limits());
-    for condition in ["item-not-found", "remote-server-not-found", "remote-server-timeout"] {
+    let from_host = "from='localhost' to='events.localhost'";
+    let returned = "from='events.localhost' to='localhost'";
+    for (addresses, condition) in [
+        (from_host, "item-not-found"),
+        (from_host, "remote-server-not-found"),
+        (from_host, "remote-server-timeout"),
+        (returned, "service-unavailable"),
+    ] {
         let mut connection = server.accept_stream().await;
         let generation = client.up().await;
         notify(&client, generation, 5);
         let (_, id) = connection.read_barrier().await;
         let error = format!("<{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>");
-        connection
-            .write(format!(
-                "<iq type='error' from='localhost' id='{id}'><error type='cancel'>{error}</error></iq>"
-            ))
-            .await;
+        let answer =
+            format!("<iq type='error' {addresses} id='{id}'><error type='cancel'>{error}</error></iq>");
+        connection.write(answer).await;
         match client.event().await {
             LinkEvent::Down { reason, .. } => {
                 assert!(matches!(*reason, DownReason::HostAway { .. }), "{condition}: {reason:?}");
