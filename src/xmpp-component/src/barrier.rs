@@ -20,6 +20,7 @@ pub(crate) struct Barriers {
     next_number: u64,
     in_flight: VecDeque<InFlight>,
     stanzas_since_last: u32,
+    longest_since_last_bytes: usize,
     last_ticket: Option<u64>,
     proven_ticket: Option<u64>,
     is_wanted: bool,
@@ -29,6 +30,7 @@ pub(crate) struct Barriers {
 struct InFlight {
     number: u64,
     through_ticket: Option<u64>,
+    longest_bytes: usize,
     placed_at: Instant,
 }
 
@@ -57,6 +59,7 @@ impl Barriers {
             next_number: 0,
             in_flight: VecDeque::new(),
             stanzas_since_last: 0,
+            longest_since_last_bytes: 0,
             last_ticket: None,
             proven_ticket: None,
             is_wanted: false,
@@ -67,6 +70,17 @@ impl Barriers {
     pub(crate) fn notification_placed(&mut self, ticket: u64) {
         self.stanzas_since_last += 1;
         self.last_ticket = self.last_ticket.max(Some(ticket));
+    }
+
+    /// A stanza of that length, of either lane, was put into the write buffer.
+    pub(crate) fn stanza_placed(&mut self, bytes: usize) {
+        self.longest_since_last_bytes = self.longest_since_last_bytes.max(bytes);
+    }
+
+    /// The longest stanza that no answer has proved yet, in bytes.
+    pub(crate) fn longest_unproven_bytes(&self) -> usize {
+        let in_flight = self.in_flight.iter().map(|barrier| barrier.longest_bytes);
+        in_flight.max().unwrap_or(0).max(self.longest_since_last_bytes)
     }
 
     /// Asks for a ping at the next occasion, whether or not anything is unproven.
@@ -111,17 +125,29 @@ impl Barriers {
         let mut request = self.request_head.clone();
         write!(request, "{number}'><ping xmlns='urn:xmpp:ping'/></iq>").expect("a String takes everything");
         out.extend_from_slice(request.as_bytes());
-        self.in_flight.push_back(InFlight { number, through_ticket: self.last_ticket, placed_at: now });
+        let longest_bytes = std::mem::take(&mut self.longest_since_last_bytes);
+        self.in_flight.push_back(InFlight {
+            number,
+            through_ticket: self.last_ticket,
+            longest_bytes,
+            placed_at: now,
+        });
         self.stanzas_since_last = 0;
         self.is_wanted = false;
+    }
+
+    /// Whether the id is one of this stream's.
+    pub(crate) fn is_own(&self, id: &str) -> bool {
+        id.starts_with(&self.id_prefix)
     }
 
     /// Takes the id of an IQ answer from the host domain. `None` when it is none of ours.
     pub(crate) fn answer(&mut self, id: &str) -> Option<Proof> {
         let number: u64 = id.strip_prefix(self.id_prefix.as_str())?.parse().ok()?;
-        let mut proof = Proof { barriers: 0, through_ticket: None };
+        let mut proof = Proof { barriers: 0, through_ticket: None, longest_bytes: 0 };
         while let Some(barrier) = self.in_flight.pop_front_if(|barrier| barrier.number <= number) {
             proof.barriers += 1;
+            proof.longest_bytes = proof.longest_bytes.max(barrier.longest_bytes);
             if barrier.through_ticket > self.proven_ticket {
                 self.proven_ticket = barrier.through_ticket;
                 proof.through_ticket = barrier.through_ticket;
@@ -138,6 +164,8 @@ pub(crate) struct Proof {
     pub(crate) barriers: u64,
     /// The highest ticket that is newly proven.
     pub(crate) through_ticket: Option<u64>,
+    /// The longest stanza among those that are newly proven.
+    pub(crate) longest_bytes: usize,
 }
 
 #[cfg(test)]

@@ -65,6 +65,14 @@ pub enum DownReason {
     /// For `dead_after_ms` the server took nothing while our own reader took nothing either.
     #[error("the XMPP server takes nothing, and neither do we: both wait for each other")]
     Stalled,
+    /// Barriers come back with an error that says so: nothing is handed over by a server without its own domain.
+    #[error("the XMPP server says that the domain {host} is not there: {condition}")]
+    HostAway {
+        /// Where barriers go.
+        host: String,
+        /// The stanza error's condition (RFC 6120 §8.3.3).
+        condition: String,
+    },
     /// What the server sent is not XML as RFC 6120 §11 allows it.
     #[error("the XMPP server sent malformed XML: {0}")]
     NotWellFormed(#[source] rxml::Error),
@@ -138,6 +146,9 @@ impl DownReason {
                     "write tls:// before the address if the server offers TLS there, or allow it with \
                      xmpp.plaintext_beyond_loopback = true",
                 ),
+                Self::HostAway { .. } => Some(
+                    "xmpp.host must be the XMPP server's own domain; a server that has just started may need a moment",
+                ),
                 Self::CertificateRefused { problem, .. } => Some(certificate_advice(problem)),
                 Self::NoTls(_) => Some(
                     "is this port one with TLS from the start (ejabberd: tls: true and certfile in the listener)? \
@@ -169,6 +180,12 @@ impl DownReason {
             ),
             _ => None,
         }
+    }
+
+    /// What servers say of a stanza that is too long, and of other things: ejabberd the first, Prosody the second.
+    pub(crate) fn may_be_of_length(&self) -> bool {
+        let Self::StreamError { condition, .. } = self else { return false };
+        matches!(condition, StreamCondition::PolicyViolation | StreamCondition::NotWellFormed)
     }
 
     /// How soon a new connection makes sense; `was_up` when the stream had been accepted.

@@ -8,8 +8,8 @@
 //!   `dialect` reads jabberd2's.
 //! * Outbound: `outbound` holds the two lanes (replies before notifications) and `barrier` the proofs that the
 //!   server took what was written. `contest` tells from their answers whether somebody else is
-//!   attached as our domain. `liveness` decides when to ask and when to give the connection up. The four know neither
-//!   sockets nor clocks: time is passed in. `padding` sees to it that the server's parser does not sit
+//!   attached as our domain. `liveness` decides when to ask and when to give the connection up. `stanza_limit` learns how long a stanza the server takes.
+//!   They know neither sockets nor clocks: time is passed in. `padding` sees to it that the server's parser does not sit
 //!   on the last stanza.
 //! * `tls` says whom a link over TLS trusts. `handshake` opens a stream, `session` runs it, `supervisor` opens the next one.
 
@@ -29,8 +29,10 @@ mod liveness;
 mod outbound;
 mod padding;
 mod random;
+mod refusal;
 mod session;
 mod shared;
+mod stanza_limit;
 mod state;
 mod supervisor;
 mod tls;

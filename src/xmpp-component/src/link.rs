@@ -64,7 +64,7 @@ impl Link {
     /// of these calls, before notifications; those that a stream did not take leave on the next. Cancel-safe: a
     /// dropped call has written nothing.
     pub async fn reply(&self, stanza: Bytes) -> Result<(), ReplyRefused> {
-        let bytes_max = self.shared.outbound_stanza_bytes_max;
+        let bytes_max = self.shared.outbound().stanza_bytes_max();
         if stanza.len() > bytes_max {
             return Err(ReplyRefused::TooLarge { bytes: stanza.len(), bytes_max });
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::barrier::{Barriers, Proof};
 use crate::contest::Contest;
 use crate::padding::Padding;
+use crate::stanza_limit::StanzaLimit;
 use crate::{LinkLimits, LinkStatistics, NotifyRefused, ReplyRefused};
 
 /// What a queued stanza costs besides its bytes; so lanes of tiny stanzas are bounded too.
@@ -60,7 +61,7 @@ struct QueuedNotification {
 /// Replies outlive a stream, notifications do not: their caller starts again from the last proof.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    stanza_bytes_max: usize,
+    stanza_limit: StanzaLimit,
     lane_bytes_max: usize,
     /// Beyond it the answer to a barrier is overdue.
     answer_time: Duration,
@@ -105,7 +106,7 @@ impl Outbound {
         // Half of the lane takes any stanza, so whoever waits for half of it never waits in vain.
         let lane_bytes_min = (stanza_bytes_max + STANZA_OVERHEAD_BYTES) * 2;
         Self {
-            stanza_bytes_max,
+            stanza_limit: StanzaLimit::new(stanza_bytes_max),
             lane_bytes_max: limits.notification_lane_bytes_max.max(lane_bytes_min),
             answer_time: Duration::from_millis(limits.dead_after_ms),
             replies: VecDeque::new(),
@@ -145,6 +146,31 @@ impl Outbound {
         }
     }
 
+    /// The server ended this stream as servers do on a stanza that is too long; to be told before the stream is lost.
+    /// Returns the new limit in bytes when there is one. Replies over it are let go: they would end every stream.
+    pub(crate) fn stanza_refused(&mut self) -> Option<usize> {
+        let longest_bytes = self.stream.as_ref()?.barriers.longest_unproven_bytes();
+        if !self.stanza_limit.refused(longest_bytes) {
+            return None;
+        }
+        let bytes_max = self.stanza_limit.bytes_max();
+        let replies_before = self.replies.len();
+        self.replies.retain(|reply| reply.stanza.len() <= bytes_max);
+        let mut put_aside = replies_before - self.replies.len();
+        if let Some(stream) = &mut self.stream {
+            let staged_before = stream.staged_replies.len();
+            stream.staged_replies.retain(|(_, reply)| reply.stanza.len() <= bytes_max);
+            put_aside += staged_before - stream.staged_replies.len();
+        }
+        self.statistics.put_aside += put_aside as u64;
+        Some(bytes_max)
+    }
+
+    /// The longest stanza that is taken now, in bytes.
+    pub(crate) fn stanza_bytes_max(&self) -> usize {
+        self.stanza_limit.bytes_max()
+    }
+
     /// The link ends.
     pub(crate) fn close(&mut self) {
         self.lose_stream();
@@ -173,8 +199,10 @@ impl Outbound {
             return Err(NotifyRefused::Down);
         }
         let bytes = notification.bytes();
-        if bytes > self.stanza_bytes_max {
-            return Err(NotifyRefused::TooLarge { bytes, bytes_max: self.stanza_bytes_max });
+        let bytes_max = self.stanza_limit.bytes_max();
+        if bytes > bytes_max {
+            self.statistics.put_aside += u64::from(self.stanza_limit.is_learned());
+            return Err(NotifyRefused::TooLarge { bytes, bytes_max });
         }
         let bytes_after = self.notification_bytes + bytes + STANZA_OVERHEAD_BYTES;
         if bytes_after > self.lane_bytes_max {
@@ -207,6 +235,7 @@ impl Outbound {
         {
             out.extend_from_slice(&reply.stanza);
             stream.padding.follow(reply.stanza.len());
+            stream.barriers.stanza_placed(reply.stanza.len());
             stream.staged_replies.push_back((offset + (out.len() - start) as u64, reply));
             self.statistics.stanzas_out += 1;
         }
@@ -240,6 +269,7 @@ impl Outbound {
                 out.extend_from_slice(part);
             }
             padding.follow(out.len() - from);
+            barriers.stanza_placed(out.len() - from);
             barriers.notification_placed(queued.ticket);
             self.statistics.stanzas_out += 1;
         }
@@ -273,12 +303,18 @@ impl Outbound {
         match self.stream.as_mut().and_then(|stream| stream.barriers.answer(id)) {
             Some(proof) => {
                 self.contest.take_own(proof.barriers);
+                self.stanza_limit.proven(proof.longest_bytes);
                 self.statistics.barriers_answered += proof.barriers;
                 Answer::Proof(proof)
             }
             None if self.contest.take_unknown(id) => Answer::Foreign,
             None => Answer::Unknown,
         }
+    }
+
+    /// Whether a barrier of this stream has this id.
+    pub(crate) fn is_barrier(&self, id: &str) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.barriers.is_own(id))
     }
 
     /// Somebody else is attached as our domain.
@@ -328,6 +364,7 @@ impl Outbound {
             foreign_answers: self.contest.foreign_answers(),
             skipped_answers: self.contest.skipped_answers(),
             is_contested: self.contest.is_on(),
+            stanza_bytes_max: self.stanza_limit.bytes_max(),
             ..self.statistics
         }
     }

@@ -14,6 +14,7 @@ use crate::handshake::{Accepted, READ_BYTES, Transport};
 use crate::inbound::{StreamItem, StreamReader};
 use crate::liveness::{Liveness, Verdict};
 use crate::outbound::{Answer, WRITE_BYTES};
+use crate::refusal;
 use crate::shared::Shared;
 use crate::{COMPONENT_NAMESPACE, ComponentConfig, DownReason, LinkEvent};
 
@@ -200,7 +201,15 @@ impl Session<'_> {
             return Err(reason);
         }
         let element = in_stream_namespace(element);
+        if let Some((id, condition)) = refusal::of_router(&element, &self.config.domain, &self.config.host)
+            && self.shared.outbound().is_barrier(id)
+        {
+            return Err(DownReason::HostAway { host: self.config.host.clone(), condition });
+        }
         if let Some(id) = barrier_id(&element, &self.config.host) {
+            if let Some(condition) = refusal::of_host(&element) {
+                return Err(DownReason::HostAway { host: self.config.host.clone(), condition });
+            }
             let answer = self.shared.outbound().take_answer(id);
             self.report_contest();
             match answer {

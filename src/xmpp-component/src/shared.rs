@@ -17,7 +17,6 @@ pub(crate) struct Shared {
     /// Bytes of the reply lane; first come, first served. Closed when the link ends.
     pub(crate) reply_room: Arc<Semaphore>,
     pub(crate) reply_room_bytes: u32,
-    pub(crate) outbound_stanza_bytes_max: usize,
     /// Bytes that inbound stanzas may still take, and those that they might take in all.
     pub(crate) inbound_room: Arc<Semaphore>,
     pub(crate) inbound_room_bytes: usize,
@@ -36,7 +35,6 @@ impl Shared {
             room: Notify::new(),
             reply_room: Arc::new(Semaphore::new(reply_room_bytes as usize)),
             reply_room_bytes,
-            outbound_stanza_bytes_max: limits.outbound_stanza_bytes_max,
             state: watch::Sender::new(LinkState::Down { last_error: None }),
         }
     }

@@ -47,6 +47,11 @@ pub struct LinkStatistics {
     /// Somebody else is attached as our domain, as far as can be told. What users send is dealt out between the two, so
     /// requests get lost to us and one sender's order is broken; deliveries are proven late, and none is lost.
     pub is_contested: bool,
+    /// The longest stanza that is written: `outbound_stanza_bytes_max`, or less once the server has shown that it ends
+    /// the stream on less.
+    pub stanza_bytes_max: usize,
+    /// Stanzas refused or let go because of what the server has shown. A notification may be sent without its payload.
+    pub put_aside: u64,
     /// Accepted streams after the first.
     pub reconnects: u64,
     /// Inbound stanzas over a limit.

@@ -96,11 +96,27 @@ impl Supervisor {
         let reason =
             session::run(accepted, &self.config, &self.shared, &mut self.events, generation, &self.shutdown)
                 .await;
+        if reason.may_be_of_length() {
+            self.learn_stanza_limit();
+        }
         self.shared.outbound().lose_stream();
         let reason = Arc::new(reason);
         self.events.push_down(generation, Arc::clone(&reason));
         self.backoff.stream_lasted(since.elapsed());
         reason
+    }
+
+    fn learn_stanza_limit(&self) {
+        let learned = self.shared.outbound().stanza_refused();
+        if let Some(bytes_max) = learned {
+            tracing::error!(
+                domain = self.config.domain,
+                bytes_max,
+                "the XMPP server has ended two streams on stanzas that are too long for it: longer ones are not sent \
+                 any more; set limits.link_outbound_stanza_bytes_max below the server's own limit (ejabberd: \
+                 max_stanza_size of the listener, Prosody: component_stanza_size_limit), or raise that"
+            );
+        }
     }
 
     /// Says each new failure once, with what can be done about it. That a server which went away cannot be reached is

@@ -47,7 +47,8 @@ struct LinkConfig {
     link_inbound_stanzas_max: usize,
     /// Bytes of them.
     link_inbound_bytes_max: usize,
-    /// The longest stanza that is written; below the XMPP server's own limit (Prosody: 512 KiB).
+    /// The longest stanza that is written; below the XMPP server's own limit (Prosody: `component_stanza_size_limit`,
+    /// 512 KiB; ejabberd: `max_stanza_size` of the listener, none unless set).
     link_outbound_stanza_bytes_max: usize,
     /// Bytes of replies that wait to be written.
     link_reply_lane_bytes_max: usize,

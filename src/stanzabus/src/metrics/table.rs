@@ -144,6 +144,10 @@ metrics! {
     LinkForeignAnswers = "stanzabus_link_foreign_answers_total", |read| Value::Number(read.link.foreign_answers);
     /// Barriers whose answers went to somebody else.
     LinkSkippedAnswers = "stanzabus_link_skipped_answers_total", |read| Value::Number(read.link.skipped_answers);
+    /// Bytes of the longest stanza that is written; the server may have shown that it takes less than configured.
+    LinkStanzaBytesMax = "stanzabus_link_stanza_bytes_max", |read| Value::Number(read.link.stanza_bytes_max as u64);
+    /// Stanzas not sent because the server ends the stream on such long ones.
+    LinkPutAside = "stanzabus_link_put_aside_total", |read| Value::Number(read.link.put_aside);
     /// Bytes of stanzas that were read and wait for their turn.
     LinkInboundBytes = "stanzabus_link_inbound_bytes", |read| Value::Number(read.link.inbound_bytes as u64);
     /// Replies that wait to be written.

@@ -55,8 +55,14 @@ fn an_answer_proves_what_stood_before_its_own_barrier() {
     barriers.notification_placed(8);
     place(&mut barriers);
     barriers.notification_placed(9);
-    assert_eq!(barriers.answer(&id(0)), Some(Proof { barriers: 1, through_ticket: Some(7) }));
-    assert_eq!(barriers.answer(&id(1)), Some(Proof { barriers: 1, through_ticket: Some(8) }));
+    assert_eq!(
+        barriers.answer(&id(0)),
+        Some(Proof { barriers: 1, through_ticket: Some(7), longest_bytes: 0 })
+    );
+    assert_eq!(
+        barriers.answer(&id(1)),
+        Some(Proof { barriers: 1, through_ticket: Some(8), longest_bytes: 0 })
+    );
     assert!(!barriers.is_settled());
 }
 
@@ -67,8 +73,11 @@ fn a_later_answer_stands_for_a_lost_one() {
         barriers.notification_placed(ticket);
         place(&mut barriers);
     }
-    assert_eq!(barriers.answer(&id(2)), Some(Proof { barriers: 3, through_ticket: Some(3) }));
-    assert_eq!(barriers.answer(&id(0)), Some(Proof { barriers: 0, through_ticket: None }));
+    assert_eq!(
+        barriers.answer(&id(2)),
+        Some(Proof { barriers: 3, through_ticket: Some(3), longest_bytes: 0 })
+    );
+    assert_eq!(barriers.answer(&id(0)), Some(Proof { barriers: 0, through_ticket: None, longest_bytes: 0 }));
     assert!(barriers.is_settled());
 }
 
@@ -81,7 +90,7 @@ fn a_ping_without_notifications_proves_nothing_new() {
     barriers.want();
     assert!(barriers.is_due_at_rest());
     place(&mut barriers);
-    assert_eq!(barriers.answer(&id(1)), Some(Proof { barriers: 1, through_ticket: None }));
+    assert_eq!(barriers.answer(&id(1)), Some(Proof { barriers: 1, through_ticket: None, longest_bytes: 0 }));
 }
 
 #[test]
@@ -105,4 +114,16 @@ fn unanswered_barriers_are_bounded() {
     assert_eq!(barriers.in_flight.len(), IN_FLIGHT_MAX);
     barriers.answer(&id(0)).unwrap();
     assert!(barriers.has_room());
+}
+
+#[test]
+fn the_longest_stanza_that_is_unproven_is_known() {
+    let mut barriers = barriers(10);
+    barriers.stanza_placed(70);
+    barriers.stanza_placed(20);
+    place(&mut barriers);
+    barriers.stanza_placed(50);
+    assert_eq!(barriers.longest_unproven_bytes(), 70);
+    assert_eq!(barriers.answer(&id(0)).unwrap().longest_bytes, 70);
+    assert_eq!(barriers.longest_unproven_bytes(), 50);
 }

@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use bytes::Bytes;
-use xmpp_component::{LinkEvent, LinkLimits, Notification};
+use tokio::time::timeout;
+use xmpp_component::{DownReason, LinkEvent, LinkLimits, Notification};
 
 use crate::fake_server::{Client, FakeServer};
 
@@ -55,6 +58,35 @@ async fn an_error_is_an_answer_too() {
         .write(format!("<iq type='error' from='localhost' id='{id}'><error type='cancel'/></iq>"))
         .await;
     assert_eq!(handed_over(&mut client).await, (generation, 5));
+}
+
+#[tokio::test]
+async fn an_error_that_denies_the_host_proves_nothing_and_ends_the_stream() {
+    let server = FakeServer::start().await;
+    let mut client = server.connect(FakeServer::limits());
+    let from_host = "from='localhost' to='events.localhost'";
+    let returned = "from='events.localhost' to='localhost'";
+    for (addresses, condition) in [
+        (from_host, "item-not-found"),
+        (from_host, "remote-server-not-found"),
+        (from_host, "remote-server-timeout"),
+        (returned, "service-unavailable"),
+    ] {
+        let mut connection = server.accept_stream().await;
+        let generation = client.up().await;
+        notify(&client, generation, 5);
+        let (_, id) = connection.read_barrier().await;
+        let error = format!("<{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>");
+        let answer =
+            format!("<iq type='error' {addresses} id='{id}'><error type='cancel'>{error}</error></iq>");
+        connection.write(answer).await;
+        match client.event().await {
+            LinkEvent::Down { reason, .. } => {
+                assert!(matches!(*reason, DownReason::HostAway { .. }), "{condition}: {reason:?}");
+            }
+            other => panic!("{condition}: {other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -115,10 +147,11 @@ async fn somebody_else_at_our_domain_is_noticed_and_proves_nothing_and_may_leave
 
     connection.answer(&id).await;
     assert_eq!(handed_over(&mut client).await, (generation, 1));
-    // Nothing is sent any more: the pings come by themselves.
+    // Nothing is sent any more: the pings come by themselves, and end with the contest.
     while client.link.is_contested() {
-        let (_, id) = connection.read_barrier().await;
-        connection.answer(&id).await;
+        if let Ok((_, id)) = timeout(Duration::from_millis(200), connection.read_barrier()).await {
+            connection.answer(&id).await;
+        }
     }
     assert_eq!(client.link.statistics().skipped_answers, 0);
 }

@@ -4,7 +4,9 @@
 mod addresses;
 mod attach;
 mod conflict;
+mod jabberd2;
 mod outage;
 mod refused;
 mod shutdown;
+mod stanza_limit;
 mod tls;

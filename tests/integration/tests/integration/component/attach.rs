@@ -1,7 +1,8 @@
 use harness::{ServerKind, XmppServer};
 
 use crate::peers::{
-    DOMAIN, SECRET, TO_US, XmppPeer, attached, behind_each_server, init, on_server, prosody, server,
+    DOMAIN, SECRET, StanzaKind, TO_US, XmppPeer, attached, behind_each_server, init, kind_of, on_server,
+    ping, prosody, server,
 };
 
 behind_each_server! {
@@ -9,6 +10,7 @@ behind_each_server! {
     disco_ping_and_version_are_answered,
     two_components_live_on_one_server,
     a_daemon_that_was_killed_attaches_again,
+    users_hear_from_the_server_that_the_bus_is_away_and_are_served_when_it_is_back,
 }
 
 const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
@@ -65,6 +67,25 @@ async fn a_daemon_that_was_killed_attaches_again(kind: ServerKind) {
     daemon.start().unwrap();
     daemon.wait_ready().await.unwrap();
     let mut alice = XmppPeer::user(&server, "alice").await;
+    assert_eq!(alice.ask("", TO_US).await, []);
+}
+
+async fn users_hear_from_the_server_that_the_bus_is_away_and_are_served_when_it_is_back(kind: ServerKind) {
+    let (server, mut daemon) = on_server(kind).await;
+    daemon.terminate().await.unwrap();
+    let mut alice = XmppPeer::user(&server, "alice").await;
+    alice.send(ping(TO_US, "away")).await;
+    let answers = alice.receive_until(|stanzas| !stanzas.is_empty()).await;
+    let condition = match kind {
+        ServerKind::Prosody => "remote-server-timeout",
+        // It looks for a server of that name elsewhere, and is not allowed to; else: remote-server-not-found.
+        ServerKind::Ejabberd => "forbidden",
+        ServerKind::Jabberd2 => "item-not-found",
+    };
+    assert_eq!(kind_of(&answers[0]), StanzaKind::Error(Some("away".to_owned()), condition.to_owned()));
+
+    daemon.start().unwrap();
+    daemon.wait_ready().await.unwrap();
     assert_eq!(alice.ask("", TO_US).await, []);
 }
 
