@@ -91,6 +91,11 @@ impl Daemon {
         Ok(path)
     }
 
+    /// Runs another binary from the next start on.
+    pub fn use_binary(&mut self, binary: impl Into<PathBuf>) {
+        self.binary = binary.into();
+    }
+
     /// Sets an environment variable of the daemon and of the client commands: `STANZABUS_…` for one key of the
     /// configuration, or what a test interposes with.
     pub fn set_env(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {

@@ -12,6 +12,7 @@ mod fixture;
 pub mod items;
 pub mod lagging;
 pub mod nodes;
+pub mod populated;
 pub mod retention;
 pub mod subscriptions;
 pub mod transactions;

@@ -34,7 +34,7 @@ async fn nothing_acknowledged_is_lost_on_postgresql_behind_ejabberd() {
 
 async fn check(store: StoreKind, server: ServerKind) {
     let mut trial = Trial::start(server, store).await;
-    let hits = kill_again_and_again(&mut trial).await;
+    let hits = kill_again_and_again(&mut trial, KILLS).await;
     let verdict = trial.finish().await;
     println!("{store:?} behind {server:?}: {hits:?}, {:?}, {} repeats", verdict.counts, verdict.repeats);
     hits.assert_enough();
@@ -43,7 +43,7 @@ async fn check(store: StoreKind, server: ServerKind) {
 
 /// What the kills hit.
 #[derive(Debug, Default)]
-struct Hits {
+pub(crate) struct Hits {
     kills: u64,
     with_unanswered_publishes: u64,
     with_undelivered_events: u64,
@@ -66,10 +66,10 @@ impl Hits {
     }
 }
 
-async fn kill_again_and_again(trial: &mut Trial) -> Hits {
+pub(crate) async fn kill_again_and_again(trial: &mut Trial, kills: u64) -> Hits {
     let mut hits = Hits::default();
     trial.publish();
-    for kill in 1..=KILLS {
+    for kill in 1..=kills {
         trial.start_steps();
         trial.acknowledged(ACKNOWLEDGED_BETWEEN_KILLS).await;
 

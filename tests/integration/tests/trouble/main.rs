@@ -7,3 +7,4 @@
 mod crash;
 mod faults;
 mod trial;
+mod wrong_builds;
