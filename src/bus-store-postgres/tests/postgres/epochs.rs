@@ -51,11 +51,11 @@ async fn the_level_is_that_of_the_transaction_and_of_no_other() {
     let url = postgres.create_database().await.unwrap();
     let store = open(&url, IMPATIENT).await;
     let node = make_node(&store, "n").await;
-    let note = "CREATE TABLE levels (seq bigint, level text);
+    let trigger = "CREATE TABLE levels (seq bigint, level text);
                 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                     INSERT INTO levels VALUES (NEW.seq, current_setting('synchronous_commit')); RETURN NEW; END $$;
                 CREATE TRIGGER note BEFORE UPDATE ON heads FOR EACH ROW EXECUTE FUNCTION note()";
-    postgres.sql(database(&url), note).await.unwrap();
+    postgres.sql(database(&url), trigger).await.unwrap();
     for level in [CommitLevel::Fsync, CommitLevel::Relaxed, CommitLevel::Fsync] {
         let mut transaction = store.begin(level).await.unwrap();
         transaction.advance_heads(&[advance(node)]).await.unwrap();
@@ -63,8 +63,8 @@ async fn the_level_is_that_of_the_transaction_and_of_no_other() {
     }
     drop(store.begin(CommitLevel::Relaxed).await.unwrap());
     assert_eq!(store.head(node).await.unwrap().unwrap().seq, 3);
-    let noted = "SELECT string_agg(level, ' ' ORDER BY seq) FROM levels";
-    assert_eq!(postgres.sql(database(&url), noted).await.unwrap(), "on off on");
+    let levels = "SELECT string_agg(level, ' ' ORDER BY seq) FROM levels";
+    assert_eq!(postgres.sql(database(&url), levels).await.unwrap(), "on off on");
 }
 
 #[tokio::test]
