@@ -57,6 +57,7 @@ pub(crate) async fn start(store: &dyn Store, ids: &dyn IdSource) -> Result<(), S
             break;
         }
     }
+    store.note_renewed().await?;
     if renewed > 0 {
         tracing::warn!(nodes = renewed, "the last run did not end in order: relaxed nodes begin new epochs");
     }

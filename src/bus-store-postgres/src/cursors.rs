@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use bus_domain::{NodeId, SubscriptionId};
-use bus_store::{CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage};
+use bus_store::{
+    CommitLevel, CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage,
+};
 use sqlx::postgres::PgRow;
 
 use crate::rows::signed;
@@ -29,7 +31,10 @@ statements! {
     REAPABLE = "SELECT h.node_id FROM nodes n JOIN heads h USING (node_id)
          LEFT JOIN cursors c ON c.node_id = n.node_id AND c.leg = 'xmpp'
          WHERE n.deleted_at_ms IS NOT NULL AND coalesce(c.seq, 0) >= h.seq
+           AND NOT EXISTS (SELECT 1 FROM lagging l WHERE l.node_id = n.node_id)
          LIMIT 1 FOR UPDATE OF h SKIP LOCKED";
+    // Asked behind the lock: a row may have been added while the node was looked for.
+    IS_LAGGING = "SELECT 1 FROM lagging WHERE node_id = $1 LIMIT 1";
     REAP_ITEMS = "DELETE FROM items WHERE node_id = $1 AND item_id IN
          (SELECT item_id FROM items WHERE node_id = $1 LIMIT $2)";
     REAP_EVENTS = "DELETE FROM events WHERE node_id = $1 AND seq IN
@@ -38,8 +43,8 @@ statements! {
          (SELECT subscription_id FROM subscriptions WHERE node_id = $1 LIMIT $2)";
     REAP_AFFILIATIONS = "DELETE FROM affiliations WHERE node_id = $1 AND jid IN
          (SELECT jid FROM affiliations WHERE node_id = $1 LIMIT $2)";
-    REAP_LAGGING = "DELETE FROM lagging WHERE node_id = $1 AND (subscription_id, leg) IN
-         (SELECT subscription_id, leg FROM lagging WHERE node_id = $1 LIMIT $2)";
+    REAP_RETRACTED_PAYLOADS = "DELETE FROM retracted_payloads WHERE node_id = $1 AND (retracted_at_seq, seq) IN
+         (SELECT retracted_at_seq, seq FROM retracted_payloads WHERE node_id = $1 LIMIT $2)";
     REAP_IDEMPOTENCY_KEYS = "DELETE FROM idempotency_keys WHERE node_id = $1 AND (principal, key) IN
          (SELECT principal, key FROM idempotency_keys WHERE node_id = $1 LIMIT $2)";
     REAP_CURSORS = "DELETE FROM cursors WHERE node_id = $1";
@@ -48,8 +53,14 @@ statements! {
 }
 
 /// Empties the tables that hold any number of a node's rows.
-const REAP_ROWS: [Statement; 6] =
-    [REAP_ITEMS, REAP_EVENTS, REAP_SUBSCRIPTIONS, REAP_AFFILIATIONS, REAP_LAGGING, REAP_IDEMPOTENCY_KEYS];
+const REAP_ROWS: [Statement; 6] = [
+    REAP_ITEMS,
+    REAP_EVENTS,
+    REAP_SUBSCRIPTIONS,
+    REAP_AFFILIATIONS,
+    REAP_RETRACTED_PAYLOADS,
+    REAP_IDEMPOTENCY_KEYS,
+];
 
 /// Ends a node in one step: without its cursor it would count as undelivered and never be looked at again.
 const REAP_REST: [Statement; 3] = [REAP_CURSORS, REAP_HEAD, REAP_NODE];
@@ -86,17 +97,21 @@ impl CursorStore for PostgresStore {
     }
 
     async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError> {
-        let mut transaction = PostgresTransaction::begin(&self.pool).await?;
-        let reaped = match transaction.fetch_optional(query(REAPABLE)).await? {
-            Some(node) => {
-                let node = rows::integer(&node, "node_id")?;
-                reap_node(&mut transaction, node, u64::from(rows_max.max(1))).await?
-            }
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let reaped = match lock_reapable(&mut transaction).await? {
+            Some(node) => reap_node(&mut transaction, node, u64::from(rows_max.max(1))).await?,
             None => 0,
         };
         transaction.commit_write().await?;
         Ok(reaped)
     }
+}
+
+async fn lock_reapable(transaction: &mut PostgresTransaction) -> Result<Option<i64>, StoreError> {
+    let Some(row) = transaction.fetch_optional(query(REAPABLE)).await? else { return Ok(None) };
+    let node = rows::integer(&row, "node_id")?;
+    let lagging = transaction.fetch_optional(query(IS_LAGGING).bind(node)).await?;
+    Ok(lagging.is_none().then_some(node))
 }
 
 /// One bounded step: rows of one table after the other, and the node's own rows once all others are gone.

@@ -15,7 +15,9 @@ statements! {
     EVENTS_AFTER = concat!("SELECT ", event_columns!(), " FROM
              (SELECT p.*, sum(octet_length(p.payload)) OVER
                      (ORDER BY p.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-              FROM (SELECT * FROM events WHERE node_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) p) e
+              FROM (SELECT * FROM events WHERE node_id = $1
+                      AND seq > greatest($2, (SELECT trimmed_through_seq FROM heads WHERE node_id = $1))
+                    ORDER BY seq LIMIT $3) p) e
          WHERE e.bytes_before IS NULL OR e.bytes_before < $4 ORDER BY e.seq");
 }
 

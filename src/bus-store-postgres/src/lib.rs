@@ -6,14 +6,17 @@
 
 mod cursors;
 mod doorbell;
+mod epochs;
 mod error;
 mod events;
 mod inspect;
 mod items;
+mod lagging;
 mod migrate;
 mod nodes;
 mod open;
 mod pool;
+mod retention;
 mod rows;
 mod session;
 mod statement;
@@ -23,7 +26,7 @@ mod transaction;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus_store::{BatchId, Doorbell, Store, StoreError, Transaction};
+use bus_store::{BatchId, CommitLevel, Doorbell, Store, StoreError, Transaction};
 
 pub use inspect::{Inspection, inspect};
 pub use open::{PostgresLimits, PostgresUrl};
@@ -54,11 +57,14 @@ pub fn statement_texts() -> Vec<&'static str> {
         STATEMENTS,
         cursors::STATEMENTS,
         doorbell::STATEMENTS,
+        epochs::STATEMENTS,
         inspect::STATEMENTS,
         events::STATEMENTS,
         items::STATEMENTS,
+        lagging::STATEMENTS,
         nodes::STATEMENTS,
         pool::STATEMENTS,
+        retention::STATEMENTS,
         subscriptions::STATEMENTS,
         transaction::STATEMENTS,
     ]
@@ -68,14 +74,20 @@ pub fn statement_texts() -> Vec<&'static str> {
     .collect()
 }
 
+impl PostgresStore {
+    async fn begin_write(&self, level: CommitLevel) -> Result<PostgresTransaction, StoreError> {
+        PostgresTransaction::begin(&self.pool, level).await
+    }
+}
+
 #[async_trait]
 impl Store for PostgresStore {
-    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
-        Ok(Box::new(PostgresTransaction::begin(&self.pool).await?))
+    async fn begin(&self, level: CommitLevel) -> Result<Box<dyn Transaction>, StoreError> {
+        Ok(Box::new(self.begin_write(level).await?))
     }
 
     async fn find_batch(&self, id: BatchId) -> Result<bool, StoreError> {
-        let mut transaction = PostgresTransaction::begin(&self.pool).await?;
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let claimed = transaction.fetch_optional(query(CLAIM_BATCH).bind(&id.0[..])).await?;
         transaction.rollback().await?;
         Ok(claimed.is_none())

@@ -1,5 +1,6 @@
 //! Between rows and our types.
 
+use bus_domain::bounce::Failures;
 use bus_domain::{
     Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeId, NodeName, Payload,
     Subscription, SubscriptionId, SubscriptionState,
@@ -20,6 +21,7 @@ pub(crate) use event_columns;
 
 const PUBLISHED: i64 = 1;
 const RETRACTED: i64 = 2;
+const PURGED: i64 = 3;
 const DELETED: i64 = 5;
 
 /// The number of a kind in `events.kind`.
@@ -27,6 +29,7 @@ pub(crate) fn kind_number(kind: &EventKind) -> i64 {
     match kind {
         EventKind::Published { .. } => PUBLISHED,
         EventKind::Retracted { .. } => RETRACTED,
+        EventKind::Purged => PURGED,
         EventKind::Deleted => DELETED,
     }
 }
@@ -54,6 +57,7 @@ fn event_kind(row: &PgRow) -> Result<EventKind, StoreError> {
             Ok(EventKind::Published { item_id: item_id()?, payload: payload.map(Payload::from_serialised) })
         }
         RETRACTED => Ok(EventKind::Retracted { item_id: item_id()? }),
+        PURGED => Ok(EventKind::Purged),
         DELETED => Ok(EventKind::Deleted),
         other => Err(inconsistent("events", &format!("kind {other}"))),
     }
@@ -80,6 +84,18 @@ pub(crate) fn subscription(row: &PgRow) -> Result<Subscription, StoreError> {
             .ok_or_else(|| inconsistent("subscriptions", &format!("state {state}")))?,
         since_seq: unsigned(row, "since_seq")?,
     })
+}
+
+/// A subscription's failures from their two columns; `None` if there are none.
+pub(crate) fn failures(row: &PgRow) -> Result<Option<Failures>, StoreError> {
+    let since_ms = optional_integer(row, "failing_since_ms")?;
+    let through_seq = optional_unsigned(row, "failed_seq")?;
+    Ok(since_ms.zip(through_seq).map(|(since_ms, through_seq)| Failures { since_ms, through_seq }))
+}
+
+/// Whether a subscription is parked.
+pub(crate) fn is_parked(row: &PgRow) -> Result<bool, StoreError> {
+    Ok(optional_integer(row, "parked_at_ms")?.is_some())
 }
 
 /// A node's name.
@@ -160,7 +176,13 @@ pub(crate) fn size(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-fn optional_unsigned(row: &PgRow, column: &str) -> Result<Option<u64>, StoreError> {
+/// A signed column, or NULL.
+pub(crate) fn optional_integer(row: &PgRow, column: &str) -> Result<Option<i64>, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
+/// A column that is never negative, or NULL.
+pub(crate) fn optional_unsigned(row: &PgRow, column: &str) -> Result<Option<u64>, StoreError> {
     let value: Option<i64> = row.try_get(column).map_err(store_error)?;
     Ok(value.map(i64::cast_unsigned))
 }

@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use bus_store::StoreError;
 use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Executor as _, SqlStr};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::error::{ends_session, no_answer, store_error};
 use crate::pool::Pool;
-use crate::statement::PgQuery;
+use crate::statement::{PgQuery, Script};
 
 /// A connection on loan from the pool. It goes back only from between two statements and outside a transaction;
 /// otherwise it is closed, and the server rolls back what was open.
@@ -55,6 +56,13 @@ impl Session {
         let bound = self.pool.call_timeout();
         let answer = timeout(bound, query.execute(self.start_call())).await;
         Ok(self.end_call(answer)?.rows_affected())
+    }
+
+    /// Runs several statements in one round trip; the first that fails ends it.
+    pub(crate) async fn execute_script(&mut self, script: Script) -> Result<(), StoreError> {
+        let bound = self.pool.call_timeout();
+        let answer = timeout(bound, self.start_call().execute(SqlStr::from_static(script.0))).await;
+        self.end_call(answer).map(drop).map_err(store_error)
     }
 
     /// Runs a statement and returns its rows; the statement bounds their number and bytes.

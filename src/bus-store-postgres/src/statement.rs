@@ -9,6 +9,10 @@ pub(crate) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statement(pub(crate) &'static str);
 
+/// Several statements without parameters, sent as one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Script(pub(crate) &'static str);
+
 /// Declares the statements of a file and lists them as `STATEMENTS`, so that a test can prepare every one.
 macro_rules! statements {
     ($($(#[$comment:meta])* $name:ident = $sql:expr;)+) => {

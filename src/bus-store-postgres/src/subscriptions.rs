@@ -12,7 +12,7 @@ statements! {
     RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
          FROM heads h
          LEFT JOIN LATERAL (SELECT * FROM subscriptions
-                            WHERE node_id = h.node_id AND subscription_id > $2
+                            WHERE node_id = h.node_id AND subscription_id > $2 AND parked_at_ms IS NULL
                             ORDER BY subscription_id LIMIT $3) s ON true
          LEFT JOIN affiliations a ON a.node_id = h.node_id AND a.jid = s.bare_jid
          WHERE h.node_id = $1 ORDER BY s.subscription_id";

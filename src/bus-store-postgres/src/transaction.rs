@@ -3,21 +3,27 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
-use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
-use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, StoreError, Transaction};
+use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
+use bus_store::{
+    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RenewedHead,
+    StoreError, Transaction,
+};
 use sqlx::postgres::PgRow;
 
 use crate::error::commit_error;
 use crate::pool::Pool;
 use crate::session::Session;
-use crate::statement::{PgQuery, query, statements};
+use crate::statement::{PgQuery, Script, query, statements};
 
 mod batches;
+mod epochs;
 mod events;
 mod heads;
 mod items;
 mod nodes;
 mod subscriptions;
+
+pub(crate) use items::removing_items;
 
 statements! {
     BEGIN = "BEGIN";
@@ -26,10 +32,15 @@ statements! {
     ROLLBACK = "ROLLBACK";
 }
 
+/// At this level COMMIT does not wait for the sync, which the server makes up for within three times its
+/// `wal_writer_delay`.
+const BEGIN_RELAXED: Script = Script("BEGIN; SET LOCAL synchronous_commit = off");
+
 /// The texts of the statements inside transactions.
 pub(crate) fn statement_texts() -> Vec<&'static str> {
     [
         batches::STATEMENTS,
+        epochs::STATEMENTS,
         events::STATEMENTS,
         heads::STATEMENTS,
         items::STATEMENTS,
@@ -48,19 +59,25 @@ pub(crate) struct PostgresTransaction {
 }
 
 impl PostgresTransaction {
-    pub(crate) async fn begin(pool: &Arc<Pool>) -> Result<Self, StoreError> {
-        Self::begin_as(pool, query(BEGIN)).await
+    pub(crate) async fn begin(pool: &Arc<Pool>, level: CommitLevel) -> Result<Self, StoreError> {
+        let mut transaction = Self::not_begun(pool).await?;
+        match level {
+            CommitLevel::Fsync => transaction.session.execute(query(BEGIN)).await.map(drop)?,
+            CommitLevel::Relaxed => transaction.session.execute_script(BEGIN_RELAXED).await?,
+        }
+        Ok(transaction)
     }
 
     /// Begins a transaction that reads what was committed at one moment.
     pub(crate) async fn begin_snapshot(pool: &Arc<Pool>) -> Result<Self, StoreError> {
-        Self::begin_as(pool, query(BEGIN_SNAPSHOT)).await
+        let mut transaction = Self::not_begun(pool).await?;
+        transaction.session.execute(query(BEGIN_SNAPSHOT)).await?;
+        Ok(transaction)
     }
 
-    async fn begin_as(pool: &Arc<Pool>, begin: PgQuery<'_>) -> Result<Self, StoreError> {
+    async fn not_begun(pool: &Arc<Pool>) -> Result<Self, StoreError> {
         let mut session = pool.session().await?;
         session.set_in_transaction(true);
-        session.execute(begin).await?;
         Ok(Self { session, has_failed: false })
     }
 
@@ -123,6 +140,10 @@ impl Transaction for PostgresTransaction {
         items::find(self, node, ids).await
     }
 
+    async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
+        items::note_retracted(self, node, events).await
+    }
+
     async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
         items::remove(self, items).await
     }
@@ -175,8 +196,29 @@ impl Transaction for PostgresTransaction {
         subscriptions::remove(self, node, subscription).await
     }
 
+    async fn park_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+        parked_at_ms: i64,
+    ) -> Result<(), StoreError> {
+        subscriptions::park(self, node, subscription, parked_at_ms).await
+    }
+
+    async fn revive_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError> {
+        subscriptions::revive(self, node, subscription).await
+    }
+
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {
         batches::record(self, id, committed_at_ms).await
+    }
+
+    async fn renew_epochs(&mut self, renewals: &[EpochRenewal]) -> Result<Vec<RenewedHead>, StoreError> {
+        epochs::renew(self, renewals).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -6,9 +6,17 @@ use crate::StoreError;
 /// The lives of logs: whether the last user of the store may have lost commits, and which nodes that concerns.
 #[async_trait]
 pub trait EpochStore {
-    /// Notes, synced, that the store is in use. True if that was noted already: the last user ended without
-    /// [`Self::close`], and what it committed at [`CommitLevel::Relaxed`](crate::CommitLevel) may be lost.
+    /// Notes, synced, that the store is in use. True if commits at [`CommitLevel::Relaxed`](crate::CommitLevel) may be
+    /// lost: on a store of one process, when that was noted already, so that the last user ended without
+    /// [`Self::close`]; on a shared one, when the database has gone through a crash or a failover, and nobody has called
+    /// [`Self::note_renewed`] since.
     async fn mark_in_use(&self) -> Result<bool, StoreError>;
+
+    /// Notes that the nodes which the loss concerns are in new epochs: nobody who comes later has to renew them. There
+    /// is nothing to do for a store whose mark stands until [`Self::close`].
+    async fn note_renewed(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Takes the mark away, synced together with everything committed before. The last call of an orderly end.
     async fn close(&self) -> Result<(), StoreError>;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bridge_grpc::{GrpcSettings, ServeError};
 use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
+use bus_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

@@ -23,15 +23,17 @@ statements! {
              due_before_seq = h.last_due_seq,
              last_due_seq = CASE WHEN a.last_due > 0 THEN h.seq + a.last_due ELSE h.last_due_seq END,
              seq = h.seq + a.events,
-             item_count = h.item_count + a.items,
+             log_bytes = h.log_bytes + a.payload_bytes,
+             item_count = CASE WHEN a.purge THEN 0 ELSE h.item_count END + a.items,
+             purged_through_seq = CASE WHEN a.purge THEN h.seq + a.events ELSE h.purged_through_seq END,
              rules_version = h.rules_version + a.rules_change,
              recipients_version = h.recipients_version + a.recipients_change,
              last_subscription_id = h.last_subscription_id + a.new_subscriptions,
              subscription_count = h.subscription_count + a.new_subscriptions - a.ended_subscriptions
          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::bigint[])
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[])
               AS a (node_id, version, events, last_due, items, rules_change, recipients_change, new_subscriptions,
-                    ended_subscriptions)
+                    ended_subscriptions, payload_bytes, purge)
          WHERE h.node_id = a.node_id AND h.rules_version = a.version
          RETURNING h.node_id, h.seq, h.due_before_seq, h.rules_version, h.recipients_version, h.item_count,
                    h.last_subscription_id";
@@ -80,11 +82,13 @@ pub(super) async fn advance(
         .bind(column(advances, |advance| i64::from(advance.rules_change)))
         .bind(column(advances, |advance| i64::from(advance.recipients_change)))
         .bind(column(advances, |advance| signed(advance.new_subscriptions)))
-        .bind(column(advances, |advance| signed(advance.ended_subscriptions)));
+        .bind(column(advances, |advance| signed(advance.ended_subscriptions)))
+        .bind(column(advances, |advance| signed(advance.payload_bytes)))
+        .bind(column(advances, |advance| advance.purge));
     transaction.fetch_all(query).await?.iter().map(head_after).collect()
 }
 
-fn column(advances: &[HeadAdvance], value: impl Fn(&HeadAdvance) -> i64) -> Vec<i64> {
+fn column<T>(advances: &[HeadAdvance], value: impl Fn(&HeadAdvance) -> T) -> Vec<T> {
     advances.iter().map(value).collect()
 }
 

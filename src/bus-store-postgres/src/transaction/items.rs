@@ -1,20 +1,53 @@
 use bus_domain::retract::StoredItem;
-use bus_domain::{ItemId, NodeId};
+use bus_domain::{ItemId, NodeId, Seq};
 use bus_store::{ItemPointer, StoreError};
 
 use super::PostgresTransaction;
 use crate::rows::{self, event_columns, signed};
 use crate::statement::{query, statements};
 
+/// A statement that removes item pointers, and with them the event rows that retention has left for these only. Whoever
+/// sends it holds the lock of the head, and reads the last part's rows.
+macro_rules! removing_items {
+    ($which:literal, $answer:literal) => {
+        concat!(
+            "WITH removed AS (DELETE FROM items i ",
+            $which,
+            " RETURNING i.node_id, i.seq),
+             unpinned AS
+                 (DELETE FROM events e USING removed r
+                  WHERE e.node_id = r.node_id AND e.seq = r.seq
+                    AND r.seq <= (SELECT trimmed_through_seq FROM heads h WHERE h.node_id = r.node_id))
+             ",
+            $answer
+        )
+    };
+}
+pub(crate) use removing_items;
+
 statements! {
     PLACE = "INSERT INTO items (node_id, item_id, seq)
          SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])";
+    // The plus keeps the planner from reading all positions behind the purge.
     FIND = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-         WHERE i.node_id = $1 AND i.item_id = ANY($2::text[])");
-    REMOVE = "DELETE FROM items i USING unnest($1::bigint[], $2::text[]) AS a (node_id, item_id)
-         WHERE i.node_id = a.node_id AND i.item_id = a.item_id RETURNING i.node_id";
-    REMOVE_OLDEST = "DELETE FROM items WHERE node_id = $1
-         AND seq IN (SELECT seq FROM items WHERE node_id = $1 ORDER BY seq LIMIT $2)";
+         WHERE i.node_id = $1 AND i.item_id = ANY($2::text[])
+           AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)");
+    NOTE_RETRACTED = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
+         SELECT $1, a.seq, a.retracted_at_seq
+         FROM unnest($2::bigint[], $3::bigint[]) AS a (seq, retracted_at_seq)";
+    REMOVE = removing_items!(
+        "USING unnest($1::bigint[], $2::text[]) AS a (node_id, item_id)
+         WHERE i.node_id = a.node_id AND i.item_id = a.item_id",
+        "SELECT node_id, seq > (SELECT purged_through_seq FROM heads h WHERE h.node_id = removed.node_id) AS is_live
+         FROM removed"
+    );
+    REMOVE_OLDEST = removing_items!(
+        "WHERE i.node_id = $1 AND i.seq IN
+             (SELECT seq FROM items
+              WHERE node_id = $1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)
+              ORDER BY seq LIMIT $2)",
+        "SELECT count(*) AS removed FROM removed"
+    );
     LOWER_COUNTS = "UPDATE heads h SET item_count = h.item_count - a.items
          FROM unnest($1::bigint[], $2::bigint[]) AS a (node_id, items) WHERE h.node_id = a.node_id";
 }
@@ -47,6 +80,18 @@ pub(super) async fn find(
     Ok(items)
 }
 
+pub(super) async fn note_retracted(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    events: &[(Seq, Seq)],
+) -> Result<(), StoreError> {
+    let query = query(NOTE_RETRACTED)
+        .bind(node.0)
+        .bind(events.iter().map(|(seq, _)| signed(*seq)).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, retraction)| signed(*retraction)).collect::<Vec<_>>());
+    transaction.execute(query).await.map(drop)
+}
+
 pub(super) async fn remove(
     transaction: &mut PostgresTransaction,
     items: &[(NodeId, ItemId)],
@@ -55,7 +100,13 @@ pub(super) async fn remove(
         .bind(items.iter().map(|(node, _)| node.0).collect::<Vec<_>>())
         .bind(items.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>());
     let rows = transaction.fetch_all(query).await?;
-    rows.iter().map(|row| Ok(NodeId(rows::integer(row, "node_id")?))).collect()
+    let mut nodes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if rows::boolean(row, "is_live")? {
+            nodes.push(NodeId(rows::integer(row, "node_id")?));
+        }
+    }
+    Ok(nodes)
 }
 
 pub(super) async fn remove_oldest(

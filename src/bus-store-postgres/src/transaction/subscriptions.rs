@@ -1,18 +1,23 @@
-use bus_domain::subscribe::Existing;
+use bus_domain::subscribe::{Existing, Health};
 use bus_domain::{BareJid, NodeId, Subscription, SubscriptionId};
 use bus_store::StoreError;
+use sqlx::postgres::PgRow;
 
 use super::PostgresTransaction;
 use crate::rows;
 use crate::statement::{query, statements};
 
 statements! {
-    OF_BARE = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
-         WHERE node_id = $1 AND bare_jid = $2 ORDER BY subscription_id";
+    OF_BARE = "SELECT subscription_id, jid, state, since_seq, failing_since_ms, failed_seq, parked_at_ms
+         FROM subscriptions WHERE node_id = $1 AND bare_jid = $2 ORDER BY subscription_id";
     IN_ALL = "SELECT subscription_count FROM heads WHERE node_id = $1";
     INSERT = "INSERT INTO subscriptions (node_id, subscription_id, jid, bare_jid, state, since_seq)
          VALUES ($1, $2, $3, $4, $5, $6)";
     REMOVE = "DELETE FROM subscriptions WHERE node_id = $1 AND subscription_id = $2";
+    PARK = "UPDATE subscriptions SET parked_at_ms = $3 WHERE node_id = $1 AND subscription_id = $2";
+    REVIVE = "UPDATE subscriptions SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL
+         WHERE node_id = $1 AND subscription_id = $2";
+    END_LAGGING = "DELETE FROM lagging WHERE node_id = $1 AND subscription_id = $2";
 }
 
 pub(super) async fn existing(
@@ -24,6 +29,7 @@ pub(super) async fn existing(
     let in_all = transaction.fetch_optional(query(IN_ALL).bind(node.0)).await?;
     Ok(Existing {
         of_bare: of_bare.iter().map(rows::subscription).collect::<Result<_, _>>()?,
+        health: of_bare.iter().map(health).collect::<Result<_, _>>()?,
         in_all: in_all.map_or(Ok(0), |row| rows::unsigned(&row, "subscription_count"))?,
     })
 }
@@ -49,5 +55,37 @@ pub(super) async fn remove(
     node: NodeId,
     subscription: SubscriptionId,
 ) -> Result<(), StoreError> {
-    transaction.execute(query(REMOVE).bind(node.0).bind(subscription.0)).await.map(drop)
+    transaction.execute(query(REMOVE).bind(node.0).bind(subscription.0)).await?;
+    end_lagging(transaction, node, subscription).await
+}
+
+pub(super) async fn park(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    subscription: SubscriptionId,
+    parked_at_ms: i64,
+) -> Result<(), StoreError> {
+    transaction.execute(query(PARK).bind(node.0).bind(subscription.0).bind(parked_at_ms)).await?;
+    end_lagging(transaction, node, subscription).await
+}
+
+pub(super) async fn revive(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    subscription: SubscriptionId,
+) -> Result<(), StoreError> {
+    transaction.execute(query(REVIVE).bind(node.0).bind(subscription.0)).await.map(drop)
+}
+
+async fn end_lagging(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    subscription: SubscriptionId,
+) -> Result<(), StoreError> {
+    transaction.execute(query(END_LAGGING).bind(node.0).bind(subscription.0)).await.map(drop)
+}
+
+fn health(row: &PgRow) -> Result<(SubscriptionId, Health), StoreError> {
+    let health = Health { failures: rows::failures(row)?, is_parked: rows::is_parked(row)? };
+    Ok((SubscriptionId(rows::integer(row, "subscription_id")?), health))
 }

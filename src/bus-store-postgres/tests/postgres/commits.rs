@@ -1,6 +1,6 @@
 //! Commits whose outcome is not known at once.
 
-use bus_store::{BatchId, EventStore as _, Store as _, StoreError};
+use bus_store::{BatchId, CommitLevel, EventStore as _, Store as _, StoreError};
 use harness::Postgres;
 
 use crate::fixture::{IMPATIENT, advance, commit, make_node, open};
@@ -11,7 +11,7 @@ const BATCH: BatchId = BatchId([7; 16]);
 async fn a_batch_that_is_still_under_way_is_neither_found_nor_absent() {
     let url = Postgres::shared().await.create_database().await.unwrap();
     let store = open(&url, IMPATIENT).await;
-    let mut transaction = store.begin().await.unwrap();
+    let mut transaction = store.begin(CommitLevel::Fsync).await.unwrap();
     transaction.record_batch(BATCH, 5).await.unwrap();
     let asked = store.find_batch(BATCH).await;
     assert!(matches!(asked, Err(StoreError::Unavailable { .. })), "{asked:?}");
@@ -24,7 +24,7 @@ async fn an_answer_waits_for_the_end_of_the_transaction_that_it_is_about() {
     for commits in [true, false] {
         let url = Postgres::shared().await.create_database().await.unwrap();
         let store = open(&url, bus_store_postgres::PostgresLimits::default()).await;
-        let mut transaction = store.begin().await.unwrap();
+        let mut transaction = store.begin(CommitLevel::Fsync).await.unwrap();
         transaction.record_batch(BATCH, 5).await.unwrap();
         let end = async {
             if commits {
@@ -42,7 +42,7 @@ async fn a_commit_without_an_answer_is_looked_up_and_found() {
     let postgres = Postgres::start().await.unwrap();
     let store = open(&postgres.create_database().await.unwrap(), IMPATIENT).await;
     let node = make_node(&store, "n").await;
-    let mut transaction = store.begin().await.unwrap();
+    let mut transaction = store.begin(CommitLevel::Fsync).await.unwrap();
     transaction.advance_heads(&[advance(node)]).await.unwrap();
     transaction.record_batch(BATCH, 5).await.unwrap();
     postgres.suspend().unwrap();
@@ -60,7 +60,7 @@ async fn whatever_a_crash_leaves_of_a_commit_is_what_is_said_of_it() {
     let mut postgres = Postgres::start().await.unwrap();
     let store = open(&postgres.create_database().await.unwrap(), IMPATIENT).await;
     let node = make_node(&store, "n").await;
-    let mut transaction = store.begin().await.unwrap();
+    let mut transaction = store.begin(CommitLevel::Fsync).await.unwrap();
     transaction.advance_heads(&[advance(node)]).await.unwrap();
     transaction.record_batch(BATCH, 5).await.unwrap();
     postgres.suspend().unwrap();

@@ -1,5 +1,5 @@
 use bus_domain::{Actor, BareJid, Epoch, Jid, NodeConfig, NodeId, NodeName, Role};
-use bus_store::{BatchId, HeadAdvance, LockMode, NodeRow, Store, StoreError};
+use bus_store::{BatchId, CommitLevel, HeadAdvance, LockMode, NodeRow, Store, StoreError};
 use bus_store_postgres::{PostgresLimits, PostgresStore, PostgresUrl};
 use harness::Postgres;
 use store_contract::OpenStore;
@@ -26,7 +26,7 @@ pub(crate) async fn try_open(url: &str, limits: PostgresLimits) -> Result<Postgr
 }
 
 pub(crate) async fn make_node(store: &PostgresStore, name: &str) -> NodeId {
-    let mut transaction = store.begin().await.expect("a transaction");
+    let mut transaction = store.begin(CommitLevel::Fsync).await.expect("a transaction");
     let node = transaction.insert_node(&row(name)).await.expect("an insert").expect("a free name");
     transaction.commit().await.expect("a commit");
     node
@@ -34,7 +34,7 @@ pub(crate) async fn make_node(store: &PostgresStore, name: &str) -> NodeId {
 
 /// What a batch does that publishes nothing: the head moves, and the batch is recorded.
 pub(crate) async fn commit(store: &PostgresStore, node: NodeId, batch: BatchId) -> Result<(), StoreError> {
-    let mut transaction = store.begin().await?;
+    let mut transaction = store.begin(CommitLevel::Fsync).await?;
     transaction.lock_heads(&[node], LockMode::Wait).await?;
     transaction.advance_heads(&[advance(node)]).await?;
     transaction.record_batch(batch, 5).await?;
@@ -47,7 +47,9 @@ pub(crate) fn advance(node: NodeId) -> HeadAdvance {
         rules_version: 1,
         events: 1,
         last_due_event: 1,
+        payload_bytes: 0,
         items: 0,
+        purge: false,
         rules_change: false,
         recipients_change: false,
         new_subscriptions: 0,

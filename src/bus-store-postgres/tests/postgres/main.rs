@@ -3,6 +3,7 @@
 mod commits;
 mod doorbell;
 mod engines;
+mod epochs;
 mod fixture;
 mod locks;
 mod opening;

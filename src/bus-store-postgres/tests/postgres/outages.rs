@@ -1,6 +1,6 @@
 //! A server that is stopped, gone, restarted or full: every call ends, says that waiting helps, and works again after.
 
-use bus_store::{BatchId, EventStore as _, Store as _, StoreError};
+use bus_store::{BatchId, CommitLevel, EventStore as _, Store as _, StoreError};
 use bus_store_postgres::PostgresStore;
 use harness::Postgres;
 
@@ -11,7 +11,7 @@ async fn check_unavailable(store: &PostgresStore, node: bus_domain::NodeId) {
     let answers = [
         store.ping().await.err(),
         store.head(node).await.err(),
-        store.begin().await.err(),
+        store.begin(CommitLevel::Fsync).await.err(),
         store.find_batch(BatchId([9; 16])).await.err(),
     ];
     for answer in answers {
@@ -24,7 +24,7 @@ async fn a_server_that_is_stopped_and_goes_on_costs_only_time() {
     let postgres = Postgres::start().await.unwrap();
     let store = open(&postgres.create_database().await.unwrap(), IMPATIENT).await;
     let node = make_node(&store, "n").await;
-    let open_transaction = store.begin().await.unwrap();
+    let open_transaction = store.begin(CommitLevel::Fsync).await.unwrap();
     postgres.suspend().unwrap();
     check_unavailable(&store, node).await;
     drop(open_transaction);
@@ -88,7 +88,7 @@ async fn commit_payload(store: &PostgresStore, node: bus_domain::NodeId, seq: u6
         recipients_version: 1,
         due_after_seq: Some(seq - 1),
     };
-    let mut transaction = store.begin().await?;
+    let mut transaction = store.begin(CommitLevel::Fsync).await?;
     transaction.advance_heads(&[crate::fixture::advance(node)]).await?;
     transaction.append_events(&[(node, event)]).await?;
     transaction.commit().await

@@ -155,6 +155,8 @@ impl LimitsConfig {
             (
                 self.engine.lagging_backoff_ms_min > self.engine.lagging_backoff_ms_max,
                 "lagging_backoff_ms_min must not be above lagging_backoff_ms_max",
+            ),
+            (
                 self.postgres().lock_timeout_ms >= self.postgres().call_timeout_ms,
                 "store_lock_timeout_ms must be below store_call_timeout_ms, or a lock that is held looks like an outage",
             ),

@@ -1,0 +1,212 @@
+use async_trait::async_trait;
+use bus_domain::retention::{LogState, LoggedEvent};
+use bus_domain::{NodeId, Seq};
+use bus_store::{CommitLevel, RetainedNode, RetainedPage, RetentionStore, StoreError};
+use sqlx::postgres::PgRow;
+
+use crate::PostgresStore;
+use crate::rows::{self, signed};
+use crate::statement::{query, statements};
+use crate::transaction::{PostgresTransaction, removing_items};
+
+statements! {
+    RETAINED = "SELECT n.node_id, n.config::text AS config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
+                h.log_bytes, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0)::bigint AS payload_bytes,
+                o.published_at_ms,
+                CASE WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
+                    (SELECT min(e.published_at_ms)
+                     FROM (SELECT i.seq FROM items i
+                           WHERE i.node_id = h.node_id AND i.seq > h.purged_through_seq ORDER BY i.seq LIMIT 16) oldest
+                     JOIN events e ON e.node_id = h.node_id AND e.seq = oldest.seq)
+                END AS oldest_item_published_at_ms,
+                EXISTS (SELECT 1 FROM items i
+                        WHERE i.node_id = h.node_id AND i.seq <= h.purged_through_seq) AS has_purged_items,
+                (SELECT min(r.retracted_at_seq) FROM retracted_payloads r
+                 WHERE r.node_id = h.node_id) AS oldest_retraction_seq,
+                least(coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0),
+                      coalesce((SELECT min(l.seq) FROM lagging l WHERE l.node_id = h.node_id), h.seq)) AS delivered_seq
+         FROM heads h JOIN nodes n USING (node_id)
+         LEFT JOIN events o ON o.node_id = h.node_id AND o.seq = h.trimmed_through_seq + 1
+         WHERE h.node_id > $1 AND n.deleted_at_ms IS NULL ORDER BY h.node_id LIMIT $2";
+    OLDEST = "SELECT e.seq, coalesce(octet_length(e.payload), 0)::bigint AS payload_bytes, e.published_at_ms
+         FROM events e
+         WHERE e.node_id = $1 AND e.seq > (SELECT trimmed_through_seq FROM heads WHERE node_id = $1)
+         ORDER BY e.seq LIMIT $2";
+    // A statement of its own, so that those behind it see what was committed while it waited.
+    LOCK_HEAD = "SELECT seq, trimmed_through_seq FROM heads WHERE node_id = $1 FOR UPDATE";
+    TRIM_HEAD = "UPDATE heads SET
+             trimmed_through_seq = $3,
+             log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
+                                      WHERE e.node_id = $1 AND e.seq > $2 AND e.seq <= $3)
+         WHERE node_id = $1";
+    TRIM_EVENTS = "DELETE FROM events e WHERE e.node_id = $1 AND e.seq > $2 AND e.seq <= $3
+         AND NOT EXISTS (SELECT 1 FROM items i WHERE i.node_id = $1 AND i.seq = e.seq)";
+    EXPIRE = removing_items!(
+        "WHERE i.node_id = $1 AND i.seq IN
+             (SELECT oldest.seq
+              FROM (SELECT seq FROM items
+                    WHERE node_id = $1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)
+                    ORDER BY seq LIMIT $3) oldest
+              JOIN events e ON e.node_id = $1 AND e.seq = oldest.seq WHERE e.published_at_ms <= $2)",
+        "SELECT count(*) AS removed FROM removed"
+    );
+    SWEEP = removing_items!(
+        "WHERE i.node_id = $1 AND i.seq IN
+             (SELECT seq FROM items
+              WHERE node_id = $1 AND seq <= (SELECT purged_through_seq FROM heads WHERE node_id = $1)
+              ORDER BY seq LIMIT $2)",
+        "SELECT count(*) AS removed FROM removed"
+    );
+    TAKE_RETRACTED = "DELETE FROM retracted_payloads WHERE node_id = $1 AND (retracted_at_seq, seq) IN
+             (SELECT retracted_at_seq, seq FROM retracted_payloads
+              WHERE node_id = $1 AND retracted_at_seq <= $2 ORDER BY retracted_at_seq, seq LIMIT $3)
+         RETURNING seq";
+    BLANK_HEAD = "UPDATE heads h SET
+             log_bytes = h.log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
+                                        WHERE e.node_id = $1 AND e.seq > h.trimmed_through_seq AND e.seq = ANY($2))
+         WHERE h.node_id = $1";
+    BLANK_EVENTS = "UPDATE events SET payload = NULL WHERE node_id = $1 AND seq = ANY($2)";
+    LOWER_COUNT = "UPDATE heads SET item_count = item_count - $2 WHERE node_id = $1";
+}
+
+#[async_trait]
+impl RetentionStore for PostgresStore {
+    async fn retained(&self, after: Option<NodeId>, nodes_max: u32) -> Result<RetainedPage, StoreError> {
+        let nodes_max = nodes_max.max(1);
+        let query = query(RETAINED).bind(after.map_or(0, |node| node.0)).bind(i64::from(nodes_max));
+        let rows = self.pool.session().await?.fetch_all(query).await?;
+        let is_last = rows.len() < nodes_max as usize;
+        let mut page = RetainedPage { nodes: Vec::with_capacity(rows.len()), next_after: None };
+        for row in &rows {
+            let node = NodeId(rows::integer(row, "node_id")?);
+            page.next_after = Some(node).filter(|_| !is_last);
+            match retained(node, row) {
+                Ok(retained) => page.nodes.push(retained),
+                Err(error) => {
+                    // Delivery says it once, at its start; here it would be said again and again.
+                    tracing::debug!(node_id = node.0, %error, "a node cannot be read, it keeps all it has");
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    async fn oldest_events(&self, node: NodeId, events_max: u32) -> Result<Vec<LoggedEvent>, StoreError> {
+        let query = query(OLDEST).bind(node.0).bind(i64::from(events_max));
+        let rows = self.pool.session().await?.fetch_all(query).await?;
+        rows.iter().map(|row| logged_event(rows::unsigned(row, "seq")?, row)).collect()
+    }
+
+    async fn trim_log(&self, node: NodeId, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        let trimmed = match lock_head(&mut transaction, node).await? {
+            Some(head) => trim(&mut transaction, node, &head, through_seq, events_max).await?,
+            None => 0,
+        };
+        transaction.commit_write().await?;
+        Ok(trimmed)
+    }
+
+    async fn expire_items(
+        &self,
+        node: NodeId,
+        published_through_ms: i64,
+        items_max: u32,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        lock_head(&mut transaction, node).await?;
+        let expire = query(EXPIRE).bind(node.0).bind(published_through_ms).bind(bound(items_max));
+        let expired = removed(transaction.fetch_optional(expire).await?)?;
+        transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(expired))).await?;
+        transaction.commit_write().await?;
+        Ok(expired)
+    }
+
+    async fn sweep_purged(&self, node: NodeId, items_max: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        lock_head(&mut transaction, node).await?;
+        let sweep = query(SWEEP).bind(node.0).bind(bound(items_max));
+        let swept = removed(transaction.fetch_optional(sweep).await?)?;
+        transaction.commit_write().await?;
+        Ok(swept)
+    }
+
+    async fn blank_retracted(
+        &self,
+        node: NodeId,
+        retracted_through_seq: Seq,
+        events_max: u32,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        lock_head(&mut transaction, node).await?;
+        let take =
+            query(TAKE_RETRACTED).bind(node.0).bind(signed(retracted_through_seq)).bind(bound(events_max));
+        let taken = transaction.fetch_all(take).await?;
+        let seqs = taken.iter().map(|row| rows::integer(row, "seq")).collect::<Result<Vec<_>, _>>()?;
+        for statement in [BLANK_HEAD, BLANK_EVENTS] {
+            transaction.execute(query(statement).bind(node.0).bind(&seqs)).await?;
+        }
+        transaction.commit_write().await?;
+        Ok(seqs.len() as u64)
+    }
+}
+
+async fn lock_head(transaction: &mut PostgresTransaction, node: NodeId) -> Result<Option<PgRow>, StoreError> {
+    transaction.fetch_optional(query(LOCK_HEAD).bind(node.0)).await
+}
+
+async fn trim(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    head: &PgRow,
+    through_seq: Seq,
+    events_max: u32,
+) -> Result<u64, StoreError> {
+    let from = rows::unsigned(head, "trimmed_through_seq")?;
+    let through =
+        through_seq.min(rows::unsigned(head, "seq")?).min(from.saturating_add(events_max.max(1).into()));
+    if through <= from {
+        return Ok(0);
+    }
+    for statement in [TRIM_HEAD, TRIM_EVENTS] {
+        let query = query(statement).bind(node.0).bind(signed(from)).bind(signed(through));
+        transaction.execute(query).await?;
+    }
+    Ok(through - from)
+}
+
+fn removed(row: Option<PgRow>) -> Result<u64, StoreError> {
+    row.map_or(Ok(0), |row| rows::unsigned(&row, "removed"))
+}
+
+fn logged_event(seq: Seq, row: &PgRow) -> Result<LoggedEvent, StoreError> {
+    Ok(LoggedEvent {
+        seq,
+        payload_bytes: rows::unsigned(row, "payload_bytes")?,
+        published_at_ms: rows::integer(row, "published_at_ms")?,
+    })
+}
+
+fn bound(rows_max: u32) -> i64 {
+    i64::from(rows_max.max(1))
+}
+
+fn retained(node: NodeId, row: &PgRow) -> Result<RetainedNode, StoreError> {
+    Ok(RetainedNode {
+        node,
+        config: rows::node_config(row)?,
+        log: LogState {
+            head_seq: rows::unsigned(row, "seq")?,
+            purged_through_seq: rows::unsigned(row, "purged_through_seq")?,
+            delivered_through_seq: rows::unsigned(row, "delivered_seq")?,
+            log_bytes: rows::unsigned(row, "log_bytes")?,
+        },
+        trimmed_through_seq: rows::unsigned(row, "trimmed_through_seq")?,
+        oldest_event: rows::optional_unsigned(row, "oldest_seq")?
+            .map(|seq| logged_event(seq, row))
+            .transpose()?,
+        oldest_item_published_at_ms: rows::optional_integer(row, "oldest_item_published_at_ms")?,
+        has_purged_items: rows::boolean(row, "has_purged_items")?,
+        oldest_retraction_seq: rows::optional_unsigned(row, "oldest_retraction_seq")?,
+    })
+}
