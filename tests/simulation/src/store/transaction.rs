@@ -1,0 +1,246 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus_domain::retract::StoredItem;
+use bus_domain::subscribe::Existing;
+use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
+use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, StoreError, Transaction};
+
+use super::{CommitFate, Disk, NodeRows, SimulatedStore};
+
+/// A write transaction: copies of the rows that it touches, and locks.
+#[derive(Debug)]
+pub(super) struct SimulatedTransaction {
+    store: SimulatedStore,
+    id: u64,
+    changed: BTreeMap<NodeId, NodeRows>,
+    batches: Vec<[u8; 16]>,
+}
+
+impl SimulatedTransaction {
+    pub(super) fn new(store: SimulatedStore, id: u64) -> Self {
+        Self { store, id, changed: BTreeMap::new(), batches: Vec::new() }
+    }
+
+    /// Fails when it is the turn of a fault.
+    fn call(&self) -> Result<(), StoreError> {
+        let mut disk = self.store.up()?;
+        match disk.faults.call {
+            Some((0, fault)) => {
+                disk.faults.call = None;
+                Err(fault.into())
+            }
+            Some((calls, fault)) => {
+                disk.faults.call = Some((calls - 1, fault));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A node's rows as this transaction sees them.
+    fn seen(&self, node: NodeId) -> Option<NodeRows> {
+        self.changed.get(&node).cloned().or_else(|| self.store.disk().nodes.get(&node).cloned())
+    }
+
+    /// A node's rows, to be changed.
+    fn rows(&mut self, node: NodeId) -> Option<&mut NodeRows> {
+        let rows = self.seen(node)?;
+        Some(self.changed.entry(node).or_insert(rows))
+    }
+}
+
+#[async_trait]
+impl Transaction for SimulatedTransaction {
+    async fn lock_heads(&mut self, nodes: &[NodeId]) -> Result<Vec<NodeId>, StoreError> {
+        self.call()?;
+        let mut disk = self.store.disk();
+        let id = self.id;
+        let free = nodes.iter().copied().filter(|node| *disk.locks.entry(*node).or_insert(id) == id);
+        Ok(free.collect())
+    }
+
+    async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError> {
+        self.call()?;
+        let any_version = self.store.disk().faults.ignores_rules_version;
+        let step = |advance: &HeadAdvance| {
+            let is_current =
+                any_version || self.seen(advance.node)?.head.rules_version == advance.rules_version;
+            if is_current { Some(self.rows(advance.node)?.advance(advance.node, advance)) } else { None }
+        };
+        Ok(advances.iter().filter_map(step).collect())
+    }
+
+    async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {
+        self.call()?;
+        for (node, event) in events {
+            if let Some(rows) = self.rows(*node) {
+                let before = rows.events.insert(event.seq, Arc::new(event.clone()));
+                assert!(before.is_none(), "position {} of {node:?} is taken: {before:?}", event.seq);
+            }
+        }
+        Ok(())
+    }
+
+    async fn place_items(&mut self, pointers: &[ItemPointer]) -> Result<(), StoreError> {
+        self.call()?;
+        for ItemPointer { node, item_id, seq } in pointers {
+            if let Some(rows) = self.rows(*node) {
+                let before = rows.items.insert(item_id.clone(), *seq);
+                assert!(before.is_none(), "item {item_id} of {node:?} is there: {before:?}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError> {
+        self.call()?;
+        let Some(rows) = self.seen(node) else { return Ok(Vec::new()) };
+        let stored = |id: &ItemId| {
+            let seq = *rows.items.get(id)?;
+            Some(StoredItem { id: id.clone(), seq, publisher: rows.events.get(&seq)?.publisher.clone() })
+        };
+        Ok(ids.iter().filter_map(stored).collect())
+    }
+
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
+        self.call()?;
+        let remove = |(node, id): &(NodeId, ItemId)| self.rows(*node)?.items.remove(id).map(|_| *node);
+        Ok(items.iter().filter_map(remove).collect())
+    }
+
+    async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError> {
+        self.call()?;
+        let Some(rows) = self.rows(node) else { return Ok(()) };
+        let oldest = rows.items_in_order().into_iter().take(usize::try_from(count).unwrap_or(usize::MAX));
+        for item in oldest {
+            rows.items.retain(|_, seq| *seq != item.seq);
+        }
+        Ok(())
+    }
+
+    async fn lower_item_counts(&mut self, counts: &[(NodeId, u64)]) -> Result<(), StoreError> {
+        self.call()?;
+        for (node, count) in counts {
+            if let Some(rows) = self.rows(*node) {
+                rows.item_count -= count;
+            }
+        }
+        Ok(())
+    }
+
+    /// A database would wait for another transaction that takes the name; here it says at once that it is in the way.
+    async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError> {
+        self.call()?;
+        let mut disk = self.store.disk();
+        if disk.nodes.values().any(|rows| rows.deleted_at_ms.is_none() && rows.row.name == node.name) {
+            return Ok(None);
+        }
+        let holder = *disk.reserved.entry(node.name.to_string()).or_insert(self.id);
+        if holder != self.id {
+            return Err(super::Fault::Unavailable.into());
+        }
+        disk.last_node += 1;
+        let id = NodeId(disk.last_node);
+        drop(disk);
+        self.changed.insert(id, NodeRows::new(node));
+        Ok(Some(id))
+    }
+
+    async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.deleted_at_ms = Some(deleted_at_ms);
+        }
+        Ok(())
+    }
+
+    async fn put_affiliations(
+        &mut self,
+        node: NodeId,
+        entries: &[(BareJid, Affiliation)],
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.affiliations.extend(entries.iter().cloned());
+            rows.affiliations.retain(|_, affiliation| *affiliation != Affiliation::None);
+        }
+        Ok(())
+    }
+
+    async fn existing_subscriptions(
+        &mut self,
+        node: NodeId,
+        subscriber: &BareJid,
+    ) -> Result<Existing, StoreError> {
+        self.call()?;
+        let Some(rows) = self.seen(node) else { return Ok(Existing { of_bare: Vec::new(), in_all: 0 }) };
+        let of_bare = rows.subscriptions.values().filter(|one| one.jid.to_bare() == *subscriber);
+        Ok(Existing { of_bare: of_bare.cloned().collect(), in_all: rows.subscription_count })
+    }
+
+    async fn insert_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: &Subscription,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            let before = rows.subscriptions.insert(subscription.id, subscription.clone());
+            assert!(before.is_none(), "subscription {:?} of {node:?} is there", subscription.id);
+        }
+        Ok(())
+    }
+
+    async fn remove_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.subscriptions.remove(&subscription);
+        }
+        Ok(())
+    }
+
+    async fn record_batch(&mut self, id: BatchId, _committed_at_ms: i64) -> Result<(), StoreError> {
+        self.call()?;
+        self.batches.push(id.0);
+        Ok(())
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let mut disk = store.up()?;
+        match std::mem::take(&mut disk.faults.commit) {
+            CommitFate::Done => {
+                self.write_to(&mut disk);
+                Ok(())
+            }
+            CommitFate::Fails(fault) => Err(fault.into()),
+            CommitFate::Unknown { is_there } => {
+                if is_there {
+                    self.write_to(&mut disk);
+                }
+                Err(StoreError::OutcomeUnknown { source: "as told".into() })
+            }
+        }
+    }
+}
+
+impl SimulatedTransaction {
+    fn write_to(&mut self, disk: &mut Disk) {
+        disk.nodes.append(&mut self.changed);
+        disk.batches.extend(self.batches.drain(..));
+    }
+}
+
+impl Drop for SimulatedTransaction {
+    fn drop(&mut self) {
+        let mut disk = self.store.disk();
+        disk.locks.retain(|_, holder| *holder != self.id);
+        disk.reserved.retain(|_, holder| *holder != self.id);
+    }
+}
