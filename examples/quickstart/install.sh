@@ -2,6 +2,7 @@
 # Installs from Debian's packages what the named needs lack; starts, stops and enables no service.
 #
 #   examples/quickstart/install.sh NEED...        needs: rust compiler prosody python
+#                                                       ejabberd jabberd2
 #
 # The quickstart and tests/run both call it. Nothing is downloaded when nothing is missing.
 set -euo pipefail
@@ -11,15 +12,26 @@ declare -A packages=(
   [compiler]="gcc libc6-dev"
   [prosody]="prosody"
   [python]="python3 python3-venv"
+  [postgres]="postgresql"
+  [ejabberd]="ejabberd"
+  [jabberd2]="jabberd2"
 )
 declare -A reasons=(
   [rust]="cargo, from https://rustup.rs: builds the daemon"
   [compiler]="a C compiler and linker: Rust links with it, SQLite and the TLS code are C"
   [prosody]="the XMPP server that the daemon attaches to; a private copy of it is run, not the system's service"
   [python]="Python with venv: slixmpp and grpcio are the foreign clients of the tests"
+  [postgres]="PostgreSQL: a store; a private cluster of it is run, not the system's service"
+  [ejabberd]="the second XMPP server of the tests; as with Prosody, a private copy of it is run"
+  [jabberd2]="the third XMPP server of the tests; as with Prosody, a private copy of it is run"
 )
 # Services that a package would have the machine start at its next boot.
-declare -A services=([prosody]="prosody")
+declare -A services=(
+  [postgres]="postgresql"
+  [prosody]="prosody"
+  [ejabberd]="ejabberd epmd.service epmd.socket"
+  [jabberd2]="jabberd2 jabberd jabberd-router jabberd-sm jabberd-c2s jabberd-s2s"
+)
 
 policy=/usr/sbin/policy-rc.d
 policy_saved=/usr/sbin/policy-rc.d.before-stanzabus
@@ -38,7 +50,7 @@ main() {
 
   echo "Missing on this machine:"
   for need in "${lacking[@]}"; do echo "  ${packages[$need]:-$need}: ${reasons[$need]}"; done
-  have_rust || die "cargo is not on the PATH. Install Rust from https://rustup.rs as the user who runs this, then run again."
+  [[ " ${lacking[*]} " != *" rust "* ]] || die "cargo is not on the PATH. Install Rust from https://rustup.rs as the user who runs this, then run again."
   command -v apt-get >/dev/null || die "this machine has no apt-get. Install what is listed above by its own means, then run again."
   echo "Installing with apt-get: ${wanted[*]} (no service is started)"
   as_root "$BASH" "${BASH_SOURCE[0]}" --packages "${wanted[*]}" "${lacking_services[*]}"
@@ -55,7 +67,14 @@ have_compiler() {
 
 have_prosody() { command -v prosody >/dev/null && command -v prosodyctl >/dev/null; }
 
+# /usr/sbin is not on the PATH of every user.
+have_ejabberd() { [ -x /usr/sbin/ejabberdctl ] && command -v erl >/dev/null; }
+
+have_jabberd2() { [ -x /usr/sbin/jabberd2-router ] || [ -x /usr/bin/jabberd2-router ]; }
+
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+have_postgres() { compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; }
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then
@@ -71,7 +90,7 @@ as_root() {
 install_packages() {
   local wanted enabled_now
   read -ra wanted <<<"$1"
-  read -ra enabled_now <<<"$2"
+  read -ra enabled_now <<<"$(new_services $2)"
   exec 9>/run/stanzabus-install.lock
   flock 9
   trap allow_service_starts EXIT
@@ -114,6 +133,14 @@ apt_install() {
 run_apt() {
   DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get "$1" --yes --no-install-recommends \
     -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold "${@:2}" </dev/null
+}
+
+# Those of the services that were not on this machine before: what somebody else runs stays as it is.
+new_services() {
+  local service
+  for service in "$@"; do
+    systemctl cat "$service" >/dev/null 2>&1 || [ -e "/etc/init.d/$service" ] || echo -n "$service "
+  done
 }
 
 disable_at_boot() {

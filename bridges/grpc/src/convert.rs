@@ -54,6 +54,7 @@ pub(crate) fn event_to_message(ids: &EventIds, node: &NodeFacts, event: &Event) 
     let kind = match event.kind {
         EventKind::Published { .. } => v1::EventKind::Published,
         EventKind::Retracted { .. } => v1::EventKind::Retracted,
+        EventKind::Purged => v1::EventKind::NodePurged,
         EventKind::Deleted => v1::EventKind::NodeDeleted,
     };
     v1::Event {

@@ -30,13 +30,15 @@ impl v1::nodes_server::Nodes for NodesService {
         let (actor, message) = authenticated(request)?;
         let node = node_name("name", &message.name)?;
         let config = config_from_message("config", &message.config.unwrap_or_default())?;
-        let answered = config_to_message(&config);
         let Outcome::Created(created) =
             self.execute(Command { actor, node, verb: Verb::Create(config) }).await?
         else {
             return Err(status(&BusError::Internal));
         };
-        Ok(Response::new(v1::CreateNodeResponse { epoch: created.epoch.0, config: Some(answered) }))
+        Ok(Response::new(v1::CreateNodeResponse {
+            epoch: created.epoch.0,
+            config: Some(config_to_message(&created.config)),
+        }))
     }
 
     async fn get_node(
@@ -76,6 +78,16 @@ impl v1::nodes_server::Nodes for NodesService {
         let node = node_name("name", &message.name)?;
         self.execute(Command { actor, node, verb: Verb::Delete }).await?;
         Ok(Response::new(v1::DeleteNodeResponse {}))
+    }
+
+    async fn purge_node(
+        &self,
+        request: Request<v1::PurgeNodeRequest>,
+    ) -> Result<Response<v1::PurgeNodeResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        let node = node_name("name", &message.name)?;
+        self.execute(Command { actor, node, verb: Verb::Purge }).await?;
+        Ok(Response::new(v1::PurgeNodeResponse {}))
     }
 
     async fn list_items(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use bus_domain::BusError;
+use bus_domain::{BusError, LimitKind};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -118,7 +118,9 @@ fn retry_after(error: &BusError) -> Option<Duration> {
     match error {
         BusError::Contended => Some(Duration::from_millis(50)),
         BusError::Busy => Some(Duration::from_millis(200)),
-        BusError::StoreUnavailable => Some(Duration::from_secs(1)),
+        BusError::StoreUnavailable | BusError::LimitReached(LimitKind::Undelivered) => {
+            Some(Duration::from_secs(1))
+        }
         BusError::LimitReached(_) => Some(Duration::from_mins(1)),
         _ => None,
     }

@@ -17,6 +17,8 @@ pub enum Action {
     RetractOwn,
     /// Remove anyone's item.
     RetractAny,
+    /// Remove all items at once.
+    Purge,
     /// Change affiliations.
     Affiliate,
     /// Delete the node.
@@ -58,11 +60,11 @@ pub fn models_open_to(role: Role) -> Vec<AccessModel> {
 /// Where `publish-only` meets an open node the affiliation wins: a device that may only publish stays blind.
 #[expect(clippy::match_same_arms, reason = "one line per row of the XEP's table")]
 pub fn allows(affiliation: Affiliation, access: AccessModel, publish: PublishModel, action: Action) -> bool {
-    use Action::{Affiliate, Delete, Publish, Receive, RetractAny, RetractOwn, Retrieve, Subscribe};
+    use Action::{Affiliate, Delete, Publish, Purge, Receive, RetractAny, RetractOwn, Retrieve, Subscribe};
     match (affiliation, action) {
         (Affiliation::Outcast, _) => false,
         (Affiliation::Owner, _) => true,
-        (_, Affiliate | Delete) => false,
+        (_, Purge | Affiliate | Delete) => false,
 
         (Affiliation::Publisher, _) => true,
 

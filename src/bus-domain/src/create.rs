@@ -2,7 +2,7 @@
 
 use jid::BareJid;
 
-use crate::{Actor, BusError, Limits, NodeConfig, NodeFacts, Role};
+use crate::{Actor, BusError, Durability, Limits, NodeConfig, NodeFacts, Role, retention};
 
 /// A node to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,14 @@ pub fn decide(
     if config.items_max == 0 || config.items_max > limits.node_items_max {
         return Err(BusError::bad_request(format!("items_max must be from 1 to {}", limits.node_items_max)));
     }
-    Ok(NewNode { owner: actor.bare().clone(), config })
+    retention::check(&config)?;
+    Ok(NewNode { owner: actor.bare().clone(), config: without_items_in_memory(config) })
+}
+
+/// What is never on disk cannot be retrieved (XEP-0060 §4.3, transient nodes).
+fn without_items_in_memory(mut config: NodeConfig) -> NodeConfig {
+    config.persist_items &= config.durability != Durability::Memory;
+    config
 }
 
 #[cfg(test)]
@@ -53,9 +60,28 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_of_retention_allows_something() {
+        let config = NodeConfig { item_expire_seconds: Some(0), ..NodeConfig::default() };
+        let admin = Actor::new(BareJid::new("a@example.org").unwrap(), Role::Admin);
+        let refused = decide(None, &admin, config, &Limits::default());
+        assert!(matches!(refused, Err(BusError::BadRequest(_))), "{refused:?}");
+    }
+
+    #[test]
     fn a_node_keeps_at_least_one_item_and_at_most_what_the_operator_allows() {
         for items_max in [0, 1_000_001] {
             assert!(matches!(check(false, Role::Creator, items_max), Err(BusError::BadRequest(_))));
         }
+    }
+
+    #[test]
+    fn a_node_in_memory_keeps_no_items_whatever_is_asked() {
+        let actor = Actor::new(BareJid::new("a@example.org").unwrap(), Role::Creator);
+        let decided = |durability, persist_items| {
+            let config = NodeConfig { persist_items, durability, ..NodeConfig::default() };
+            decide(None, &actor, config, &Limits::default()).unwrap().config.persist_items
+        };
+        assert!(decided(Durability::Fsync, true) && decided(Durability::Relaxed, true));
+        assert!(!decided(Durability::Memory, true) && !decided(Durability::Fsync, false));
     }
 }

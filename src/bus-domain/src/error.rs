@@ -109,6 +109,8 @@ pub enum Feature {
     ModifyAffiliations,
     /// An owner's lists of subscriptions.
     ManageSubscriptions,
+    /// Items that stay on the node.
+    PersistentItems,
     /// Preconditions in a publish request.
     PublishOptions,
     /// Removing all items of a node.
@@ -135,6 +137,7 @@ impl Feature {
             Self::GetPending => "get-pending",
             Self::ModifyAffiliations => "modify-affiliations",
             Self::ManageSubscriptions => "manage-subscriptions",
+            Self::PersistentItems => "persistent-items",
             Self::PublishOptions => "publish-options",
             Self::PurgeNodes => "purge-nodes",
             Self::RetrieveAffiliations => "retrieve-affiliations",
@@ -159,6 +162,8 @@ pub enum LimitKind {
     Subscriptions,
     /// Entries in the node's list of affiliations.
     Affiliations,
+    /// Events of the node that wait for their delivery.
+    Undelivered,
 }
 
 impl std::fmt::Display for LimitKind {
@@ -166,6 +171,7 @@ impl std::fmt::Display for LimitKind {
         out.write_str(match self {
             Self::Subscriptions => "subscriptions",
             Self::Affiliations => "affiliations",
+            Self::Undelivered => "undelivered events",
         })
     }
 }

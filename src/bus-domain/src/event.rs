@@ -35,6 +35,8 @@ pub enum EventKind {
         /// Its id.
         item_id: ItemId,
     },
+    /// All items were removed at once.
+    Purged,
     /// The node is gone: the last event of its log.
     Deleted,
 }
@@ -44,7 +46,7 @@ impl EventKind {
     pub fn item_id(&self) -> Option<&ItemId> {
         match self {
             Self::Published { item_id, .. } | Self::Retracted { item_id } => Some(item_id),
-            Self::Deleted => None,
+            Self::Purged | Self::Deleted => None,
         }
     }
 
@@ -52,7 +54,7 @@ impl EventKind {
     pub fn payload(&self) -> Option<&Payload> {
         match self {
             Self::Published { payload, .. } => payload.as_ref(),
-            Self::Retracted { .. } | Self::Deleted => None,
+            Self::Retracted { .. } | Self::Purged | Self::Deleted => None,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The rules of the bus: plain values in, a decision or an error out.
 //!
 //! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
-//! request may do ([`publish`], [`retract`], [`subscribe`], [`unsubscribe`], [`create`], [`delete`], [`affiliate`],
-//! [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary ([`BusError`]).
+//! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`delete`],
+//! [`affiliate`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
+//! ([`BusError`]). What goes by itself is decided by [`retention`].
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
 //! facts, `settle` runs inside the transaction on the rows that it concerns.
@@ -21,6 +22,8 @@ mod limits;
 mod node_config;
 mod payload;
 pub mod publish;
+pub mod purge;
+pub mod retention;
 pub mod retract;
 pub mod retrieve;
 pub mod subscribe;

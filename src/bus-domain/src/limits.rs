@@ -20,6 +20,10 @@ pub struct Limits {
     pub node_subscriptions_per_jid_max: usize,
     /// Subscriptions to one node.
     pub node_subscriptions_max: u64,
+    /// Events of one node that may wait for their delivery. Then its publishers wait, or by the node's configuration its
+    /// slowest subscribers lose the oldest. Kept softly: what is published before delivery is looked at again comes on
+    /// top.
+    pub node_undelivered_events_max: u64,
     /// Items or nodes on one page of a listing.
     pub page_items_max: u32,
     /// Bytes of payload on one page of a listing.
@@ -36,6 +40,7 @@ impl Default for Limits {
             node_affiliations_max: 10_000,
             node_subscriptions_per_jid_max: 32,
             node_subscriptions_max: 100_000,
+            node_undelivered_events_max: 1_000_000,
             page_items_max: 100,
             page_bytes_max: 300 * 1024,
         }

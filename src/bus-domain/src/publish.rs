@@ -66,8 +66,10 @@ fn check_count(facts: &NodeFacts, items: usize, limits: &Limits) -> Result<(), B
     if items == 0 {
         return Err(BadRequest::ItemRequired.into());
     }
-    let node_keeps = usize::try_from(facts.config.items_max).unwrap_or(usize::MAX);
-    let items_max = limits.request_items_max.min(node_keeps);
+    let items_max = match usize::try_from(facts.config.items_max) {
+        Ok(node_keeps) if facts.config.persist_items => limits.request_items_max.min(node_keeps),
+        _ => limits.request_items_max,
+    };
     if items > items_max {
         return Err(BusError::TooManyItems { items_max });
     }

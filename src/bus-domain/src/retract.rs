@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jid::{BareJid, Jid};
 
 use crate::access::{Action, may};
-use crate::{Actor, BadRequest, BusError, ItemId, Limits, NodeFacts, Seq};
+use crate::{Actor, BadRequest, BusError, Feature, ItemId, Limits, NodeFacts, Seq};
 
 /// A request to take items back; all of them or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct StoredItem {
     pub publisher: Jid,
 }
 
-/// Decides on the node's rules (XEP-0060 §7.2).
+/// Decides on the node's rules (XEP-0060 §7.2). Where no items are kept there is nothing to take back (§7.2.3.5).
 pub fn decide(
     facts: &NodeFacts,
     actor: &Actor,
@@ -50,6 +50,9 @@ pub fn decide(
     let any = may(facts, actor, Action::RetractAny).is_ok();
     if !any {
         may(facts, actor, Action::RetractOwn)?;
+    }
+    if !facts.config.persist_items {
+        return Err(BusError::Unsupported(Feature::PersistentItems));
     }
     if request.item_ids.is_empty() {
         return Err(BadRequest::ItemRequired.into());

@@ -1,7 +1,7 @@
 //! Retrieve: may the actor read, and how much at once.
 
 use crate::access::{Action, may};
-use crate::{Actor, BusError, ItemId, Limits, NodeFacts, Seq};
+use crate::{Actor, BusError, Feature, ItemId, Limits, NodeFacts, Seq};
 
 /// Which items of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub enum PageAt {
     Index(u64),
 }
 
-/// Decides a retrieval (XEP-0060 §6.5); cuts the selection down to what one answer may hold.
+/// Decides a retrieval (XEP-0060 §6.5); cuts the selection down to what one answer may hold. A node that keeps no items
+/// has none to show (§6.5.9.5), while its log can be read.
 pub fn decide(
     facts: &NodeFacts,
     actor: &Actor,
@@ -46,6 +47,9 @@ pub fn decide(
     limits: &Limits,
 ) -> Result<Selection, BusError> {
     may(facts, actor, Action::Retrieve)?;
+    if !facts.config.persist_items {
+        return Err(BusError::Unsupported(Feature::PersistentItems));
+    }
     Ok(match selection {
         Selection::Newest(wanted) => Selection::Newest(Some(
             wanted.unwrap_or(u32::MAX).min(facts.config.items_max).min(limits.page_items_max),
@@ -88,6 +92,19 @@ mod tests {
         let id = ItemId::new("a").unwrap();
         let too_many = check(Selection::ById(vec![id.clone(), id]));
         assert_eq!(too_many, Err(BusError::TooManyItems { items_max: 1 }));
+    }
+
+    #[test]
+    fn a_node_that_keeps_no_items_says_so_and_its_log_can_be_read() {
+        let mut facts = facts::sample();
+        facts.config.persist_items = false;
+        let anyone = Actor::new(BareJid::new("a@example.org").unwrap(), Role::User);
+        let refused = decide(&facts, &anyone, Selection::Newest(None), &Limits::default());
+        assert_eq!(refused, Err(BusError::Unsupported(Feature::PersistentItems)));
+        assert_eq!(decide_log(&facts, &anyone), Ok(()));
+        facts.config.access_model = AccessModel::Whitelist;
+        let stranger = decide(&facts, &anyone, Selection::Newest(None), &Limits::default());
+        assert_eq!(stranger, Err(BusError::ClosedNode), "who may not read learns nothing of the node");
     }
 
     #[test]

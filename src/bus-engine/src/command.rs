@@ -25,6 +25,8 @@ pub enum Verb {
     Publish(publish::Request),
     /// Take items back.
     Retract(retract::Request),
+    /// Remove all items.
+    Purge,
     /// Have events sent to an address.
     Subscribe(Jid),
     /// Have no more events sent to an address.
@@ -33,7 +35,8 @@ pub enum Verb {
     Affiliate(Vec<(BareJid, Affiliation)>),
 }
 
-/// What a command that was carried out has led to. It is on disk.
+/// What a command that was carried out has led to. It is on disk, except for publishes on nodes that promise less
+/// ([`Published::durability`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The node exists now.
@@ -44,6 +47,8 @@ pub enum Outcome {
     Published(Published),
     /// The items are gone.
     Retracted,
+    /// All items are gone.
+    Purged,
     /// The address is subscribed, newly or already.
     Subscribed(Subscription),
     /// The address was subscribed like this, and is no longer.
@@ -57,6 +62,8 @@ pub enum Outcome {
 pub struct Created {
     /// The life of its log.
     pub epoch: Epoch,
+    /// How it behaves, which may be less than was asked for.
+    pub config: NodeConfig,
 }
 
 /// Published items.
@@ -92,7 +99,7 @@ impl Command {
             Verb::Affiliate(entries) => {
                 entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
             }
-            Verb::Create(_) | Verb::Delete | Verb::Subscribe(_) | Verb::Unsubscribe(_) => 0,
+            Verb::Create(_) | Verb::Delete | Verb::Purge | Verb::Subscribe(_) | Verb::Unsubscribe(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }

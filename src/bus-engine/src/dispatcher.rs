@@ -1,6 +1,7 @@
 //! Delivery of committed events to one leg's sink, from the durable cursors on.
 
 mod driver;
+mod followed;
 mod mailbox;
 mod marks;
 mod node;
@@ -9,11 +10,11 @@ mod state;
 
 use std::sync::Arc;
 
-use bus_domain::{Epoch, Event, NodeConfig, NodeId, NodeName, Seq, Subscription};
+use bus_domain::{Durability, Epoch, Event, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription};
 
 pub(crate) use driver::run;
 pub use mailbox::{Deltas, Mail, Mailbox, NodeSignal, RecipientChange, RecipientDelta};
-pub use state::{Dispatcher, DispatcherBounds, Need};
+pub use state::{Dispatcher, DispatcherBounds, Lag, Need};
 
 /// Where notifications go: a leg's encoder and its lane.
 pub trait NotificationSink: Send + 'static {
@@ -62,6 +63,17 @@ pub struct DeliveryNode {
     pub epoch: Epoch,
     /// Its configuration.
     pub config: NodeConfig,
+}
+
+impl DeliveryNode {
+    pub(crate) fn of(facts: &NodeFacts) -> Self {
+        Self { id: facts.id, name: facts.name.clone(), epoch: facts.epoch, config: facts.config.clone() }
+    }
+
+    /// Whether the node's events live in memory alone.
+    pub fn is_transient(&self) -> bool {
+        self.config.durability == Durability::Memory
+    }
 }
 
 /// What the leg tells the dispatcher.

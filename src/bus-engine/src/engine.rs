@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus_domain::{BusError, NodeFacts, NodeName};
 use bus_store::{Store, StoreError};
@@ -8,8 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::committer::{self, CommitQueue};
 use crate::dispatcher::{self, Mailbox};
+use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
+use crate::known_heads::KnownHeads;
+use crate::outage::Outage;
+use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
+use crate::retention;
 use crate::{
     Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics,
 };
@@ -25,11 +31,16 @@ pub(crate) struct EngineShared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) event_ids: EventIds,
+    pub(crate) process_epoch: ProcessEpoch,
+    pub(crate) known_heads: KnownHeads,
     pub(crate) facts: FactsCache,
     pub(crate) recent: RecentEvents,
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) statistics: Statistics,
+    pub(crate) store_outage: Outage,
+    pub(crate) committer_pulse: Pulse,
+    pub(crate) delivery_pulse: Pulse,
 }
 
 /// A started engine and what its owner keeps.
@@ -41,7 +52,8 @@ pub struct EngineParts {
 }
 
 impl Engine {
-    /// Starts the committer over a store.
+    /// Starts the committer over a store. If the store was not closed in order ([`bus_store::EpochStore`]), nodes that may
+    /// have lost events begin new epochs first. Whoever stops the engine in order closes the store behind it.
     pub async fn start(
         store: Arc<dyn Store>,
         settings: Settings,
@@ -50,25 +62,39 @@ impl Engine {
         shutdown: CancellationToken,
     ) -> Result<EngineParts, StoreError> {
         let event_ids = EventIds::new(store.id_key().await?);
+        epochs::start(&*store, &*ids).await?;
         let shared = Arc::new(EngineShared {
             queue: CommitQueue::new(settings.clone()),
+            process_epoch: ProcessEpoch::new(&*ids),
+            known_heads: KnownHeads::new(settings.engine.cached_nodes_max),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             statistics: Statistics::default(),
+            store_outage: Outage::default(),
+            committer_pulse: Pulse::default(),
+            delivery_pulse: Pulse::default(),
             store,
             settings,
             clock,
             ids,
             event_ids,
         });
-        let committer = tokio::spawn(committer::run(Arc::clone(&shared), shutdown));
+        let committing = Arc::clone(&shared);
+        let committer = tokio::spawn(async move {
+            committing.committer_pulse.during(committer::run(Arc::clone(&committing), shutdown)).await;
+        });
         Ok(EngineParts { engine: Self(shared), committer })
     }
 
     /// Delivers committed events to the sink until `inputs` is closed. One such task serves the XMPP leg.
     pub async fn deliver(&self, sink: impl NotificationSink, inputs: mpsc::Receiver<DeliveryInput>) {
-        dispatcher::run(Arc::clone(&self.0), sink, inputs).await;
+        self.0.delivery_pulse.during(dispatcher::run(Arc::clone(&self.0), sink, inputs)).await;
+    }
+
+    /// Takes away what nodes need not keep, until it is told to stop. One such task is enough.
+    pub async fn retain(&self, shutdown: CancellationToken) {
+        retention::run(Arc::clone(&self.0), shutdown).await;
     }
 
     /// Carries a command out. The answer comes when the outcome is on disk, or when it is refused.
@@ -79,8 +105,7 @@ impl Engine {
     /// Puts a command in its place in the queue and returns its answer to come. Commands on one node are decided in
     /// the order of these calls, whenever their answers are awaited.
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<Outcome, BusError>> + Send + use<> {
-        let known = self.0.facts.get(&command.node);
-        let answer = self.0.queue.submit(command, known);
+        let answer = self.0.queue.submit(command, &self.0);
         async move { answer.await.unwrap_or(Err(BusError::StoreUnavailable)) }
     }
 
@@ -89,12 +114,7 @@ impl Engine {
         if let Some(facts) = self.0.facts.get(node) {
             return Ok(facts);
         }
-        self.statistics().facts_loaded.add(1);
-        let before = self.0.facts.before_read();
-        let loaded = self.store().find_node(node).await.map_err(|error| unavailable(&error))?;
-        let facts = Arc::new(loaded.ok_or(BusError::NodeNotFound)?);
-        self.0.facts.put_read(Arc::clone(&facts), before);
-        Ok(facts)
+        self.0.load_facts(node).await?.ok_or(BusError::NodeNotFound)
     }
 
     /// The ids that events and messages carry outside.
@@ -112,6 +132,11 @@ impl Engine {
         &self.0.statistics
     }
 
+    /// Bytes of committed events that are kept in memory.
+    pub fn recent_bytes(&self) -> usize {
+        self.0.recent.bytes()
+    }
+
     /// The source of ids and secrets.
     pub fn ids(&self) -> &dyn IdSource {
         &*self.0.ids
@@ -120,6 +145,21 @@ impl Engine {
     /// Whether the store answers.
     pub async fn store_is_available(&self) -> bool {
         self.store().ping().await.is_ok()
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+
+    /// The tasks that have not come back to the runtime for so long: they are stuck, and only a restart helps.
+    pub fn stuck_tasks(&self, silence: Duration) -> Vec<&'static str> {
+        let pulses = [("the committer", &self.0.committer_pulse), ("delivery", &self.0.delivery_pulse)];
+        let stuck = pulses.into_iter().filter(|(_, pulse)| pulse.silent_for() >= silence);
+        stuck.map(|(task, _)| task).collect()
+    }
+
+    pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
+        self.0.unavailable(error)
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -131,19 +171,49 @@ impl Engine {
     }
 }
 
+impl EngineShared {
+    /// Reads a node's facts from the store and keeps them in memory.
+    pub(crate) async fn load_facts(&self, node: &NodeName) -> Result<Option<Arc<NodeFacts>>, BusError> {
+        self.statistics.facts_loaded.add(1);
+        let before = self.facts.before_read();
+        let loaded = self.store.find_node(node).await.map_err(|error| self.unavailable(&error))?;
+        let facts = loaded.map(|facts| Arc::new(self.process_epoch.applied_to(facts)));
+        if let Some(facts) = &facts {
+            self.facts.put_read(Arc::clone(facts), before);
+        }
+        Ok(facts)
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Engine").finish_non_exhaustive()
     }
 }
 
-/// What a requester hears of a store's error; the log has the cause.
-pub(crate) fn unavailable(error: &StoreError) -> BusError {
-    if error.is_transient() {
-        tracing::warn!(%error, "the store is not available");
-        BusError::StoreUnavailable
-    } else {
-        tracing::error!(%error, "the store failed");
-        BusError::Internal
+impl EngineShared {
+    /// What a requester hears of a store's error; the log has the cause.
+    pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
+        if error.is_transient() {
+            self.store_failed(error, "the store is not available");
+            BusError::StoreUnavailable
+        } else {
+            tracing::error!(%error, "the store failed");
+            BusError::Internal
+        }
+    }
+
+    /// Tells of a store that is away: once, and then ever more rarely.
+    pub(crate) fn store_failed(&self, error: &StoreError, consequence: &str) {
+        if let Some(failures) = self.store_outage.failed() {
+            tracing::warn!(%error, failures, "{consequence}");
+        }
+    }
+
+    /// Tells of a store that is back.
+    pub(crate) fn store_worked(&self) {
+        if let Some(failures) = self.store_outage.over() {
+            tracing::info!(failures, "the store takes writes again");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!   a state machine without I/O; `transact` carries a batch out on a store.
 //! * [`dispatcher`] hands committed events to a [`NotificationSink`] and moves the delivery cursors. It is a state
 //!   machine without I/O as well, and pulls: from memory while it keeps up, from the log when it does not.
+//! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
 //! * [`Tail`] is a reader of one node's log for the other legs.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
@@ -15,11 +16,17 @@ mod command;
 pub mod committer;
 pub mod dispatcher;
 mod engine;
+mod epochs;
 mod facts_cache;
+mod histogram;
 mod ids;
+mod known_heads;
+mod outage;
 mod payload;
+mod pulse;
 mod queries;
 mod recent;
+mod retention;
 mod settings;
 mod statistics;
 mod tail;
@@ -28,7 +35,9 @@ mod transact;
 /// What the drivers are made of besides the state machines: for a simulator that runs all of it step by step.
 pub mod parts {
     pub use crate::dispatcher::{Mail, Mailbox};
+    pub use crate::epochs::ProcessEpoch;
     pub use crate::facts_cache::{BeforeRead, FactsCache};
+    pub use crate::known_heads::KnownHeads;
     pub use crate::recent::RecentEvents;
     pub use crate::transact::{Commit, CommittedNode, Sources, Written, write};
 }
@@ -37,6 +46,7 @@ pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, Outcome, Published, Verb};
 pub use dispatcher::{Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 pub use engine::{Engine, EngineParts};
+pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
 pub use ids::{EventIds, EventRef};
 pub use payload::{payload_from_element, payload_from_text};
 pub use queries::{ItemListing, NodeList, NodeView};

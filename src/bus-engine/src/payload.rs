@@ -7,7 +7,7 @@ use bus_xml::{DocumentError, Element, XmlLimits, parse_document, serialise};
 pub fn payload_from_text(xml: &str, limits: &Limits) -> Result<Payload, BusError> {
     let xml_limits = XmlLimits { depth_max: limits.payload_depth_max, bytes_max: limits.payload_bytes_max };
     match parse_document(xml, xml_limits) {
-        Ok(element) => bounded(serialise(&element), limits),
+        Ok(element) => written(&element, limits),
         Err(DocumentError::TooLong(bytes_max)) => Err(BusError::PayloadTooBig { bytes_max }),
         Err(error) => Err(BusError::InvalidPayload { reason: error.to_string() }),
     }
@@ -19,10 +19,25 @@ pub fn payload_from_element(element: &Element, limits: &Limits) -> Result<Payloa
         let reason = format!("more than {} levels of nesting", limits.payload_depth_max);
         return Err(BusError::InvalidPayload { reason });
     }
-    bounded(serialise(element), limits)
+    written(element, limits)
 }
 
-fn bounded(xml: String, limits: &Limits) -> Result<Payload, BusError> {
+/// Namespaces that no element may be in (Namespaces in XML 1.0 §3). Our parser lets them pass as a default namespace;
+/// that of a subscriber would end its stream.
+const RESERVED_NAMESPACES: [&str; 2] =
+    ["http://www.w3.org/2000/xmlns/", "http://www.w3.org/XML/1998/namespace"];
+
+fn has_reserved_namespace(element: &Element) -> bool {
+    RESERVED_NAMESPACES.iter().any(|namespace| element.has_ns(*namespace))
+        || element.children().any(has_reserved_namespace)
+}
+
+fn written(element: &Element, limits: &Limits) -> Result<Payload, BusError> {
+    if has_reserved_namespace(element) {
+        let reason = "an element is in a namespace that XML keeps to itself".to_owned();
+        return Err(BusError::InvalidPayload { reason });
+    }
+    let xml = serialise(element);
     if xml.len() > limits.payload_bytes_max {
         return Err(BusError::PayloadTooBig { bytes_max: limits.payload_bytes_max });
     }
@@ -52,6 +67,16 @@ mod tests {
         assert_eq!(check("<x:a xmlns:x='urn:a'><x:b/></x:a>").as_deref(), Ok(expected));
         let element = parse_document(expected, XmlLimits { depth_max: 9, bytes_max: 99 }).unwrap();
         assert_eq!(payload_from_element(&element, &limits()).unwrap().as_str(), expected);
+    }
+
+    #[test]
+    fn nothing_is_in_a_namespace_of_xml_itself() {
+        for namespace in RESERVED_NAMESPACES {
+            let limits = Limits { payload_bytes_max: 200, ..limits() };
+            let xml = format!("<a><b xmlns='{namespace}'/></a>");
+            let refused = payload_from_text(&xml, &limits);
+            assert!(matches!(refused, Err(BusError::InvalidPayload { .. })), "{xml}: {refused:?}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use bus_domain::access::{self, Action};
+use bus_domain::retention;
 use bus_domain::retrieve::{self, PageAt, Selection};
 use bus_domain::{Actor, Affiliation, BusError, Event, NodeConfig, NodeFacts, NodeName};
 use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
 
 use crate::Engine;
-use crate::engine::unavailable;
 
 /// Items of a node, as an actor may see them.
 #[derive(Debug, Clone)]
@@ -60,7 +60,9 @@ impl Engine {
         let page = match retrieve::decide(&facts, actor, selection, limits)? {
             Selection::ById(ids) => {
                 let found = self.store().find_items(facts.id, &ids, limits.page_bytes_max).await;
-                let FoundItems { items, truncated } = found.map_err(|error| unavailable(&error))?;
+                let FoundItems { mut items, truncated } = found.map_err(|error| self.unavailable(&error))?;
+                let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
+                items.retain(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment));
                 let count = items.len() as u64;
                 return Ok(ItemListing { node: facts, items, count, first_index: None, truncated });
             }
@@ -79,9 +81,14 @@ impl Engine {
     pub async fn node(&self, actor: &Actor, node: &NodeName) -> Result<NodeView, BusError> {
         let facts = self.facts(node).await?;
         retrieve::decide_log(&facts, actor)?;
-        let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
+        let head_seq = if facts.is_transient() {
+            self.recent().transient_head(facts.id).seq
+        } else {
+            let head = self.store().head(facts.id).await.map_err(|error| self.unavailable(&error))?;
+            head.map_or(0, |head| head.seq)
+        };
         let affiliation = access::standing(&facts, actor);
-        Ok(NodeView { head_seq: head.map_or(0, |head| head.seq), affiliation, facts })
+        Ok(NodeView { facts, head_seq, affiliation })
     }
 
     /// A page of the nodes that the actor may read, behind a name.
@@ -94,7 +101,7 @@ impl Engine {
         let nodes_max = nodes_max.clamp(1, self.settings().limits.page_items_max);
         let open_models = access::models_open_to(actor.role());
         let listing = NodeListing { viewer: actor.bare().clone(), open_models, after, nodes_max };
-        let mut nodes = self.store().list_nodes(listing).await.map_err(|error| unavailable(&error))?;
+        let mut nodes = self.store().list_nodes(listing).await.map_err(|error| self.unavailable(&error))?;
         let full = nodes.len() >= nodes_max as usize;
         let next_after = if full { nodes.last().map(|node| node.name.clone()) } else { None };
         for node in &mut nodes {
@@ -106,8 +113,9 @@ impl Engine {
 
     async fn window(&self, facts: &NodeFacts, at: PageAt, items_max: u32) -> Result<ItemPage, BusError> {
         let bytes_max = self.settings().limits.page_bytes_max;
-        let window = ItemWindow { at, items_max, bytes_max };
-        self.store().list_items(facts.id, window).await.map_err(|error| unavailable(&error))
+        let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
+        let window = ItemWindow { at, items_max, bytes_max, expired_through_ms };
+        self.store().list_items(facts.id, window).await.map_err(|error| self.unavailable(&error))
     }
 }
 

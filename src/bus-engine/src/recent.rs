@@ -1,8 +1,13 @@
+mod transient;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus_domain::{Event, NodeId, Seq};
 use tokio::sync::watch;
+
+pub(crate) use transient::TransientHead;
+use transient::TransientLog;
 
 /// The newest committed events in memory, bounded in bytes over all nodes: readers that keep up never read the log.
 ///
@@ -21,6 +26,8 @@ struct Inner {
     bytes: usize,
     /// Readers that wait for a node's head to move.
     waiting: HashMap<NodeId, watch::Sender<Seq>>,
+    /// Nodes whose log is nowhere else.
+    transient: HashMap<NodeId, TransientLog>,
 }
 
 impl RecentEvents {
@@ -31,18 +38,7 @@ impl RecentEvents {
 
     /// Takes the events of one commit of one node and wakes its readers.
     pub fn push(&self, node: NodeId, events: &[Arc<Event>]) {
-        let Some(last) = events.last() else { return };
-        let inner = &mut *self.lock();
-        for event in events {
-            inner.push(node, Arc::clone(event));
-        }
-        inner.shrink(self.bytes_max);
-        if let Some(head) = inner.waiting.get(&node) {
-            head.send_replace(last.seq);
-            if head.is_closed() {
-                inner.waiting.remove(&node);
-            }
-        }
+        self.lock().take(node, events, self.bytes_max);
     }
 
     /// The events behind a position, if memory reaches back that far; empty if there are none yet.
@@ -61,12 +57,31 @@ impl RecentEvents {
         inner.waiting.entry(node).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
+    /// What is kept, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
+    fn take(&mut self, node: NodeId, events: &[Arc<Event>], bytes_max: usize) {
+        let Some(last) = events.last() else { return };
+        for event in events {
+            self.push(node, Arc::clone(event));
+        }
+        self.shrink(bytes_max);
+        if let Some(head) = self.waiting.get(&node) {
+            head.send_replace(last.seq);
+            if head.is_closed() {
+                self.waiting.remove(&node);
+            }
+        }
+    }
+
     fn push(&mut self, node: NodeId, event: Arc<Event>) {
         let (seq, weight) = (event.seq, event.weight_bytes());
         let events = self.nodes.entry(node).or_default();

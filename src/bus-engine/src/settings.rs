@@ -18,7 +18,8 @@ pub struct EngineLimits {
     pub batch_bytes_max: usize,
     /// Nodes whose rules are kept in memory.
     pub cached_nodes_max: usize,
-    /// Bytes of committed events kept in memory for delivery; who falls behind reads the log.
+    /// Bytes of events kept in memory for delivery. Who falls behind reads the log; of nodes with durability `memory` this
+    /// is all that there is.
     pub recent_bytes_max: usize,
     /// Events read from the log at once.
     pub log_page_events_max: u32,
@@ -28,6 +29,8 @@ pub struct EngineLimits {
     pub cached_recipients_max: usize,
     /// At most this often are delivery cursors written.
     pub cursor_interval_ms: u64,
+    /// How long retention rests after a look at some nodes that have nothing left to remove.
+    pub retention_interval_ms: u64,
 }
 
 impl Default for EngineLimits {
@@ -43,6 +46,7 @@ impl Default for EngineLimits {
             log_page_bytes_max: 1024 * 1024,
             cached_recipients_max: 1_000_000,
             cursor_interval_ms: 200,
+            retention_interval_ms: 500,
         }
     }
 }

@@ -1,75 +1,112 @@
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// Counters of the engine, for metrics and for tests that assert counts.
-#[derive(Debug, Default)]
-pub struct Statistics {
-    pub(crate) commits: Counter,
-    pub(crate) commits_failed: Counter,
-    pub(crate) committed_events: Counter,
-    pub(crate) commit_us_total: Counter,
-    pub(crate) queued_commands: Counter,
-    pub(crate) queued_bytes: Counter,
-    pub(crate) refused_busy: Counter,
-    pub(crate) stale_decisions: Counter,
-    pub(crate) facts_loaded: Counter,
-    pub(crate) log_pages_read: Counter,
-    pub(crate) notifications_sent: Counter,
-    pub(crate) cursor_moves: Counter,
-    pub(crate) nodes_undelivered: Counter,
-    pub(crate) nodes_unreadable: Counter,
+use bus_domain::Durability;
+
+use crate::histogram::{Count, Histogram, HistogramSnapshot, Microseconds};
+
+/// Makes [`Statistics`] and [`StatisticsSnapshot`] out of one table: a line with its meaning for each number.
+macro_rules! statistics {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty => $value:ty,)+) => {
+        /// Counters of the engine, for metrics and for tests that assert counts.
+        #[derive(Debug, Default)]
+        pub struct Statistics { $(pub(crate) $name: $kind,)+ }
+
+        /// The counters at one moment. Those that say so go up and down; the others only up.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct StatisticsSnapshot { $($(#[doc = $doc])+ pub $name: $value,)+ }
+
+        impl Statistics {
+            /// Reads all counters.
+            pub fn snapshot(&self) -> StatisticsSnapshot {
+                StatisticsSnapshot { $($name: self.$name.get(),)+ }
+            }
+        }
+    };
 }
 
-/// The counters at one moment. Those named like states (`queued_…`, `nodes_…`) go up and down; the others only up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatisticsSnapshot {
+statistics! {
     /// Transactions that changed nodes.
-    pub commits: u64,
+    commits: Counter => u64,
     /// Transactions that did not come through.
-    pub commits_failed: u64,
+    commits_failed: Counter => u64,
     /// Events in committed transactions.
-    pub committed_events: u64,
-    /// Microseconds from the start of each transaction to the end of its sync, added up.
-    pub commit_us_total: u64,
-    /// Commands that wait for their commit.
-    pub queued_commands: u64,
-    /// Bytes of them.
-    pub queued_bytes: u64,
+    committed_events: Counter => u64,
+    /// Items published and answered as synced to disk.
+    published_fsync: Counter => u64,
+    /// Items published and answered as committed.
+    published_relaxed: Counter => u64,
+    /// Items published and answered as in memory.
+    published_memory: Counter => u64,
+    /// Microseconds from the start of each transaction to the end of its sync.
+    commit_us: Histogram<Microseconds> => HistogramSnapshot,
+    /// Events of each committed transaction.
+    batch_events: Histogram<Count> => HistogramSnapshot,
+    /// Transactions that the store was asked to sync: batches, cursors and housekeeping.
+    syncs: Counter => u64,
+    /// Commands that wait for their commit; goes up and down.
+    queued_commands: Counter => u64,
+    /// Bytes of them; goes up and down.
+    queued_bytes: Counter => u64,
     /// Commands refused because too many wait.
-    pub refused_busy: u64,
+    refused_busy: Counter => u64,
     /// Decisions made again because the rules had moved.
-    pub stale_decisions: u64,
+    stale_decisions: Counter => u64,
     /// Times that a node's facts were read from the store.
-    pub facts_loaded: u64,
+    facts_loaded: Counter => u64,
     /// Pages of the log read for delivery or tails.
-    pub log_pages_read: u64,
+    log_pages_read: Counter => u64,
+    /// Of them, those read for delivery, because memory does not reach back that far.
+    spills: Counter => u64,
     /// Notifications handed to the sink.
-    pub notifications_sent: u64,
+    notifications_sent: Counter => u64,
+    /// Notifications that were not proven when their link went, and so are sent again.
+    repeats: Counter => u64,
+    /// Microseconds from the commit of an event to the proof that all its notifications were handed over; one event
+    /// is followed at a time.
+    delivery_us: Histogram<Microseconds> => HistogramSnapshot,
     /// Cursors written.
-    pub cursor_moves: u64,
-    /// Nodes with events that are not handed over yet.
-    pub nodes_undelivered: u64,
+    cursor_moves: Counter => u64,
+    /// Nodes with events that are not handed over yet; goes up and down.
+    nodes_undelivered: Counter => u64,
+    /// Events of all nodes that are not handed over yet; goes up and down.
+    lag_events: Counter => u64,
+    /// Events that the node furthest behind has not handed over yet; goes up and down.
+    lag_events_max: Counter => u64,
     /// Nodes whose delivery stopped because the store has something of them that cannot be read.
-    pub nodes_unreadable: u64,
+    nodes_unreadable: Counter => u64,
+    /// Nodes of which so many events wait for delivery that the bound is reached; goes up and down.
+    nodes_undelivered_full: Counter => u64,
+    /// Transactions of retention.
+    retention_steps: Counter => u64,
+    /// Events that have left their node's log.
+    events_trimmed: Counter => u64,
+    /// Items that were removed because of their age.
+    items_expired: Counter => u64,
+    /// Items that were removed after a purge.
+    purged_items_removed: Counter => u64,
+    /// Payloads of retracted items that were emptied in the log.
+    payloads_blanked: Counter => u64,
 }
 
 impl Statistics {
-    /// Reads all counters.
-    pub fn snapshot(&self) -> StatisticsSnapshot {
-        StatisticsSnapshot {
-            commits: self.commits.get(),
-            commits_failed: self.commits_failed.get(),
-            committed_events: self.committed_events.get(),
-            commit_us_total: self.commit_us_total.get(),
-            queued_commands: self.queued_commands.get(),
-            queued_bytes: self.queued_bytes.get(),
-            refused_busy: self.refused_busy.get(),
-            stale_decisions: self.stale_decisions.get(),
-            facts_loaded: self.facts_loaded.get(),
-            log_pages_read: self.log_pages_read.get(),
-            notifications_sent: self.notifications_sent.get(),
-            cursor_moves: self.cursor_moves.get(),
-            nodes_undelivered: self.nodes_undelivered.get(),
-            nodes_unreadable: self.nodes_unreadable.get(),
+    /// Counts what was published at this level.
+    pub(crate) fn published(&self, durability: Durability) -> &Counter {
+        match durability {
+            Durability::Fsync => &self.published_fsync,
+            Durability::Relaxed => &self.published_relaxed,
+            Durability::Memory => &self.published_memory,
+        }
+    }
+}
+
+impl StatisticsSnapshot {
+    /// Items published and answered at this level.
+    pub fn published(&self, durability: Durability) -> u64 {
+        match durability {
+            Durability::Fsync => self.published_fsync,
+            Durability::Relaxed => self.published_relaxed,
+            Durability::Memory => self.published_memory,
         }
     }
 }
@@ -90,4 +127,9 @@ impl Counter {
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// A time as histograms count it.
+pub(crate) fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,7 @@ use bus_domain::{Actor, BusError, Epoch, Event, EventKind, NodeFacts, NodeName, 
 use tokio::sync::watch;
 
 use crate::Engine;
-use crate::engine::unavailable;
+use crate::recent::TransientHead;
 
 /// Where a reader of a log starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum TailStart {
 pub enum TailFrame {
     /// The next event.
     Event(Arc<Event>),
-    /// Retention has removed what the reader asked for; the next event is the one of `first_seq` or later.
+    /// What the reader asked for is gone, by retention or from memory; the next event is the one of `first_seq` or later.
     Gap {
         /// The oldest position that there still is.
         first_seq: Seq,
@@ -32,7 +32,8 @@ pub enum TailFrame {
 
 /// A reader of one node's log: in order, without a hole, at its own pace; it holds nobody up.
 ///
-/// It reads committed events from memory while it keeps up and pages of the log when it does not.
+/// It reads committed events from memory while it keeps up and pages of the log when it does not. Of a node in memory,
+/// what it has not kept up with is a gap.
 #[derive(Debug)]
 pub struct Tail {
     engine: Engine,
@@ -59,19 +60,18 @@ impl Engine {
         retrieve::decide_log(&facts, &actor)?;
         // Watch first, then look: what is committed in between is seen twice and not missed.
         let watched = self.recent().watch(facts.id);
-        let head = self.store().head(facts.id).await.map_err(|error| unavailable(&error))?;
-        let head = head.ok_or(BusError::NodeNotFound)?;
+        let head = self.log_head(&facts).await?.ok_or(BusError::NodeNotFound)?;
         if epoch.is_some_and(|epoch| epoch != head.epoch) {
             return Err(BusError::WrongEpoch);
         }
         let position = match start {
-            TailStart::Earliest => head.trimmed_through_seq,
+            TailStart::Earliest => head.gone_through_seq,
             TailStart::Latest => head.seq,
             TailStart::After(seq) if seq > head.seq => return Err(BusError::WrongEpoch),
-            TailStart::After(seq) => seq.max(head.trimmed_through_seq),
+            TailStart::After(seq) => seq.max(head.gone_through_seq),
         };
         let gap = match start {
-            TailStart::After(seq) if seq < head.trimmed_through_seq => Some(position + 1),
+            TailStart::After(seq) if seq < head.gone_through_seq => Some(position + 1),
             _ => None,
         };
         Ok(Tail {
@@ -86,6 +86,28 @@ impl Engine {
             ended: false,
         })
     }
+
+    /// Where a node's log stands, in the store or in memory; `None` if the node is gone.
+    async fn log_head(&self, facts: &NodeFacts) -> Result<Option<LogHead>, BusError> {
+        if facts.is_transient() {
+            let TransientHead { seq, gone_through_seq } = self.recent().transient_head(facts.id);
+            return Ok(Some(LogHead { epoch: facts.epoch, seq, gone_through_seq }));
+        }
+        let head = self.store().head(facts.id).await.map_err(|error| self.unavailable(&error))?;
+        Ok(head.map(|head| LogHead {
+            epoch: head.epoch,
+            seq: head.seq,
+            gone_through_seq: head.trimmed_through_seq,
+        }))
+    }
+}
+
+/// Where a log stands.
+struct LogHead {
+    epoch: Epoch,
+    seq: Seq,
+    /// Events up to here are no more.
+    gone_through_seq: Seq,
 }
 
 impl Tail {
@@ -102,7 +124,8 @@ impl Tail {
     /// The next frame; waits for it. `None` after the node's deletion.
     ///
     /// # Errors
-    /// The actor may not read any longer, or the store cannot be read. Safe to drop and call again.
+    /// The actor may not read any longer, the log has begun a new epoch, or the store cannot be read. Safe to drop and
+    /// call again.
     pub async fn next(&mut self) -> Result<Option<TailFrame>, BusError> {
         if let Some(first_seq) = self.gap.take() {
             return Ok(Some(TailFrame::Gap { first_seq }));
@@ -118,6 +141,7 @@ impl Tail {
             }
             self.head.mark_unchanged();
             let (page, is_from_memory) = self.read_on().await?;
+            self.check_node(page.is_empty()).await?;
             let behind = match page.first() {
                 Some(first) => first.seq - 1,
                 // Memory that reaches to the position has no hole behind it.
@@ -132,7 +156,6 @@ impl Tail {
                 // The sender lives in the engine's memory of recent events as long as somebody listens.
                 self.head.changed().await.map_err(|_| BusError::StoreUnavailable)?;
             } else {
-                self.check_access().await?;
                 self.page = page.into();
             }
         }
@@ -143,8 +166,8 @@ impl Tail {
     /// # Errors
     /// [`BusError::NodeNotFound`] if the node is gone with the rest of its log.
     async fn end_of_hole(&self) -> Result<Seq, BusError> {
-        let head = self.engine.store().head(self.facts.id).await.map_err(|error| unavailable(&error))?;
-        Ok(head.ok_or(BusError::NodeNotFound)?.trimmed_through_seq.max(self.position))
+        let head = self.engine.log_head(&self.facts).await?.ok_or(BusError::NodeNotFound)?;
+        Ok(head.gone_through_seq.max(self.position))
     }
 
     /// The next events, and whether memory had them.
@@ -154,20 +177,31 @@ impl Tail {
         if let Some(events) = self.engine.recent().after(self.facts.id, self.position, events_max as usize) {
             return Ok((events, true));
         }
+        if self.facts.is_transient() {
+            let recent = self.engine.recent();
+            return Ok((recent.transient_after(self.facts.id, self.position, events_max as usize), false));
+        }
         self.engine.statistics().log_pages_read.add(1);
         let page = self
             .engine
             .store()
             .events_after(self.facts.id, self.position, events_max, limits.log_page_bytes_max)
             .await
-            .map_err(|error| unavailable(&error))?;
+            .map_err(|error| self.engine.unavailable(&error))?;
         Ok((page.into_iter().map(Arc::new).collect(), false))
     }
 
-    /// Asked once per page, so that a ban acts on readers too. A deleted node is read to its end.
-    async fn check_access(&self) -> Result<(), BusError> {
+    /// Asked once per page, so that a ban acts on readers too, and a new life of the log is not taken for the old one. A
+    /// deleted node is read to its end; once memory has nothing more of one that lived there, that end is gone.
+    async fn check_node(&self, is_at_end: bool) -> Result<(), BusError> {
         match self.engine.facts(&self.facts.name).await {
+            Ok(facts) if facts.id == self.facts.id && facts.epoch != self.facts.epoch => {
+                Err(BusError::WrongEpoch)
+            }
             Ok(facts) if facts.id == self.facts.id => retrieve::decide_log(&facts, &self.actor),
+            Ok(_) | Err(BusError::NodeNotFound) if is_at_end && self.facts.is_transient() => {
+                Err(BusError::NodeNotFound)
+            }
             Ok(_) | Err(BusError::NodeNotFound) => Ok(()),
             Err(error) => Err(error),
         }

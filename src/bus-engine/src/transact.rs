@@ -17,6 +17,8 @@ use crate::DeliveryNode;
 use crate::IdSource;
 use crate::committer::{Batch, EntryResult};
 use crate::dispatcher::RecipientDelta;
+use crate::epochs::ProcessEpoch;
+use crate::known_heads::KnownHeads;
 use node_work::NodeWork;
 
 /// What a written batch has led to.
@@ -47,6 +49,10 @@ pub struct Sources<'a> {
     pub now_ms: i64,
     /// Randomness for epochs.
     pub ids: &'a dyn IdSource,
+    /// What is mixed into the epochs of logs in memory.
+    pub process_epoch: ProcessEpoch,
+    /// The heads of relaxed nodes as far as they are known.
+    pub known_heads: &'a KnownHeads,
 }
 
 /// Writes the batch. On an error nothing of it is there, unless the error is [`StoreError::OutcomeUnknown`].
@@ -56,12 +62,13 @@ pub async fn write(
     batch_id: BatchId,
     sources: &Sources<'_>,
 ) -> Result<(Written, Commit), StoreError> {
-    let mut transaction = store.begin().await?;
+    let mut transaction = store.begin(batch.level).await?;
     let mut writing = Writing::new(batch);
     writing.lock(&mut *transaction).await?;
     writing.settle(&mut *transaction, sources).await?;
     if !writing.works.is_empty() {
         writing.advance(&mut *transaction).await?;
+        writing.renew_epochs(&mut *transaction, sources).await?;
         writing.append(&mut *transaction, sources).await?;
         writing.place_items(&mut *transaction).await?;
         writing.apply(&mut *transaction, sources).await?;
@@ -140,6 +147,31 @@ impl<'a> Writing<'a> {
             }
             work.head.is_some()
         });
+        Ok(())
+    }
+
+    /// Logs that have lost their end since this process saw it begin a new life with what comes now.
+    async fn renew_epochs(
+        &mut self,
+        transaction: &mut dyn Transaction,
+        sources: &Sources<'_>,
+    ) -> Result<(), StoreError> {
+        let renewals: Vec<_> = self.works.iter().filter_map(|work| work.renewal(sources)).collect();
+        if renewals.is_empty() {
+            return Ok(());
+        }
+        for renewed in transaction.renew_epochs(&renewals).await? {
+            let epoch = renewals.iter().find(|renewal| renewal.node == renewed.node);
+            let work = self.works.iter_mut().find(|work| work.node_id() == Some(renewed.node));
+            if let (Some(renewal), Some(work)) = (epoch, work) {
+                tracing::warn!(
+                    node_id = renewed.node.0,
+                    last_seq = renewal.last_seq,
+                    "the database has lost events of a node, which begins a new epoch"
+                );
+                work.renew(renewal.epoch, renewed);
+            }
+        }
         Ok(())
     }
 

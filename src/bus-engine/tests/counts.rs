@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use bus_domain::{Actor, BareJid, ItemId, NodeConfig, NodeName, Payload, Role, publish};
+use bus_domain::{Actor, BareJid, Durability, ItemId, NodeConfig, NodeName, Payload, Role, publish};
 use bus_engine::{Command, Engine, Settings, SystemClock, SystemIds, Verb};
 use bus_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
@@ -45,13 +45,14 @@ impl Visit for Summary<'_> {
     }
 }
 
-fn name() -> NodeName {
-    NodeName::new("n").expect("a name")
+async fn run(engine: &Engine, user: &str, verb: Verb) {
+    run_on("n", engine, user, verb).await;
 }
 
-async fn run(engine: &Engine, user: &str, verb: Verb) {
+async fn run_on(node: &str, engine: &Engine, user: &str, verb: Verb) {
+    let node = NodeName::new(node).expect("a name");
     let actor = Actor::new(BareJid::new(&format!("{user}@example.org")).expect("a JID"), Role::Creator);
-    engine.execute(Command { actor, node: name(), verb }).await.expect("carried out");
+    engine.execute(Command { actor, node, verb }).await.expect("carried out");
 }
 
 fn publish(id: Option<&str>) -> Verb {
@@ -77,7 +78,11 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     run(&engine, "owner", publish(None)).await;
 
     statements.take();
+    let before = engine.statistics().snapshot();
     run(&engine, "owner", publish(None)).await;
+    let after = engine.statistics().snapshot();
+    assert_eq!((after.syncs - before.syncs, after.commit_us.count() - before.commit_us.count()), (1, 1));
+    assert_eq!(after.batch_events.sum - before.batch_events.sum, 1);
     let plain = ["BEGIN IMMEDIATE", "UPDATE heads SET", "INSERT INTO events", "INSERT INTO items"];
     let end = ["INSERT INTO batches", "COMMIT"];
     assert_eq!(statements.take(), [&plain[..], &end].concat(), "a generated id on a node that is not full");
@@ -94,6 +99,21 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     run(&engine, "owner", publish(None)).await;
     let trim = ["DELETE FROM items", "UPDATE heads SET"];
     assert_eq!(statements.take(), [&plain[..], &trim, &end].concat(), "a node that is full");
+
+    let memory = NodeConfig { durability: Durability::Memory, ..NodeConfig::default() };
+    run_on("memory", &engine, "owner", Verb::Create(memory)).await;
+    run_on(
+        "memory",
+        &engine,
+        "user",
+        Verb::Subscribe(BareJid::new("user@example.org").expect("a JID").into()),
+    )
+    .await;
+    statements.take();
+    for id in [None, Some("a"), Some("a")] {
+        run_on("memory", &engine, "owner", publish(id)).await;
+    }
+    assert_eq!(statements.take(), [""; 0], "a node in memory");
 
     let mut connection =
         sqlx::SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection");

@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use bus_domain::{NodeId, SubscriptionId};
-use bus_store::{CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage};
+use bus_store::{
+    CommitLevel, CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage,
+};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 
@@ -10,7 +12,7 @@ use crate::transaction::SqliteTransaction;
 use crate::{SqliteStore, rows};
 
 /// Empties the tables that hold any number of a node's rows.
-pub(crate) const REAP_ROWS: [&str; 6] = [
+pub(crate) const REAP_ROWS: [&str; 7] = [
     "DELETE FROM items WHERE (node_id, item_id) IN (SELECT node_id, item_id FROM items WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM subscriptions WHERE (node_id, subscription_id) IN
@@ -19,6 +21,8 @@ pub(crate) const REAP_ROWS: [&str; 6] = [
          (SELECT node_id, jid FROM affiliations WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM lagging WHERE (node_id, subscription_id, leg) IN
          (SELECT node_id, subscription_id, leg FROM lagging WHERE node_id = ?1 LIMIT ?2)",
+    "DELETE FROM retracted_payloads WHERE (node_id, retracted_at_seq, seq) IN
+         (SELECT node_id, retracted_at_seq, seq FROM retracted_payloads WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM idempotency_keys WHERE (node_id, principal, key) IN
          (SELECT node_id, principal, key FROM idempotency_keys WHERE node_id = ?1 LIMIT ?2)",
 ];
@@ -68,14 +72,14 @@ impl CursorStore for SqliteStore {
             .iter()
             .map(|step| json!([step.node.0, signed(step.to.through_seq), step.to.through_subscription.0]))
             .collect();
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let query = sqlx::query(MOVE).bind(leg.as_str()).bind(serde_json::Value::Array(rows).to_string());
         transaction.execute(query).await?;
         transaction.commit_write().await
     }
 
     async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError> {
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let nodes = transaction
             .fetch_all(sqlx::query(
                 "SELECT n.node_id FROM nodes n JOIN heads h USING (node_id)

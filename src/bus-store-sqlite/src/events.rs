@@ -32,7 +32,10 @@ impl EventStore for SqliteStore {
         bytes_max: usize,
     ) -> Result<Vec<Event>, StoreError> {
         let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM events e WHERE e.node_id = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
+            "SELECT {EVENT_COLUMNS} FROM events e
+             WHERE e.node_id = ?1
+               AND e.seq > max(?2, (SELECT trimmed_through_seq FROM heads WHERE node_id = ?1))
+             ORDER BY e.seq LIMIT ?3"
         );
         let query =
             sqlx::query(AssertSqlSafe(sql)).bind(node.0).bind(signed(after_seq)).bind(i64::from(events_max));

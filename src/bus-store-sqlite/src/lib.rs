@@ -1,16 +1,19 @@
-//! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, a few readers.
+//! The embedded store: one SQLite file in WAL mode, synced at each commit that is to be on disk, one writer, a few readers.
 //!
 //! One process holds the file; a lock beside it refuses a second one. Reads are short and paged, because a long one
 //! would keep the write-ahead log from being folded back.
 
 mod cursors;
+mod epochs;
 mod error;
 mod events;
 mod items;
 mod lock;
 mod nodes;
 mod open;
+mod retention;
 mod rows;
+mod size_bound;
 mod subscriptions;
 mod transaction;
 mod writer;
@@ -18,13 +21,15 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus_store::{BatchId, Store, StoreError, Transaction};
+use bus_store::{BatchId, CommitLevel, Store, StoreError, Transaction};
 use sqlx::{Row as _, SqlitePool};
 
 use crate::error::store_error;
 use crate::lock::FileLock;
 use crate::transaction::SqliteTransaction;
 use crate::writer::Writer;
+
+pub use crate::size_bound::RESERVE_BYTES;
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -35,15 +40,15 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    async fn begin_write(&self) -> Result<SqliteTransaction, StoreError> {
-        SqliteTransaction::begin(Arc::clone(&self.writer)).await
+    async fn begin_write(&self, level: CommitLevel) -> Result<SqliteTransaction, StoreError> {
+        SqliteTransaction::begin(Arc::clone(&self.writer), level).await
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
-        Ok(Box::new(self.begin_write().await?))
+    async fn begin(&self, level: CommitLevel) -> Result<Box<dyn Transaction>, StoreError> {
+        Ok(Box::new(self.begin_write(level).await?))
     }
 
     async fn find_batch(&self, id: BatchId) -> Result<bool, StoreError> {

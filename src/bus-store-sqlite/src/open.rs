@@ -13,11 +13,15 @@ use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 use crate::SqliteStore;
 use crate::error::{store_error, unavailable};
 use crate::lock::FileLock;
+use crate::size_bound::SizeBound;
 use crate::writer::Writer;
 
 /// The migrations of `schemas/sqlite`, in order.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "init", include_str!("../../../schemas/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../../../schemas/sqlite/0001_init.sql")),
+    (2, "retention", include_str!("../../../schemas/sqlite/0002_retention.sql")),
+    (4, "epochs", include_str!("../../../schemas/sqlite/0004_epochs.sql")),
+];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.
 const READERS_MAX: u32 = 4;
@@ -29,6 +33,15 @@ impl SqliteStore {
     /// [`StoreError::InUse`] if another process has it, [`StoreError::NewerSchema`] if a newer program wrote it,
     /// [`StoreError::Unavailable`] if it cannot be written.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_within(path, None).await
+    }
+
+    /// As [`Self::open`], for a file that publishes do not make longer than `bytes_max`. What frees space, and the
+    /// bus's own notes, may take [`crate::RESERVE_BYTES`] more. The write-ahead log beside the file does not count.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_within(path: &Path, bytes_max: Option<u64>) -> Result<Self, StoreError> {
         let lock = FileLock::take(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -48,14 +61,22 @@ impl SqliteStore {
             .connect_with(options.pragma("query_only", "on"))
             .await
             .map_err(store_error)?;
-        Ok(Self { writer: Arc::new(tokio::sync::Mutex::new(Writer::new(connection))), readers, _lock: lock })
+        let bound = match bytes_max {
+            Some(bytes_max) => Some(SizeBound::new(bytes_max, &mut connection).await?),
+            None => None,
+        };
+        Ok(Self {
+            writer: Arc::new(tokio::sync::Mutex::new(Writer::new(connection, bound))),
+            readers,
+            _lock: lock,
+        })
     }
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let migrations = MIGRATIONS
-        .into_iter()
-        .map(|(version, name, sql)| {
+        .iter()
+        .map(|&(version, name, sql)| {
             Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
         })
         .collect();

@@ -16,6 +16,7 @@ pub(crate) const EVENT_COLUMNS: &str = "e.seq, e.kind, e.item_id, e.publisher, e
 
 const PUBLISHED: i64 = 1;
 const RETRACTED: i64 = 2;
+const PURGED: i64 = 3;
 const DELETED: i64 = 5;
 
 /// The number of a kind in `events.kind`.
@@ -23,6 +24,7 @@ pub(crate) fn kind_number(kind: &EventKind) -> i64 {
     match kind {
         EventKind::Published { .. } => PUBLISHED,
         EventKind::Retracted { .. } => RETRACTED,
+        EventKind::Purged => PURGED,
         EventKind::Deleted => DELETED,
     }
 }
@@ -50,6 +52,7 @@ fn event_kind(row: &SqliteRow) -> Result<EventKind, StoreError> {
             Ok(EventKind::Published { item_id: item_id()?, payload: payload.map(Payload::from_serialised) })
         }
         RETRACTED => Ok(EventKind::Retracted { item_id: item_id()? }),
+        PURGED => Ok(EventKind::Purged),
         DELETED => Ok(EventKind::Deleted),
         other => Err(inconsistent("events", &format!("kind {other}"))),
     }
@@ -124,7 +127,13 @@ pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn optional_unsigned(row: &SqliteRow, column: &str) -> Result<Option<u64>, StoreError> {
+/// A signed column, or NULL.
+pub(crate) fn optional_integer(row: &SqliteRow, column: &str) -> Result<Option<i64>, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
+/// A column that is never negative, or NULL.
+pub(crate) fn optional_unsigned(row: &SqliteRow, column: &str) -> Result<Option<u64>, StoreError> {
     let value: Option<i64> = row.try_get(column).map_err(store_error)?;
     Ok(value.map(i64::cast_unsigned))
 }

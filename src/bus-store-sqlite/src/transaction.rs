@@ -3,8 +3,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
-use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
-use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, StoreError, Transaction};
+use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
+use bus_store::{
+    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, NodeRow, RenewedHead,
+    StoreError, Transaction,
+};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, query::Query};
@@ -14,6 +17,7 @@ use crate::error::store_error;
 use crate::rows;
 use crate::writer::Writer;
 
+mod epochs;
 mod heads;
 mod items;
 mod nodes;
@@ -30,10 +34,10 @@ pub(crate) struct SqliteTransaction {
 type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteTransaction {
-    pub(crate) async fn begin(writer: Arc<Mutex<Writer>>) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(writer: Arc<Mutex<Writer>>, level: CommitLevel) -> Result<Self, StoreError> {
         // Made before BEGIN is sent: a caller that gives up while it waits drops a transaction.
         let mut transaction = Self { writer: writer.lock_owned().await };
-        transaction.writer.begin().await?;
+        transaction.writer.begin(level).await?;
         Ok(transaction)
     }
 
@@ -63,6 +67,9 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {
+        if events.iter().any(|(_, event)| event.kind.payload().is_some()) {
+            self.writer.begin_publish().await?;
+        }
         let batch = array(events.iter().map(|(node, event)| event_values(*node, event)));
         self.execute(
             sqlx::query(
@@ -84,6 +91,10 @@ impl Transaction for SqliteTransaction {
 
     async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError> {
         items::find(self, node, ids).await
+    }
+
+    async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
+        items::note_retracted(self, node, events).await
     }
 
     async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
@@ -144,6 +155,10 @@ impl Transaction for SqliteTransaction {
             .bind(committed_at_ms);
         self.execute(query).await?;
         Ok(())
+    }
+
+    async fn renew_epochs(&mut self, renewals: &[EpochRenewal]) -> Result<Vec<RenewedHead>, StoreError> {
+        epochs::renew(self, renewals).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -1,34 +1,67 @@
-use bus_store::StoreError;
+use bus_store::{CommitLevel, StoreError};
 use futures::FutureExt as _;
 use sqlx::SqlStr;
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 
 use crate::error::store_error;
+use crate::size_bound::SizeBound;
 
 /// The one connection that writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
     connection: SqliteConnection,
     in_transaction: bool,
+    /// What commits do at the moment; `None` while it is being changed, and before it was set.
+    level: Option<CommitLevel>,
+    size_bound: Option<SizeBound>,
 }
 
 impl Writer {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, in_transaction: false }
+    pub(crate) fn new(connection: SqliteConnection, size_bound: Option<SizeBound>) -> Self {
+        Self { connection, in_transaction: false, level: None, size_bound }
     }
 
     /// Takes the write lock of the file. A transaction that was dropped is rolled back first.
-    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+    pub(crate) async fn begin(&mut self, level: CommitLevel) -> Result<(), StoreError> {
         if self.in_transaction {
             self.rollback().await?;
         }
+        self.set_level(level).await?;
         // Before the statement: it is carried out even if the caller stops waiting for it.
         self.in_transaction = true;
         self.execute("BEGIN IMMEDIATE").await?;
+        self.bound(false).await
+    }
+
+    /// What comes next in the transaction is a publish, and so must not fill the file to its last page.
+    pub(crate) async fn begin_publish(&mut self) -> Result<(), StoreError> {
+        self.bound(true).await
+    }
+
+    async fn bound(&mut self, is_publish: bool) -> Result<(), StoreError> {
+        match self.size_bound {
+            Some(bound) => bound.apply(is_publish, &mut self.connection).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Outside of a transaction, where SQLite takes note of it. With `NORMAL` the write-ahead log is synced only when it
+    /// is folded back; a sync of a later commit covers all of it (<https://sqlite.org/pragma.html#pragma_synchronous>).
+    async fn set_level(&mut self, level: CommitLevel) -> Result<(), StoreError> {
+        if self.level == Some(level) {
+            return Ok(());
+        }
+        self.level = None;
+        self.execute(match level {
+            CommitLevel::Fsync => "PRAGMA synchronous = FULL",
+            CommitLevel::Relaxed => "PRAGMA synchronous = NORMAL",
+        })
+        .await?;
+        self.level = Some(level);
         Ok(())
     }
 
-    /// Returns when the write-ahead log is synced. A commit that SQLite refuses has not happened.
+    /// Returns when what the level promises holds. A commit that SQLite refuses has not happened.
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
         match self.execute("COMMIT").await {
             Ok(_) => {

@@ -9,7 +9,7 @@ pub trait EventStore {
     /// Where a node's log stands. Deleted nodes have a head until their last notification is handed over.
     async fn head(&self, node: NodeId) -> Result<Option<Head>, StoreError>;
 
-    /// Events behind `after_seq` in order: at most `events_max`, and no more once `bytes_max` of payload are
+    /// Events behind `after_seq`, and behind what retention has trimmed, in order and without holes: at most `events_max`, and no more once `bytes_max` of payload are
     /// reached; at least one if there is one.
     async fn events_after(
         &self,

@@ -3,13 +3,13 @@ use bus_domain::{Event, ItemId, NodeId, retrieve::PageAt};
 
 use crate::StoreError;
 
-/// Reading items: the newest event of each item id that is neither retracted nor trimmed.
+/// Reading items: the newest event of each item id that is neither retracted, trimmed nor purged.
 #[async_trait]
 pub trait ItemStore {
     /// A window of the node's items in the order of their positions.
     async fn list_items(&self, node: NodeId, window: ItemWindow) -> Result<ItemPage, StoreError>;
 
-    /// The items of these ids that there are, in the order of their positions, up to `bytes_max` of payload but
+    /// The items of these ids that there are, expired or not, in the order of their positions, up to `bytes_max` of payload but
     /// at least one if there is one.
     async fn find_items(
         &self,
@@ -37,6 +37,8 @@ pub struct ItemWindow {
     pub items_max: u32,
     /// No more items once so many bytes of payload are reached; at least one if there is one.
     pub bytes_max: usize,
+    /// Items published up to this moment, in milliseconds since 1970, are not there any more.
+    pub expired_through_ms: Option<i64>,
 }
 
 /// A window's content.
@@ -44,7 +46,7 @@ pub struct ItemWindow {
 pub struct ItemPage {
     /// Oldest first.
     pub items: Vec<Event>,
-    /// Items of the node in all.
+    /// Items of the node in all. Where items expire it may be too high while very many of them wait to be removed.
     pub count: u64,
     /// How many items of the node are in front of the window.
     pub first_index: Option<u64>,

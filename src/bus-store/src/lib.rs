@@ -12,30 +12,43 @@
 //! The suite in `tests/store-contract` runs on every store; a new method comes with its case there.
 
 mod cursors;
+mod epochs;
 mod error;
 mod events;
 mod items;
 mod nodes;
+mod retention;
 mod subscriptions;
 mod transaction;
 
 use async_trait::async_trait;
 
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
+pub use epochs::{EpochRenewal, EpochStore, RenewedHead};
 pub use error::StoreError;
 pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
+pub use retention::{RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
-pub use transaction::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
+pub use transaction::{BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
 
 /// A whole store.
 #[async_trait]
 pub trait Store:
-    NodeStore + EventStore + ItemStore + SubscriptionStore + CursorStore + Send + Sync + 'static
+    NodeStore
+    + EventStore
+    + ItemStore
+    + SubscriptionStore
+    + CursorStore
+    + RetentionStore
+    + EpochStore
+    + Send
+    + Sync
+    + 'static
 {
-    /// Starts a write transaction. What it has written is on disk, synced, when its `commit` returns.
-    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+    /// Starts a write transaction, whose `commit` returns when what the level promises holds.
+    async fn begin(&self, level: CommitLevel) -> Result<Box<dyn Transaction>, StoreError>;
 
     /// Whether the batch was committed: asked after [`StoreError::OutcomeUnknown`].
     async fn find_batch(&self, id: BatchId) -> Result<bool, StoreError>;

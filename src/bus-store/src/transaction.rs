@@ -6,7 +6,7 @@ use bus_domain::{
     SubscriptionId,
 };
 
-use crate::StoreError;
+use crate::{EpochRenewal, RenewedHead, StoreError};
 
 /// One write transaction. Dropped without a commit, it leaves nothing behind.
 ///
@@ -27,13 +27,16 @@ pub trait Transaction: Send {
     /// Points item ids at their newest events. The ids must not be taken (see [`Self::remove_items`]).
     async fn place_items(&mut self, pointers: &[ItemPointer]) -> Result<(), StoreError>;
 
-    /// The items of these ids that the node has.
+    /// The items of these ids that the node has and no purge has taken.
     async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError>;
 
-    /// Removes item pointers and names the node of each that was there.
+    /// Notes that the payloads of these events are to be blanked: (event of the item, retraction).
+    async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError>;
+
+    /// Removes item pointers and names the node of each that was there; pointers that a purge has made void go unnamed.
     async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError>;
 
-    /// Removes the node's `count` oldest item pointers.
+    /// Removes the node's `count` oldest item pointers that no purge has taken.
     async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError>;
 
     /// Takes these numbers off the nodes' counts of items.
@@ -76,8 +79,21 @@ pub trait Transaction: Send {
     /// Notes the batch, so that it can be found when the outcome of its commit is not known.
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError>;
 
-    /// Commits; returns when everything is on disk and synced.
+    /// Starts new lives of logs; moves both versions of each node by one.
+    async fn renew_epochs(&mut self, renewals: &[EpochRenewal]) -> Result<Vec<RenewedHead>, StoreError>;
+
+    /// Commits; returns when what the transaction's level promises holds.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What holds when a commit returns. Any later commit at [`Self::Fsync`] makes the earlier relaxed ones safe too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommitLevel {
+    /// Everything is on disk and synced.
+    Fsync,
+    /// Everything is committed: other transactions see it, and it outlives this process. A crash of the machine or of
+    /// the database may lose it, the newest commits first and each as a whole.
+    Relaxed,
 }
 
 /// Random 128-bit name of a batch.
@@ -95,8 +111,12 @@ pub struct HeadAdvance {
     pub events: u64,
     /// Which of these, counted from 1, is the last that is due to subscribers; 0 if none is.
     pub last_due_event: u64,
+    /// Bytes of payload of these events.
+    pub payload_bytes: u64,
     /// Item pointers that will be placed.
     pub items: u64,
+    /// Whether all items go: the purge mark moves behind these events, and the count of items starts at 0 again.
+    pub purge: bool,
     /// Whether configuration or affiliations change.
     pub rules_change: bool,
     /// Whether the recipients or their rights change.

@@ -30,13 +30,16 @@ pub enum Progress {
     },
 }
 
-/// Which cap an element broke.
+/// Which cap an element broke, or which rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {
     /// [`XmlLimits::depth_max`].
     TooDeep,
     /// [`XmlLimits::bytes_max`].
     TooLong,
+    /// A name that Namespaces in XML 1.0 forbids: a prefix that is not bound, an attribute twice. The builder never sees
+    /// it; whoever can find the end of the element all the same reports it.
+    Misnamed,
 }
 
 /// The rest of an element that broke a cap: only its depth is followed.

@@ -41,7 +41,8 @@ pub fn parse_document(text: &str, limits: XmlLimits) -> Result<Element, Document
             }
         };
         match broken {
-            None => {}
+            // Names are the parser's to judge, above.
+            None | Some(RejectReason::Misnamed) => {}
             Some(RejectReason::TooDeep) => return Err(DocumentError::TooDeep(limits.depth_max)),
             Some(RejectReason::TooLong) => return Err(DocumentError::TooLong(limits.bytes_max)),
         }

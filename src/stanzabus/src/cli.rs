@@ -41,13 +41,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         act_as: ActAs,
     },
-    /// Make, remove, list and show nodes.
+    /// Make, empty, remove, list and show nodes.
     Node {
         /// What to do with them.
         #[command(subcommand)]
         command: NodeCommand,
     },
-    /// Publish one item; prints its position as JSON once it is on disk.
+    /// Publish one item; prints its position as JSON once it is on disk, or as safe as the node's durability promises.
     Pub(PubArguments),
     /// Print a node's events as they come, one JSON object per line.
     Tail(TailArguments),
@@ -114,6 +114,14 @@ pub(crate) enum NodeCommand {
         #[command(flatten)]
         act_as: ActAs,
     },
+    /// Remove all items of a node; the node stays.
+    Purge {
+        /// The node.
+        node: String,
+        /// As whom.
+        #[command(flatten)]
+        act_as: ActAs,
+    },
     /// Print the nodes that you may read, one JSON object per line.
     List,
     /// Print a node's configuration and the head of its log as JSON.
@@ -151,9 +159,39 @@ pub(crate) struct CreateArguments {
     /// Tell subscribers of every retraction.
     #[arg(long, conflicts_with = "jid")]
     pub(crate) notify_retract: bool,
+    /// What holds when a publish is answered [default: fsync].
+    #[arg(long, conflicts_with = "jid", value_name = "LEVEL")]
+    pub(crate) durability: Option<Durability>,
+    /// Keep no items: events are sent and logged, and there is nothing to list or to take back.
+    #[arg(long, conflicts_with = "jid")]
+    pub(crate) no_persist_items: bool,
+    /// What goes by itself, and when.
+    #[command(flatten)]
+    pub(crate) retention: RetentionArguments,
     /// As whom.
     #[command(flatten)]
     pub(crate) act_as: ActAs,
+}
+
+/// Bounds of a new node's items and log. The log keeps an event while it is within all three bounds of its history,
+/// and longer while it waits for its delivery.
+#[derive(Debug, Args)]
+pub(crate) struct RetentionArguments {
+    /// Remove items after so many seconds; 0 keeps them [default: 0].
+    #[arg(long, conflicts_with = "jid", value_name = "SECONDS")]
+    pub(crate) item_expire_seconds: Option<u32>,
+    /// Events that the log keeps, newest first; 0 is no bound [default: 100000].
+    #[arg(long, conflicts_with = "jid", value_name = "N")]
+    pub(crate) history_events_max: Option<u64>,
+    /// Bytes of payload that the log keeps, newest first; 0 is no bound [default: 268435456, 256 MiB].
+    #[arg(long, conflicts_with = "jid", value_name = "BYTES")]
+    pub(crate) history_bytes_max: Option<u64>,
+    /// Seconds for which the log keeps an event; 0 is no bound [default: 604800, 7 days].
+    #[arg(long, conflicts_with = "jid", value_name = "SECONDS")]
+    pub(crate) history_age_seconds_max: Option<u64>,
+    /// What happens when too many events wait for their delivery [default: wait].
+    #[arg(long, conflicts_with = "jid")]
+    pub(crate) when_undelivered_full: Option<WhenUndeliveredFull>,
 }
 
 /// `stanzabus node items`
@@ -241,6 +279,26 @@ pub(crate) enum PublishModel {
     Publishers,
     /// Everyone but outcasts.
     Open,
+}
+
+/// What holds when a publish is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// It is on disk, synced.
+    Fsync,
+    /// It is committed; a crash of the machine or of the database may lose it.
+    Relaxed,
+    /// It is in memory: fastest, nothing is stored, and a restart loses what was not delivered.
+    Memory,
+}
+
+/// What happens when too many events wait for their delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhenUndeliveredFull {
+    /// Publishers are told to come again later.
+    Wait,
+    /// The oldest events outside the history go undelivered, and subscribers see the gap.
+    Gap,
 }
 
 /// A standing on a node (XEP-0060 §4.1).

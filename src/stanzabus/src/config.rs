@@ -22,7 +22,7 @@ use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(crate) use environment::user_password;
+pub(crate) use environment::{manager_variables, user_password};
 pub(crate) use error::ConfigError;
 pub(crate) use grpc::GrpcConfig;
 pub(crate) use log::{LogConfig, LogFormat};
@@ -91,7 +91,7 @@ impl Loaded {
         let Config { xmpp, access, store, grpc, http, limits, log } = &self.config;
         let domain = xmpp.domain()?;
         xmpp.host()?;
-        xmpp.server()?;
+        xmpp.tls(&self.folder)?;
         xmpp.admins()?;
         access.creator_domains()?;
         store.address(&self.folder)?;

@@ -73,6 +73,12 @@ pub(crate) enum Failure {
     /// A part of the daemon ended by itself.
     #[error("{0} ended unexpectedly; its log says why")]
     Ended(&'static str),
+    /// The way out took too long, or was cut short by a second signal.
+    #[error(
+        "stopped before everything was finished: what was acknowledged is on disk, and what was not proven to be \
+         delivered is delivered again"
+    )]
+    Unfinished,
     /// `doctor` found something; it has said what.
     #[error("{failed} of {checks} checks failed")]
     Doctor {
@@ -84,10 +90,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The exit status: 2 for usage and configuration, 1 for everything else.
+    /// The exit status: 2 for usage and configuration, 3 for a stop before everything was finished, 1 for everything
+    /// else.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage(_) => 2,
+            Self::Unfinished => 3,
             _ => 1,
         }
     }

@@ -19,6 +19,9 @@ use crate::metrics::Metrics;
 /// How long a store may take to answer before the daemon counts as not ready.
 const STORE_TIME: Duration = Duration::from_secs(2);
 
+/// Silence after which a task counts as stuck. A healthy one is heard of each second.
+pub(crate) const STUCK_TIME: Duration = Duration::from_secs(20);
+
 /// What the endpoints look at.
 pub(crate) struct Health {
     /// The store behind it must answer.
@@ -38,11 +41,20 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let router = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(health));
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+}
+
+/// Alive as long as its tasks make progress; what is not is mended by a restart.
+async fn livez(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    let stuck = health.engine.stuck_tasks(STUCK_TIME);
+    if stuck.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("stuck: {}\n", stuck.join(", ")))
 }
 
 /// Ready when the main job can be done from end to end; otherwise one line for each reason.
@@ -57,7 +69,7 @@ async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
 async fn reasons_against(health: &Health) -> Vec<String> {
     let mut reasons = Vec::new();
     if health.stopping.is_cancelled() {
-        reasons.push("stopping".to_owned());
+        reasons.push("stopping: what was accepted is being finished".to_owned());
     }
     if !tokio::time::timeout(STORE_TIME, health.engine.store_is_available()).await.unwrap_or(false) {
         reasons.push("store: it does not answer".to_owned());
@@ -70,6 +82,13 @@ async fn reasons_against(health: &Health) -> Vec<String> {
                 Some(advice) => format!("xmpp: {reason}; {advice}"),
             },
         });
+    }
+    if health.link.is_contested() {
+        reasons.push(
+            "xmpp: another connection is attached to the server as this domain, and gets a part of what users send; \
+             stop the other one"
+                .to_owned(),
+        );
     }
     if let Some(unanswered) = health.link.proof_overdue() {
         reasons.push(format!(

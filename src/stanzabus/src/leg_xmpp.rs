@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use xmpp_component::{Link, LinkEvent, LinkEvents, Notification, NotifyRefused};
 use xmpp_pubsub::{
-    Inbound, LaneRefusal, NotificationCounters, NotificationLane, Notifier, ReplySender, RequestLimits,
-    Service, ServiceSettings,
+    Inbound, LaneRefusal, NotificationCounters, NotificationLane, Notifier, ReplySender, RequestGauges,
+    RequestLimits, Service, ServiceSettings,
 };
 
 /// Stanzas between the link and the service: a few, because the link holds the bounded queue.
@@ -27,6 +27,7 @@ pub(crate) struct XmppLeg {
     delivery: JoinHandle<()>,
     events: JoinHandle<()>,
     counters: Arc<NotificationCounters>,
+    gauges: Arc<RequestGauges>,
 }
 
 impl XmppLeg {
@@ -53,8 +54,10 @@ impl XmppLeg {
         let counters = notifier.counters();
         let service = Service::new(engine.clone(), settings);
         let replies = LinkReplies(link.clone());
+        let gauges = Arc::<RequestGauges>::default();
+        let gauges_of_requests = Arc::clone(&gauges);
         let requests = async move {
-            xmpp_pubsub::run(&service, limits, inbound_reader, &replies).await;
+            xmpp_pubsub::run(&service, limits, inbound_reader, &replies, &gauges_of_requests).await;
         };
         let engine = engine.clone();
         let delivery = async move { engine.deliver(notifier, inputs_reader).await };
@@ -64,12 +67,18 @@ impl XmppLeg {
             delivery: tokio::spawn(delivery),
             events: tokio::spawn(pump.run(events)),
             counters,
+            gauges,
         }
     }
 
     /// What was encoded and sent.
     pub(crate) fn counters(&self) -> Arc<NotificationCounters> {
         Arc::clone(&self.counters)
+    }
+
+    /// How much the requests under way take.
+    pub(crate) fn gauges(&self) -> Arc<RequestGauges> {
+        Arc::clone(&self.gauges)
     }
 
     /// Resolves when a task ends that should not, with its name and its error.

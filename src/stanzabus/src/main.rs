@@ -14,6 +14,7 @@ mod init;
 mod leg_xmpp;
 mod metrics;
 mod serve;
+mod service_manager;
 mod signals;
 mod telemetry;
 
@@ -53,5 +54,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|source| Failure::System { what: "cannot start threads", source })?;
-    runtime.block_on(command)
+    let outcome = runtime.block_on(command);
+    // What still runs now was given up; to wait for it would mean to wait for ever.
+    runtime.shutdown_background();
+    outcome
 }

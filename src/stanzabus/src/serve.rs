@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bridge_grpc::{GrpcSettings, ServeError};
 use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
@@ -20,34 +19,41 @@ use crate::failure::Failure;
 use crate::http::{self, Health};
 use crate::leg_xmpp::XmppLeg;
 use crate::metrics::{Metrics, Sources};
-use crate::{signals, telemetry};
+use crate::service_manager::ServiceManager;
+use crate::signals::StopSignals;
+use crate::telemetry;
 
-/// How long the way out may take.
-const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// How long open gRPC calls may take of that.
-const GRPC_GRACE: Duration = Duration::from_secs(4);
-
-/// Runs until SIGTERM or SIGINT; then finishes what was accepted. An XMPP server that is away ends nothing.
+/// Runs until SIGTERM or SIGINT; then finishes what was accepted, unless a second signal comes. An XMPP server that is
+/// away ends nothing.
 pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
     let loaded = config::load(path)?;
     loaded.check()?;
     telemetry::start(&loaded.config.log)?;
-    let stop = signals::stop_requested()?;
+    let mut signals = StopSignals::listen()?;
+    let manager = ServiceManager::of_this_process();
     let mut daemon = Daemon::start(&loaded).await?;
+    manager.tell("READY=1");
+    let engine = daemon.engine.clone();
     let ended = tokio::select! {
-        () = stop => Ok(()),
+        () = signals.next() => Ok(()),
         ended = daemon.ended_unexpectedly() => Err(ended),
+        never = manager.keep_watchdog(&engine) => match never {},
     };
     tracing::info!("stopping");
-    if timeout(DRAIN_TIME, daemon.drain()).await.is_err() {
-        tracing::warn!("not everything was finished in time; what was acknowledged is on disk");
-    }
-    ended
+    manager.tell("STOPPING=1");
+    let is_finished = tokio::select! {
+        drained = timeout(loaded.config.limits.drain(), daemon.drain()) => drained.is_ok(),
+        () = signals.next() => false,
+    };
+    if is_finished { ended } else { ended.and(Err(Failure::Unfinished)) }
 }
 
 /// The parts that run.
 struct Daemon {
+    store: Arc<dyn Store>,
+    engine: Engine,
     committer: JoinHandle<()>,
+    retention: JoinHandle<()>,
     grpc: JoinHandle<Result<(), ServeError>>,
     http: JoinHandle<std::io::Result<()>>,
     leg: XmppLeg,
@@ -57,6 +63,7 @@ struct Daemon {
 /// What ends the parts, in the order in which they go.
 #[derive(Default)]
 struct Tokens {
+    retention: CancellationToken,
     grpc: CancellationToken,
     committer: CancellationToken,
     link: CancellationToken,
@@ -73,7 +80,7 @@ impl Daemon {
 
         let tokens = Tokens::default();
         let EngineParts { engine, committer } = Engine::start(
-            store,
+            Arc::clone(&store),
             Settings { admins: config.xmpp.admins()?.into_iter().collect(), ..config.limits.engine() },
             Arc::new(SystemClock),
             Arc::new(SystemIds),
@@ -81,19 +88,26 @@ impl Daemon {
         )
         .await?;
 
+        let retention = {
+            let (engine, stop) = (engine.clone(), tokens.retention.clone());
+            tokio::spawn(async move { engine.retain(stop).await })
+        };
+
         let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
         let leg = XmppLeg::start(&engine, service_settings(loaded)?, config.limits.requests(), &link, events);
         let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
-        let sources = Sources { engine, link, notifications: leg.counters() };
+        let sources =
+            Sources { engine: engine.clone(), link, notifications: leg.counters(), requests: leg.gauges() };
         let http = start_http(sources, http_listener, &tokens);
-        Ok(Self { committer, grpc, http, leg, tokens })
+        Ok(Self { store, engine, committer, retention, grpc, http, leg, tokens })
     }
 
     /// Resolves only when a part ends that should not.
     async fn ended_unexpectedly(&mut self) -> Failure {
         let (part, error) = tokio::select! {
             ended = &mut self.committer => ("the committer", ended.err().map(|error| error.to_string())),
+            ended = &mut self.retention => ("retention", ended.err().map(|error| error.to_string())),
             ended = &mut self.grpc => ("the gRPC server", error_of(ended)),
             ended = &mut self.http => ("the HTTP server", error_of(ended)),
             ended = self.leg.ended() => ended,
@@ -102,18 +116,25 @@ impl Daemon {
         Failure::Ended(part)
     }
 
-    /// Stops accepting, answers what was accepted, proves what was sent, stores the cursors, closes the stream.
+    /// Stops accepting, answers what was accepted, proves what was sent, stores the cursors, closes the stream and the
+    /// store.
     async fn drain(mut self) {
+        self.tokens.retention.cancel();
         self.tokens.grpc.cancel();
         self.leg.stop_requests().await;
         finish(self.grpc).await;
+        finish(self.retention).await;
         self.tokens.committer.cancel();
         finish(self.committer).await;
         self.tokens.link.cancel();
         self.leg.finish().await;
         self.tokens.http.cancel();
         finish(self.http).await;
-        tracing::info!("stopped");
+        // Last, because it says that everything before is on disk.
+        match self.store.close().await {
+            Ok(()) => tracing::info!("stopped"),
+            Err(error) => tracing::error!(%error, "stopped without closing the store in order"),
+        }
     }
 }
 
@@ -140,7 +161,9 @@ async fn listen(what: &'static str, key: &'static str, address: SocketAddr) -> R
 
 async fn open_store(loaded: &Loaded) -> Result<Arc<dyn Store>, Failure> {
     match loaded.config.store.address(&loaded.folder)? {
-        StoreAddress::Sqlite(path) => Ok(Arc::new(SqliteStore::open(&path).await?)),
+        StoreAddress::Sqlite(path) => {
+            Ok(Arc::new(SqliteStore::open_within(&path, loaded.config.store.sqlite_bytes_max()).await?))
+        }
     }
 }
 
@@ -167,7 +190,6 @@ async fn start_grpc(
         tokens: config.grpc.tokens(&config.xmpp.domain()?)?,
         admins: config.xmpp.admins()?,
         allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
-        shutdown_grace: GRPC_GRACE,
         ..config.limits.grpc()
     };
     let health = bridge_grpc::Health::new().await;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bus_xml::XmlLimits;
 
-use crate::ServerAddress;
+use crate::{ServerAddress, TlsClient};
 
 /// What one component link needs to know.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct ComponentConfig {
     pub host: String,
     /// Where the server listens for components.
     pub server: ServerAddress,
+    /// Whom to trust; needed exactly when `server` is one with TLS.
+    pub tls: Option<TlsClient>,
     /// The secret shared with the server.
     pub secret: Secret,
     /// Every bound of the link.
@@ -66,6 +68,9 @@ pub struct LinkLimits {
     pub handshake_timeout_ms: u64,
     /// Silence after which the server is pinged.
     pub idle_ping_ms: u64,
+    /// How long a barrier may be unanswered before it is followed by another: an answer may have gone elsewhere. A
+    /// quarter of it lies between pings while somebody else seems to be attached as our domain.
+    pub reprobe_ms: u64,
     /// Silence after which the connection counts as dead; longer than `idle_ping_ms`. A barrier that is not answered
     /// for as long is overdue.
     pub dead_after_ms: u64,
@@ -75,6 +80,8 @@ pub struct LinkLimits {
     pub backoff_ms_max: u64,
     /// The wait after a failure that only an administrator can mend.
     pub backoff_ms_fault: u64,
+    /// How long a shutdown may wait for the lanes and the last barrier.
+    pub drain_ms: u64,
 }
 
 impl Default for LinkLimits {
@@ -91,10 +98,12 @@ impl Default for LinkLimits {
             connect_timeout_ms: 10_000,
             handshake_timeout_ms: 10_000,
             idle_ping_ms: 20_000,
+            reprobe_ms: 1_000,
             dead_after_ms: 60_000,
             backoff_ms_min: 250,
             backoff_ms_max: 30_000,
             backoff_ms_fault: 60_000,
+            drain_ms: 2_000,
         }
     }
 }

@@ -1,9 +1,12 @@
 use std::io;
+use std::net::SocketAddr;
 
 use minidom::Element;
 use thiserror::Error;
+use tokio_rustls::rustls::CertificateError;
 
 use crate::backoff::Pace;
+use crate::tls::certificate_advice;
 
 const STREAMS_NAMESPACE: &str = "http://etherx.jabber.org/streams";
 const CONDITIONS_NAMESPACE: &str = "urn:ietf:params:xml:ns:xmpp-streams";
@@ -17,6 +20,25 @@ pub enum DownReason {
     /// No TCP connection in `connect_timeout_ms`.
     #[error("the XMPP server does not accept the connection in time")]
     ConnectTimeout,
+    /// The name of a plain server stands for another machine.
+    #[error(
+        "the XMPP server's name stands for {0}, which is not on this machine, and the connection would be plain"
+    )]
+    PlaintextBeyondLoopback(SocketAddr),
+    /// The server's certificate is not one to be trusted.
+    #[error("the XMPP server's certificate is refused as one for {name}: {problem}")]
+    CertificateRefused {
+        /// The name that it should be for.
+        name: String,
+        /// What is wrong with it.
+        problem: CertificateError,
+    },
+    /// The server does not speak TLS, or no version of it that is safe.
+    #[error("TLS does not come about with the XMPP server: {0}")]
+    NoTls(#[source] io::Error),
+    /// The connection ended before the server had said anything.
+    #[error("the XMPP server hung up without a word")]
+    HungUp,
     /// No accepted handshake in `handshake_timeout_ms`.
     #[error("the XMPP server does not complete the handshake in time")]
     HandshakeTimeout,
@@ -112,6 +134,19 @@ impl DownReason {
                 Self::Unreachable(_) => {
                     Some("is the XMPP server running, and is this the address of its component port?")
                 }
+                Self::PlaintextBeyondLoopback(_) => Some(
+                    "write tls:// before the address if the server offers TLS there, or allow it with \
+                     xmpp.plaintext_beyond_loopback = true",
+                ),
+                Self::CertificateRefused { problem, .. } => Some(certificate_advice(problem)),
+                Self::NoTls(_) => Some(
+                    "is this port one with TLS from the start (ejabberd: tls: true and certfile in the listener)? \
+                     Prosody's component port has none: without tls:// it must be on this machine",
+                ),
+                Self::HungUp => Some(
+                    "is this the server's component port, and is it a plain one? For a port with TLS write tls:// \
+                     before the address",
+                ),
                 Self::NotAStream => Some("check that the address is the XMPP server's component port"),
                 _ => None,
             };
@@ -139,7 +174,9 @@ impl DownReason {
     /// How soon a new connection makes sense; `was_up` when the stream had been accepted.
     pub(crate) fn pace(&self, was_up: bool) -> Pace {
         match self {
-            Self::NotAStream => Pace::Fault,
+            Self::NotAStream | Self::PlaintextBeyondLoopback(_) | Self::CertificateRefused { .. } => {
+                Pace::Fault
+            }
             Self::StreamError { condition, .. } => match condition {
                 StreamCondition::Conflict if was_up => Pace::Replaced,
                 StreamCondition::NotAuthorized

@@ -85,6 +85,11 @@ impl EventQueue {
         )
     }
 
+    /// The bytes that are still free for stanzas, as permits.
+    pub(crate) fn budget(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.budget)
+    }
+
     /// Adds a stanza that took `bytes` on the wire.
     pub(crate) fn push_stanza(&mut self, event: LinkEvent, bytes: usize) {
         let share = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.budget_bytes);

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use bus_xml::escape_attribute;
 use sha1::{Digest as _, Sha1};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -13,9 +13,14 @@ use crate::{COMPONENT_NAMESPACE, ComponentConfig, DownReason, Secret};
 /// Bytes read at once.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 
+/// A connection, with TLS or without. What was written has to be flushed.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
 /// A stream that the server accepted.
 pub(crate) struct Accepted {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Box<dyn Transport>,
     pub(crate) reader: StreamReader,
     /// What came in the same read as the server's `<handshake/>`.
     pub(crate) items: VecDeque<StreamItem>,
@@ -23,27 +28,43 @@ pub(crate) struct Accepted {
 
 /// Connects and opens a stream (XEP-0114 §3).
 pub(crate) async fn open_stream(config: &ComponentConfig) -> Result<Accepted, DownReason> {
-    let target = (config.server.host(), config.server.port());
-    let socket = timeout(config.limits.connect_timeout(), TcpStream::connect(target))
+    let connecting = async {
+        let addresses = config.server.resolve().await?;
+        TcpStream::connect(addresses.as_slice()).await.map_err(DownReason::Unreachable)
+    };
+    let socket = timeout(config.limits.connect_timeout(), connecting)
         .await
-        .map_err(|_| DownReason::ConnectTimeout)?
-        .map_err(DownReason::Unreachable)?;
+        .map_err(|_| DownReason::ConnectTimeout)??;
     socket.set_nodelay(true).map_err(DownReason::ConnectionLost)?;
-    timeout(config.limits.handshake_timeout(), shake_hands(socket, config))
+    let shaking_hands = async {
+        let socket: Box<dyn Transport> = match &config.tls {
+            Some(tls) => Box::new(tls.connect(socket).await?),
+            None => Box::new(socket),
+        };
+        shake_hands(socket, config).await
+    };
+    timeout(config.limits.handshake_timeout(), shaking_hands)
         .await
         .map_err(|_| DownReason::HandshakeTimeout)?
 }
 
-async fn shake_hands(mut socket: TcpStream, config: &ComponentConfig) -> Result<Accepted, DownReason> {
-    socket.write_all(stream_header(&config.domain).as_bytes()).await.map_err(DownReason::ConnectionLost)?;
+async fn shake_hands(
+    mut socket: Box<dyn Transport>,
+    config: &ComponentConfig,
+) -> Result<Accepted, DownReason> {
+    say(&mut socket, &stream_header(&config.domain)).await?;
     let mut reader = StreamReader::new(config.limits.xml());
     let mut items = VecDeque::new();
     let mut chunk = vec![0; READ_BYTES];
+    let mut has_heard = false;
     loop {
-        let length = socket.read(&mut chunk).await.map_err(DownReason::ConnectionLost)?;
-        if length == 0 {
-            return Err(DownReason::ConnectionClosed);
-        }
+        let length = match socket.read(&mut chunk).await {
+            Ok(0) | Err(_) if !has_heard => return Err(DownReason::HungUp),
+            Ok(0) => return Err(DownReason::ConnectionClosed),
+            Ok(length) => length,
+            Err(error) => return Err(DownReason::ConnectionLost(error)),
+        };
+        has_heard = true;
         // A server may send its reason and rubbish in one go: the reason comes first.
         let fed = reader.feed(&chunk[..length], &mut items);
         while let Some(item) = items.pop_front() {
@@ -51,7 +72,7 @@ async fn shake_hands(mut socket: TcpStream, config: &ComponentConfig) -> Result<
                 Step::Wait => {}
                 Step::Send { id } => {
                     let handshake = format!("<handshake>{}</handshake>", credentials(&id, &config.secret));
-                    socket.write_all(handshake.as_bytes()).await.map_err(DownReason::ConnectionLost)?;
+                    say(&mut socket, &handshake).await?;
                 }
                 Step::Accepted => {
                     fed?;
@@ -61,6 +82,11 @@ async fn shake_hands(mut socket: TcpStream, config: &ComponentConfig) -> Result<
         }
         fed?;
     }
+}
+
+async fn say(socket: &mut Box<dyn Transport>, text: &str) -> Result<(), DownReason> {
+    socket.write_all(text.as_bytes()).await.map_err(DownReason::ConnectionLost)?;
+    socket.flush().await.map_err(DownReason::ConnectionLost)
 }
 
 enum Step {

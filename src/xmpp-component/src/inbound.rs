@@ -107,6 +107,11 @@ impl StreamReader {
             match self.parser.parse(&mut rest, false) {
                 Ok(Some(event)) => self.take_event(event, boundary, items)?,
                 Ok(None) | Err(EndOrError::NeedMoreData) => break,
+                Err(EndOrError::Error(error)) if self.place != Place::Header && is_about_names(&error) => {
+                    self.skipping =
+                        Some(Skipping { head: self.abandon_tree(), reason: RejectReason::Misnamed });
+                    return self.skip(boundary, items);
+                }
                 Err(EndOrError::Error(error)) => return Err(self.malformed(error)),
             }
         }
@@ -205,6 +210,23 @@ impl StreamReader {
     fn malformed(&self, error: rxml::Error) -> DownReason {
         if self.place == Place::Header { DownReason::NotAStream } else { DownReason::NotWellFormed(error) }
     }
+}
+
+/// What only Namespaces in XML forbids: the tags are sound, so the framer knows where the stanza ends. ejabberd takes
+/// such stanzas from its users, and makes some: it drops a declaration on the `<iq/>`, and keeps what is named with it.
+fn is_about_names(error: &rxml::Error) -> bool {
+    use rxml::Error;
+    matches!(
+        error,
+        Error::UndeclaredNamespacePrefix(_)
+            | Error::DuplicateAttribute
+            | Error::MultiColonName(_)
+            | Error::EmptyNamePart(_)
+            | Error::InvalidLocalName(_)
+            | Error::ReservedNamespacePrefix
+            | Error::ReservedNamespaceName
+            | Error::EmptyNamespaceUri
+    )
 }
 
 fn new_parser(limits: XmlLimits) -> Parser {

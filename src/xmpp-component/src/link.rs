@@ -124,10 +124,17 @@ impl Link {
         self.shared.outbound().proof_overdue(Instant::now())
     }
 
+    /// Whether somebody else is attached as our domain; see [`LinkStatistics::is_contested`].
+    pub fn is_contested(&self) -> bool {
+        self.shared.outbound().is_contested()
+    }
+
     /// Counters and queue depths.
     pub fn statistics(&self) -> LinkStatistics {
         let free = self.shared.reply_room.available_permits();
         let mut statistics = self.shared.outbound().statistics();
+        let inbound_free = self.shared.inbound_room.available_permits();
+        statistics.inbound_bytes = self.shared.inbound_room_bytes.saturating_sub(inbound_free);
         statistics.reply_lane_bytes = (self.shared.reply_room_bytes as usize).saturating_sub(free);
         statistics
     }

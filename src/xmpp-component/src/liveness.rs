@@ -14,6 +14,7 @@ const MS_MAX: u64 = 86_400_000;
 #[derive(Debug)]
 pub(crate) struct Liveness {
     idle_ping: Duration,
+    reprobe: Duration,
     dead_after: Duration,
     last_read: Instant,
     last_ping: Instant,
@@ -37,6 +38,7 @@ impl Liveness {
         let idle_ping = Duration::from_millis(limits.idle_ping_ms.clamp(1, MS_MAX));
         Self {
             idle_ping,
+            reprobe: Duration::from_millis(limits.reprobe_ms.max(1)).min(idle_ping),
             dead_after: Duration::from_millis(limits.dead_after_ms.min(MS_MAX)).max(idle_ping * 2),
             last_read: now,
             last_ping: now,
@@ -72,14 +74,22 @@ impl Liveness {
         }
     }
 
-    /// `oldest_barrier` is when the oldest unanswered barrier was placed: an answer may have been lost, and the answer
-    /// to another one makes up for it.
-    pub(crate) fn check(&mut self, now: Instant, oldest_barrier: Option<Instant>) -> Verdict {
+    /// `oldest_barrier` is when the oldest unanswered barrier was placed: its answer may have gone to somebody else, and
+    /// the answer to another one makes up for it.
+    pub(crate) fn check(
+        &mut self,
+        now: Instant,
+        oldest_barrier: Option<Instant>,
+        is_contested: bool,
+    ) -> Verdict {
         if let Some(reason) = self.death(now) {
             return Verdict::Dead(reason);
         }
-        let quiet_since = oldest_barrier.map_or(self.last_read, |placed| placed.min(self.last_read));
-        let ping_at = quiet_since.max(self.last_ping) + self.idle_ping;
+        let ping_at = match oldest_barrier {
+            _ if is_contested => self.last_ping + self.reprobe / 4,
+            Some(placed) => placed.max(self.last_ping) + self.reprobe,
+            None => self.last_read.max(self.last_ping) + self.idle_ping,
+        };
         if self.paused_since.is_none() && now >= ping_at {
             self.last_ping = now;
             return Verdict::Ping;
@@ -90,7 +100,8 @@ impl Liveness {
             (Some(_), None) => now + self.idle_ping,
         };
         let next = if self.paused_since.is_none() { ping_at.min(death_at) } else { death_at };
-        Verdict::AskAgainAt(next.min(now + self.idle_ping))
+        // A barrier may be placed meanwhile.
+        Verdict::AskAgainAt(next.min(now + self.reprobe))
     }
 
     fn death(&self, now: Instant) -> Option<DownReason> {

@@ -6,6 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::barrier::{Barriers, Proof};
+use crate::contest::Contest;
 use crate::padding::Padding;
 use crate::{LinkLimits, LinkStatistics, NotifyRefused, ReplyRefused};
 
@@ -67,6 +68,7 @@ pub(crate) struct Outbound {
     notifications: VecDeque<QueuedNotification>,
     notification_bytes: usize,
     stream: Option<OpenStream>,
+    contest: Contest,
     version: u64,
     is_closed: bool,
     statistics: LinkStatistics,
@@ -86,8 +88,19 @@ struct OpenStream {
     is_draining: bool,
 }
 
+/// Whose an IQ answer from the host domain is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// To a barrier of this stream.
+    Proof(Proof),
+    /// To a barrier of somebody else's, who is attached as our domain.
+    Foreign,
+    /// To anything else.
+    Unknown,
+}
+
 impl Outbound {
-    pub(crate) fn new(limits: &LinkLimits) -> Self {
+    pub(crate) fn new(limits: &LinkLimits, link_nonce: u64) -> Self {
         let stanza_bytes_max = limits.outbound_stanza_bytes_max;
         // Half of the lane takes any stanza, so whoever waits for half of it never waits in vain.
         let lane_bytes_min = (stanza_bytes_max + STANZA_OVERHEAD_BYTES) * 2;
@@ -99,6 +112,7 @@ impl Outbound {
             notifications: VecDeque::new(),
             notification_bytes: 0,
             stream: None,
+            contest: Contest::new(link_nonce),
             version: 0,
             is_closed: false,
             statistics: LinkStatistics::default(),
@@ -254,11 +268,22 @@ impl Outbound {
         }
     }
 
-    /// An IQ answer from the host domain; see [`Barriers::answer`].
-    pub(crate) fn barrier_answered(&mut self, id: &str) -> Option<Proof> {
-        let proof = self.stream.as_mut()?.barriers.answer(id)?;
-        self.statistics.barriers_answered += proof.barriers;
-        Some(proof)
+    /// Takes an IQ answer from the host domain.
+    pub(crate) fn take_answer(&mut self, id: &str) -> Answer {
+        match self.stream.as_mut().and_then(|stream| stream.barriers.answer(id)) {
+            Some(proof) => {
+                self.contest.take_own(proof.barriers);
+                self.statistics.barriers_answered += proof.barriers;
+                Answer::Proof(proof)
+            }
+            None if self.contest.take_unknown(id) => Answer::Foreign,
+            None => Answer::Unknown,
+        }
+    }
+
+    /// Somebody else is attached as our domain.
+    pub(crate) fn is_contested(&self) -> bool {
+        self.contest.is_on()
     }
 
     /// When the oldest unanswered barrier was staged.
@@ -300,6 +325,9 @@ impl Outbound {
             reply_lane_stanzas: self.replies.len() + staged,
             notification_lane_stanzas: self.notifications.len(),
             notification_lane_bytes: self.notification_bytes,
+            foreign_answers: self.contest.foreign_answers(),
+            skipped_answers: self.contest.skipped_answers(),
+            is_contested: self.contest.is_on(),
             ..self.statistics
         }
     }

@@ -4,22 +4,18 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bus_xml::Element;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::dialect::in_stream_namespace;
 use crate::event::EventQueue;
-use crate::handshake::{Accepted, READ_BYTES};
+use crate::handshake::{Accepted, READ_BYTES, Transport};
 use crate::inbound::{StreamItem, StreamReader};
 use crate::liveness::{Liveness, Verdict};
-use crate::outbound::WRITE_BYTES;
+use crate::outbound::{Answer, WRITE_BYTES};
 use crate::shared::Shared;
 use crate::{COMPONENT_NAMESPACE, ComponentConfig, DownReason, LinkEvent};
-
-/// For how long a shutdown waits for the lanes and the last barrier.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// For how long a shutdown waits for the server to close its side, so that nothing is reset on its way.
 const GOODBYE_TIME: Duration = Duration::from_millis(500);
@@ -35,6 +31,8 @@ pub(crate) struct Session<'a> {
     output: Output,
     drain_until: Option<Instant>,
     has_warned_of_barrier: bool,
+    /// What was reported last.
+    is_contested: bool,
 }
 
 /// Bytes on their way to the socket; the allocation is used again.
@@ -42,12 +40,15 @@ pub(crate) struct Session<'a> {
 struct Output {
     bytes: Vec<u8>,
     written: usize,
+    /// Something was written that may wait inside the transport.
+    is_unflushed: bool,
 }
 
 /// What one round of waiting brought.
 enum Happening {
     Read(io::Result<usize>),
     Written(io::Result<usize>),
+    Flushed(io::Result<()>),
     Timer,
     ShutdownRequested,
     /// A lane has work, or the reader of events has room.
@@ -74,6 +75,7 @@ pub(crate) async fn run(
         output: Output::default(),
         drain_until: None,
         has_warned_of_barrier: false,
+        is_contested: shared.outbound().is_contested(),
     };
     match session.take_items(0, items) {
         Ok(()) => session.run(socket, shutdown).await,
@@ -82,8 +84,8 @@ pub(crate) async fn run(
 }
 
 impl Session<'_> {
-    async fn run(&mut self, socket: TcpStream, shutdown: &CancellationToken) -> DownReason {
-        let (mut read_half, mut write_half) = socket.into_split();
+    async fn run(&mut self, socket: Box<dyn Transport>, shutdown: &CancellationToken) -> DownReason {
+        let (mut read_half, mut write_half) = split(socket);
         let mut chunk = vec![0; READ_BYTES];
         let mut timer = pin!(sleep_until(Instant::now()));
         loop {
@@ -97,7 +99,7 @@ impl Session<'_> {
             let happening = tokio::select! {
                 result = read_half.read(&mut chunk), if is_reading => Happening::Read(result),
                 () = self.events.room(), if !is_reading => Happening::Progress,
-                result = write_half.write(self.output.rest()), if has_output => Happening::Written(result),
+                happening = self.output.push(&mut write_half), if self.output.is_due() => happening,
                 () = self.shared.work.notified(), if !has_output => Happening::Progress,
                 () = &mut timer => Happening::Timer,
                 () = shutdown.cancelled(), if self.drain_until.is_none() => Happening::ShutdownRequested,
@@ -105,6 +107,7 @@ impl Session<'_> {
             let outcome = match happening {
                 Happening::Read(result) => self.take_read(result, &chunk),
                 Happening::Written(result) => self.take_written(result),
+                Happening::Flushed(result) => self.take_flushed(result),
                 Happening::Timer => self.check_time().map(|at| timer.as_mut().reset(at)),
                 Happening::ShutdownRequested => {
                     timer.as_mut().reset(self.start_draining());
@@ -148,9 +151,16 @@ impl Session<'_> {
             return Err(DownReason::ConnectionLost(io::ErrorKind::WriteZero.into()));
         }
         self.output.written += length;
+        // A plain socket takes what it says it takes; TLS may keep a record back.
+        self.output.is_unflushed = self.config.tls.is_some();
         self.shared.outbound().written(length);
         self.liveness.writing(!self.output.is_empty(), true, Instant::now());
         Ok(())
+    }
+
+    fn take_flushed(&mut self, result: io::Result<()>) -> Result<(), DownReason> {
+        self.output.is_unflushed = false;
+        result.map_err(DownReason::ConnectionLost)
     }
 
     fn take_items(&mut self, bytes: usize, items: VecDeque<StreamItem>) -> Result<(), DownReason> {
@@ -189,13 +199,19 @@ impl Session<'_> {
         if let Some(reason) = DownReason::from_stream_error(&element) {
             return Err(reason);
         }
+        let element = in_stream_namespace(element);
         if let Some(id) = barrier_id(&element, &self.config.host) {
-            let proof = self.shared.outbound().barrier_answered(id);
-            if let Some(proof) = proof {
-                if let Some(through_ticket) = proof.through_ticket {
-                    self.events.push_handed_over(self.generation, through_ticket);
+            let answer = self.shared.outbound().take_answer(id);
+            self.report_contest();
+            match answer {
+                Answer::Proof(proof) => {
+                    if let Some(through_ticket) = proof.through_ticket {
+                        self.events.push_handed_over(self.generation, through_ticket);
+                    }
+                    return Ok(());
                 }
-                return Ok(());
+                Answer::Foreign => return Ok(()),
+                Answer::Unknown => {}
             }
         }
         if element.ns() == COMPONENT_NAMESPACE && matches!(element.name(), "iq" | "message" | "presence") {
@@ -212,14 +228,37 @@ impl Session<'_> {
         if self.drain_time_is_over(now) && !self.output.is_empty() {
             return Err(DownReason::ShutDown);
         }
-        let oldest_barrier = self.shared.outbound().oldest_barrier_at();
+        let (oldest_barrier, is_contested) = {
+            let outbound = self.shared.outbound();
+            (outbound.oldest_barrier_at(), outbound.is_contested())
+        };
         self.warn_of_unanswered(now);
         loop {
-            match self.liveness.check(now, oldest_barrier) {
+            match self.liveness.check(now, oldest_barrier, is_contested) {
                 Verdict::AskAgainAt(at) => return Ok(self.drain_until.map_or(at, |until| until.min(at))),
                 Verdict::Ping => self.shared.outbound().want_barrier(),
                 Verdict::Dead(reason) => return Err(reason),
             }
+        }
+    }
+
+    /// Says once that a contest begins, and once that it is over.
+    fn report_contest(&mut self) {
+        let is_contested = self.shared.outbound().is_contested();
+        if is_contested == self.is_contested {
+            return;
+        }
+        self.is_contested = is_contested;
+        let domain = &self.config.domain;
+        if is_contested {
+            tracing::error!(
+                domain,
+                "another connection is attached to the XMPP server as this domain: the server deals requests out \
+                 between the two, so users go without answers; stop the other one, which may be a second daemon with \
+                 the same secret"
+            );
+        } else {
+            tracing::info!(domain, "this is the only connection of the domain again");
         }
     }
 
@@ -235,7 +274,7 @@ impl Session<'_> {
     }
 
     fn start_draining(&mut self) -> Instant {
-        let until = Instant::now() + DRAIN_TIME;
+        let until = Instant::now() + Duration::from_millis(self.config.limits.drain_ms);
         self.drain_until = Some(until);
         self.shared.outbound().drain();
         until
@@ -252,7 +291,11 @@ impl Session<'_> {
     }
 
     /// Closes the stream (RFC 6120 §4.4) and reads to the server's end of it.
-    async fn say_goodbye(&mut self, mut read_half: OwnedReadHalf, mut write_half: OwnedWriteHalf) {
+    async fn say_goodbye(
+        &mut self,
+        mut read_half: ReadHalf<Box<dyn Transport>>,
+        mut write_half: WriteHalf<Box<dyn Transport>>,
+    ) {
         let goodbye = async {
             write_half.write_all(b"</stream:stream>").await?;
             write_half.shutdown().await?;
@@ -273,6 +316,20 @@ impl Session<'_> {
 impl Output {
     fn is_empty(&self) -> bool {
         self.written == self.bytes.len()
+    }
+
+    /// There is something to write or to flush.
+    fn is_due(&self) -> bool {
+        !self.is_empty() || self.is_unflushed
+    }
+
+    /// Writes some, or flushes when all is written. Cancel-safe.
+    async fn push(&self, write_half: &mut WriteHalf<Box<dyn Transport>>) -> Happening {
+        if self.is_empty() {
+            Happening::Flushed(write_half.flush().await)
+        } else {
+            Happening::Written(write_half.write(self.rest()).await)
+        }
     }
 
     fn rest(&self) -> &[u8] {

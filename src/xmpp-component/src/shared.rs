@@ -18,15 +18,20 @@ pub(crate) struct Shared {
     pub(crate) reply_room: Arc<Semaphore>,
     pub(crate) reply_room_bytes: u32,
     pub(crate) outbound_stanza_bytes_max: usize,
+    /// Bytes that inbound stanzas may still take, and those that they might take in all.
+    pub(crate) inbound_room: Arc<Semaphore>,
+    pub(crate) inbound_room_bytes: usize,
     pub(crate) state: watch::Sender<LinkState>,
 }
 
 impl Shared {
-    pub(crate) fn new(config: &ComponentConfig) -> Self {
+    pub(crate) fn new(config: &ComponentConfig, inbound_room: Arc<Semaphore>, link_nonce: u64) -> Self {
         let limits = &config.limits;
         let reply_room_bytes = u32::try_from(limits.reply_lane_bytes_max.max(1)).unwrap_or(u32::MAX / 8);
         Self {
-            outbound: Mutex::new(Outbound::new(limits)),
+            outbound: Mutex::new(Outbound::new(limits, link_nonce)),
+            inbound_room_bytes: inbound_room.available_permits(),
+            inbound_room,
             work: Notify::new(),
             room: Notify::new(),
             reply_room: Arc::new(Semaphore::new(reply_room_bytes as usize)),

@@ -40,10 +40,19 @@ pub struct LinkStatistics {
     pub barriers_answered: u64,
     /// Barriers of this stream without an answer yet. See [`crate::Link::proof_overdue`].
     pub barriers_unanswered: usize,
+    /// Answers to barriers that this link never sent: somebody else's, attached as our domain.
+    pub foreign_answers: u64,
+    /// Barriers whose answers never came although later ones did: they went to somebody else.
+    pub skipped_answers: u64,
+    /// Somebody else is attached as our domain, as far as can be told. What users send is dealt out between the two, so
+    /// requests get lost to us and one sender's order is broken; deliveries are proven late, and none is lost.
+    pub is_contested: bool,
     /// Accepted streams after the first.
     pub reconnects: u64,
     /// Inbound stanzas over a limit.
     pub rejected: u64,
+    /// Bytes, as on the wire, of stanzas that wait for the reader of [`crate::LinkEvents`].
+    pub inbound_bytes: usize,
     /// Replies not yet written.
     pub reply_lane_stanzas: usize,
     /// Their bytes.

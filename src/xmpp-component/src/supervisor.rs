@@ -16,16 +16,17 @@ use crate::{ComponentConfig, DownReason, Link, LinkEvents, session};
 const LAST_EVENTS_TIME: Duration = Duration::from_secs(2);
 
 /// Starts the link's task. It connects, and connects again, until `shutdown` is cancelled or the [`LinkEvents`] are
-/// dropped; then it writes what is queued, waits for the last barrier (for at most two seconds) and closes the stream.
+/// dropped; then it writes what is queued, waits for the last barrier (for at most `drain_ms`) and closes the stream.
 ///
 /// # Panics
 /// Outside a tokio runtime.
 pub fn spawn(mut config: ComponentConfig, shutdown: &CancellationToken) -> (Link, LinkEvents) {
     config.host = config.host.to_lowercase();
-    let shared = Arc::new(Shared::new(&config));
     // A token of our own, so that a dropped reader ends this link and nothing else.
     let shutdown = shutdown.child_token();
     let (events, receiver) = EventQueue::new(&config.limits, shutdown.clone());
+    let link_nonce = random_bits();
+    let shared = Arc::new(Shared::new(&config, events.budget(), link_nonce));
     let supervisor = Supervisor {
         barrier_ends: BarrierEnds {
             domain: config.domain.clone(),
@@ -37,6 +38,7 @@ pub fn spawn(mut config: ComponentConfig, shutdown: &CancellationToken) -> (Link
         shared: Arc::clone(&shared),
         events,
         shutdown,
+        link_nonce,
         generation: 0,
         last_failure: None,
     };
@@ -52,6 +54,8 @@ struct Supervisor {
     shared: Arc<Shared>,
     events: EventQueue,
     shutdown: CancellationToken,
+    /// The upper half of the nonces of all streams.
+    link_nonce: u64,
     generation: u64,
     /// What was logged last, so that an outage is reported once.
     last_failure: Option<String>,
@@ -83,7 +87,7 @@ impl Supervisor {
     async fn run_stream(&mut self, accepted: Accepted) -> Arc<DownReason> {
         self.generation += 1;
         let (generation, since) = (self.generation, Instant::now());
-        let nonce = u128::from(random_bits()) << 64 | u128::from(random_bits());
+        let nonce = u128::from(self.link_nonce) << 64 | u128::from(random_bits());
         self.shared.outbound().open(generation, Barriers::new(&self.barrier_ends, nonce));
         self.shared.announce_up(generation, since);
         self.events.push_up(generation);

@@ -1,4 +1,4 @@
-use bus_domain::{Actor, NodeName};
+use bus_domain::{Actor, BusError, Feature, NodeName};
 use bus_engine::Outcome;
 
 use crate::envelope::Envelope;
@@ -71,8 +71,13 @@ impl Service {
             }
             Query::DiscoItems { node: Some(node), page } => {
                 let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
-                let found = items::find(engine, actor, &node, items).await?;
-                disco::encode_items(engine, service, &node, &found, bytes_max, out);
+                match items::find(engine, actor, &node, items).await {
+                    // An answer like that of a node without items: nothing is asked that it does not do.
+                    Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => {
+                        disco::encode_no_items(&node, out);
+                    }
+                    found => disco::encode_items(engine, service, &node, &found?, bytes_max, out),
+                }
             }
             Query::Ping => {}
             Query::Version => version::encode(&settings.name, &settings.version, out),
@@ -87,6 +92,6 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
         Outcome::Published(published) => publish::encode(node, published, out),
         Outcome::Subscribed(subscription) => subscribe::encode(node, subscription, out),
         Outcome::Unsubscribed(subscription) => unsubscribe::encode(node, subscription, out),
-        Outcome::Deleted | Outcome::Retracted | Outcome::Affiliated => {}
+        Outcome::Deleted | Outcome::Retracted | Outcome::Purged | Outcome::Affiliated => {}
     }
 }

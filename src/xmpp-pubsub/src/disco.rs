@@ -71,6 +71,11 @@ pub(crate) fn encode_items(
     out.end();
 }
 
+/// Writes that a node has no items that one could ask for (§5.5).
+pub(crate) fn encode_no_items(node: &NodeName, out: &mut Xml) {
+    out.start_in("query", DISCO_ITEMS).attribute("node", node.as_str()).end();
+}
+
 /// Looks for nodes (§5.2). Pages go forward by name; how many nodes there are is not counted.
 pub(crate) async fn find_nodes(
     engine: &Engine,

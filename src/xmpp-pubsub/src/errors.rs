@@ -109,6 +109,7 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::LimitReached(LimitKind::Subscriptions) => {
             with(Wait, "policy-violation", "too-many-subscriptions")
         }
+        BusError::LimitReached(LimitKind::Undelivered) => plain(Wait, "resource-constraint"),
         BusError::LimitReached(LimitKind::Affiliations) => plain(Wait, "policy-violation"),
         BusError::Busy | BusError::Contended => plain(Wait, "resource-constraint"),
         BusError::StoreUnavailable => plain(Wait, "internal-server-error"),
@@ -174,6 +175,7 @@ fn over_limit(reason: RejectReason) -> &'static str {
     match reason {
         RejectReason::TooDeep => "the stanza is nested too deeply",
         RejectReason::TooLong => "the stanza is too long",
+        RejectReason::Misnamed => "the stanza has a name whose prefix is not bound, or an attribute twice",
     }
 }
 

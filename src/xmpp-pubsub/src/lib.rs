@@ -24,7 +24,9 @@ mod parts;
 mod ping;
 mod presence;
 mod publish;
+mod purge;
 mod request;
+mod request_gauges;
 mod requests;
 mod retract;
 mod rsm;
@@ -36,6 +38,7 @@ mod xml;
 
 pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};
 pub use ordering::RequestLimits;
+pub use request_gauges::{RequestGauges, RequestLoad};
 pub use requests::{Inbound, ReplySender, run};
 pub use service::{Service, ServiceSettings};
 

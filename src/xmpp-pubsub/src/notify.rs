@@ -30,7 +30,8 @@ pub enum LaneRefusal {
 /// Encodes events as notifications (XEP-0060 §7.1.2): each event once, whoever it goes to.
 ///
 /// Per recipient only `to`, the message's `id` and the position before this one are written. A message has no type
-/// (RFC 6121 §5.2.2: `normal`), so that servers keep it for users who are away. To a recipient for whom it would be too
+/// (RFC 6121 §5.2.2: `normal`), so that servers keep it for users who are away; of a node in memory it is a `headline`,
+/// which they do not keep: what is out of date by then is nothing to come back to (XEP-0060, "Not Routing Events to Offline Storage"). To a recipient for whom it would be too
 /// long (addresses, names and payload together) it goes without the payload, as a notification only (XEP-0060 §4.3).
 #[derive(Debug)]
 pub struct Notifier<Lane> {
@@ -115,7 +116,7 @@ impl<Lane> Notifier<Lane> {
         escape_attribute(to, &mut markup);
         markup.push_str("' id='");
         self.event_ids.write_message_id(reference(delivery), delivery.subscription.id, &mut markup);
-        markup.push_str("'>");
+        markup.push_str(if delivery.node.is_transient() { "' type='headline'>" } else { "'>" });
         let split_at = markup.len();
         append(&mut markup, format_args!("{}'/></message>", delivery.after_seq));
         (Bytes::from(markup), split_at)
@@ -169,7 +170,7 @@ impl NotificationCounters {
     }
 }
 
-/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1 and §8.4.2.
+/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.4.2 and §8.5.2.
 fn encode_kind(node: &str, kind: &EventKind, with_payload: bool, out: &mut Xml) {
     out.start_in("event", PUBSUB_EVENT);
     match kind {
@@ -184,6 +185,9 @@ fn encode_kind(node: &str, kind: &EventKind, with_payload: bool, out: &mut Xml) 
         EventKind::Retracted { item_id } => {
             out.start("items").attribute("node", node);
             out.start("retract").attribute("id", item_id.as_str()).end().end();
+        }
+        EventKind::Purged => {
+            out.start("purge").attribute("node", node).end();
         }
         EventKind::Deleted => {
             out.start("delete").attribute("node", node).end();

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use load::{Load, Loads};
 
+use crate::RequestLoad;
+
 /// The bounds of the requests that are under way. Over the first four a request is refused as busy.
 ///
 /// Order is per full JID, bounds are per bare JID: a user with many resources has no larger share.
@@ -186,6 +188,12 @@ impl<R> Ordering<R> {
     /// Whether another request should be taken in. While answers pile up it should not: that slows senders down.
     pub(crate) fn has_room(&self) -> bool {
         self.answers_bytes < self.limits.answers_bytes_max
+    }
+
+    /// How much is under way.
+    pub(crate) fn load(&self) -> RequestLoad {
+        let Load { requests, bytes } = self.in_flight.total();
+        RequestLoad { requests, bytes, answers_bytes: self.answers_bytes }
     }
 
     /// Whether nothing is under way and nothing waits.

@@ -11,7 +11,7 @@ use crate::items::ItemsRequest;
 use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, STANZA_ID, VERSION};
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
-use crate::{create, delete, disco, items, ping, publish, retract, subscribe, unsubscribe, version};
+use crate::{create, delete, disco, items, ping, publish, purge, retract, subscribe, unsubscribe, version};
 
 use IqKind::{Get, Set};
 
@@ -34,6 +34,7 @@ const TABLE: &[Row] = &[
     wired(Set, PUBSUB, "subscribe", subscribe::parse).with_features(&["subscribe"]).beside(&["options"]),
     wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
     wired(Set, PUBSUB_OWNER, "delete", delete::parse).with_features(&["delete-nodes"]),
+    wired(Set, PUBSUB_OWNER, "purge", purge::parse).with_features(&["purge-nodes"]),
     not_built(Get, PUBSUB, "subscriptions", Feature::RetrieveSubscriptions),
     not_built(Get, PUBSUB, "affiliations", Feature::RetrieveAffiliations),
     not_built(Get, PUBSUB, "options", Feature::SubscriptionOptions),
@@ -46,7 +47,6 @@ const TABLE: &[Row] = &[
     not_built(Set, PUBSUB_OWNER, "subscriptions", Feature::ManageSubscriptions),
     not_built(Get, PUBSUB_OWNER, "affiliations", Feature::ModifyAffiliations),
     not_built(Set, PUBSUB_OWNER, "affiliations", Feature::ModifyAffiliations),
-    not_built(Set, PUBSUB_OWNER, "purge", Feature::PurgeNodes),
 ];
 
 /// A request as understood.

@@ -7,6 +7,7 @@ use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::ordering::{Arrival, Ordering, RequestLimits};
 use crate::request::Work;
+use crate::request_gauges::RequestGauges;
 use crate::service::{Prepared, Service, Task};
 
 /// What comes in from the stream.
@@ -33,12 +34,13 @@ pub trait ReplySender: Send + Sync {
 ///
 /// One sender's requests are answered in their order. Its consecutive publishes are given to the engine in that
 /// order without waiting for each other; any other request waits until everything before it is answered. What is
-/// over `limits` is answered `resource-constraint` at once.
+/// over `limits` is answered `resource-constraint` at once. `gauges` shows how much is under way.
 pub async fn run(
     service: &Service,
     limits: RequestLimits,
     mut inbound: mpsc::Receiver<Inbound>,
     replies: &impl ReplySender,
+    gauges: &RequestGauges,
 ) {
     let mut ordering = Ordering::new(limits);
     let mut running = FuturesUnordered::new();
@@ -53,6 +55,7 @@ pub async fn run(
         if sending.is_none() {
             sending = ordering.take_answer().map(|answer| Box::pin(replies.send(answer)));
         }
+        gauges.set(ordering.load());
         if !is_open && sending.is_none() && ordering.is_idle() {
             return;
         }
@@ -82,7 +85,7 @@ fn admit(service: &Service, ordering: &mut Ordering<(Envelope, Work)>, arrived: 
     let Some(Prepared { sender, task }) = service.prepare(&stanza) else { return };
     let (envelope, work) = match task {
         Task::Answer(answer) => return ordering.admit_answer(&sender, answer),
-        Task::Work(envelope, work) => (envelope, work),
+        Task::Work(envelope, work) => (envelope, *work),
     };
     let (is_publish, bytes) = (work.is_publish(), work.weight_bytes());
     if let Err((envelope, _)) =

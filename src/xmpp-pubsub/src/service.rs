@@ -53,7 +53,7 @@ pub(crate) enum Task {
     /// Send this.
     Answer(String),
     /// Carry this out and answer it.
-    Work(Envelope, Work),
+    Work(Envelope, Box<Work>),
 }
 
 impl Service {
@@ -67,7 +67,7 @@ impl Service {
     pub async fn handle(&self, stanza: &Element) -> Option<String> {
         match self.prepare(stanza)?.task {
             Task::Answer(answer) => Some(answer),
-            Task::Work(envelope, work) => Some(self.carry_out(envelope, work).await),
+            Task::Work(envelope, work) => Some(self.carry_out(envelope, *work).await),
         }
     }
 
@@ -111,7 +111,7 @@ impl Service {
         };
         let envelope = Envelope::answering(stanza, origin.sender, origin.asked);
         Some(match self.understand(stanza, origin.jid, kind, &envelope) {
-            Ok(work) => Task::Work(envelope, work),
+            Ok(work) => Task::Work(envelope, Box::new(work)),
             Err(refusal) => Task::Answer(envelope.error(&refusal)),
         })
     }

@@ -58,16 +58,26 @@ impl Child {
     /// When it had ended before, or does not end within `patience`.
     pub async fn terminate(mut self, patience: Duration) -> Result<ExitStatus> {
         self.check_running()?;
-        let id = self.id().context("a running process has an id")?;
-        // The shell's own `kill`: a bare machine may lack the program, and std sends SIGKILL only.
-        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id.to_string()]).status().await?;
-        if !sent.success() {
-            bail!("cannot send SIGTERM to {}", self.name);
-        }
+        self.signal("TERM").await?;
         match timeout(patience, self.process.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => bail!("{} did not end within {patience:?} of SIGTERM; {}", self.name, self.log_tail()),
         }
+    }
+
+    /// Sends a signal, by its name without SIG.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn signal(&mut self, signal: &str) -> Result<()> {
+        self.check_running()?;
+        let id = self.id().context("a running process has an id")?;
+        // The shell's own `kill`: a bare machine may lack the program, and std sends SIGKILL only.
+        let kill = ["-c", "kill -\"$0\" \"$1\"", signal, &id.to_string()];
+        if !Command::new("sh").args(kill).status().await?.success() {
+            bail!("cannot send SIG{signal} to {}", self.name);
+        }
+        Ok(())
     }
 
     /// Waits for the process to end by itself.

@@ -157,6 +157,22 @@ impl Daemon {
         self.process.take().context("the daemon does not run")?.terminate(STOP_PATIENCE).await
     }
 
+    /// Sends a signal, by its name without SIG: STOP, CONT, TERM, …
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn signal(&mut self, signal: &str) -> Result<()> {
+        self.process.as_mut().context("the daemon does not run")?.signal(signal).await
+    }
+
+    /// The status of an end that something else has asked for.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end within 15 seconds.
+    pub async fn wait_for_end(&mut self) -> Result<ExitStatus> {
+        self.process.take().context("the daemon does not run")?.wait(STOP_PATIENCE).await
+    }
+
     /// SIGTERM, then a new process on the same folder and ports, until it is ready.
     ///
     /// # Errors

@@ -96,6 +96,11 @@ impl RawStream {
         }
     }
 
+    /// The connection, and what was received and not taken.
+    pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.received)
+    }
+
     /// Reads what is there; false at the end of the stream.
     async fn fill(&mut self) -> Result<bool> {
         if self.received.len() >= RECEIVED_BYTES_MAX {

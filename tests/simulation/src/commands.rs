@@ -1,6 +1,7 @@
+use bus_domain::retention::{History, WhenUndeliveredFull};
 use bus_domain::{
-    AccessModel, Actor, Affiliation, BareJid, ItemId, Jid, NodeConfig, NodeName, Payload, PublishModel, Role,
-    publish, retract,
+    AccessModel, Actor, Affiliation, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload,
+    PublishModel, Role, publish, retract,
 };
 use bus_engine::{Command, Verb};
 
@@ -39,6 +40,7 @@ enum Kind {
     Unsubscribe,
     Affiliate,
     Retract,
+    Purge,
     Delete,
     Create,
 }
@@ -50,6 +52,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
         (7, Kind::Unsubscribe),
         (12, Kind::Affiliate),
         (8, Kind::Retract),
+        (2, Kind::Purge),
         (2, Kind::Delete),
         (3, Kind::Create),
     ];
@@ -62,6 +65,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
         Kind::Unsubscribe => (anybody, Verb::Unsubscribe(subscriber(random, anybody))),
         Kind::Affiliate => (ruler, Verb::Affiliate(vec![(address(user).0, random.pick(&STANDINGS))])),
         Kind::Retract => (ruler, retract(random)),
+        Kind::Purge => (ruler, Verb::Purge),
         Kind::Delete => (ruler, Verb::Delete),
         Kind::Create => (ruler, Verb::Create(config(random))),
     }
@@ -109,9 +113,19 @@ fn config(random: &mut Random) -> NodeConfig {
         publish_model: random.pick(&[PublishModel::Publishers, PublishModel::Open]),
         items_max: random.pick(&[3, 4, 100]),
         notify_retract: random.percent(50),
+        persist_items: random.percent(85),
+        durability: random.pick(&[Durability::Fsync, Durability::Fsync, Durability::Relaxed]),
+        history: History {
+            events_max: random.pick(&[None, Some(1), Some(3), Some(10)]),
+            ..History::default()
+        },
+        when_undelivered_full: random.pick(&WHEN_FULL),
         ..NodeConfig::default()
     }
 }
+
+const WHEN_FULL: [WhenUndeliveredFull; 3] =
+    [WhenUndeliveredFull::Wait, WhenUndeliveredFull::Wait, WhenUndeliveredFull::Gap];
 
 fn address(sender: Sender) -> (BareJid, Role) {
     let (name, role) = match sender.0 {

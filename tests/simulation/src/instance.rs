@@ -4,14 +4,16 @@ use std::sync::Arc;
 use bus_domain::{BusError, Event, NodeFacts, NodeId, NodeName};
 use bus_engine::committer::{Batch, Committer};
 use bus_engine::dispatcher::Dispatcher;
-use bus_engine::parts::{BeforeRead, Commit, FactsCache, Mailbox, RecentEvents, Written};
+use bus_engine::parts::{
+    BeforeRead, Commit, FactsCache, KnownHeads, Mailbox, ProcessEpoch, RecentEvents, Written,
+};
 use bus_engine::{DeliveryInput, Settings};
 use bus_store::{BatchId, RecipientPage, UndeliveredPage};
 
-use crate::Scenario;
 use crate::commands::Ticket;
 use crate::link::Lane;
 use crate::model::CommitIndex;
+use crate::{Scenario, SimulatedIds};
 
 /// The memory of one process. A crash loses all of it.
 pub(crate) struct Instance {
@@ -19,6 +21,8 @@ pub(crate) struct Instance {
     pub facts: FactsCache,
     pub recent: RecentEvents,
     pub mailbox: Mailbox,
+    pub known_heads: KnownHeads,
+    pub process_epoch: ProcessEpoch,
     /// Reads of facts under way.
     pub loads: Vec<Load>,
     /// The batch under way.
@@ -92,12 +96,14 @@ pub(crate) enum Read {
 }
 
 impl Instance {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, ids: &SimulatedIds) -> Self {
         Self {
             committer: Committer::new(settings.clone()),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
+            known_heads: KnownHeads::new(settings.engine.cached_nodes_max),
+            process_epoch: ProcessEpoch::new(ids),
             loads: Vec::new(),
             write: None,
             announced: Vec::new(),

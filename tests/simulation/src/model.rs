@@ -7,7 +7,8 @@ mod life;
 
 use std::collections::BTreeMap;
 
-use bus_domain::{BareJid, Epoch, NodeId, NodeName};
+use bus_domain::retention::WhenUndeliveredFull;
+use bus_domain::{BareJid, Epoch, NodeId, NodeName, Seq};
 
 pub(crate) use life::{Life, Logged, SubscriptionLife};
 
@@ -41,6 +42,16 @@ impl Model {
     /// A node, deleted or not.
     pub(crate) fn life(&self, id: NodeId) -> Option<&Life> {
         self.lives.get(&id)
+    }
+
+    /// Retention has taken away events up to here that may not be delivered: where a node lets that happen, subscribers
+    /// may miss them.
+    pub(crate) fn may_miss(&mut self, id: NodeId, through: Seq) {
+        if let Some(life) = self.lives.get_mut(&id)
+            && life.config.when_undelivered_full == WhenUndeliveredFull::Gap
+        {
+            life.may_miss_through = life.may_miss_through.max(through);
+        }
     }
 
     fn of_name<'a>(&'a self, name: &'a NodeName) -> impl Iterator<Item = &'a Life> {

@@ -28,11 +28,13 @@ pub enum Mutation {
     UnknownMeansFailed,
     /// The dispatcher does not know that others commit to its store.
     OthersIgnored,
+    /// Retention does not wait for delivery.
+    TrimmedBeforeDelivery,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ReplyBeforeCommit,
         Self::CursorBeforeProof,
         Self::SinceSeqIgnored,
@@ -46,5 +48,6 @@ impl Mutation {
         Self::CursorTooFar,
         Self::UnknownMeansFailed,
         Self::OthersIgnored,
+        Self::TrimmedBeforeDelivery,
     ];
 }

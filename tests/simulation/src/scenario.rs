@@ -49,6 +49,7 @@ impl Scenario {
                 limits: Limits {
                     node_subscriptions_per_jid_max: 2,
                     node_subscriptions_max: 8,
+                    node_undelivered_events_max: random.pick(&[4, 20, 1_000_000]),
                     ..Limits::default()
                 },
                 engine: engine_limits(random),

@@ -1,7 +1,9 @@
 //! A store in memory that fails when it is told to.
 
 mod cursors;
+mod epochs;
 mod reads;
+mod retention;
 mod rows;
 mod transaction;
 
@@ -10,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bus_domain::NodeId;
-use bus_store::{BatchId, Position, Store, StoreError, Transaction};
+use bus_store::{BatchId, CommitLevel, Position, Store, StoreError, Transaction};
 
 pub use rows::NodeRows;
 use transaction::SimulatedTransaction;
@@ -29,6 +31,8 @@ pub struct Disk {
     pub cursors: BTreeMap<NodeId, Position>,
     /// What is to go wrong.
     pub faults: Faults,
+    /// Somebody uses the store, or has died doing so.
+    in_use: bool,
     batches: BTreeSet<[u8; 16]>,
     last_node: i64,
     /// Which transaction holds a head.
@@ -90,7 +94,8 @@ impl SimulatedStore {
 
 #[async_trait]
 impl Store for SimulatedStore {
-    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+    /// Every level is kept alike: nothing here loses what was committed.
+    async fn begin(&self, _level: CommitLevel) -> Result<Box<dyn Transaction>, StoreError> {
         let mut disk = self.up()?;
         disk.last_transaction += 1;
         let id = disk.last_transaction;

@@ -2,12 +2,13 @@ mod commit;
 mod deliver;
 mod faults;
 mod finish;
+mod retain;
 mod step;
 mod submit;
 
 use std::collections::BTreeMap;
 
-use bus_domain::NodeName;
+use bus_domain::{NodeId, NodeName};
 use bus_engine::Command;
 
 use crate::commands::{Sender, Ticket};
@@ -38,6 +39,8 @@ pub struct World {
     /// The newest command of a sender on a node that was carried out and answered so.
     answered: BTreeMap<(Sender, NodeName), Ticket>,
     last_ticket: Ticket,
+    /// Where retention goes on.
+    tended_through: Option<NodeId>,
     /// Whether faults are over.
     is_settling: bool,
     trace: Trace,
@@ -66,6 +69,8 @@ pub struct Counts {
     pub unknown: usize,
     /// Commits whose outcome nobody could say.
     pub given_up: usize,
+    /// Events that retention has taken from the log.
+    pub trimmed: u64,
     /// Processes that died.
     pub crashes: usize,
     /// Processes that died between a commit and its answers.
@@ -85,18 +90,20 @@ impl World {
         let scenario = Scenario::draw(&mut random);
         let store = SimulatedStore::default();
         store.disk().faults.ignores_rules_version = mutation == Some(Mutation::RulesVersionIgnored);
-        let instances = (0..scenario.instances).map(|_| Instance::new(&scenario.settings)).collect();
+        let ids = SimulatedIds::new(seed);
+        let instances = (0..scenario.instances).map(|_| Instance::new(&scenario.settings, &ids)).collect();
         let mut trace = Trace::default();
         trace.note(format!("{scenario:?}"));
         let mut world = Self {
             link: Link::new(scenario.link_room),
-            ids: SimulatedIds::new(seed),
+            ids,
             clock_ms: 1_700_000_000_000,
             subscribers: Subscribers::default(),
             model: Model::new(admin()),
             open: BTreeMap::new(),
             answered: BTreeMap::new(),
             last_ticket: 0,
+            tended_through: None,
             is_settling: false,
             counts: Counts::default(),
             scenario,

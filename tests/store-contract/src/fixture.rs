@@ -2,7 +2,10 @@ use bus_domain::{
     AccessModel, Actor, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId,
     NodeName, Payload, Role, Seq,
 };
-use bus_store::{HeadAdvance, HeadAfter, ItemPointer, NodeRow, Store, Transaction};
+use bus_store::{CommitLevel, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Store, Transaction};
+
+/// When an event of position 0 would have been committed.
+pub(crate) const FIRST_SECOND_MS: i64 = 1_700_000_000_000;
 
 /// Writes rows the way the engine does, for cases to read.
 pub(crate) struct Fixture<'a> {
@@ -17,7 +20,7 @@ impl<'a> Fixture<'a> {
 
     /// A transaction.
     pub(crate) async fn begin(&self) -> Box<dyn Transaction> {
-        self.store.begin().await.expect("a transaction")
+        self.store.begin(CommitLevel::Fsync).await.expect("a transaction")
     }
 
     /// Makes a node of `owner@example.org`.
@@ -51,7 +54,10 @@ impl<'a> Fixture<'a> {
             let item_id = item_id(id);
             let overwritten =
                 transaction.remove_items(&[(node, item_id.clone())]).await.expect("remove").len() as u64;
-            let head = advance(&mut *transaction, HeadAdvance { items: 1, ..events(node, 1) }).await;
+            let event = published(0, id, payload_bytes, 0);
+            let bytes = event.kind.payload().map_or(0, Payload::len_bytes) as u64;
+            let step = HeadAdvance { items: 1, payload_bytes: bytes, ..events(node, 1) };
+            let head = advance(&mut *transaction, step).await;
             seq = head.seq;
             let event = published(seq, id, payload_bytes, head.due_before_seq);
             transaction.append_events(&[(node, event)]).await.expect("append");
@@ -60,6 +66,32 @@ impl<'a> Fixture<'a> {
             transaction.commit().await.expect("commit");
         }
         seq
+    }
+
+    /// Takes an item back; its event is to be blanked.
+    pub(crate) async fn retract(&self, node: NodeId, id: &str) -> Seq {
+        let mut transaction = self.begin().await;
+        let stored = transaction.find_items(node, &[item_id(id)]).await.expect("items");
+        let head = advance(&mut *transaction, events(node, 1)).await;
+        let kind = EventKind::Retracted { item_id: item_id(id) };
+        let event = Event { kind, ..published(head.seq, id, 0, head.due_before_seq) };
+        transaction.append_events(&[(node, event)]).await.expect("append");
+        let removed = transaction.remove_items(&[(node, item_id(id))]).await.expect("remove");
+        transaction.lower_item_counts(&[(node, removed.len() as u64)]).await.expect("lower");
+        transaction.note_retracted(node, &[(stored[0].seq, head.seq)]).await.expect("note");
+        transaction.commit().await.expect("commit");
+        head.seq
+    }
+
+    /// Removes all items.
+    pub(crate) async fn purge(&self, node: NodeId) -> Seq {
+        let mut transaction = self.begin().await;
+        let head = advance(&mut *transaction, HeadAdvance { purge: true, ..events(node, 1) }).await;
+        assert_eq!(head.item_count, 0);
+        let event = Event { kind: EventKind::Purged, ..published(head.seq, "x", 0, head.due_before_seq) };
+        transaction.append_events(&[(node, event)]).await.expect("append");
+        transaction.commit().await.expect("commit");
+        head.seq
     }
 
     /// Subscribes an address.
@@ -105,7 +137,9 @@ pub(crate) fn events(node: NodeId, events: u64) -> HeadAdvance {
         rules_version: 1,
         events,
         last_due_event: events,
+        payload_bytes: 0,
         items: 0,
+        purge: false,
         rules_change: false,
         recipients_change: false,
         new_subscriptions: 0,
@@ -113,7 +147,7 @@ pub(crate) fn events(node: NodeId, events: u64) -> HeadAdvance {
     }
 }
 
-/// A publish event.
+/// A publish event, committed a second after the one before.
 pub(crate) fn published(seq: Seq, id: &str, payload_bytes: usize, due_after_seq: Seq) -> Event {
     let payload = format!("<a xmlns=''>{}</a>", "ä".repeat(payload_bytes / 2));
     Event {
@@ -123,7 +157,7 @@ pub(crate) fn published(seq: Seq, id: &str, payload_bytes: usize, due_after_seq:
             payload: (payload_bytes > 0).then(|| Payload::from_serialised(payload)),
         },
         publisher: jid("owner@example.org/\"quoted\" é"),
-        published_at_ms: 1_700_000_000_000,
+        published_at_ms: FIRST_SECOND_MS + seq.cast_signed() * 1_000,
         recipients_version: 1,
         due_after_seq: Some(due_after_seq),
     }

@@ -12,7 +12,7 @@ async fn window(
     at: PageAt,
     items_max: u32,
 ) -> (Vec<String>, u64, Option<u64>) {
-    let window = ItemWindow { at, items_max, bytes_max: 100_000 };
+    let window = ItemWindow { at, items_max, bytes_max: 100_000, expired_through_ms: None };
     let page = store.list_items(node, window).await.expect("a page");
     (ids(&page.items).into_iter().map(str::to_owned).collect(), page.count, page.first_index)
 }
@@ -57,7 +57,10 @@ pub async fn windows_are_bounded_in_bytes(store: &dyn Store) {
         (PageAt::Before(4), 1, &["c"], 2),
         (PageAt::Index(1), 200, &["b", "c"], 1),
     ] {
-        let page = store.list_items(node, ItemWindow { at, items_max: 9, bytes_max }).await.expect("a page");
+        let page = store
+            .list_items(node, ItemWindow { at, items_max: 9, bytes_max, expired_through_ms: None })
+            .await
+            .expect("a page");
         assert_eq!((ids(&page.items), page.first_index), (found.to_vec(), Some(first_index)), "{at:?}");
     }
 }

@@ -6,10 +6,12 @@
 use bus_store::Store;
 
 pub mod cursors;
+pub mod epochs;
 pub mod events;
 mod fixture;
 pub mod items;
 pub mod nodes;
+pub mod retention;
 pub mod subscriptions;
 pub mod transactions;
 
@@ -46,6 +48,18 @@ macro_rules! suite {
             cursors: pages_of_undelivered_nodes_say_where_the_next_one_starts,
             cursors: deleted_nodes_are_reaped_once_handed_over,
             cursors: reaping_comes_to_an_end_with_every_budget,
+            epochs: an_end_without_closing_is_told_to_whoever_comes_next,
+            epochs: commits_of_every_level_are_seen_at_once,
+            epochs: relaxed_nodes_are_found_page_by_page,
+            epochs: a_renewed_epoch_moves_both_versions_and_nothing_else_of_the_head,
+            epochs: what_lies_beyond_a_life_that_ended_is_set_back_to_its_end,
+            retention: trimming_keeps_what_items_point_at,
+            retention: trimming_is_bounded_and_never_goes_back,
+            retention: no_row_stays_behind_without_an_item,
+            retention: expired_items_are_hidden_and_then_removed,
+            retention: a_purge_is_one_mark_that_every_read_honours,
+            retention: retracted_payloads_are_blanked_once_asked_for,
+            retention: nodes_are_looked_at_in_pages,
             transactions: what_is_dropped_leaves_nothing_behind,
             transactions: heads_move_only_on_the_version_that_was_seen,
             transactions: committed_batches_are_found,

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bus_domain::retention::{History, WhenUndeliveredFull};
 use bus_domain::{AccessModel, Epoch, Jid, NodeConfig, NodeId, Payload, PublishModel};
 use tonic_types::StatusExt as _;
 
@@ -32,6 +33,9 @@ fn a_configuration_comes_back_as_it_went_and_keeps_defaults_where_it_is_silent()
         items_max: 7,
         deliver_payloads: false,
         notify_retract: true,
+        item_expire_seconds: Some(60),
+        history: History { events_max: Some(1), age_seconds_max: None, bytes_max: Some(3) },
+        when_undelivered_full: WhenUndeliveredFull::Gap,
         ..NodeConfig::default()
     };
     assert_eq!(config_from_message("config", &config_to_message(&config)).unwrap(), config);
@@ -45,7 +49,11 @@ fn unknown_values_are_refused_by_field() {
     let config = v1::NodeConfig::default;
     assert_eq!(check(v1::NodeConfig { access_model: 99, ..config() }), "config.access_model");
     assert_eq!(check(v1::NodeConfig { publish_model: -1, ..config() }), "config.publish_model");
-    assert_eq!(check(v1::NodeConfig { durability: 2, ..config() }), "config.durability");
+    assert_eq!(check(v1::NodeConfig { durability: 99, ..config() }), "config.durability");
+    assert_eq!(
+        check(v1::NodeConfig { when_undelivered_full: 3, ..config() }),
+        "config.when_undelivered_full"
+    );
 }
 
 #[test]
@@ -70,6 +78,7 @@ fn frames_say_what_has_happened() {
     assert_eq!(empty, (v1::EventKind::Published, "a".into(), None));
     let retracted = check(EventKind::Retracted { item_id: item_id() });
     assert_eq!(retracted, (v1::EventKind::Retracted, "a".into(), None));
+    assert_eq!(check(EventKind::Purged), (v1::EventKind::NodePurged, String::new(), None));
     assert_eq!(check(EventKind::Deleted), (v1::EventKind::NodeDeleted, String::new(), None));
     assert_eq!(frame(TailFrame::Gap { first_seq: 7 }), Frame::Gap(v1::Gap { first_seq: 7 }));
 }

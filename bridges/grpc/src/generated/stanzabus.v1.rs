@@ -131,7 +131,8 @@ pub struct Event {
     /// What happened.
     #[prost(enumeration = "EventKind", tag = "4")]
     pub kind: i32,
-    /// The item that the event is about (XEP-0060's ItemID), 1 to 1023 bytes; empty for EVENT_KIND_NODE_DELETED.
+    /// The item that the event is about (XEP-0060's ItemID), 1 to 1023 bytes; empty for
+    /// EVENT_KIND_NODE_DELETED and EVENT_KIND_NODE_PURGED.
     #[prost(string, tag = "5")]
     pub item_id: ::prost::alloc::string::String,
     /// Opaque name of the event: the id of XEP-0359's stanza-id on XMPP, and a page token of ListItems.
@@ -143,13 +144,15 @@ pub struct Event {
     /// When it was committed, to the millisecond, by the clock of the bus.
     #[prost(message, optional, tag = "8")]
     pub publish_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What was published. Not set when the item has no payload, and for every kind but EVENT_KIND_PUBLISHED.
+    /// What was published. Not set when the item has no payload or has been taken back since, and for every kind but
+    /// EVENT_KIND_PUBLISHED.
     #[prost(oneof = "event::Payload", tags = "9")]
     pub payload: ::core::option::Option<event::Payload>,
 }
 /// Nested message and enum types in `Event`.
 pub mod event {
-    /// What was published. Not set when the item has no payload, and for every kind but EVENT_KIND_PUBLISHED.
+    /// What was published. Not set when the item has no payload or has been taken back since, and for every kind but
+    /// EVENT_KIND_PUBLISHED.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Payload {
         /// One XML element, in the serialisation of the bus: the infoset of what was published, but not its bytes.
@@ -168,6 +171,8 @@ pub enum EventKind {
     Retracted = 2,
     /// The node is gone. The last event of its epoch.
     NodeDeleted = 3,
+    /// All items of the node were removed at once.
+    NodePurged = 4,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -180,6 +185,7 @@ impl EventKind {
             Self::Published => "EVENT_KIND_PUBLISHED",
             Self::Retracted => "EVENT_KIND_RETRACTED",
             Self::NodeDeleted => "EVENT_KIND_NODE_DELETED",
+            Self::NodePurged => "EVENT_KIND_NODE_PURGED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -189,6 +195,7 @@ impl EventKind {
             "EVENT_KIND_PUBLISHED" => Some(Self::Published),
             "EVENT_KIND_RETRACTED" => Some(Self::Retracted),
             "EVENT_KIND_NODE_DELETED" => Some(Self::NodeDeleted),
+            "EVENT_KIND_NODE_PURGED" => Some(Self::NodePurged),
             _ => None,
         }
     }
@@ -200,6 +207,12 @@ pub enum Durability {
     Unspecified = 0,
     /// The transaction is committed, and synced to disk.
     Fsync = 1,
+    /// The transaction is committed. A crash of the machine or of the database may lose it; the node's log then goes on in a
+    /// new epoch.
+    Relaxed = 2,
+    /// The event is in the memory of the bus, on its way to readers and subscribers. Nothing of it is stored: a restart of
+    /// the bus begins a new epoch, and a reader that memory does not reach back for gets a gap.
+    Memory = 3,
 }
 impl Durability {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -210,6 +223,8 @@ impl Durability {
         match self {
             Self::Unspecified => "DURABILITY_UNSPECIFIED",
             Self::Fsync => "DURABILITY_FSYNC",
+            Self::Relaxed => "DURABILITY_RELAXED",
+            Self::Memory => "DURABILITY_MEMORY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -217,6 +232,8 @@ impl Durability {
         match value {
             "DURABILITY_UNSPECIFIED" => Some(Self::Unspecified),
             "DURABILITY_FSYNC" => Some(Self::Fsync),
+            "DURABILITY_RELAXED" => Some(Self::Relaxed),
+            "DURABILITY_MEMORY" => Some(Self::Memory),
             _ => None,
         }
     }
@@ -278,6 +295,27 @@ pub struct NodeConfig {
     /// What holds when a publish is answered. Default: DURABILITY_FSYNC.
     #[prost(enumeration = "Durability", tag = "6")]
     pub durability: i32,
+    /// Whether items stay on the node, to be listed and taken back (pubsub#persist_items). Default: true, and always false
+    /// with DURABILITY_MEMORY. Without it the log can be read all the same.
+    #[prost(bool, optional, tag = "7")]
+    pub persist_items: ::core::option::Option<bool>,
+    /// Seconds after which an item is gone by itself (pubsub#item_expire); 0 keeps it. Default: 0.
+    #[prost(uint32, optional, tag = "8")]
+    pub item_expire_seconds: ::core::option::Option<u32>,
+    /// The log keeps an event while it is within all three bounds of its history, and longer while it waits for its
+    /// delivery. Of events, the newest ones; 0 is no bound. Default: 100,000.
+    #[prost(uint64, optional, tag = "9")]
+    pub history_events_max: ::core::option::Option<u64>,
+    /// Seconds since an event was committed; 0 is no bound. Default: 604,800, which are 7 days.
+    #[prost(uint64, optional, tag = "10")]
+    pub history_age_seconds_max: ::core::option::Option<u64>,
+    /// Bytes of payload, of the newest events; 0 is no bound. Default: 268,435,456, which are 256 MiB.
+    #[prost(uint64, optional, tag = "11")]
+    pub history_bytes_max: ::core::option::Option<u64>,
+    /// What happens when more events than the limit node_undelivered_events_max of the daemon's configuration (1,000,000 by
+    /// default) wait for their delivery. Default: WHEN_UNDELIVERED_FULL_WAIT.
+    #[prost(enumeration = "WhenUndeliveredFull", tag = "12")]
+    pub when_undelivered_full: i32,
 }
 /// Which node to make.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -344,6 +382,16 @@ pub struct DeleteNodeRequest {
 /// The node is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteNodeResponse {}
+/// Which node to purge.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PurgeNodeRequest {
+    /// XEP-0060's NodeID. 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// The items are gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PurgeNodeResponse {}
 /// Which items to list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListItemsRequest {
@@ -430,6 +478,38 @@ pub struct AffiliationEntry {
 /// The standings hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetAffiliationsResponse {}
+/// What happens when too many events of a node wait for their delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WhenUndeliveredFull {
+    Unspecified = 0,
+    /// Publishing fails with RESOURCE_EXHAUSTED until delivery has caught up.
+    Wait = 1,
+    /// Publishing goes on. Events outside the history go undelivered, and subscribers see the gap.
+    Gap = 2,
+}
+impl WhenUndeliveredFull {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WHEN_UNDELIVERED_FULL_UNSPECIFIED",
+            Self::Wait => "WHEN_UNDELIVERED_FULL_WAIT",
+            Self::Gap => "WHEN_UNDELIVERED_FULL_GAP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WHEN_UNDELIVERED_FULL_UNSPECIFIED" => Some(Self::Unspecified),
+            "WHEN_UNDELIVERED_FULL_WAIT" => Some(Self::Wait),
+            "WHEN_UNDELIVERED_FULL_GAP" => Some(Self::Gap),
+            _ => None,
+        }
+    }
+}
 /// Who may subscribe and read (XEP-0060 §4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -745,10 +825,39 @@ pub mod nodes_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Nodes", "DeleteNode"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists items of a node that the caller may read: of each item id the newest event, unless it has been taken back or
-        /// has made room for others. Oldest first, whatever the selection.
+        /// Removes all items of a node at once. Subscribers hear of it where they hear of items that are taken back
+        /// (notify_retract), readers of the log always; the log in front of it goes once it is delivered. For owners.
         ///
-        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNAVAILABLE.
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        pub async fn purge_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PurgeNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PurgeNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/PurgeNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "PurgeNode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists items of a node that the caller may read: of each item id the newest event, unless it has been taken back, has
+        /// expired, or has made room for others. Oldest first, whatever the selection.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNIMPLEMENTED (the node
+        /// keeps no items), UNAVAILABLE.
         pub async fn list_items(
             &mut self,
             request: impl tonic::IntoRequest<super::ListItemsRequest>,
@@ -854,10 +963,22 @@ pub mod nodes_server {
             tonic::Response<super::DeleteNodeResponse>,
             tonic::Status,
         >;
-        /// Lists items of a node that the caller may read: of each item id the newest event, unless it has been taken back or
-        /// has made room for others. Oldest first, whatever the selection.
+        /// Removes all items of a node at once. Subscribers hear of it where they hear of items that are taken back
+        /// (notify_retract), readers of the log always; the log in front of it goes once it is delivered. For owners.
         ///
-        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNAVAILABLE.
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        async fn purge_node(
+            &self,
+            request: tonic::Request<super::PurgeNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PurgeNodeResponse>,
+            tonic::Status,
+        >;
+        /// Lists items of a node that the caller may read: of each item id the newest event, unless it has been taken back, has
+        /// expired, or has made room for others. Oldest first, whatever the selection.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token, an item id, too many ids), UNIMPLEMENTED (the node
+        /// keeps no items), UNAVAILABLE.
         async fn list_items(
             &self,
             request: tonic::Request<super::ListItemsRequest>,
@@ -1115,6 +1236,49 @@ pub mod nodes_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/PurgeNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct PurgeNodeSvc<T: Nodes>(pub Arc<T>);
+                    impl<T: Nodes> tonic::server::UnaryService<super::PurgeNodeRequest>
+                    for PurgeNodeSvc<T> {
+                        type Response = super::PurgeNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PurgeNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::purge_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PurgeNodeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1409,7 +1573,8 @@ pub mod publisher_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Publishes events to one node, all of them or none, one after the other. Answered once they are on disk.
+        /// Publishes events to one node, all of them or none, one after the other. Answered once what the node's durability
+        /// promises holds: by default, that they are on disk.
         ///
         /// An event whose item_id exists already overwrites that item, and is a new event of the log.
         ///
@@ -1456,7 +1621,8 @@ pub mod publisher_server {
     /// Generated trait containing gRPC methods that should be implemented for use with PublisherServer.
     #[async_trait]
     pub trait Publisher: std::marker::Send + std::marker::Sync + 'static {
-        /// Publishes events to one node, all of them or none, one after the other. Answered once they are on disk.
+        /// Publishes events to one node, all of them or none, one after the other. Answered once what the node's durability
+        /// promises holds: by default, that they are on disk.
         ///
         /// An event whose item_id exists already overwrites that item, and is a new event of the log.
         ///
@@ -1695,7 +1861,7 @@ pub struct Opened {
     #[prost(uint64, tag = "2")]
     pub head_seq: u64,
 }
-/// Retention has removed events that the reader asked for.
+/// Events that the reader asked for are gone, by retention or, of a node in memory, with time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Gap {
     /// The oldest position that there still is. Everything between the position asked for and this one is gone.
@@ -1800,13 +1966,14 @@ pub mod subscriber_client {
         /// Reads a node's log from a position on, and waits for what comes. Nothing is acknowledged: the reader remembers
         /// (epoch, seq) of the last event that it has dealt with and comes back with them.
         ///
-        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever retention
-        /// has removed what was asked for. A reader that is slow holds nobody up: the bus waits for it and reads on from disk.
-        /// The stream ends with OK after the node's deletion.
+        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever what was
+        /// asked for is gone. A reader that is slow holds nobody up: the bus waits for it and reads on from disk; of a node in
+        /// memory it misses what memory could not hold. The stream ends with OK after the node's deletion.
         ///
         /// Errors: NOT_FOUND (no such node), PERMISSION_DENIED (also later on, when the right to read is lost), OUT_OF_RANGE
-        /// (another epoch than expected_epoch, or a position that the log has not reached), INVALID_ARGUMENT, UNAVAILABLE (the
-        /// daemon stops, or the store cannot be read: come back later with the last position).
+        /// (another epoch than expected_epoch, also later on, when the log begins a new one; or a position that the log has not
+        /// reached), INVALID_ARGUMENT, UNAVAILABLE (the daemon stops, or the store cannot be read: come back later with the last
+        /// position).
         pub async fn tail(
             &mut self,
             request: impl tonic::IntoRequest<super::TailRequest>,
@@ -1855,13 +2022,14 @@ pub mod subscriber_server {
         /// Reads a node's log from a position on, and waits for what comes. Nothing is acknowledged: the reader remembers
         /// (epoch, seq) of the last event that it has dealt with and comes back with them.
         ///
-        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever retention
-        /// has removed what was asked for. A reader that is slow holds nobody up: the bus waits for it and reads on from disk.
-        /// The stream ends with OK after the node's deletion.
+        /// The first frame is opened; then come the events one by one in the order of seq, and a gap frame wherever what was
+        /// asked for is gone. A reader that is slow holds nobody up: the bus waits for it and reads on from disk; of a node in
+        /// memory it misses what memory could not hold. The stream ends with OK after the node's deletion.
         ///
         /// Errors: NOT_FOUND (no such node), PERMISSION_DENIED (also later on, when the right to read is lost), OUT_OF_RANGE
-        /// (another epoch than expected_epoch, or a position that the log has not reached), INVALID_ARGUMENT, UNAVAILABLE (the
-        /// daemon stops, or the store cannot be read: come back later with the last position).
+        /// (another epoch than expected_epoch, also later on, when the log begins a new one; or a position that the log has not
+        /// reached), INVALID_ARGUMENT, UNAVAILABLE (the daemon stops, or the store cannot be read: come back later with the last
+        /// position).
         async fn tail(
             &self,
             request: tonic::Request<super::TailRequest>,

@@ -42,6 +42,8 @@ fn each_error_has_its_code_and_its_reason() {
     let unsupported = BusError::Unsupported(Feature::Collections);
     check(&unsupported, Unimplemented, "UNSUPPORTED", &[("feature", "collections")]);
     check(&limit, ResourceExhausted, "LIMIT_REACHED", &[("limit", "affiliations")]);
+    let undelivered = BusError::LimitReached(LimitKind::Undelivered);
+    check(&undelivered, ResourceExhausted, "LIMIT_REACHED", &[("limit", "undelivered events")]);
     check(&BusError::Busy, ResourceExhausted, "BUSY", &[]);
     check(&BusError::Contended, Aborted, "CONTENDED", &[]);
     check(&BusError::StoreUnavailable, Unavailable, "STORAGE_UNAVAILABLE", &[]);

@@ -24,7 +24,14 @@ async fn names(rig: &Rig, principal: &'static str, page_size: u32) -> Vec<Vec<St
 #[tokio::test]
 async fn a_new_node_is_shown_as_it_was_made() {
     let rig = Rig::start().await;
-    let config = v1::NodeConfig { items_max: Some(7), notify_retract: Some(true), ..whitelist() };
+    let config = v1::NodeConfig {
+        items_max: Some(7),
+        notify_retract: Some(true),
+        item_expire_seconds: Some(60),
+        history_events_max: Some(9),
+        history_bytes_max: Some(0),
+        ..whitelist()
+    };
     let request = v1::CreateNodeRequest { name: "news".into(), config: Some(config) };
     let created = rig.nodes(ALICE).create_node(request).await.unwrap().into_inner();
     let full = v1::NodeConfig {
@@ -34,6 +41,12 @@ async fn a_new_node_is_shown_as_it_was_made() {
         deliver_payloads: Some(true),
         notify_retract: Some(true),
         durability: v1::Durability::Fsync.into(),
+        persist_items: Some(true),
+        item_expire_seconds: Some(60),
+        history_events_max: Some(9),
+        history_age_seconds_max: Some(7 * 24 * 60 * 60),
+        history_bytes_max: Some(0),
+        when_undelivered_full: v1::WhenUndeliveredFull::Wait.into(),
     };
     assert_eq!(created.config, Some(full));
     rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;
@@ -143,4 +156,29 @@ async fn standings_change_all_or_none() {
     expect_refusal(by_a_stranger, Code::PermissionDenied, "AFFILIATION_REQUIRED", None);
     set(ALICE, vec![(&bob.to_uppercase().replace("EVENTS.EXAMPLE.ORG", DOMAIN), member)]).await.unwrap();
     assert_eq!(names(&rig, BOB, 0).await, [["closed"]], "the JID was normalised");
+}
+
+#[tokio::test]
+async fn a_purge_takes_all_items_and_readers_of_the_log_hear_of_it() {
+    let rig = Rig::start().await;
+    rig.create("news").await;
+    rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>"), event("b", "<b xmlns='urn:b'/>")]).await;
+    let purge = async |principal, name: &str| {
+        rig.nodes(principal).purge_node(v1::PurgeNodeRequest { name: name.into() }).await
+    };
+    expect_refusal(purge(BOB, "news").await, Code::PermissionDenied, "AFFILIATION_REQUIRED", None);
+    expect_refusal(purge(ALICE, "none").await, Code::NotFound, "NODE_NOT_FOUND", None);
+    expect_refusal(purge(ALICE, "").await, Code::InvalidArgument, "REQUEST_INVALID", Some("name"));
+    purge(ALICE, "news").await.unwrap();
+    let request = v1::ListItemsRequest { node: "news".into(), selection: None };
+    let items = rig.nodes(ALICE).list_items(request).await.unwrap().into_inner();
+    assert_eq!((items.items, items.total_size), (vec![], Some(0)));
+
+    let start = Some(v1::tail_request::Start::AfterSeq(2));
+    let request = v1::TailRequest { node: "news".into(), start, expected_epoch: None };
+    let mut frames = rig.subscriber(ALICE).tail(request).await.unwrap().into_inner();
+    frames.message().await.unwrap().expect("opened");
+    let frame = frames.message().await.unwrap().expect("the purge").frame;
+    let Some(v1::tail_response::Frame::Event(event)) = frame else { panic!("{frame:?}") };
+    assert_eq!((event.seq, event.kind(), event.item_id.as_str()), (3, v1::EventKind::NodePurged, ""));
 }

@@ -28,6 +28,32 @@ async fn a_publish_says_where_the_event_is_and_what_holds() {
 }
 
 #[tokio::test]
+async fn every_level_of_durability_is_set_and_answered() {
+    let rig = Rig::start().await;
+    for (name, durability) in [
+        ("fsync", v1::Durability::Fsync),
+        ("relaxed", v1::Durability::Relaxed),
+        ("memory", v1::Durability::Memory),
+    ] {
+        let config = v1::NodeConfig { durability: durability.into(), ..v1::NodeConfig::default() };
+        let request = v1::CreateNodeRequest { name: name.to_owned(), config: Some(config) };
+        let created = rig.nodes(ALICE).create_node(request).await.unwrap().into_inner();
+        let config = created.config.unwrap();
+        let keeps_items = durability != v1::Durability::Memory;
+        assert_eq!((config.durability(), config.persist_items), (durability, Some(keeps_items)), "{name}");
+        let response = publish(&rig, ALICE, name, vec![event("a", PAYLOAD)]).await.unwrap();
+        assert_eq!((response.durability(), response.epoch), (durability, created.epoch), "{name}");
+        let request = v1::ListItemsRequest { node: name.to_owned(), selection: None };
+        let listed = rig.nodes(ALICE).list_items(request).await;
+        if keeps_items {
+            assert_eq!(listed.unwrap().into_inner().items.len(), 1, "{name}");
+        } else {
+            expect_refusal(listed, Code::Unimplemented, "UNSUPPORTED", None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_batch_takes_positions_one_by_one_and_ids_where_it_has_none() {
     let rig = Rig::start().await;
     rig.create("news").await;

@@ -2,31 +2,31 @@ use super::Action::*;
 use super::*;
 
 /// One row per (access model, publish model, affiliation): a letter for each action that is allowed.
-/// s subscribe, r retrieve, e receive, p publish, o retract own, a retract any, f affiliate, d delete.
+/// s subscribe, r retrieve, e receive, p publish, o retract own, a retract any, g purge, f affiliate, d delete.
 const TABLE: &[(AccessModel, PublishModel, Affiliation, &str)] = {
     use AccessModel::{Open, Whitelist};
     use Affiliation::{Member, None, Outcast, Owner, PublishOnly, Publisher};
     use PublishModel::{Open as Anyone, Publishers};
     &[
-        (Open, Publishers, Owner, "srepoafd"),
+        (Open, Publishers, Owner, "srepoagfd"),
         (Open, Publishers, Publisher, "srepoa"),
         (Open, Publishers, PublishOnly, "po"),
         (Open, Publishers, Member, "sre"),
         (Open, Publishers, None, "sre"),
         (Open, Publishers, Outcast, ""),
-        (Open, Anyone, Owner, "srepoafd"),
+        (Open, Anyone, Owner, "srepoagfd"),
         (Open, Anyone, Publisher, "srepoa"),
         (Open, Anyone, PublishOnly, "po"),
         (Open, Anyone, Member, "srepo"),
         (Open, Anyone, None, "srepo"),
         (Open, Anyone, Outcast, ""),
-        (Whitelist, Publishers, Owner, "srepoafd"),
+        (Whitelist, Publishers, Owner, "srepoagfd"),
         (Whitelist, Publishers, Publisher, "srepoa"),
         (Whitelist, Publishers, PublishOnly, "po"),
         (Whitelist, Publishers, Member, "sre"),
         (Whitelist, Publishers, None, ""),
         (Whitelist, Publishers, Outcast, ""),
-        (Whitelist, Anyone, Owner, "srepoafd"),
+        (Whitelist, Anyone, Owner, "srepoagfd"),
         (Whitelist, Anyone, Publisher, "srepoa"),
         (Whitelist, Anyone, PublishOnly, "po"),
         (Whitelist, Anyone, Member, "srepo"),
@@ -35,13 +35,14 @@ const TABLE: &[(AccessModel, PublishModel, Affiliation, &str)] = {
     ]
 };
 
-const ACTIONS: [(char, Action); 8] = [
+const ACTIONS: [(char, Action); 9] = [
     ('s', Subscribe),
     ('r', Retrieve),
     ('e', Receive),
     ('p', Publish),
     ('o', RetractOwn),
     ('a', RetractAny),
+    ('g', Purge),
     ('f', Affiliate),
     ('d', Delete),
 ];

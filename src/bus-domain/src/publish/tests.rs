@@ -46,6 +46,12 @@ fn a_request_never_holds_more_than_the_node_keeps() {
         ItemId::new("made").unwrap()
     });
     assert_eq!(decision, Err(BusError::TooManyItems { items_max: 1 }));
+    facts.config.persist_items = false;
+    let request = Request { items: vec![item(None, Some("<a/>")); 2] };
+    let decision = decide(&facts, &actor("owner@example.org"), request, &Limits::default(), || {
+        ItemId::new("made").unwrap()
+    });
+    assert!(decision.is_ok(), "what is not kept needs no room");
 }
 
 #[test]

@@ -43,6 +43,19 @@ fn every_item_must_be_there() {
 }
 
 #[test]
+fn where_no_items_are_kept_there_is_nothing_to_take_back() {
+    let mut facts = facts::sample();
+    facts.config.persist_items = false;
+    for (jid, expected) in [
+        ("owner@example.org", BusError::Unsupported(Feature::PersistentItems)),
+        ("stranger@example.org", BusError::Forbidden),
+    ] {
+        let decision = decide(&facts, &actor(jid), request(&["a"], None), &Limits::default());
+        assert_eq!(decision, Err(expected), "{jid}");
+    }
+}
+
+#[test]
 fn who_is_told_is_up_to_the_request_and_else_to_the_node() {
     let mut facts = facts::sample();
     for (node, asked, expected) in

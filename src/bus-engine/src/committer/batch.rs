@@ -1,14 +1,18 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, create, delete, publish, purge, retract, subscribe, unsubscribe,
 };
+
+use bus_store::CommitLevel;
 
 use crate::Outcome;
 
 /// What is to be written in one transaction.
 #[derive(Debug, Clone)]
 pub struct Batch {
+    /// What its commit promises: levels never share a transaction, or the lower one would wait for the higher.
+    pub level: CommitLevel,
     /// In the order of decision.
     pub entries: Vec<Entry>,
 }
@@ -35,6 +39,8 @@ pub enum Work {
     Publish(publish::Publication),
     /// See [`retract`].
     Retract(retract::Retraction),
+    /// See [`purge`].
+    Purge(purge::Purge),
     /// See [`subscribe`].
     Subscribe(subscribe::Subscribing),
     /// See [`unsubscribe`].
@@ -49,7 +55,7 @@ impl Work {
         match self {
             Self::Publish(publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
-            Self::Delete(_) => 1,
+            Self::Delete(_) | Self::Purge(_) => 1,
             Self::Create(_) | Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Affiliate(_) => 0,
         }
     }

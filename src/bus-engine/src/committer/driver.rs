@@ -2,14 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus_domain::{BusError, EventKind, ItemId, NodeFacts, NodeName};
-use bus_store::{BatchId, StoreError};
+use bus_store::{BatchId, CommitLevel, StoreError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
+use super::emit::{self, emit_all};
 use super::queue::Reply;
 use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
-use crate::engine::{EngineShared, unavailable};
+use crate::engine::EngineShared;
+use crate::statistics::microseconds;
 use crate::transact::{CommittedNode, Sources, Written, write};
 
 /// Questions about the fate of one batch, before its senders are told that the store is away.
@@ -62,7 +64,7 @@ impl Driver {
         let (actions, (commands, bytes), refused) = {
             let committer = &mut self.shared.queue.lock().committer;
             let actions = committer.next_batch(&|| next_item_id(&self.shared));
-            (actions, committer.queued(), committer.refused())
+            (emit_all(&self.shared, actions), committer.queued(), committer.refused())
         };
         self.act(actions);
         self.shared.statistics.refused_busy.set(refused);
@@ -74,13 +76,18 @@ impl Driver {
     fn written(&mut self, result: Result<Written, BatchFailure>) {
         match result {
             Ok(Written { results, nodes }) => {
+                let (transient, nodes): (Vec<_>, Vec<_>) =
+                    nodes.into_iter().partition(|committed| committed.node.is_transient());
+                for committed in &transient {
+                    emit::committed(&self.shared, committed);
+                }
                 self.note(&results, &nodes);
+                self.forget_deleted(&transient);
                 let actions = self.shared.queue.lock().committer.batch_written(results);
                 self.act(actions);
                 for node in nodes {
                     self.shared.recent.push(node.node.id, &node.events);
-                    let events = node.events.len() as u64;
-                    self.shared.mailbox.put(node.node, node.head_seq, events, node.delta);
+                    self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
             }
             Err(failure) => {
@@ -102,6 +109,15 @@ impl Driver {
                 _ => {}
             }
         }
+        for CommittedNode { node, events, head_seq, .. } in nodes {
+            self.shared.known_heads.note(node.id, node.epoch, *head_seq);
+            let published = events.iter().filter(|event| matches!(event.kind, EventKind::Published { .. }));
+            self.shared.statistics.published(node.config.durability).add(published.count() as u64);
+        }
+        self.forget_deleted(nodes);
+    }
+
+    fn forget_deleted(&self, nodes: &[CommittedNode]) {
         for CommittedNode { node, events, .. } in nodes {
             if events.last().is_some_and(|event| event.kind == EventKind::Deleted) {
                 self.shared.facts.forget(&node.name);
@@ -112,6 +128,8 @@ impl Driver {
     fn act(&mut self, actions: impl IntoIterator<Item = Action<Reply>>) {
         for action in actions {
             match action {
+                // Carried out before, under the lock of the queue.
+                Action::Emit(_) => {}
                 Action::Load(name) => self.loads.push(Box::pin(load(Arc::clone(&self.shared), name))),
                 // A requester that went away has no use for the answer.
                 Action::Reply(reply, answer) => drop(reply.send(answer)),
@@ -124,25 +142,22 @@ impl Driver {
 }
 
 async fn load(shared: Arc<EngineShared>, name: NodeName) -> Loaded {
-    shared.statistics.facts_loaded.add(1);
     shared.facts.evict(&name);
-    let before = shared.facts.before_read();
-    let loaded = match shared.store.find_node(&name).await {
-        Ok(facts) => Ok(facts.map(Arc::new)),
-        Err(error) => Err(unavailable(&error)),
-    };
-    if let Ok(Some(facts)) = &loaded {
-        shared.facts.put_read(Arc::clone(facts), before);
-    }
+    let loaded = shared.load_facts(&name).await;
     (name, loaded)
 }
 
 async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written, BatchFailure> {
     let started = tokio::time::Instant::now();
     let id = BatchId(shared.ids.random_bytes());
-    let sources = Sources { now_ms: shared.clock.now_ms(), ids: &*shared.ids };
+    let sources = Sources {
+        now_ms: shared.clock.now_ms(),
+        ids: &*shared.ids,
+        process_epoch: shared.process_epoch,
+        known_heads: &shared.known_heads,
+    };
     let (written, commit) =
-        write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&error))?;
+        write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&shared, &error))?;
     match commit.finish().await {
         Ok(()) => {}
         Err(StoreError::OutcomeUnknown { .. }) => match was_committed(&shared, id).await {
@@ -153,13 +168,15 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
                 return Err(BatchFailure::Unknown);
             }
         },
-        Err(error) => return Err(failure(&error)),
+        Err(error) => return Err(failure(&shared, &error)),
     }
+    shared.store_worked();
     let events: usize = written.nodes.iter().map(|node| node.events.len()).sum();
-    let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     shared.statistics.commits.add(1);
+    shared.statistics.syncs.add(u64::from(batch.level == CommitLevel::Fsync));
     shared.statistics.committed_events.add(events as u64);
-    shared.statistics.commit_us_total.add(elapsed_us);
+    shared.statistics.batch_events.note(events as u64);
+    shared.statistics.commit_us.note(microseconds(started.elapsed()));
     Ok(written)
 }
 
@@ -168,7 +185,7 @@ async fn was_committed(shared: &EngineShared, id: BatchId) -> Option<bool> {
     for _ in 0..LOOKUPS_MAX {
         match shared.store.find_batch(id).await {
             Ok(found) => return Some(found),
-            Err(error) => tracing::warn!(%error, "the outcome of a commit is not known yet"),
+            Err(error) => shared.store_failed(&error, "the outcome of a commit is not known yet"),
         }
         tokio::time::sleep(LOOKUP_INTERVAL).await;
     }
@@ -183,9 +200,9 @@ fn suspect(shared: &EngineShared, batch: &Batch) {
     shared.mailbox.look_again();
 }
 
-fn failure(error: &StoreError) -> BatchFailure {
+fn failure(shared: &EngineShared, error: &StoreError) -> BatchFailure {
     if error.is_transient() {
-        tracing::warn!(%error, "a batch was not written");
+        shared.store_failed(error, "a batch was not written");
         BatchFailure::Unavailable
     } else {
         tracing::error!(%error, "the store refused a batch");
@@ -194,7 +211,7 @@ fn failure(error: &StoreError) -> BatchFailure {
 }
 
 /// A `UUIDv7`: sorted by time, and no item has it.
-fn next_item_id(shared: &EngineShared) -> ItemId {
+pub(super) fn next_item_id(shared: &EngineShared) -> ItemId {
     let random = shared.ids.random_bytes();
     let now_ms = u64::try_from(shared.clock.now_ms()).unwrap_or_default();
     let counter_and_random = std::array::from_fn(|index| random[index]);

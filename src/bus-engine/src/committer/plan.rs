@@ -1,17 +1,23 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, ItemId, Limits, NodeFacts, affiliate, create, delete, publish, retract, subscribe, unsubscribe,
+    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, affiliate, create, delete, publish, purge,
+    retention, retract, subscribe, unsubscribe,
 };
+
+use bus_store::CommitLevel;
 
 use super::{Entry, Work};
 use crate::{Command, Verb};
 
-/// Asks bus-domain about a command. `next_item_id` makes ids that no item has.
+/// Asks bus-domain about a command. On the nodes of `undelivered_full` too much waits for delivery; `next_item_id`
+/// makes ids that no item has.
 pub(super) fn plan(
     command: &Command,
     facts: Option<&Arc<NodeFacts>>,
     limits: &Limits,
+    undelivered_full: &HashSet<NodeId>,
     next_item_id: &dyn Fn() -> ItemId,
 ) -> Result<Entry, BusError> {
     let actor = &command.actor;
@@ -22,11 +28,15 @@ pub(super) fn plan(
         }
         Verb::Delete => Work::Delete(delete::decide(existing()?, actor)?),
         Verb::Publish(request) => {
-            Work::Publish(publish::decide(existing()?, actor, request.clone(), limits, next_item_id)?)
+            let facts = existing()?;
+            let publication = publish::decide(facts, actor, request.clone(), limits, next_item_id)?;
+            retention::check_undelivered(&facts.config, undelivered_full.contains(&facts.id))?;
+            Work::Publish(publication)
         }
         Verb::Retract(request) => {
             Work::Retract(retract::decide(existing()?, actor, request.clone(), limits)?)
         }
+        Verb::Purge => Work::Purge(purge::decide(existing()?, actor)?),
         Verb::Subscribe(jid) => Work::Subscribe(subscribe::decide(existing()?, actor, jid.clone(), limits)?),
         Verb::Unsubscribe(jid) => {
             existing()?;
@@ -44,5 +54,18 @@ impl Verb {
     /// the batch could change, or others' decisions depend on its outcome.
     pub(super) fn is_alone(&self) -> bool {
         !matches!(self, Self::Publish(_))
+    }
+
+    /// Whether nothing is written: a publish on a node in memory.
+    pub(super) fn is_emitted(&self, facts: &NodeFacts) -> bool {
+        matches!(self, Self::Publish(_)) && facts.is_transient()
+    }
+
+    /// What the commit must promise: on a relaxed node, events do not wait for their sync. Everything else does.
+    pub(super) fn level(&self, facts: Option<&NodeFacts>) -> CommitLevel {
+        match (self, facts.map(|facts| facts.config.durability)) {
+            (Self::Publish(_) | Self::Retract(_), Some(Durability::Relaxed)) => CommitLevel::Relaxed,
+            _ => CommitLevel::Fsync,
+        }
     }
 }

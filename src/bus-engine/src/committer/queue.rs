@@ -1,9 +1,12 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{BusError, NodeFacts, NodeName};
+use bus_domain::{BusError, NodeId, NodeName};
 use tokio::sync::{Notify, oneshot};
 
+use super::emit::emit;
 use super::{Action, Committer};
+use crate::engine::EngineShared;
 use crate::{Command, Outcome, Settings};
 
 /// Where an answer goes.
@@ -29,11 +32,12 @@ impl CommitQueue {
         Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
 
-    /// Puts a command behind the others of its node. The answer comes when it is on disk, or refused.
+    /// Puts a command behind the others of its node. The answer comes when it is on disk, or refused; a publish on a node
+    /// in memory with none before it is done when this returns.
     pub(crate) fn submit(
         &self,
         command: Command,
-        known: Option<Arc<NodeFacts>>,
+        shared: &EngineShared,
     ) -> oneshot::Receiver<Result<Outcome, BusError>> {
         let (reply, answer) = oneshot::channel();
         let mut inner = self.lock();
@@ -42,14 +46,25 @@ impl CommitQueue {
             let _ = reply.send(Err(BusError::StoreUnavailable));
             return answer;
         }
+        // Looked up under the lock: a change of rules is in the cache before its command leaves the queue.
+        let known = shared.facts.get(&command.node);
         match inner.committer.submit(command, reply, known) {
             Some(Action::Load(name)) => inner.loads.push(name),
+            Some(Action::Emit(emission)) => {
+                emit(shared, emission);
+                return answer;
+            }
             Some(Action::Reply(reply, refused)) => drop(reply.send(refused)),
             Some(Action::Write(_)) | None => {}
         }
         drop(inner);
         self.changed.notify_one();
         answer
+    }
+
+    /// Takes note of the nodes of which too much waits for delivery.
+    pub(crate) fn undelivered_full(&self, nodes: HashSet<NodeId>) {
+        self.lock().committer.undelivered_full(nodes);
     }
 
     /// Takes no more commands.

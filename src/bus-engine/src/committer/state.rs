@@ -1,7 +1,8 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use bus_domain::{BusError, ItemId, NodeFacts, NodeName};
+use bus_domain::{BusError, ItemId, NodeFacts, NodeId, NodeName};
+use bus_store::CommitLevel;
 
 use super::plan::plan;
 use super::{Batch, Entry, EntryResult, FactsAfter};
@@ -13,7 +14,8 @@ const ATTEMPTS_MAX: u32 = 8;
 /// The committer without I/O: commands, loaded facts and results of batches go in, [`Action`]s come out.
 ///
 /// Commands of one node are decided and written in the order in which they came; a command whose decision others
-/// depend on is the only one of its node in a batch. One batch is in flight at a time.
+/// depend on is the only one of its node in a batch. One batch is in flight at a time; the commands in it need the same
+/// level of durability, and levels take turns.
 #[derive(Debug)]
 pub struct Committer<Ticket> {
     settings: Settings,
@@ -27,6 +29,8 @@ pub struct Committer<Ticket> {
     /// Entries that the next batch may have: halved by a batch that the store refused, so that the offender ends
     /// up alone; doubled by one that came through.
     entries_max: usize,
+    /// Nodes with so much to deliver that their publishers may have to wait.
+    undelivered_full: HashSet<NodeId>,
 }
 
 /// What the committer wants done.
@@ -34,10 +38,24 @@ pub struct Committer<Ticket> {
 pub enum Action<Ticket> {
     /// Read the node's facts and call [`Committer::facts_loaded`].
     Load(NodeName),
+    /// Decide the publish, hand its events to delivery and answer it, before anything else of its node.
+    Emit(Emission<Ticket>),
     /// Answer the command.
     Reply(Ticket, Result<Outcome, BusError>),
     /// Write the batch and call [`Committer::batch_written`] or [`Committer::batch_failed`].
     Write(Batch),
+}
+
+/// A publish on a node in memory. Nothing of it is written, so no transaction could find its decision stale: it is made
+/// when the publish has its turn, on the facts of then.
+#[derive(Debug)]
+pub struct Emission<Ticket> {
+    /// Whose answer.
+    pub ticket: Ticket,
+    /// The publish.
+    pub command: Command,
+    /// What it is to be decided on.
+    pub facts: Arc<NodeFacts>,
 }
 
 /// Why a batch was not written.
@@ -83,16 +101,23 @@ impl<Ticket> Committer<Ticket> {
             queued: 0,
             queued_bytes: 0,
             refused: 0,
+            undelivered_full: HashSet::new(),
         }
     }
 
-    /// Takes a command in. `known` are the node's facts as far as they are in memory.
+    /// Takes a command in. `known` are the node's facts as far as they are in memory, with every change that was answered.
     pub fn submit(
         &mut self,
         command: Command,
         ticket: Ticket,
         known: Option<Arc<NodeFacts>>,
     ) -> Option<Action<Ticket>> {
+        if let Some(facts) = &known
+            && command.verb.is_emitted(facts)
+            && !self.nodes.contains_key(&command.node)
+        {
+            return Some(Action::Emit(Emission { ticket, command, facts: Arc::clone(facts) }));
+        }
         let weight_bytes = command.weight_bytes();
         let limits = &self.settings.engine;
         if self.queued >= limits.queued_commands_max
@@ -153,12 +178,17 @@ impl<Ticket> Committer<Ticket> {
         if self.in_flight.is_some() {
             return actions;
         }
-        let mut forming = Forming { entries: Vec::new(), commands: Vec::new(), events: 0, bytes: 0 };
+        let mut forming = Forming::new();
+        let mut of_another_level = Vec::new();
         for _ in 0..self.ready.len() {
             if self.is_full(&forming) {
                 break;
             }
             let Some(name) = self.ready.pop_front() else { break };
+            if self.next_level(&name).is_some_and(|level| !forming.takes(level)) {
+                of_another_level.push(name);
+                continue;
+            }
             self.take_from(&name, &mut forming, &mut actions, next_item_id);
             match self.nodes.get(&name) {
                 Some(node) if !node.waiting.is_empty() => self.ready.push_back(name),
@@ -168,9 +198,13 @@ impl<Ticket> Committer<Ticket> {
                 _ => {}
             }
         }
-        if !forming.entries.is_empty() {
+        // First in line now, so that the next batch is theirs.
+        for name in of_another_level.into_iter().rev() {
+            self.ready.push_front(name);
+        }
+        if let Some(level) = forming.level {
             self.in_flight = Some(forming.commands);
-            actions.push(Action::Write(Batch { entries: forming.entries }));
+            actions.push(Action::Write(Batch { level, entries: forming.entries }));
         }
         actions
     }
@@ -238,6 +272,11 @@ impl<Ticket> Committer<Ticket> {
         actions
     }
 
+    /// Takes note of the nodes of which [`bus_domain::Limits::node_undelivered_events_max`] events wait for delivery.
+    pub fn undelivered_full(&mut self, nodes: HashSet<NodeId>) {
+        self.undelivered_full = nodes;
+    }
+
     /// True when nothing waits and nothing is in flight.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.nodes.is_empty()
@@ -266,16 +305,25 @@ impl<Ticket> Committer<Ticket> {
             let Some(node) = self.nodes.get_mut(name) else { return };
             let Facts::Known(facts) = &node.facts else { return };
             let Some(front) = node.waiting.front() else { return };
+            if let Some(facts) = facts.as_ref().filter(|facts| front.command.verb.is_emitted(facts)) {
+                let facts = Arc::clone(facts);
+                let Some(waiting) = node.waiting.pop_front() else { return };
+                actions.push(self.emit(waiting, facts));
+                continue;
+            }
             let alone = front.command.verb.is_alone();
-            if alone && taken > 0 {
+            let level = front.command.verb.level(facts.as_deref());
+            if (alone && taken > 0) || !forming.takes(level) {
                 return;
             }
-            let planned = plan(&front.command, facts.as_ref(), &self.settings.limits, next_item_id);
+            let limits = &self.settings.limits;
+            let full = &self.undelivered_full;
+            let planned = plan(&front.command, facts.as_ref(), limits, full, next_item_id);
             let Some(waiting) = node.waiting.pop_front() else { return };
             match planned {
                 Err(error) => actions.push(self.reply(waiting, Err(error))),
                 Ok(entry) => {
-                    forming.push(entry, waiting);
+                    forming.push(level, entry, waiting);
                     taken += 1;
                     if alone {
                         return;
@@ -283,6 +331,14 @@ impl<Ticket> Committer<Ticket> {
                 }
             }
         }
+    }
+
+    /// The level of the node's next command, if it is to be written and its facts are known.
+    fn next_level(&self, name: &NodeName) -> Option<CommitLevel> {
+        let NodeQueue { waiting, facts: Facts::Known(facts) } = self.nodes.get(name)? else { return None };
+        let verb = &waiting.front()?.command.verb;
+        let is_written = facts.as_ref().is_none_or(|facts| !verb.is_emitted(facts));
+        is_written.then(|| verb.level(facts.as_deref()))
     }
 
     fn is_full(&self, forming: &Forming<Ticket>) -> bool {
@@ -295,6 +351,13 @@ impl<Ticket> Committer<Ticket> {
         self.queued -= 1;
         self.queued_bytes -= waiting.weight_bytes;
         Action::Reply(waiting.ticket, answer)
+    }
+
+    fn emit(&mut self, waiting: Waiting<Ticket>, facts: Arc<NodeFacts>) -> Action<Ticket> {
+        let Waiting { command, ticket, weight_bytes, .. } = waiting;
+        self.queued -= 1;
+        self.queued_bytes -= weight_bytes;
+        Action::Emit(Emission { ticket, command, facts })
     }
 
     fn note_facts(&mut self, name: &NodeName, after: FactsAfter) {
@@ -345,6 +408,8 @@ fn names<Ticket>(commands: &[Waiting<Ticket>]) -> Vec<NodeName> {
 
 /// A batch in the making.
 struct Forming<Ticket> {
+    /// That of its first entry.
+    level: Option<CommitLevel>,
     entries: Vec<Entry>,
     commands: Vec<Waiting<Ticket>>,
     events: usize,
@@ -352,7 +417,17 @@ struct Forming<Ticket> {
 }
 
 impl<Ticket> Forming<Ticket> {
-    fn push(&mut self, entry: Entry, waiting: Waiting<Ticket>) {
+    fn new() -> Self {
+        Self { level: None, entries: Vec::new(), commands: Vec::new(), events: 0, bytes: 0 }
+    }
+
+    /// Whether an entry of this level may join.
+    fn takes(&self, level: CommitLevel) -> bool {
+        self.level.is_none_or(|of_batch| of_batch == level)
+    }
+
+    fn push(&mut self, level: CommitLevel, entry: Entry, waiting: Waiting<Ticket>) {
+        self.level = Some(level);
         self.events += entry.work.events();
         self.bytes += waiting.weight_bytes;
         self.entries.push(entry);

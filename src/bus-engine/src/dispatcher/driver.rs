@@ -1,14 +1,17 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_store::{Leg, StoreError};
+use bus_domain::{Durability, NodeId};
+use bus_store::{Leg, StoreError, Undelivered, UndeliveredPage};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::state::{Dispatcher, DispatcherBounds, Need};
+use super::followed::Followed;
+use super::state::{Dispatcher, DispatcherBounds, Lag, Need};
 use super::{DeliveryInput, Mail, NotificationSink};
 use crate::engine::EngineShared;
+use crate::statistics::microseconds;
 
 /// Nodes on one page when delivery starts.
 const RESUME_NODES_MAX: u32 = 1_000;
@@ -54,7 +57,9 @@ struct Driver {
     store_rests_until: Option<Instant>,
     /// Deleted nodes may have rows left.
     has_to_reap: bool,
-    notifications: u64,
+    /// As told to the committer.
+    undelivered_full: HashSet<NodeId>,
+    followed: Followed,
 }
 
 impl Driver {
@@ -64,7 +69,15 @@ impl Driver {
             recipients_max: shared.settings.engine.cached_recipients_max,
         };
         let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone());
-        Self { shared, dispatcher, sink, store_rests_until: None, has_to_reap: true, notifications: 0 }
+        Self {
+            shared,
+            dispatcher,
+            sink,
+            store_rests_until: None,
+            has_to_reap: true,
+            undelivered_full: HashSet::new(),
+            followed: Followed::default(),
+        }
     }
 
     /// Finds the next nodes whose log goes on behind their cursor, while there is room for them.
@@ -73,10 +86,27 @@ impl Driver {
             && let Some(after) = self.dispatcher.next_to_resume()
         {
             match self.shared.store.undelivered(Leg::Xmpp, Some(after), RESUME_NODES_MAX).await {
-                Ok(page) => self.dispatcher.resume(page.nodes, page.next_after),
+                Ok(page) => self.resume_page(page),
                 Err(error) => self.rest("delivery cannot start yet", &error),
             }
         }
+    }
+
+    /// Of nodes in memory the store has nothing but their end. Those that ended in this process go on as they are: word of
+    /// that has come, or is in the mailbox now.
+    fn resume_page(&mut self, page: UndeliveredPage) {
+        let Self { shared, dispatcher, .. } = self;
+        let is_transient = |node: &Undelivered| node.config.durability == Durability::Memory;
+        let (ended, nodes): (Vec<_>, Vec<_>) = page.nodes.into_iter().partition(is_transient);
+        dispatcher.resume(nodes, page.next_after);
+        let mut ended: Vec<_> =
+            ended.into_iter().filter(|node| !shared.recent.has_transient(node.node)).collect();
+        for node in &mut ended {
+            node.head.epoch = shared.process_epoch.of_transient(node.head.epoch);
+        }
+        let mail = shared.mailbox.take_now();
+        self.take_mail(mail);
+        self.dispatcher.resume_also(ended);
     }
 
     /// Sends until the sink is full or nothing is left. True if it stopped before, to let others have their turn.
@@ -93,20 +123,24 @@ impl Driver {
                 break;
             }
         }
-        let notifications = self.dispatcher.notifications();
-        self.shared.statistics.notifications_sent.add(notifications - self.notifications);
-        self.notifications = notifications;
+        self.count();
         reads == READS_MAX
+    }
+
+    fn count(&mut self) {
+        let statistics = &self.shared.statistics;
+        statistics.notifications_sent.set(self.dispatcher.notifications());
+        statistics.repeats.set(self.dispatcher.repeats());
+        if let Some(elapsed) = self.followed.proven(&self.dispatcher) {
+            statistics.delivery_us.note(microseconds(elapsed));
+        }
     }
 
     fn take_inputs(&mut self, first: DeliveryInput, inputs: &mut mpsc::Receiver<DeliveryInput>) {
         self.dispatcher.input(first);
-        loop {
-            match inputs.try_recv() {
-                Ok(input) => self.dispatcher.input(input),
-                // The next look finds it closed again.
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
-            }
+        // The next look finds it closed again, if it is.
+        while let Ok(input) = inputs.try_recv() {
+            self.dispatcher.input(input);
         }
     }
 
@@ -115,7 +149,9 @@ impl Driver {
             self.dispatcher.look_again();
         }
         for signal in mail.signals {
+            let (node, seq) = (signal.node.id, signal.head_seq);
             self.dispatcher.signal(signal);
+            self.followed.start(&self.dispatcher, node, seq);
         }
     }
 
@@ -131,12 +167,19 @@ impl Driver {
                     return Ok(());
                 }
                 self.shared.statistics.log_pages_read.add(1);
+                self.shared.statistics.spills.add(1);
                 let store = &self.shared.store;
                 let page = store.events_after(node, after_seq, events_max, limits.log_page_bytes_max).await?;
                 self.dispatcher.take_events(node, page.into_iter().map(Arc::new).collect());
             }
+            Need::Recent { node, after_seq } => {
+                let events_max = limits.log_page_events_max as usize;
+                let events = self.shared.recent.transient_after(node, after_seq, events_max);
+                self.dispatcher.take_events(node, events);
+            }
             Need::Recipients { node, after } => {
-                let page = self.shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
+                let mut page = self.shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
+                self.shared.recent.give_since_seq(node, &mut page.recipients);
                 self.dispatcher.take_recipients(node, page, RECIPIENTS_MAX as usize);
             }
         }
@@ -155,7 +198,7 @@ impl Driver {
     }
 
     fn rest(&mut self, what: &str, error: &StoreError) {
-        tracing::warn!(%error, "{what}");
+        self.shared.store_failed(error, what);
         self.store_rests_until = Some(Instant::now() + STORE_PAUSE);
     }
 
@@ -169,14 +212,33 @@ impl Driver {
             return;
         }
         self.store_cursors().await;
+        self.dispatcher.bound_nodes();
+        self.note_undelivered();
         self.has_to_reap |= self.dispatcher.take_ended();
         if self.has_to_reap {
             match self.shared.store.reap_deleted(REAP_ROWS_MAX).await {
-                Ok(rows) => self.has_to_reap = rows > 0,
+                Ok(rows) => {
+                    self.has_to_reap = rows > 0;
+                    self.shared.statistics.syncs.add(u64::from(rows > 0));
+                }
                 Err(error) => self.rest("rows of deleted nodes stay for now", &error),
             }
         }
-        self.shared.statistics.nodes_undelivered.set(self.dispatcher.undelivered_nodes() as u64);
+        let Lag { nodes, events, events_max } = self.dispatcher.lag();
+        self.shared.statistics.nodes_undelivered.set(nodes);
+        self.shared.statistics.lag_events.set(events);
+        self.shared.statistics.lag_events_max.set(events_max);
+    }
+
+    /// Publishers may have to wait for delivery, and go on when it has caught up.
+    fn note_undelivered(&mut self) {
+        let events_max = self.shared.settings.limits.node_undelivered_events_max;
+        let full = self.dispatcher.nodes_behind_by(events_max);
+        if full != self.undelivered_full {
+            self.shared.queue.undelivered_full(full.clone());
+            self.shared.statistics.nodes_undelivered_full.set(full.len() as u64);
+            self.undelivered_full = full;
+        }
     }
 
     /// Nothing is lost when it fails: the moves stay, and what lies behind an old cursor is only sent again.
@@ -187,7 +249,9 @@ impl Driver {
         }
         match self.shared.store.move_cursors(Leg::Xmpp, &moves).await {
             Ok(()) => {
+                self.shared.store_worked();
                 self.shared.statistics.cursor_moves.add(moves.len() as u64);
+                self.shared.statistics.syncs.add(1);
                 self.dispatcher.stored(&moves);
             }
             Err(error) => self.rest("delivery cursors were not stored", &error),

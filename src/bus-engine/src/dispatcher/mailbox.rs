@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bus_domain::{BareJid, NodeId, Seq, SubscriptionId};
+use bus_domain::{BareJid, Event, EventKind, NodeId, Seq, SubscriptionId};
 use bus_store::Recipient;
 use tokio::sync::Notify;
 
@@ -45,6 +45,8 @@ pub struct NodeSignal {
     pub head_seq: Seq,
     /// What has changed for its recipients, in order.
     pub deltas: Deltas,
+    /// The end of a log in memory, if it has come: it may be nowhere else.
+    pub deletion: Option<Arc<Event>>,
 }
 
 /// Changes of recipients.
@@ -77,18 +79,27 @@ pub enum RecipientChange {
 }
 
 impl Mailbox {
-    /// Leaves word of a commit that appended so many events.
-    pub fn put(&self, node: DeliveryNode, head_seq: Seq, events: u64, delta: Option<RecipientDelta>) {
+    /// Leaves word of a commit that appended these events. What is known of a node's old life is forgotten with it.
+    pub fn put(
+        &self,
+        node: DeliveryNode,
+        head_seq: Seq,
+        events: &[Arc<Event>],
+        delta: Option<RecipientDelta>,
+    ) {
+        let last = events.last().filter(|event| node.is_transient() && event.kind == EventKind::Deleted);
+        let deletion = last.cloned();
         let mut mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(signal) = mail.nodes.get_mut(&node.id) {
+        if let Some(signal) = mail.nodes.get_mut(&node.id).filter(|signal| signal.node.epoch == node.epoch) {
             signal.node = node;
             signal.head_seq = head_seq;
             signal.deltas.extend(delta);
+            signal.deletion = deletion;
         } else {
             let mut deltas = Deltas::Known(Vec::new());
             deltas.extend(delta);
-            let before_seq = head_seq - events;
-            mail.nodes.insert(node.id, NodeSignal { node, before_seq, head_seq, deltas });
+            let before_seq = head_seq - events.len() as u64;
+            mail.nodes.insert(node.id, NodeSignal { node, before_seq, head_seq, deltas, deletion });
         }
         drop(mail);
         self.filled.notify_one();

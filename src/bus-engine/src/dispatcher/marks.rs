@@ -34,6 +34,13 @@ impl Marks {
         proven
     }
 
+    /// Forgets positions of a node whose log has begun a new life.
+    pub(super) fn forget(&mut self, node: NodeId) {
+        for mark in &mut self.0 {
+            mark.positions.remove(&node);
+        }
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.0.clear();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bus_domain::{Event, EventKind, Seq, SubscriptionId};
 use bus_store::{Head, Position, RecipientPage};
 
+use super::mailbox::NodeSignal;
 use super::recipients::{Recipients, is_due};
 use super::state::Need;
 use super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
@@ -29,6 +30,17 @@ pub(super) struct NodeDelivery {
     /// Where the next page of recipients starts, while they are being read.
     recipients_after: Option<SubscriptionId>,
     deleted: bool,
+    log: Log,
+}
+
+/// Where the events of a node are.
+#[derive(Debug)]
+enum Log {
+    Stored,
+    /// In memory alone. No cursor is stored before it has ended; its last event is kept here, whatever memory forgets.
+    Transient {
+        deletion: Option<Arc<Event>>,
+    },
 }
 
 impl NodeDelivery {
@@ -45,7 +57,45 @@ impl NodeDelivery {
             events: VecDeque::new(),
             recipients_after: None,
             deleted: false,
+            log: Log::Stored,
         }
+    }
+
+    /// As [`Self::new`], of a node whose log is in memory alone.
+    pub(super) fn new_transient(node: DeliveryNode, head_seq: Seq, position: Position) -> Self {
+        Self { log: Log::Transient { deletion: None }, ..Self::new(node, head_seq, position) }
+    }
+
+    /// Takes note of where the log stands now, and of its end. A new life goes on behind `before_seq`; true if it is one.
+    pub(super) fn moved_to(&mut self, signal: NodeSignal) -> bool {
+        let NodeSignal { node, before_seq, head_seq, deltas, deletion } = signal;
+        let is_new_life = self.node.epoch != node.epoch;
+        if is_new_life {
+            let end = Position::behind(before_seq);
+            (self.sent, self.proven) = (self.sent.min(end), self.proven.min(end));
+            (self.stored, self.head_seq) = (self.stored.min(end), before_seq);
+            self.forget_events();
+            self.recipients.forget();
+        }
+        self.recipients.change(deltas);
+        self.node = node;
+        self.head_seq = self.head_seq.max(head_seq);
+        if let (Log::Transient { deletion: known }, Some(deletion)) = (&mut self.log, deletion) {
+            *known = Some(deletion);
+        }
+        is_new_life
+    }
+
+    /// Takes note that everything up to this position is handed over. True if the store is to know: of a log in memory it
+    /// hears only that it has ended, so that the rest of the node can go.
+    pub(super) fn prove(&mut self, position: Position) -> bool {
+        self.proven = position;
+        let has_ended = self.deleted && position >= self.end();
+        let is_for_store = matches!(self.log, Log::Stored) || has_ended;
+        if !is_for_store {
+            self.stored = position;
+        }
+        is_for_store
     }
 
     /// Takes what the store says of the node by now.
@@ -88,7 +138,11 @@ impl NodeDelivery {
             return Ok(None);
         }
         let Some(event) = self.events.front().cloned() else {
-            return Err(Need::Events { node: self.node.id, after_seq: self.sent.through_seq });
+            let (node, after_seq) = (self.node.id, self.sent.through_seq);
+            return Err(match self.log {
+                Log::Stored => Need::Events { node, after_seq },
+                Log::Transient { .. } => Need::Recent { node, after_seq },
+            });
         };
         if event.due_after_seq.is_some() && !self.recipients.are_as_new_as(event.recipients_version) {
             if !self.recipients.are_loading() {
@@ -100,7 +154,12 @@ impl NodeDelivery {
         Ok(Some(event))
     }
 
-    pub(super) fn take_events(&mut self, events: Vec<Arc<Event>>) {
+    pub(super) fn take_events(&mut self, mut events: Vec<Arc<Event>>) {
+        if let (Log::Transient { deletion: Some(last) }, true) = (&self.log, events.is_empty())
+            && last.seq > self.sent.through_seq
+        {
+            events.push(Arc::clone(last));
+        }
         match events.first() {
             None => self.head_seq = self.sent.through_seq,
             // Retention may have removed what comes right behind; whoever misses it sees that from `after`.

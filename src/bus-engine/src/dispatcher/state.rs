@@ -32,6 +32,7 @@ pub struct Dispatcher {
     moved: BTreeSet<NodeId>,
     last_ticket: u64,
     proven_ticket: u64,
+    repeats: u64,
     /// The life of the link, while it is up.
     link: Option<u64>,
     sink_full: bool,
@@ -56,11 +57,30 @@ pub struct DispatcherBounds {
     pub recipients_max: usize,
 }
 
+/// Events that are not proven to be handed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Nodes with such events.
+    pub nodes: u64,
+    /// Events of all of them together.
+    pub events: u64,
+    /// Events of the one that is furthest behind.
+    pub events_max: u64,
+}
+
 /// What the dispatcher cannot do by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Events behind a position: [`Dispatcher::take_events`].
     Events {
+        /// Of this node.
+        node: NodeId,
+        /// Behind this position.
+        after_seq: Seq,
+    },
+    /// Events of a node in memory behind a position, from the oldest that is still there on:
+    /// [`Dispatcher::take_events`].
+    Recent {
         /// Of this node.
         node: NodeId,
         /// Behind this position.
@@ -95,6 +115,7 @@ impl Dispatcher {
             moved: BTreeSet::new(),
             last_ticket: 0,
             proven_ticket: 0,
+            repeats: 0,
             link: None,
             sink_full: false,
             bounds,
@@ -117,6 +138,11 @@ impl Dispatcher {
     /// where the next page starts, `None` after the last.
     pub fn resume(&mut self, nodes: Vec<Undelivered>, through: Option<NodeId>) {
         self.resumed_through = through;
+        self.resume_also(nodes);
+    }
+
+    /// Takes nodes of the last page that came a moment later.
+    pub fn resume_also(&mut self, nodes: Vec<Undelivered>) {
         for Undelivered { node, name, config, head, position } in nodes {
             let id = node;
             let node = DeliveryNode { id, name, epoch: head.epoch, config };
@@ -142,22 +168,27 @@ impl Dispatcher {
     }
 
     /// Takes word of a node that has moved.
-    pub fn signal(&mut self, signal: NodeSignal) {
-        let NodeSignal { node, before_seq, head_seq, mut deltas } = signal;
-        let id = node.id;
+    pub fn signal(&mut self, mut signal: NodeSignal) {
+        let (id, before_seq, head_seq) = (signal.node.id, signal.before_seq, signal.head_seq);
+        let is_transient = signal.node.is_transient();
         if let Some(known) = self.nodes.get_mut(&id) {
-            self.recipients_taken += deltas.give_standing(&self.admins);
-            known.recipients.change(deltas);
-            known.node = node;
-            known.head_seq = known.head_seq.max(head_seq);
-            self.activate(id);
-        } else if self.others_commit {
+            self.recipients_taken += signal.deltas.give_standing(&self.admins);
+            if known.moved_to(signal) {
+                self.marks.forget(id);
+            }
+        } else if self.others_commit && !is_transient {
             // Only its cursor tells what is handed over.
             self.look_again();
-        } else if before_seq < head_seq && self.resumed_through.is_none_or(|through| id <= through) {
+        } else if before_seq < head_seq
+            && (is_transient || self.resumed_through.is_none_or(|through| id <= through))
+        {
             // Everything before the signal is handed over, or the node would be known.
-            self.moved_to(node, head_seq, Position::behind(before_seq));
+            let make = if is_transient { NodeDelivery::new_transient } else { NodeDelivery::new };
+            let mut delivery = make(signal.node.clone(), head_seq, Position::behind(before_seq));
+            delivery.moved_to(signal);
+            self.nodes.insert(id, delivery);
         }
+        self.activate(id);
     }
 
     /// Takes word from the leg.
@@ -200,7 +231,7 @@ impl Dispatcher {
     /// Takes note that what was needed could not be had. With `for_good`, the node's delivery rests until the next
     /// start, so that it holds up no other.
     pub fn failed(&mut self, need: Need, for_good: bool) {
-        let (Need::Events { node, .. } | Need::Recipients { node, .. }) = need;
+        let (Need::Events { node, .. } | Need::Recent { node, .. } | Need::Recipients { node, .. }) = need;
         self.active.retain(|active| *active != node);
         if let Some(delivery) = self.nodes.get_mut(&node) {
             delivery.active = false;
@@ -258,9 +289,37 @@ impl Dispatcher {
         self.last_ticket
     }
 
-    /// Nodes with events that are not proven to be handed over.
-    pub fn undelivered_nodes(&self) -> usize {
-        self.nodes.values().filter(|delivery| delivery.proven < delivery.end()).count()
+    /// Notifications that were on their way when a link went: they are sent again.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
+    /// How far the nodes in memory are behind.
+    pub fn lag(&self) -> Lag {
+        self.nodes.values().filter(|delivery| delivery.proven < delivery.end()).fold(
+            Lag::default(),
+            |lag, delivery| {
+                // An event in mid-fan-out counts: some have not got it.
+                let events = delivery.head_seq.saturating_sub(delivery.proven.through_seq);
+                Lag {
+                    nodes: lag.nodes + 1,
+                    events: lag.events + events,
+                    events_max: lag.events_max.max(events),
+                }
+            },
+        )
+    }
+
+    /// Whether everything up to an event is proven to be handed over; `None` for a node that is not in memory.
+    pub fn is_proven(&self, node: NodeId, seq: Seq) -> Option<bool> {
+        self.nodes.get(&node).map(|delivery| delivery.proven >= Position::behind(seq))
+    }
+
+    /// Nodes of which at least so many events are not proven to be handed over, of those that are in memory.
+    pub fn nodes_behind_by(&self, events: u64) -> HashSet<NodeId> {
+        let is_behind =
+            |delivery: &NodeDelivery| delivery.head_seq.saturating_sub(delivery.proven.through_seq) >= events;
+        self.nodes.iter().filter(|(_, delivery)| is_behind(delivery)).map(|(id, _)| *id).collect()
     }
 
     fn moved_to(&mut self, node: DeliveryNode, head_seq: Seq, position: Position) {
@@ -317,8 +376,9 @@ impl Dispatcher {
             left = left.saturating_sub(sent.max(1));
             if self.last_ticket == self.proven_ticket {
                 // Nothing is on its way, so what was due to nobody is proven at once.
-                delivery.proven = delivery.sent;
-                self.moved.insert(id);
+                if delivery.prove(delivery.sent) {
+                    self.moved.insert(id);
+                }
             } else {
                 self.marks.note(self.last_ticket, id, delivery.sent);
             }
@@ -334,8 +394,8 @@ impl Dispatcher {
         for (node, position) in self.marks.take_proven(self.proven_ticket) {
             if let Some(delivery) = self.nodes.get_mut(&node)
                 && delivery.proven < position
+                && delivery.prove(position)
             {
-                delivery.proven = position;
                 self.moved.insert(node);
             }
         }
@@ -344,6 +404,7 @@ impl Dispatcher {
     fn forget_unproven(&mut self) {
         self.marks.clear();
         self.sink_full = false;
+        self.repeats += self.last_ticket - self.proven_ticket;
         self.proven_ticket = self.last_ticket;
         let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
         for delivery in self.nodes.values_mut() {
@@ -373,7 +434,7 @@ impl Dispatcher {
     }
 
     /// Lets go of nodes that have nothing to send when there are too many in memory.
-    fn bound_nodes(&mut self) {
+    pub(super) fn bound_nodes(&mut self) {
         if self.nodes.len() >= self.bounds.nodes_max {
             let mut excess = self.nodes.len() - self.bounds.nodes_max / 2;
             self.nodes.retain(|_, delivery| {

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    Affiliation, Affiliations, BusError, Durability, Epoch, NodeFacts, Subscription, SubscriptionState,
-    affiliate, publish, retract, subscribe,
+    Affiliation, Affiliations, BusError, NodeFacts, Subscription, SubscriptionState, affiliate, publish,
+    retract, subscribe,
 };
 use bus_store::{HeadAfter, NodeRow, Recipient, StoreError, Transaction};
 
@@ -10,6 +10,7 @@ use super::node_work::NodeWork;
 use super::{Sources, Writing};
 use crate::committer::{Entry, EntryResult, FactsAfter, Work};
 use crate::dispatcher::{RecipientChange, RecipientDelta};
+use crate::epochs::new_epoch;
 use crate::{Created, Outcome, Published};
 
 impl Writing<'_> {
@@ -37,7 +38,8 @@ impl Writing<'_> {
                         next_seq += publication.items.len() as u64;
                         published(&facts, publication, first_seq)
                     }
-                    Work::Retract(retraction) => retracted(transaction, &facts, retraction).await?,
+                    Work::Retract(retraction) => retracted(transaction, work, &facts, retraction).await?,
+                    Work::Purge(_) => done(Outcome::Purged),
                     Work::Subscribe(subscribing) => {
                         subscribed(transaction, work, &facts, head, subscribing).await?
                     }
@@ -49,10 +51,20 @@ impl Writing<'_> {
                     }
                     Work::Create(_) => EntryResult::Refused(BusError::NodeExists),
                 };
+                if work.is_renewed {
+                    tell_renewed(&mut self.results[index], &facts);
+                }
             }
         }
         self.works = works;
         Ok(())
+    }
+}
+
+/// Later decisions must rest on the new life, whatever the entry was about.
+fn tell_renewed(result: &mut EntryResult, renewed: &Arc<NodeFacts>) {
+    if let EntryResult::Done { facts: facts @ FactsAfter::Same, .. } = result {
+        *facts = FactsAfter::Now(Some(Arc::clone(renewed)));
     }
 }
 
@@ -66,11 +78,9 @@ pub(super) async fn create(
     let Work::Create(new) = &entry.work else {
         return Ok(Some(EntryResult::Refused(BusError::NodeNotFound)));
     };
-    let random = sources.ids.random_bytes();
-    let epoch = Epoch(u64::from_be_bytes(std::array::from_fn(|index| random[index])));
     let row = NodeRow {
         name: entry.node.clone(),
-        epoch,
+        epoch: new_epoch(sources.ids),
         owner: new.owner.clone(),
         config: new.config.clone(),
         created_at_ms: sources.now_ms,
@@ -79,44 +89,51 @@ pub(super) async fn create(
         return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
     };
     let affiliations: Affiliations = [(new.owner.clone(), Affiliation::Owner)].into_iter().collect();
+    let facts = sources.process_epoch.applied_to(NodeFacts {
+        id,
+        name: row.name,
+        epoch: row.epoch,
+        creator: row.owner,
+        created_at_ms: row.created_at_ms,
+        config: row.config,
+        affiliations: Arc::new(affiliations),
+        rules_version: 1,
+    });
     work.created = Some(EntryResult::Done {
-        outcome: Outcome::Created(Created { epoch }),
-        facts: FactsAfter::Now(Some(Arc::new(NodeFacts {
-            id,
-            name: row.name,
-            epoch,
-            creator: row.owner,
-            created_at_ms: row.created_at_ms,
-            config: row.config,
-            affiliations: Arc::new(affiliations),
-            rules_version: 1,
-        }))),
+        outcome: Outcome::Created(Created { epoch: facts.epoch, config: facts.config.clone() }),
+        facts: FactsAfter::Now(Some(Arc::new(facts))),
     });
     Ok(None)
 }
 
 fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u64) -> EntryResult {
-    let Durability::Fsync = facts.config.durability;
     EntryResult::Done {
         outcome: Outcome::Published(Published {
             epoch: facts.epoch,
             first_seq,
             item_ids: publication.items.iter().map(|item| item.id.clone()).collect(),
-            durability: Durability::Fsync,
+            durability: facts.config.durability,
         }),
         facts: FactsAfter::Same,
     }
 }
 
+/// Nothing that decisions rest on has changed.
+fn done(outcome: Outcome) -> EntryResult {
+    EntryResult::Done { outcome, facts: FactsAfter::Same }
+}
+
 async fn retracted(
     transaction: &mut dyn Transaction,
+    work: &NodeWork,
     facts: &NodeFacts,
     retraction: &retract::Retraction,
 ) -> Result<EntryResult, StoreError> {
     let items: Vec<_> = retraction.item_ids.iter().map(|id| (facts.id, id.clone())).collect();
     let removed = transaction.remove_items(&items).await?.len() as u64;
     transaction.lower_item_counts(&[(facts.id, removed)]).await?;
-    Ok(EntryResult::Done { outcome: Outcome::Retracted, facts: FactsAfter::Same })
+    transaction.note_retracted(facts.id, &work.retracted_events()).await?;
+    Ok(done(Outcome::Retracted))
 }
 
 async fn subscribed(

@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bus_domain::{Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Subscription};
-use bus_store::{HeadAdvance, HeadAfter, ItemPointer};
+use bus_domain::{Epoch, Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Payload, Seq, Subscription};
+use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
-use super::CommittedNode;
+use super::{CommittedNode, Sources};
 use crate::DeliveryNode;
 use crate::committer::EntryResult;
 use crate::dispatcher::RecipientDelta;
+use crate::epochs::new_epoch;
 
 /// One node's part of a batch.
 pub(super) struct NodeWork {
@@ -18,6 +19,7 @@ pub(super) struct NodeWork {
     /// Events to come, in order.
     pub(super) drafts: Vec<Draft>,
     /// Changes of the head beside the events.
+    pub(super) purge: bool,
     pub(super) rules_change: bool,
     pub(super) recipients_change: bool,
     pub(super) new_subscriptions: u64,
@@ -28,12 +30,16 @@ pub(super) struct NodeWork {
     pub(super) events: Vec<Arc<Event>>,
     /// The subscription that ends.
     pub(super) ending: Option<Subscription>,
+    /// Where the events are of the items that are taken back.
+    pub(super) retracted: HashMap<ItemId, Seq>,
     /// The answer of an entry that changes nothing.
     pub(super) settled: Option<EntryResult>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
     pub(super) delta: Option<RecipientDelta>,
+    /// Whether the log begins a new life here.
+    pub(super) is_renewed: bool,
 }
 
 /// An event without its position.
@@ -60,6 +66,7 @@ impl NodeWork {
             facts: None,
             entries,
             drafts: Vec::new(),
+            purge: false,
             rules_change: false,
             recipients_change: false,
             new_subscriptions: 0,
@@ -67,9 +74,11 @@ impl NodeWork {
             head: None,
             events: Vec::new(),
             ending: None,
+            retracted: HashMap::new(),
             settled: None,
             created: None,
             delta: None,
+            is_renewed: false,
         }
     }
 
@@ -86,12 +95,32 @@ impl NodeWork {
             rules_version: facts.rules_version,
             events: self.drafts.len() as u64,
             last_due_event: last_due as u64,
+            payload_bytes: self.drafts.iter().map(payload_bytes).sum(),
             items: self.newest_per_item().len() as u64,
+            purge: self.purge,
             rules_change: self.rules_change,
             recipients_change: self.recipients_change,
             new_subscriptions: self.new_subscriptions,
             ended_subscriptions: self.ended_subscriptions,
         })
+    }
+
+    /// A new life for the log, if it now ends below where this process saw it end.
+    pub(super) fn renewal(&self, sources: &Sources<'_>) -> Option<EpochRenewal> {
+        let (facts, head) = (self.facts.as_ref()?, self.head?);
+        let last_seq = head.seq - self.drafts.len() as u64;
+        let has_gone_back = sources.known_heads.has_gone_back(facts.id, facts.epoch, last_seq);
+        has_gone_back.then(|| EpochRenewal { node: facts.id, epoch: new_epoch(sources.ids), last_seq })
+    }
+
+    /// Takes note of its new life.
+    pub(super) fn renew(&mut self, epoch: Epoch, renewed: RenewedHead) {
+        let RenewedHead { rules_version, recipients_version, .. } = renewed;
+        if let (Some(facts), Some(head)) = (&mut self.facts, &mut self.head) {
+            *facts = Arc::new(NodeFacts { epoch, rules_version, ..NodeFacts::clone(facts) });
+            *head = HeadAfter { rules_version, recipients_version, ..*head };
+            self.is_renewed = true;
+        }
     }
 
     /// Gives the drafts their positions, right behind what the log had.
@@ -136,6 +165,12 @@ impl NodeWork {
             .collect()
     }
 
+    /// For each retraction: the event of its item, and its own.
+    pub(super) fn retracted_events(&self) -> Vec<(Seq, Seq)> {
+        let of_item = |event: &Arc<Event>| Some((*self.retracted.get(event.kind.item_id()?)?, event.seq));
+        self.events.iter().filter_map(of_item).collect()
+    }
+
     /// Items over the node's bound, once so many pointers were overwritten.
     pub(super) fn excess_items(&self, overwritten: u64) -> u64 {
         match (&self.head, &self.facts) {
@@ -151,17 +186,16 @@ impl NodeWork {
         if self.events.is_empty() && self.delta.is_none() {
             return None;
         }
-        let node = DeliveryNode {
-            id: facts.id,
-            name: facts.name.clone(),
-            epoch: facts.epoch,
-            config: facts.config.clone(),
-        };
+        let node = DeliveryNode::of(&facts);
         Some(CommittedNode { node, head_seq: head.seq, events: self.events, delta: self.delta })
     }
 
-    /// For each item published here, the last draft that does; in the order of these drafts.
+    /// For each item published here, the last draft that does; in the order of these drafts. None where no items
+    /// are kept.
     fn newest_per_item(&self) -> Vec<(&ItemId, usize)> {
+        if self.facts.as_ref().is_none_or(|facts| !facts.config.persist_items) {
+            return Vec::new();
+        }
         let mut newest: HashMap<&ItemId, usize> = HashMap::with_capacity(self.drafts.len());
         for (index, draft) in self.drafts.iter().enumerate() {
             if let EventKind::Published { item_id, .. } = &draft.kind {
@@ -172,4 +206,8 @@ impl NodeWork {
         newest.sort_unstable_by_key(|(_, index)| *index);
         newest
     }
+}
+
+fn payload_bytes(draft: &Draft) -> u64 {
+    draft.kind.payload().map_or(0, Payload::len_bytes) as u64
 }

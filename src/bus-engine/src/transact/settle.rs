@@ -65,6 +65,10 @@ impl Writing<'_> {
                 work.rules_change = true;
                 work.drafts.push(draft(EventKind::Deleted, &deletion.deleter, true));
             }
+            Work::Purge(purge) => {
+                work.purge = true;
+                work.drafts.push(draft(EventKind::Purged, &purge.purger, purge.notify));
+            }
             Work::Affiliate(_) => {
                 work.rules_change = true;
                 work.recipients_change = true;
@@ -74,6 +78,7 @@ impl Writing<'_> {
                 if let Err(error) = retract::settle(retraction, &stored) {
                     return Ok(Some(EntryResult::Refused(error)));
                 }
+                work.retracted = stored.into_iter().map(|item| (item.id, item.seq)).collect();
                 work.drafts.extend(retraction.item_ids.iter().map(|item_id| {
                     let kind = EventKind::Retracted { item_id: item_id.clone() };
                     draft(kind, &retraction.retractor, retraction.notify)

@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bus_domain::retrieve::Selection;
@@ -8,9 +9,10 @@ use bus_domain::{
     publish, retract,
 };
 use bus_engine::{
-    Command, Delivery, DeliveryInput, Engine, EngineParts, NotificationSink, Outcome, Published, Settings,
-    SinkFull, SystemClock, SystemIds, Verb,
+    Clock, Command, Delivery, DeliveryInput, Engine, EngineParts, NotificationSink, Outcome, Published,
+    Settings, SinkFull, StatisticsSnapshot, SystemIds, Verb,
 };
+use bus_store::EpochStore as _;
 use bus_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
@@ -21,8 +23,30 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Bus {
     pub(crate) engine: Engine,
     pub(crate) folder: tempfile::TempDir,
+    store: Arc<SqliteStore>,
+    pub(crate) clock: Arc<TestClock>,
     shutdown: CancellationToken,
     committer: JoinHandle<()>,
+    retention: Option<JoinHandle<()>>,
+}
+
+/// When every test begins, in milliseconds since 1970.
+const START_MS: i64 = 1_700_000_000_000;
+
+/// A clock that stands still until a test moves it.
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    /// Moves it by so many seconds, also back.
+    pub(crate) fn jump(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What an XMPP leg would have seen: (node, seq, after, recipient).
@@ -57,36 +81,74 @@ impl Bus {
 
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self::open(folder, settings).await
+        let clock = Arc::new(TestClock(AtomicI64::new(START_MS)));
+        Self::open(folder, settings, clock).await
     }
 
-    /// Stops like a killed process as far as the store can tell, and starts again on the same file.
+    /// Ends like a killed process as far as the store can tell, and starts again on the same file.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(Settings::default()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn restart_with(self, settings: Settings) -> Self {
+        let clock = Arc::clone(&self.clock);
+        Self::open(self.kill().await, settings, clock).await
+    }
+
+    /// Ends like a killed process; the folder stays.
+    pub(crate) async fn kill(self) -> tempfile::TempDir {
+        self.end().await.0
+    }
+
+    /// Stops in order and starts again on the same file.
+    pub(crate) async fn stop(self) -> Self {
+        let clock = Arc::clone(&self.clock);
+        let (folder, store) = self.end().await;
+        store.close().await.expect("the store is closed");
+        drop(store);
+        Self::open(folder, Settings::default(), clock).await
+    }
+
+    async fn end(self) -> (tempfile::TempDir, Arc<SqliteStore>) {
         self.shutdown.cancel();
         self.committer.await.expect("the committer ends");
+        if let Some(retention) = self.retention {
+            retention.await.expect("retention ends");
+        }
         drop(self.engine);
-        Self::open(self.folder, Settings::default()).await
+        (self.folder, self.store)
     }
 
-    async fn open(folder: tempfile::TempDir, settings: Settings) -> Self {
+    async fn open(folder: tempfile::TempDir, settings: Settings, clock: Arc<TestClock>) -> Self {
         let store = open_store(folder.path()).await;
-        Self::on(store, folder, settings).await
+        Self::on(store, folder, settings, clock).await
     }
 
     /// Two engines on one store, like two processes on one database.
     pub(crate) async fn start_two() -> [Self; 2] {
         let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
         let store = open_store(folders[0].path()).await;
-        let [first, second] = folders.map(|folder| Self::on(Arc::clone(&store), folder, Settings::default()));
+        let engines = folders.map(|folder| {
+            let clock = Arc::new(TestClock(AtomicI64::new(START_MS)));
+            Self::on(Arc::clone(&store), folder, Settings::default(), clock)
+        });
+        let [first, second] = engines;
         [first.await, second.await]
     }
 
-    async fn on(store: Arc<SqliteStore>, folder: tempfile::TempDir, settings: Settings) -> Self {
+    async fn on(
+        store: Arc<SqliteStore>,
+        folder: tempfile::TempDir,
+        settings: Settings,
+        clock: Arc<TestClock>,
+    ) -> Self {
         let shutdown = CancellationToken::new();
-        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let parts = Engine::start(store, settings, clock, ids, shutdown.clone()).await;
+        let ids = Arc::new(SystemIds);
+        let shared = Arc::<SqliteStore>::clone(&store);
+        let parts = Engine::start(shared, settings, clock.clone(), ids, shutdown.clone()).await;
         let EngineParts { engine, committer } = parts.expect("an engine");
-        Self { engine, folder, shutdown, committer }
+        Self { engine, folder, store, clock, shutdown, committer, retention: None }
     }
 
     pub(crate) fn attach(&self) -> Leg {
@@ -95,6 +157,24 @@ impl Bus {
         let engine = self.engine.clone();
         let task = tokio::spawn(async move { engine.deliver(Lane(seen_sender), receiver).await });
         Leg { inputs, seen, last_ticket: 0, task }
+    }
+
+    /// Starts retention.
+    pub(crate) fn retain(&mut self) {
+        let (engine, shutdown) = (self.engine.clone(), self.shutdown.clone());
+        self.retention = Some(tokio::spawn(async move { engine.retain(shutdown).await }));
+    }
+
+    /// Waits until the counters are as wanted.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(StatisticsSnapshot) -> bool) {
+        let mut poll = tokio::time::interval(Duration::from_millis(5));
+        let reached = async {
+            while !is_so(self.engine.statistics().snapshot()) {
+                poll.tick().await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        assert!(reached.is_ok(), "{what}: {:?}", self.engine.statistics().snapshot());
     }
 
     pub(crate) async fn run(&self, actor: &str, node: &str, verb: Verb) -> Result<Outcome, BusError> {
@@ -159,6 +239,14 @@ impl Leg {
     /// Attaches the link.
     pub(crate) async fn up(&self) {
         self.inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("a dispatcher");
+    }
+
+    /// Detaches the link; when it returns, nothing more is sent.
+    pub(crate) async fn down(&self) {
+        self.inputs.send(DeliveryInput::LinkDown).await.expect("a dispatcher");
+        while self.inputs.capacity() < self.inputs.max_capacity() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The next notification.

@@ -1,7 +1,10 @@
 //! The engine as legs see it, on the embedded store.
 
 mod delivery;
+mod epochs;
 mod fixture;
 mod items;
+mod memory;
+mod retention;
 mod rules;
 mod tails;

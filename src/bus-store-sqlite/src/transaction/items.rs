@@ -1,5 +1,5 @@
 use bus_domain::retract::StoredItem;
-use bus_domain::{ItemId, NodeId};
+use bus_domain::{ItemId, NodeId, Seq};
 use bus_store::{ItemPointer, StoreError};
 use serde_json::json;
 
@@ -9,17 +9,23 @@ use crate::rows;
 pub(crate) const PLACE: &str = "INSERT INTO items (node_id, item_id, seq)
      SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
 
+// The plus keeps the planner from reading all positions behind the purge.
 pub(crate) const FIND: &str = "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms,
             e.recipients_version, e.due_after_seq
      FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-     WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))";
+     WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
+       AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";
+
+pub(crate) const NOTE_RETRACTED: &str = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
+     SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
 
 pub(crate) const REMOVE: &str = "DELETE FROM items
      WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
-     RETURNING node_id";
+     RETURNING node_id, seq > (SELECT purged_through_seq FROM heads h WHERE h.node_id = items.node_id) AS is_live";
 
 pub(crate) const REMOVE_OLDEST: &str = "DELETE FROM items WHERE node_id = ?1
-     AND seq IN (SELECT seq FROM items WHERE node_id = ?1 ORDER BY seq LIMIT ?2)";
+     AND seq IN (SELECT seq FROM items WHERE node_id = ?1
+         AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1) ORDER BY seq LIMIT ?2)";
 
 pub(crate) const LOWER_COUNTS: &str = "UPDATE heads SET item_count = item_count - a.count
      FROM (SELECT value ->> 0 AS node, value ->> 1 AS count FROM json_each(?1)) a
@@ -53,13 +59,29 @@ pub(super) async fn find(
     Ok(items)
 }
 
+pub(super) async fn note_retracted(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    events: &[(Seq, Seq)],
+) -> Result<(), StoreError> {
+    let query = sqlx::query(NOTE_RETRACTED).bind(node.0).bind(array(events.iter().map(|pair| json!(pair))));
+    transaction.execute(query).await?;
+    Ok(())
+}
+
 pub(super) async fn remove(
     transaction: &mut SqliteTransaction,
     items: &[(NodeId, ItemId)],
 ) -> Result<Vec<NodeId>, StoreError> {
     let query = sqlx::query(REMOVE).bind(array(items.iter().map(|(node, id)| json!([node.0, id.as_str()]))));
     let rows = transaction.fetch_all(query).await?;
-    rows.iter().map(|row| Ok(NodeId(rows::integer(row, "node_id")?))).collect()
+    let mut nodes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if rows::integer(row, "is_live")? != 0 {
+            nodes.push(NodeId(rows::integer(row, "node_id")?));
+        }
+    }
+    Ok(nodes)
 }
 
 pub(super) async fn remove_oldest(

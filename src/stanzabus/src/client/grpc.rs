@@ -117,6 +117,12 @@ impl GrpcClient {
         answer.map(drop).map_err(|status| refused(format!("delete {name}"), &status))
     }
 
+    /// Removes all items of a node.
+    pub(crate) async fn purge(&self, name: &str) -> Result<(), GrpcError> {
+        let answer = self.nodes().purge_node(v1::PurgeNodeRequest { name: name.to_owned() }).await;
+        answer.map(drop).map_err(|status| refused(format!("purge {name}"), &status))
+    }
+
     /// Shows a node.
     pub(crate) async fn show(&self, name: &str) -> Result<v1::Node, GrpcError> {
         let answer = self.nodes().get_node(v1::GetNodeRequest { name: name.to_owned() }).await;

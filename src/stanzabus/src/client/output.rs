@@ -20,7 +20,7 @@ pub(crate) struct EventLine {
     /// The position of the event before it that was due to this subscriber.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<u64>,
-    /// `published`, `retracted` or `deleted`.
+    /// `published`, `retracted`, `purged` or `deleted`.
     pub(crate) kind: &'static str,
     /// The item.
     #[serde(skip_serializing_if = "Option::is_none")]

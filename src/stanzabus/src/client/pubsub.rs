@@ -76,6 +76,13 @@ impl PubsubUser {
         self.session.set(&self.service, &format!("delete {node}"), request).await.map(drop)
     }
 
+    /// Removes all items of a node.
+    pub(crate) async fn purge(&mut self, node: &str) -> Result<(), XmppError> {
+        let purge = Element::builder("purge", PUBSUB_OWNER).attr(name("node"), check_node(node)?);
+        let request = Element::builder("pubsub", PUBSUB_OWNER).append(purge.build()).build();
+        self.session.set(&self.service, &format!("purge {node}"), request).await.map(drop)
+    }
+
     /// Subscribes the user's bare JID; once more changes nothing.
     pub(crate) async fn subscribe(&mut self, node: &str) -> Result<(), XmppError> {
         let subscribe = Element::builder("subscribe", PUBSUB)

@@ -7,15 +7,21 @@ use bridge_grpc::v1;
 use jid::BareJid;
 use serde::Serialize;
 
-use crate::cli::{AccessModel, ActAs, Affiliation, CreateArguments, NodeCommand, PublishModel};
+use crate::cli::{
+    AccessModel, ActAs, Affiliation, CreateArguments, Durability, NodeCommand, PublishModel,
+    WhenUndeliveredFull,
+};
 use crate::client::{connect_grpc, connect_xmpp, output};
 use crate::failure::Failure;
+
+pub(super) use show::durability_name;
 
 /// `stanzabus node …`
 pub(crate) async fn run(config: &Path, command: NodeCommand) -> Result<(), Failure> {
     match command {
         NodeCommand::Create(arguments) => create(config, arguments).await,
         NodeCommand::Delete { node, act_as } => delete(config, &node, &act_as).await,
+        NodeCommand::Purge { node, act_as } => purge(config, &node, &act_as).await,
         NodeCommand::List => show::list(config).await,
         NodeCommand::Show { node } => show::show(config, &node).await,
         NodeCommand::Items(arguments) => items::run(config, arguments).await,
@@ -34,7 +40,17 @@ struct CreatedLine<'a> {
 }
 
 async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure> {
-    let CreateArguments { node, access_model, publish_model, items_max, notify_retract, act_as } = arguments;
+    let CreateArguments {
+        node,
+        access_model,
+        publish_model,
+        items_max,
+        notify_retract,
+        durability,
+        no_persist_items,
+        retention,
+        act_as,
+    } = arguments;
     if let Some(mut user) = connect_xmpp(config, &act_as).await? {
         let created = user.create(Some(&node)).await;
         user.close().await;
@@ -45,6 +61,16 @@ async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure
         publish_model: publish_model.map_or(v1::PublishModel::Unspecified, Into::into).into(),
         items_max,
         notify_retract: notify_retract.then_some(true),
+        durability: durability.map_or(v1::Durability::Unspecified, Into::into).into(),
+        persist_items: no_persist_items.then_some(false),
+        item_expire_seconds: retention.item_expire_seconds,
+        history_events_max: retention.history_events_max,
+        history_bytes_max: retention.history_bytes_max,
+        history_age_seconds_max: retention.history_age_seconds_max,
+        when_undelivered_full: retention
+            .when_undelivered_full
+            .map_or(v1::WhenUndeliveredFull::Unspecified, Into::into)
+            .into(),
         ..v1::NodeConfig::default()
     };
     let request = v1::CreateNodeRequest { name: node.clone(), config: Some(node_config) };
@@ -61,6 +87,18 @@ async fn delete(config: &Path, node: &str, act_as: &ActAs) -> Result<(), Failure
         connect_grpc(config).await?.delete(node).await?;
     }
     output::status(&format!("deleted {node}"));
+    Ok(())
+}
+
+async fn purge(config: &Path, node: &str, act_as: &ActAs) -> Result<(), Failure> {
+    if let Some(mut user) = connect_xmpp(config, act_as).await? {
+        let purged = user.purge(node).await;
+        user.close().await;
+        purged?;
+    } else {
+        connect_grpc(config).await?.purge(node).await?;
+    }
+    output::status(&format!("purged {node}"));
     Ok(())
 }
 
@@ -91,6 +129,25 @@ impl From<PublishModel> for v1::PublishModel {
         match model {
             PublishModel::Publishers => Self::Publishers,
             PublishModel::Open => Self::Open,
+        }
+    }
+}
+
+impl From<Durability> for v1::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Fsync => Self::Fsync,
+            Durability::Relaxed => Self::Relaxed,
+            Durability::Memory => Self::Memory,
+        }
+    }
+}
+
+impl From<WhenUndeliveredFull> for v1::WhenUndeliveredFull {
+    fn from(choice: WhenUndeliveredFull) -> Self {
+        match choice {
+            WhenUndeliveredFull::Wait => Self::Wait,
+            WhenUndeliveredFull::Gap => Self::Gap,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cli::{PayloadArguments, PubArguments};
 use crate::client::{connect_grpc, connect_xmpp, output};
+use crate::commands::node::durability_name;
 use crate::failure::Failure;
 
 /// What is printed for a published item.
@@ -17,6 +18,9 @@ struct PublishedLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
     item_id: &'a str,
+    /// What holds by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<&'static str>,
 }
 
 /// `stanzabus pub`
@@ -31,17 +35,20 @@ pub(crate) async fn run(config: &Path, arguments: PubArguments) -> Result<(), Fa
             epoch: None,
             seq: None,
             item_id: &published?,
+            durability: None,
         });
     }
     let event = v1::NewEvent { item_id: id, payload: Some(v1::new_event::Payload::Xml(xml)) };
     let request = v1::PublishRequest { node: node.clone(), events: vec![event] };
     let answer = connect_grpc(config).await?.publish(request).await?;
+    let durability = durability_name(answer.durability());
     let result = answer.results.into_iter().next().unwrap_or_default();
     output::print_json(&PublishedLine {
         node: &node,
         epoch: Some(output::epoch_text(answer.epoch)),
         seq: Some(result.seq),
         item_id: &result.item_id,
+        durability: Some(durability),
     })
 }
 

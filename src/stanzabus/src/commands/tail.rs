@@ -12,7 +12,7 @@ use crate::client::output::{self, EventLine};
 use crate::client::pubsub::PubsubUser;
 use crate::client::{connect_grpc, connect_xmpp};
 use crate::failure::Failure;
-use crate::signals;
+use crate::signals::StopSignals;
 
 use progress::Progress;
 
@@ -21,18 +21,18 @@ const PAGE_ITEMS: u32 = 2;
 
 /// `stanzabus tail`: until a signal comes, `--count` is reached, or the node is deleted.
 pub(crate) async fn run(config: &Path, arguments: TailArguments) -> Result<(), Failure> {
-    let stop = signals::stop_requested()?;
+    let mut signals = StopSignals::listen()?;
     if let Some(mut user) = connect_xmpp(config, &arguments.act_as).await? {
         let followed = tokio::select! {
             followed = over_xmpp(&mut user, &arguments) => followed,
-            () = stop => Ok(()),
+            () = signals.next() => Ok(()),
         };
         user.close().await;
         return followed;
     }
     tokio::select! {
         followed = over_grpc(config, arguments) => followed,
-        () = stop => Ok(()),
+        () = signals.next() => Ok(()),
     }
 }
 
@@ -117,6 +117,7 @@ pub(super) fn event_line(event: v1::Event) -> EventLine {
     let kind = match event.kind() {
         v1::EventKind::Published => "published",
         v1::EventKind::Retracted => "retracted",
+        v1::EventKind::NodePurged => "purged",
         v1::EventKind::NodeDeleted => "deleted",
         v1::EventKind::Unspecified => "unknown",
     };

@@ -1,5 +1,8 @@
 //! The one place that reads the environment.
 
+use std::ffi::OsString;
+use std::time::Duration;
+
 use super::keys::{KeyKind, KnownKeys};
 use super::{ConfigError, keys};
 
@@ -20,6 +23,24 @@ pub(super) fn variables() -> impl Iterator<Item = (String, String)> {
 /// The password for `--as`.
 pub(crate) fn user_password() -> Option<String> {
     variables().find(|(name, _)| name == USER_PASSWORD).map(|(_, value)| value)
+}
+
+/// What a service manager tells a process that it starts (`sd_notify(3)`, `sd_watchdog_enabled(3)`).
+pub(crate) struct ManagerVariables {
+    /// `NOTIFY_SOCKET`: a path, or behind `@` an abstract name.
+    pub(crate) notify_socket: Option<OsString>,
+    /// `WATCHDOG_USEC`, when it is meant for this process.
+    pub(crate) watchdog: Option<Duration>,
+}
+
+/// Reads them.
+pub(crate) fn manager_variables() -> ManagerVariables {
+    let number = |name: &str| variables().find(|(known, _)| known == name)?.1.parse::<u64>().ok();
+    let is_ours = number("WATCHDOG_PID").is_none_or(|process| process == u64::from(std::process::id()));
+    ManagerVariables {
+        notify_socket: std::env::var_os("NOTIFY_SOCKET"),
+        watchdog: number("WATCHDOG_USEC").filter(|_| is_ours).map(Duration::from_micros),
+    }
 }
 
 /// Lets `STANZABUS_SECTION__KEY` override `[section] key`.

@@ -1,5 +1,7 @@
 mod legs;
 
+use std::time::Duration;
+
 use bridge_grpc::GrpcSettings;
 use bus_domain::Limits;
 use bus_engine::{EngineLimits, Settings};
@@ -54,6 +56,8 @@ struct LinkConfig {
     link_handshake_timeout_ms: u64,
     /// Silence after which the server is pinged.
     link_idle_ping_ms: u64,
+    /// How long a ping may be unanswered before it is followed by another.
+    link_reprobe_ms: u64,
     /// Silence after which the connection counts as dead.
     link_dead_after_ms: u64,
     /// The first wait before a new connection.
@@ -98,11 +102,18 @@ impl LimitsConfig {
             connect_timeout_ms: link.link_connect_timeout_ms,
             handshake_timeout_ms: link.link_handshake_timeout_ms,
             idle_ping_ms: link.link_idle_ping_ms,
+            reprobe_ms: link.link_reprobe_ms,
             dead_after_ms: link.link_dead_after_ms,
             backoff_ms_min: link.link_backoff_ms_min,
             backoff_ms_max: link.link_backoff_ms_max,
             backoff_ms_fault: link.link_backoff_ms_fault,
+            drain_ms: u64::try_from(self.drain().as_millis() / 4).unwrap_or(u64::MAX),
         }
+    }
+
+    /// How long the way out may take, from SIGTERM on.
+    pub(crate) fn drain(&self) -> Duration {
+        self.legs.drain()
     }
 
     /// Finds bounds that allow nothing, or contradict each other.
@@ -153,6 +164,7 @@ impl Default for LinkConfig {
             link_connect_timeout_ms: limits.connect_timeout_ms,
             link_handshake_timeout_ms: limits.handshake_timeout_ms,
             link_idle_ping_ms: limits.idle_ping_ms,
+            link_reprobe_ms: limits.reprobe_ms,
             link_dead_after_ms: limits.dead_after_ms,
             link_backoff_ms_min: limits.backoff_ms_min,
             link_backoff_ms_max: limits.backoff_ms_max,

@@ -11,6 +11,9 @@ use super::ConfigError;
 pub(crate) struct StoreConfig {
     /// `sqlite:PATH`, relative to the configuration file's folder.
     url: String,
+    /// Bytes that publishes may make an SQLite file long; beyond it they are refused until space is free again. None: as
+    /// long as the disk allows.
+    sqlite_bytes_max: Option<u64>,
 }
 
 /// A store that can be opened.
@@ -22,11 +25,16 @@ pub(crate) enum StoreAddress {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: "sqlite:stanzabus.db".to_owned() }
+        Self { url: "sqlite:stanzabus.db".to_owned(), sqlite_bytes_max: None }
     }
 }
 
 impl StoreConfig {
+    /// How long an SQLite file may become.
+    pub(crate) fn sqlite_bytes_max(&self) -> Option<u64> {
+        self.sqlite_bytes_max
+    }
+
     /// What the URL names.
     pub(crate) fn address(&self, folder: &Path) -> Result<StoreAddress, ConfigError> {
         parse_store_url(&self.url, folder)

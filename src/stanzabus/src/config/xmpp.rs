@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use xmpp_component::{AddressError, ComponentConfig, LinkLimits, Secret, ServerAddress};
+use xmpp_component::{AddressError, ComponentConfig, LinkLimits, Secret, ServerAddress, TlsClient, TlsError};
 
 use super::{ConfigError, parse_domain};
 
@@ -14,7 +14,7 @@ use super::{ConfigError, parse_domain};
 pub(crate) struct XmppConfig {
     /// This component's own domain, for example `events.example.org`.
     domain: String,
-    /// Where the XMPP server listens for components, as `host:port`.
+    /// Where the XMPP server listens for components: `host:port`, or `tls://host:port` where it offers TLS.
     #[serde(default = "default_server")]
     server: String,
     /// The secret that the XMPP server knows for the domain. Either this or `secret_file`.
@@ -26,6 +26,10 @@ pub(crate) struct XmppConfig {
     /// Bare JIDs of those who count as owners of every node.
     #[serde(default)]
     admins: Vec<String>,
+    /// With `tls://`: a file with certificate authorities (PEM) that are trusted beside those of this machine.
+    ca_file: Option<PathBuf>,
+    /// With `tls://`: the name that the server's certificate is for; the host in `server` unless given.
+    tls_name: Option<String>,
     /// Whether the secret and all stanzas may cross a network in the clear.
     #[serde(default)]
     plaintext_beyond_loopback: bool,
@@ -68,10 +72,39 @@ impl XmppConfig {
         ServerAddress::parse(&self.server, self.plaintext_beyond_loopback).map_err(|error| {
             let hint = match error {
                 AddressError::PlaintextBeyondLoopback(_) => " (xmpp.plaintext_beyond_loopback = true)",
-                AddressError::Malformed(_) | AddressError::TlsUnsupported(_) => "",
+                AddressError::Malformed(_) => "",
             };
             ConfigError::invalid("xmpp.server", format!("{error}{hint}"))
         })
+    }
+
+    /// Whom the link trusts, when it is one with TLS.
+    pub(crate) fn tls(&self, folder: &Path) -> Result<Option<TlsClient>, ConfigError> {
+        let server = self.server()?;
+        if !server.is_tls() {
+            let given =
+                [("xmpp.ca_file", self.ca_file.is_some()), ("xmpp.tls_name", self.tls_name.is_some())];
+            return match given.into_iter().find(|(_, is_given)| *is_given) {
+                Some((key, _)) => Err(ConfigError::invalid(
+                    key,
+                    "is for a server with tls://, and xmpp.server has none".to_owned(),
+                )),
+                None => Ok(None),
+            };
+        }
+        let read = |file: &PathBuf| {
+            let path = folder.join(file);
+            fs::read(&path).map_err(|error| {
+                ConfigError::invalid("xmpp.ca_file", format!("cannot read {}: {error}", path.display()))
+            })
+        };
+        let authorities = self.ca_file.as_ref().map(read).transpose()?;
+        let name = self.tls_name.as_deref().unwrap_or(server.host());
+        let tls = TlsClient::new(name, authorities.as_deref()).map_err(|error| {
+            let key = if matches!(error, TlsError::Name(_)) { "xmpp.tls_name" } else { "xmpp.ca_file" };
+            ConfigError::invalid(key, error.to_string())
+        })?;
+        Ok(Some(tls))
     }
 
     /// Everything that the link needs.
@@ -84,6 +117,7 @@ impl XmppConfig {
             domain: self.domain()?.to_string(),
             host: self.host()?.to_string(),
             server: self.server()?,
+            tls: self.tls(folder)?,
             secret: Secret::new(self.secret(folder)?),
             limits,
         })

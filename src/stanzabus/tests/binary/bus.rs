@@ -76,7 +76,13 @@ impl Bus {
 
     /// Starts the daemon and waits until it serves.
     pub(crate) fn serve(&self) -> Daemon {
-        let mut child = command(self.folder.path(), &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        self.serve_with(&[])
+    }
+
+    /// Starts the daemon with more in its environment and waits until it serves.
+    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Daemon {
+        let mut command = command(self.folder.path(), &["serve"]);
+        let mut child = command.envs(variables.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut daemon = Daemon { child, log, lines: Vec::new() };
         daemon.wait_for("gRPC is served");

@@ -4,5 +4,6 @@
 
 mod bus;
 mod init;
+mod manager;
 mod serve;
 mod usage;

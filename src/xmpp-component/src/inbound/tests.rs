@@ -92,6 +92,33 @@ fn a_start_tag_that_is_too_long_itself_is_rejected_without_a_head() {
 }
 
 #[test]
+fn names_that_namespaces_forbid_cost_their_stanza_only() {
+    for child in [
+        "<a p:b=''/>",
+        "<p:a/>",
+        "<a xmlns:p='urn:p' xmlns:q='urn:p' p:b='' q:b=''/>",
+        "<a b='' b=''/>",
+        "<a:b:c xmlns:a='urn:a'/>",
+        "<a :b=''/>",
+        "<a b:=''/>",
+        "<a xmlns:b='urn:b' b:1=''/>",
+        "<a xmlns:p=''/>",
+        "<a xmlns:xml='urn:p'/>",
+        "<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
+    ] {
+        for piece_bytes in [1, 7, usize::MAX] {
+            let stanza = format!("<iq id='l'><x>{child}<y>&lt;<![CDATA[</iq>]]></y></x></iq>");
+            let items = stanzas(&format!("{stanza}<iq id='after'/>"), piece_bytes);
+            assert_eq!(head_of(&items[0]), ("l", RejectReason::Misnamed), "{child} by {piece_bytes}");
+            assert!(is_last(&items), "{child} by {piece_bytes}: {:?}", items.last());
+            let items = stanzas(&format!("{child}<iq id='after'/>"), piece_bytes);
+            assert_eq!(items[0], StreamItem::Rejected { head: None, reason: RejectReason::Misnamed });
+            assert!(is_last(&items), "{child} by {piece_bytes}: {:?}", items.last());
+        }
+    }
+}
+
+#[test]
 fn an_attribute_of_nine_thousand_bytes_is_nothing_special() {
     let items = stanzas(&format!("<iq id='{}'/>", "x".repeat(9_000)), 4096);
     assert!(

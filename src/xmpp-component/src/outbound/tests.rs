@@ -18,8 +18,11 @@ fn lanes(every_stanzas: u32) -> Lanes {
         notification_lane_bytes_max: 3 * (10 + STANZA_OVERHEAD_BYTES),
         ..LinkLimits::default()
     };
-    let mut lanes =
-        Lanes { outbound: Outbound::new(&limits), room: Arc::new(Semaphore::new(1000)), now: Instant::now() };
+    let mut lanes = Lanes {
+        outbound: Outbound::new(&limits, 0),
+        room: Arc::new(Semaphore::new(1000)),
+        now: Instant::now(),
+    };
     lanes.open(1, every_stanzas);
     lanes
 }
@@ -59,7 +62,10 @@ impl Lanes {
     }
 
     fn answer(&mut self, number: u64) -> Option<u64> {
-        self.outbound.barrier_answered(&format!("b{:032x}-{number}", 0)).unwrap().through_ticket
+        match self.outbound.take_answer(&format!("b{:032x}-{number}", 0)) {
+            Answer::Proof(proof) => proof.through_ticket,
+            other => panic!("{other:?}"),
+        }
     }
 }
 

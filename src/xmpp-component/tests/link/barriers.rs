@@ -96,3 +96,29 @@ async fn an_answer_from_the_stream_before_proves_nothing() {
     connection.answer(&id).await;
     assert_eq!(handed_over(&mut client).await, (generation, 2));
 }
+
+#[tokio::test]
+async fn somebody_else_at_our_domain_is_noticed_and_proves_nothing_and_may_leave() {
+    let server = FakeServer::start().await;
+    let mut client = server.connect(LinkLimits { reprobe_ms: 40, ..FakeServer::limits() });
+    let mut connection = server.accept_stream().await;
+    let generation = client.up().await;
+    notify(&client, generation, 1);
+    let (_, id) = connection.read_barrier().await;
+    let foreign = format!("b{:032x}-{}", 7, id.rsplit('-').next().expect("a number"));
+    connection.answer(&foreign).await;
+    connection.answer(&foreign).await;
+    connection.write("<iq id='next'/>").await;
+    assert_eq!(client.stanza_id().await, "next", "nothing is proven before");
+    assert!(client.link.is_contested());
+    assert_eq!(client.link.statistics().foreign_answers, 2);
+
+    connection.answer(&id).await;
+    assert_eq!(handed_over(&mut client).await, (generation, 1));
+    // Nothing is sent any more: the pings come by themselves.
+    while client.link.is_contested() {
+        let (_, id) = connection.read_barrier().await;
+        connection.answer(&id).await;
+    }
+    assert_eq!(client.link.statistics().skipped_answers, 0);
+}

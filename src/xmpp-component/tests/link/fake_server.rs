@@ -46,6 +46,7 @@ impl FakeServer {
     pub(crate) fn limits() -> LinkLimits {
         LinkLimits {
             idle_ping_ms: 120_000,
+            reprobe_ms: 120_000,
             dead_after_ms: 240_000,
             backoff_ms_min: 1,
             backoff_ms_max: 4,
@@ -60,6 +61,7 @@ impl FakeServer {
             domain: "events.localhost".to_owned(),
             host: "localhost".to_owned(),
             server: ServerAddress::parse(&format!("127.0.0.1:{port}"), false).expect("a loopback address"),
+            tls: None,
             secret: Secret::new("test".to_owned()),
             limits,
         };

@@ -121,7 +121,18 @@ async fn a_connection_closed_in_the_handshake_is_tried_again() {
     let mut connection = server.accept().await;
     connection.read_until("to='events.localhost'>").await;
     drop(connection);
-    assert!(matches!(*next_failure(&client).await, DownReason::ConnectionClosed));
+    let reason = next_failure(&client).await;
+    assert!(matches!(*reason, DownReason::HungUp) && reason.advice().is_some(), "{reason:?}");
+    let mut connection = server.accept().await;
+    connection.read_until("to='events.localhost'>").await;
+    connection.write(HEADER).await;
+    connection.read_until("</handshake>").await;
+    drop(connection);
+    let is_closed = |state: &LinkState| match state {
+        LinkState::Down { last_error: Some(reason) } => matches!(**reason, DownReason::ConnectionClosed),
+        _ => false,
+    };
+    soon(client.link.watch().wait_for(is_closed)).await.expect("the link lives");
     let _connection = server.accept_stream().await;
     assert_eq!(client.up().await, 1);
 }

@@ -63,7 +63,7 @@ async fn what_is_no_stanza_is_passed_over() {
     let mut client = server.connect(FakeServer::limits());
     let mut connection = server.accept_stream().await;
     client.up().await;
-    connection.write("<handshake/><iq xmlns='jabber:client' id='c'/> text <stream:features/>").await;
+    connection.write("<handshake/><iq xmlns='urn:other' id='c'/> text <stream:features/>").await;
     connection.write(format!("<{}/><iq id='next'/>", "x".repeat(2_000_000))).await;
     assert_eq!(client.stanza_id().await, "next");
 }

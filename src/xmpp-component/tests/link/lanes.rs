@@ -168,13 +168,15 @@ async fn waiting_stanzas_are_bounded_in_bytes_too() {
     let stanza = format!("<message id='m'><body>{}</body></message>", "x".repeat(20_000));
     connection.write(stanza.repeat(20)).await;
     connection.write("<iq id='last'/>").await;
-    let mut stanzas = 0;
+    let (mut stanzas, mut most) = (0, 0);
     while client.stanza_id().await == "m" {
         stanzas += 1;
         let read = client.link.statistics().stanzas_in;
         assert!(read <= stanzas + 4, "{read} read, {stanzas} taken");
+        most = most.max(client.link.statistics().inbound_bytes);
     }
     assert_eq!(stanzas, 20);
+    assert!((20_000..=50_000).contains(&most), "{most} bytes waited");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use bus_domain::{
-    Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription, SubscriptionId, SubscriptionState,
+    Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription, SubscriptionId,
+    SubscriptionState,
 };
 use bus_engine::DeliveryNode;
 use bus_xml::{Element, XmlLimits, parse_document};
@@ -95,6 +96,18 @@ fn a_message_holds_the_event_its_id_and_its_position() {
 }
 
 #[test]
+fn what_is_in_memory_alone_is_nothing_for_servers_to_keep() {
+    for durability in Durability::ALL {
+        let mut node = node(1, "n", true);
+        node.config.durability = durability;
+        let message = message(&node, &published(1, "1", Some("<b xmlns='urn:b'/>")), "bob@example.net");
+        let kind = parse(&message).attr("type").map(str::to_owned);
+        let expected = (durability == Durability::Memory).then_some("headline");
+        assert_eq!(kind.as_deref(), expected, "{durability:?}");
+    }
+}
+
+#[test]
 fn every_kind_of_event_has_its_element() {
     let retracted = event(1, EventKind::Retracted { item_id: ItemId::new("1").unwrap() });
     let payload = Some("<b xmlns='urn:b'/>");
@@ -103,6 +116,7 @@ fn every_kind_of_event_has_its_element() {
         (published(1, "1", payload), false, "<items node='n'><item id='1'/></items>"),
         (published(1, "1", None), true, "<items node='n'><item id='1'/></items>"),
         (retracted, true, "<items node='n'><retract id='1'/></items>"),
+        (event(1, EventKind::Purged), true, "<purge node='n'/>"),
         (event(1, EventKind::Deleted), true, "<delete node='n'/>"),
     ] {
         let message = message(&node(1, "n", deliver_payloads), &event, "bob@example.net");
@@ -204,6 +218,7 @@ fn hostile_names_stay_values() {
     for event in [
         published(1, hostile, Some("<b xmlns='urn:b'/>")),
         event(1, EventKind::Retracted { item_id: ItemId::new(hostile).unwrap() }),
+        event(1, EventKind::Purged),
         event(1, EventKind::Deleted),
     ] {
         let to = "bob@example.net/'><x a=\"&amp;<";

@@ -44,6 +44,11 @@ impl Loads {
         }
     }
 
+    /// The load of all senders together.
+    pub(super) fn total(&self) -> Load {
+        self.total
+    }
+
     /// Nothing is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.total.requests == 0

@@ -37,6 +37,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#publish",
         "pubsub#publish-only-affiliation",
         "pubsub#publisher-affiliation",
+        "pubsub#purge-nodes",
         "pubsub#retract-items",
         "pubsub#retrieve-items",
         "pubsub#rsm",
@@ -68,6 +69,10 @@ async fn every_announced_feature_is_wired() {
             "pubsub#create-nodes" => ("set", pubsub("<create node='made'/>")),
             "pubsub#instant-nodes" => ("set", pubsub("<create/>")),
             "pubsub#delete-nodes" => ("set", owner("<delete node='made'/>")),
+            "pubsub#purge-nodes" => {
+                fixture.create("full", AccessModel::Open).await;
+                ("set", owner("<purge node='full'/>"))
+            }
             "pubsub#publish" | "pubsub#item-ids" => {
                 ("set", pubsub("<publish node='news'><item id='2'><b/></item></publish>"))
             }

@@ -1,6 +1,6 @@
 //! Retrieval of items, by count, by id and by page.
 
-use bus_domain::{AccessModel, Affiliation, Limits};
+use bus_domain::{AccessModel, Affiliation, Durability, Limits};
 use bus_engine::Settings;
 
 use super::*;
@@ -48,6 +48,24 @@ async fn items_come_with_their_payloads_oldest_first() {
                 <d xmlns='pubsub'/></b></item>";
     let expected = format!("<pubsub xmlns='pubsub'><items node='news'>{item}</items></pubsub>");
     fixture.check(BOB, "get", &pubsub("<items node='news' subid='x'/>"), &expected).await;
+}
+
+#[tokio::test]
+async fn a_node_without_items_says_what_it_lacks_and_shows_none() {
+    let fixture = Fixture::new().await;
+    for (node, durability) in [("logged", Durability::Fsync), ("transient", Durability::Memory)] {
+        let config = NodeConfig { durability, persist_items: false, ..NodeConfig::default() };
+        fixture.execute(node, Verb::Create(config)).await;
+        fixture.publish(node, "<item id='1'><n xmlns='urn:n'/></item>").await;
+        let unsupported = "cancel/feature-not-implemented+persistent-items";
+        let items = pubsub(&format!("<items node='{node}'/>"));
+        fixture.check(BOB, "get", &items, unsupported).await;
+        let retract = pubsub(&format!("<retract node='{node}'><item id='1'/></retract>"));
+        fixture.check(ALICE, "set", &retract, unsupported).await;
+        let disco = format!("<query xmlns='http://jabber.org/protocol/disco#items' node='{node}'/>");
+        let none = format!("<query xmlns='disco#items' node='{node}'/>");
+        fixture.check(BOB, "get", &disco, &none).await;
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{Inbound, ReplySender, RequestLimits, run};
+use crate::{Inbound, ReplySender, RequestGauges, RequestLimits, RequestLoad, run};
 
 struct Replies(mpsc::Sender<String>);
 
@@ -43,7 +43,7 @@ async fn answers(
         all
     };
     let running = async {
-        run(&fixture.service, limits, inbound, &sender).await;
+        run(&fixture.service, limits, inbound, &sender, &RequestGauges::default()).await;
         drop(sender);
     };
     let both = futures::future::join(running, reading);
@@ -151,12 +151,14 @@ async fn a_reader_that_takes_no_answers_slows_senders_down_and_loses_none() {
     }
     let (replies, mut received) = mpsc::channel(1);
     let replies = Replies(replies);
-    let mut running = Box::pin(run(&fixture.service, limits, inbound, &replies));
+    let gauges = RequestGauges::default();
+    let mut running = Box::pin(run(&fixture.service, limits, inbound, &replies, &gauges));
     for _ in 0..1_000 {
         assert!(futures::poll!(&mut running).is_pending());
         tokio::task::yield_now().await;
     }
     assert!(sender.capacity() < 50, "{} of 500 taken in", sender.capacity());
+    assert!(gauges.get().answers_bytes >= 1_000, "what waits is shown: {:?}", gauges.get());
     drop(sender);
     let reading = async {
         for number in 0..500 {
@@ -165,5 +167,6 @@ async fn a_reader_that_takes_no_answers_slows_senders_down_and_loses_none() {
         }
     };
     futures::future::join(running, reading).await;
+    assert_eq!(gauges.get(), RequestLoad::default());
     assert!(received.try_recv().is_err(), "one each");
 }

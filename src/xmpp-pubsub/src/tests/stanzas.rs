@@ -130,7 +130,7 @@ async fn a_stanza_over_a_cap_is_answered_from_its_head() {
         (format!("<iq type='result' {from}/>"), None),
         (format!("<message {from}/>"), None),
     ] {
-        for reason in [RejectReason::TooDeep, RejectReason::TooLong] {
+        for reason in [RejectReason::TooDeep, RejectReason::TooLong, RejectReason::Misnamed] {
             let answer =
                 fixture.service.reject(&parse(&stanza), reason).map(|answer| outcome(&parse(&answer)));
             assert_eq!(answer.as_deref(), expected, "{stanza}");

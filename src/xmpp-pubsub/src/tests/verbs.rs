@@ -153,6 +153,26 @@ async fn a_result_that_would_be_too_long_is_a_bare_one() {
 }
 
 #[tokio::test]
+async fn purge_takes_all_items_back() {
+    let fixture = Fixture::new().await;
+    fixture
+        .publish("news", "<item id='1'><b xmlns='urn:b'/></item><item id='2'><b xmlns='urn:b'/></item>")
+        .await;
+    for (from, content, expected) in [
+        (BOB, "<purge node='news'/>", "auth/forbidden"),
+        (ALICE, "<purge node='none'/>", "cancel/item-not-found"),
+        (ALICE, "<purge/>", "modify/bad-request+nodeid-required"),
+        (ALICE, "<purge node='news'/>", ""),
+        (ALICE, "<purge node='news'/>", ""),
+    ] {
+        fixture.check(from, "set", &owner(content), expected).await;
+    }
+    let none = "<pubsub xmlns='pubsub'><items node='news'/></pubsub>";
+    fixture.check(ALICE, "get", &pubsub("<items node='news'/>"), none).await;
+    fixture.check(ALICE, "get", &owner("<purge node='news'/>"), "modify/bad-request").await;
+}
+
+#[tokio::test]
 async fn retract_takes_items_back() {
     let fixture = Fixture::new().await;
     fixture.affiliate("news", "bob@example.net", Affiliation::PublishOnly).await;
@@ -278,7 +298,6 @@ async fn verbs_that_are_not_built_name_their_feature() {
         ("set", owner("<subscriptions node='news'/>"), "manage-subscriptions"),
         ("get", owner("<affiliations node='news'/>"), "modify-affiliations"),
         ("set", owner("<affiliations node='news'/>"), "modify-affiliations"),
-        ("set", owner("<purge node='news'/>"), "purge-nodes"),
     ] {
         let expected = format!("cancel/feature-not-implemented+{feature}");
         fixture.check(ALICE, kind, &content, &expected).await;

@@ -17,7 +17,7 @@ impl RawStream {
     /// When the server refuses; the message shows its answer.
     pub async fn login(port: u16, host: &str, user: &str, password: &str, resource: &str) -> Result<Self> {
         let mut stream = Self::connect(port).await?;
-        stream.open(host).await?;
+        stream.open_client_stream(host).await?;
 
         let credentials = STANDARD.encode(format!("\0{user}\0{password}"));
         let auth =
@@ -28,7 +28,7 @@ impl RawStream {
         if !decision.contains("<success") {
             bail!("the login is refused: {decision}");
         }
-        stream.open(host).await?;
+        stream.open_client_stream(host).await?;
 
         let bind = "urn:ietf:params:xml:ns:xmpp-bind";
         let request = format!("<resource>{resource}</resource>");
@@ -37,7 +37,8 @@ impl RawStream {
         Ok(stream)
     }
 
-    async fn open(&mut self, host: &str) -> Result<()> {
+    /// Opens a stream, or opens it anew.
+    pub(crate) async fn open_client_stream(&mut self, host: &str) -> Result<()> {
         let namespaces = "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
         self.send(format!("<?xml version='1.0'?><stream:stream to='{host}' version='1.0' {namespaces}>"))
             .await?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use harness::{Prosody, RawStream, ScriptedServer};
+use harness::{RawStream, ScriptedServer, ServerKind, XmppServer};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -19,7 +19,9 @@ async fn a_component_attaches_to_a_scripted_server_and_each_hears_the_other() {
 
 #[tokio::test]
 async fn a_component_attaches_to_prosody_with_the_secret_of_the_last_start() {
-    let mut prosody = Prosody::new().expect("Prosody is installed").component("peer.localhost", "old");
+    let mut prosody = XmppServer::new(ServerKind::Prosody)
+        .expect("Prosody is installed")
+        .component("peer.localhost", "old");
     prosody.start().await.unwrap();
     let port = prosody.component_port();
     RawStream::attach(port, "peer.localhost", "old").await.unwrap();

@@ -1,8 +1,8 @@
-use harness::{Daemon, Prosody, http_get};
+use harness::{Daemon, ServerKind, XmppServer, http_get};
 
 #[tokio::test]
 async fn a_daemon_comes_back_on_its_folder_and_ports_after_kill_and_restart() {
-    let mut prosody = Prosody::new().unwrap().component("events.localhost", "secret");
+    let mut prosody = XmppServer::new(ServerKind::Prosody).unwrap().component("events.localhost", "secret");
     prosody.start().await.unwrap();
     let server = format!("127.0.0.1:{}", prosody.component_port());
     let mut daemon = Daemon::init("events.localhost", &server, "secret").await.unwrap();

@@ -1,10 +1,10 @@
-//! The harness against the real thing: needs Prosody and the built daemon.
+//! The harness against the real thing: needs every server and the built daemon.
 
 mod child;
 mod components;
 mod daemon;
 mod http;
 mod ports;
-mod prosody;
 mod raw_stream;
+mod servers;
 mod wait;

@@ -6,14 +6,14 @@ use std::io::Write as _;
 
 use bridge_grpc::{token_sha256_hex, v1};
 use bus_xml::Element;
-use harness::{Daemon, Prosody};
+use harness::{Daemon, ServerKind, XmppServer};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use v1::AccessModel::{Open, Whitelist};
 use v1::Affiliation::{Member, None as Nobody, Outcast, PublishOnly, Publisher};
 
-use crate::peers::{DOMAIN, GrpcCaller, PATIENCE, XmppPeer, init, prosody};
+use crate::peers::{DOMAIN, GrpcCaller, PATIENCE, XmppPeer, behind_each_server, init, server};
 
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
@@ -53,9 +53,13 @@ enum Rule {
 }
 use Rule::{Allowed, ClosedNode, Forbidden};
 
-#[tokio::test]
-async fn a_principal_is_refused_over_grpc_exactly_as_a_user_over_xmpp() {
-    let mut rig = Rig::start().await;
+behind_each_server! {
+    a_principal_is_refused_over_grpc_exactly_as_a_user_over_xmpp,
+    a_ban_acts_at_once_on_a_reader_and_on_a_subscriber,
+}
+
+async fn a_principal_is_refused_over_grpc_exactly_as_a_user_over_xmpp(kind: ServerKind) {
+    let mut rig = Rig::start(kind).await;
     // (access model, mallory's standing, [publish, retrieve, follow]); everyone may publish unless banned.
     for (access_model, standing, rules) in [
         (Open, Outcast, [Forbidden, Forbidden, Forbidden]),
@@ -78,16 +82,15 @@ async fn a_principal_is_refused_over_grpc_exactly_as_a_user_over_xmpp() {
     }
 }
 
-#[tokio::test]
-async fn a_ban_acts_at_once_on_a_reader_and_on_a_subscriber() {
-    let mut rig = Rig::start().await;
+async fn a_ban_acts_at_once_on_a_reader_and_on_a_subscriber(kind: ServerKind) {
+    let mut rig = Rig::start(kind).await;
     rig.create("news", Open).await;
     let mut tail = rig.principal.tail("news").await.unwrap();
     tail.message().await.unwrap().expect("the log is opened");
     rig.user.send("<presence/>").await;
     rig.user.subscribe("news", "mallory@localhost").await;
 
-    let mut bob = XmppPeer::user(&rig.prosody, "bob").await;
+    let mut bob = XmppPeer::user(&rig.server, "bob").await;
     bob.send("<presence/>").await;
     bob.subscribe("news", "bob@localhost").await;
 
@@ -182,23 +185,23 @@ struct Rig {
     principal: GrpcCaller,
     user: XmppPeer,
     _daemon: Daemon,
-    prosody: Prosody,
+    server: XmppServer,
 }
 
 impl Rig {
-    async fn start() -> Self {
-        let mut prosody = prosody();
-        prosody.start().await.expect("Prosody starts");
-        let mut daemon = init(prosody.component_port()).await;
+    async fn start(kind: ServerKind) -> Self {
+        let mut server = server(kind);
+        server.start().await.expect("the server starts");
+        let mut daemon = init(server.component_port()).await;
         add_token(&daemon, "mallory", MALLORYS_TOKEN);
         daemon.start().expect("the daemon starts");
         daemon.wait_ready().await.expect("the daemon attaches");
         Self {
             operator: GrpcCaller::new(&daemon),
             principal: GrpcCaller::holding(MALLORYS_TOKEN, &daemon),
-            user: XmppPeer::user(&prosody, "mallory").await,
+            user: XmppPeer::user(&server, "mallory").await,
             _daemon: daemon,
-            prosody,
+            server,
         }
     }
 
@@ -212,7 +215,7 @@ impl Rig {
     }
 
     async fn affiliate_mallorys(&self, node: &str, standing: v1::Affiliation) {
-        for jid in [format!("mallory@{DOMAIN}"), format!("mallory@{}", Prosody::HOST)] {
+        for jid in [format!("mallory@{DOMAIN}"), format!("mallory@{}", XmppServer::HOST)] {
             self.operator.affiliate(node, &jid, standing).await.expect("it owns the node");
         }
     }

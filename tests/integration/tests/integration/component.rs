@@ -7,3 +7,4 @@ mod conflict;
 mod outage;
 mod refused;
 mod shutdown;
+mod tls;

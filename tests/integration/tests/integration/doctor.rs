@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Output;
 
-use harness::{Daemon, Prosody};
+use harness::{Daemon, ServerKind, XmppServer};
 
 use crate::peers::{PASSWORD, SECRET, init, on_prosody, prosody};
 
@@ -54,7 +54,7 @@ async fn without_a_daemon_it_tries_the_handshake_itself() {
 
 #[tokio::test]
 async fn what_is_wrong_is_named_with_what_to_do() {
-    let server = Prosody::new().expect("Prosody is installed");
+    let server = XmppServer::new(ServerKind::Prosody).expect("Prosody is installed");
     let mut server = server.component("other.localhost", SECRET);
     server.start().await.unwrap();
     let unknown = init(server.component_port()).await;

@@ -1,11 +1,23 @@
-//! The daemon as its users run it: against a real Prosody, with foreign clients, and under hostile input.
+//! The daemon as its users run it: against real servers, with foreign clients, and under hostile input.
+//!
+//! `cfg(test)` tells clippy that whole modules are tests: a body that runs behind each server is a plain function.
 
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod component;
+mod compose;
 mod doctor;
+mod drain;
+mod durability;
+#[cfg(test)]
 mod hostile;
+mod logs;
 mod peers;
 mod python_client;
 mod quickstart;
+mod resources;
+mod retention;
+#[cfg(test)]
 mod slixmpp;
 mod synced;

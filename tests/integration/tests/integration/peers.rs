@@ -9,11 +9,14 @@ mod xmpp;
 pub(crate) use grpc::GrpcCaller;
 pub(crate) use notification::{Notification, assert_in_order};
 pub(crate) use operator::{
-    attached, impatient, init, metric, on_prosody, on_script, wait_for_log, wait_not_ready,
+    attached, impatient, init, metric, on_prosody, on_script, on_server, wait_for_log, wait_not_ready,
+    wait_until_proven,
 };
 pub(crate) use xmpp::{StanzaKind, XmppPeer, kind_of, ping};
 
 use std::time::Duration;
+
+use harness::{ServerKind, XmppServer};
 
 /// Nothing here takes that long: what must come comes, or the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,8 +34,32 @@ pub(crate) const FROM_ALICE: &str = "from='alice@localhost/here' to='events.loca
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "password";
 
-/// A Prosody with the daemon's component and the users alice, bob and mallory; not started yet.
-pub(crate) fn prosody() -> harness::Prosody {
-    let prosody = harness::Prosody::new().expect("Prosody is installed").component(DOMAIN, SECRET);
-    ["alice", "bob", "mallory"].into_iter().fold(prosody, |prosody, name| prosody.user(name, PASSWORD))
+/// A server with the daemon's component and the users alice, bob and mallory; not started yet.
+pub(crate) fn server(kind: ServerKind) -> XmppServer {
+    let server = XmppServer::new(kind).expect("it is installed").component(DOMAIN, SECRET);
+    ["alice", "bob", "mallory"].into_iter().fold(server, |server, name| server.user(name, PASSWORD))
 }
+
+/// For tests where the server does not matter, or only this one does it.
+pub(crate) fn prosody() -> XmppServer {
+    server(ServerKind::Prosody)
+}
+
+/// Makes of each `async fn name(server: ServerKind)` one test `prosody::name` and one `ejabberd::name`.
+macro_rules! behind_each_server {
+    ($($test:ident),+ $(,)?) => {
+        mod prosody {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(harness::ServerKind::Prosody).await;
+            })+
+        }
+        mod ejabberd {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(harness::ServerKind::Ejabberd).await;
+            })+
+        }
+    };
+}
+pub(crate) use behind_each_server;

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use harness::ServerKind;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::peers::{DOMAIN, PASSWORD, on_prosody};
+use crate::peers::{DOMAIN, PASSWORD, behind_each_server, on_server};
+
+behind_each_server! {
+    slixmpp_does_its_pubsub_on_the_bus,
+}
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/slixmpp/pubsub.py");
 const SCRIPT_PATIENCE: Duration = Duration::from_mins(2);
@@ -31,11 +36,10 @@ const STEPS: [&str; 17] = [
     "delete",
 ];
 
-#[tokio::test]
-async fn slixmpp_does_its_pubsub_on_the_bus() {
-    let (prosody, _daemon) = on_prosody().await;
+async fn slixmpp_does_its_pubsub_on_the_bus(kind: ServerKind) {
+    let (server, _daemon) = on_server(kind).await;
     let mut script = Command::new(harness::python().unwrap());
-    script.arg(SCRIPT).arg(prosody.client_port().to_string()).args([DOMAIN, PASSWORD]).kill_on_drop(true);
+    script.arg(SCRIPT).arg(server.client_port().to_string()).args([DOMAIN, PASSWORD]).kill_on_drop(true);
     let ended = timeout(SCRIPT_PATIENCE, script.output()).await.expect("the script ends").unwrap();
 
     let steps = String::from_utf8(ended.stdout).unwrap();

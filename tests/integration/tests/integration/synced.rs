@@ -6,16 +6,17 @@
 mod interposer;
 mod trace;
 
+pub(crate) use interposer::Interposer;
+
 use std::pin::pin;
 use std::time::Duration;
 
 use bridge_grpc::v1;
 use bus_xml::Element;
-use harness::{Daemon, Prosody};
+use harness::{Daemon, XmppServer};
 use tokio::time::timeout;
 
-use crate::peers::{DOMAIN, GrpcCaller, XmppPeer, init, prosody};
-use interposer::Interposer;
+use crate::peers::{DOMAIN, GrpcCaller, PATIENCE, XmppPeer, init, prosody};
 
 const PUBLISHES: usize = 100;
 const NODE: &str = "synced";
@@ -65,10 +66,25 @@ async fn no_reply_comes_while_a_sync_is_held_back() {
     }
 }
 
+/// The reply comes while nothing can be synced. A publish on a synced node waits then, as the case above shows.
+#[tokio::test]
+async fn a_publish_on_a_relaxed_node_waits_for_no_sync() {
+    let rig = Rig::start().await;
+    let caller = GrpcCaller::new(&rig.daemon);
+    let relaxed = v1::NodeConfig { durability: v1::Durability::Relaxed.into(), ..v1::NodeConfig::default() };
+    caller.create_node_with("relaxed", relaxed).await.expect("it may create");
+    rig.interposer.hold_syncs();
+    let published =
+        timeout(PATIENCE, caller.publish("relaxed", "unsynced", "<e xmlns='urn:example:event'/>"));
+    let seq = published.await.expect("it waits for a sync that is held back").expect("it may publish");
+    assert_eq!(seq, 1);
+    rig.interposer.release_syncs();
+}
+
 /// A watched daemon behind a Prosody, with a node that everyone may publish to.
 struct Rig {
     daemon: Daemon,
-    prosody: Prosody,
+    prosody: XmppServer,
     interposer: Interposer,
 }
 

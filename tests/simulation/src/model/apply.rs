@@ -41,6 +41,10 @@ impl Model {
             (Work::Publish(publication), Outcome::Published(published)) => {
                 life.publish(commit, publication, published)?;
             }
+            (Work::Purge(purge), Outcome::Purged) => {
+                life.append(commit, EventKind::Purged, &purge.purger, purge.notify);
+                life.items.clear();
+            }
             (Work::Retract(retraction), Outcome::Retracted) => life.retract(commit, retraction)?,
             (Work::Delete(deletion), Outcome::Deleted) => {
                 life.append(commit, EventKind::Deleted, &deletion.deleter, true);
@@ -86,6 +90,7 @@ impl Model {
             log: Vec::new(),
             items: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            may_miss_through: 0,
             is_deleted: false,
             unconfirmed_changes: Vec::new(),
         };
@@ -109,6 +114,7 @@ impl Life {
         let (jid, action) = match work {
             Work::Publish(publication) => (publication.publisher.to_bare(), Action::Publish),
             Work::Retract(retraction) => (retraction.retractor.to_bare(), Action::RetractOwn),
+            Work::Purge(purge) => (purge.purger.to_bare(), Action::Purge),
             Work::Delete(deletion) => (deletion.deleter.to_bare(), Action::Delete),
             Work::Subscribe(subscribing) => (subscribing.jid.to_bare(), Action::Subscribe),
             Work::Create(_) | Work::Unsubscribe(_) | Work::Affiliate(_) => return Ok(()),
@@ -129,7 +135,9 @@ impl Life {
         for item in &publication.items {
             let kind = EventKind::Published { item_id: item.id.clone(), payload: item.payload.clone() };
             self.append(commit, kind, &publication.publisher, true);
-            self.items.insert(item.id.clone(), self.head_seq());
+            if self.config.persist_items {
+                self.items.insert(item.id.clone(), self.head_seq());
+            }
         }
         while self.items.len() > self.config.items_max as usize {
             let oldest = self.items.iter().min_by_key(|(_, seq)| **seq).map(|(id, _)| ItemId::clone(id));

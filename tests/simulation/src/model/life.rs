@@ -28,6 +28,8 @@ pub(crate) struct Life {
     pub items: BTreeMap<ItemId, Seq>,
     /// Every subscription that there has ever been.
     pub subscriptions: BTreeMap<SubscriptionId, SubscriptionLife>,
+    /// Events up to here may never arrive, and the gap shows.
+    pub may_miss_through: Seq,
     /// Whether it is gone.
     pub is_deleted: bool,
     /// Changes of standings that nobody has been told of yet.

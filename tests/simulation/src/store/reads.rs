@@ -59,7 +59,7 @@ impl EventStore for SimulatedStore {
     ) -> Result<Vec<Event>, StoreError> {
         let disk = self.up()?;
         let Some(rows) = disk.nodes.get(&node) else { return Ok(Vec::new()) };
-        let behind = rows.events.range(after_seq + 1..).map(|(_, event)| Event::clone(event));
+        let behind = rows.log().filter(|event| event.seq > after_seq).map(|event| Event::clone(event));
         Ok(bounded(behind.take(events_max as usize), bytes_max).0)
     }
 }
@@ -68,7 +68,8 @@ impl EventStore for SimulatedStore {
 impl ItemStore for SimulatedStore {
     async fn list_items(&self, node: NodeId, window: ItemWindow) -> Result<ItemPage, StoreError> {
         let disk = self.up()?;
-        let all = disk.nodes.get(&node).map(NodeRows::items_in_order).unwrap_or_default();
+        let items = |rows: &NodeRows| rows.items_in_order(window.expired_through_ms);
+        let all = disk.nodes.get(&node).map(items).unwrap_or_default();
         let count = all.len() as u64;
         let (from, to) = match window.at {
             PageAt::After(seq) => (all.partition_point(|item| item.seq <= seq), all.len()),
@@ -98,7 +99,7 @@ impl ItemStore for SimulatedStore {
         bytes_max: usize,
     ) -> Result<FoundItems, StoreError> {
         let disk = self.up()?;
-        let all = disk.nodes.get(&node).map(NodeRows::items_in_order).unwrap_or_default();
+        let all = disk.nodes.get(&node).map(|rows| rows.items_in_order(None)).unwrap_or_default();
         let wanted = all.into_iter().filter(|item| item.kind.item_id().is_some_and(|id| ids.contains(id)));
         let (items, truncated) = bounded(wanted, bytes_max);
         Ok(FoundItems { items, truncated })

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
-use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
-use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, NodeRow, StoreError, Transaction};
+use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
+use bus_store::{
+    BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Position, RenewedHead,
+    StoreError, Transaction,
+};
 
 use super::{CommitFate, Disk, NodeRows, SimulatedStore};
 
@@ -16,11 +19,13 @@ pub(super) struct SimulatedTransaction {
     id: u64,
     changed: BTreeMap<NodeId, NodeRows>,
     batches: Vec<[u8; 16]>,
+    /// Where cursors go back to.
+    set_back: BTreeMap<NodeId, Seq>,
 }
 
 impl SimulatedTransaction {
     pub(super) fn new(store: SimulatedStore, id: u64) -> Self {
-        Self { store, id, changed: BTreeMap::new(), batches: Vec::new() }
+        Self { store, id, changed: BTreeMap::new(), batches: Vec::new(), set_back: BTreeMap::new() }
     }
 
     /// Fails when it is the turn of a fault.
@@ -98,22 +103,34 @@ impl Transaction for SimulatedTransaction {
         self.call()?;
         let Some(rows) = self.seen(node) else { return Ok(Vec::new()) };
         let stored = |id: &ItemId| {
-            let seq = *rows.items.get(id)?;
+            let seq = *rows.items.get(id).filter(|seq| **seq > rows.purged_through_seq)?;
             Some(StoredItem { id: id.clone(), seq, publisher: rows.events.get(&seq)?.publisher.clone() })
         };
         Ok(ids.iter().filter_map(stored).collect())
     }
 
+    async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.retracted.extend(events.iter().map(|(seq, retraction)| (*retraction, *seq)));
+        }
+        Ok(())
+    }
+
     async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
         self.call()?;
-        let remove = |(node, id): &(NodeId, ItemId)| self.rows(*node)?.items.remove(id).map(|_| *node);
+        let remove = |(node, id): &(NodeId, ItemId)| {
+            let rows = self.rows(*node)?;
+            let seq = rows.items.remove(id)?;
+            (seq > rows.purged_through_seq).then_some(*node)
+        };
         Ok(items.iter().filter_map(remove).collect())
     }
 
     async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError> {
         self.call()?;
         let Some(rows) = self.rows(node) else { return Ok(()) };
-        let oldest = rows.items_in_order().into_iter().take(usize::try_from(count).unwrap_or(usize::MAX));
+        let oldest = rows.items_in_order(None).into_iter().take(usize::try_from(count).unwrap_or(usize::MAX));
         for item in oldest {
             rows.items.retain(|_, seq| *seq != item.seq);
         }
@@ -211,6 +228,19 @@ impl Transaction for SimulatedTransaction {
         Ok(())
     }
 
+    async fn renew_epochs(&mut self, renewals: &[EpochRenewal]) -> Result<Vec<RenewedHead>, StoreError> {
+        self.call()?;
+        let mut renewed = Vec::new();
+        for EpochRenewal { node, epoch, last_seq } in renewals {
+            let Some(rows) = self.rows(*node) else { continue };
+            let last_seq = rows.renew(*epoch, *last_seq);
+            let Head { rules_version, recipients_version, .. } = rows.head;
+            renewed.push(RenewedHead { node: *node, rules_version, recipients_version });
+            self.set_back.insert(*node, last_seq);
+        }
+        Ok(renewed)
+    }
+
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         let store = self.store.clone();
         let mut disk = store.up()?;
@@ -232,7 +262,12 @@ impl Transaction for SimulatedTransaction {
 
 impl SimulatedTransaction {
     fn write_to(&mut self, disk: &mut Disk) {
+        self.changed.values_mut().for_each(NodeRows::drop_rows_without_items);
         disk.nodes.append(&mut self.changed);
+        for (node, last_seq) in std::mem::take(&mut self.set_back) {
+            let position = disk.position(node).min(Position::behind(last_seq));
+            disk.cursors.insert(node, position);
+        }
         disk.batches.extend(self.batches.drain(..));
     }
 }

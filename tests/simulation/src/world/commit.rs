@@ -8,7 +8,7 @@ use bus_store::{BatchId, Store as _, StoreError};
 use futures::FutureExt as _;
 
 use crate::Mutation;
-use crate::instance::{Staged, Unknown, Write};
+use crate::instance::{Instance, Staged, Unknown, Write};
 use crate::model::CommitIndex;
 use crate::store::{CommitFate, Fault};
 use crate::violation::Checked;
@@ -45,7 +45,9 @@ impl World {
         let fault = if self.trouble(70) { Fault::Unavailable } else { Fault::Refused };
         let call = self.trouble(4).then(|| (u32::try_from(self.random.below(12)).unwrap_or(0), fault));
         self.store.disk().faults.call = call;
-        let sources = Sources { now_ms: self.clock_ms, ids: &self.ids };
+        let Instance { process_epoch, known_heads, .. } = &self.instances[at];
+        let sources =
+            Sources { now_ms: self.clock_ms, ids: &self.ids, process_epoch: *process_epoch, known_heads };
         let staged = at_once(write(&self.store, &batch, id, &sources));
         self.store.disk().faults.call = None;
         match staged {
@@ -154,7 +156,8 @@ impl World {
                 instance.facts.put_committed(Arc::clone(facts));
             }
         }
-        for CommittedNode { node, events, .. } in &nodes {
+        for CommittedNode { node, events, head_seq, .. } in &nodes {
+            instance.known_heads.note(node.id, node.epoch, *head_seq);
             if events.last().is_some_and(|event| event.kind == EventKind::Deleted) {
                 instance.facts.forget(&node.name);
             }
@@ -168,7 +171,7 @@ impl World {
         for node in nodes {
             instance.recent.push(node.node.id, &node.events);
             let delta = node.delta.filter(|_| !loses_deltas);
-            instance.mailbox.put(node.node, node.head_seq, node.events.len() as u64, delta);
+            instance.mailbox.put(node.node, node.head_seq, &node.events, delta);
         }
         instance.announced.extend(commit);
         Ok(())

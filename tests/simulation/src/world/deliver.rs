@@ -112,6 +112,8 @@ impl World {
     fn satisfy(&mut self, need: Need) {
         let read = match need {
             Need::Events { node, after_seq } => self.read_events(node, after_seq),
+            // No node here is in memory alone.
+            Need::Recent { node, .. } => Ok(Read::Events(node, Vec::new())),
             Need::Recipients { node, after } => {
                 let page = at_once(self.store.recipients(node, after, self.scenario.recipients_page));
                 page.map(|page| Read::Recipients(node, page))
@@ -162,6 +164,9 @@ impl World {
 
     /// Stores the cursors. Sometimes the answer gets lost.
     pub(super) fn store_cursors(&mut self) {
+        let events_max = self.scenario.settings.limits.node_undelivered_events_max;
+        let full = self.delivery().dispatcher.nodes_behind_by(events_max);
+        self.instances[0].committer.undelivered_full(full);
         let mut moves = self.delivery().dispatcher.cursor_moves();
         if moves.is_empty() || self.delivery().read.is_some() {
             return;

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use bus_domain::Affiliation;
+use bus_domain::{Affiliation, EventKind, ItemId, Seq};
 
 use crate::model::Life;
 use crate::store::NodeRows;
@@ -106,19 +106,24 @@ fn check_rows(life: &Life, rows: &NodeRows) -> Checked {
     same(head.seq == life.head_seq() && head.epoch == life.epoch, "the head")?;
     same(head.rules_version == life.rules_version, "the version of the rules")?;
     same(head.recipients_version == life.recipients_version, "the version of the recipients")?;
-    let is_logged = life.events().all(|(seq, logged)| {
+    let is_kept = |seq: &Seq| *seq > head.trimmed_through_seq || life.items.values().any(|item| item == seq);
+    let is_logged = life.events().filter(|(seq, _)| is_kept(seq)).all(|(seq, logged)| {
         rows.events.get(&seq).is_some_and(|event| {
             event.seq == seq
-                && event.kind == logged.kind
+                && (event.kind == logged.kind || event.kind == blank(&logged.kind))
                 && event.publisher == logged.publisher
                 && event.due_after_seq == logged.due_after_seq
                 && event.recipients_version == logged.recipients_version
         })
     });
     same(is_logged, "an event")?;
-    Promise::BoundedRows
-        .check(rows.events.len() as u64 == head.seq, || format!("{} has more rows than events", life.name))?;
-    same(rows.items == life.items && rows.item_count == life.items.len() as u64, "the items")?;
+    let is_live = |(_, seq): &(&ItemId, &Seq)| **seq > rows.purged_through_seq;
+    same(rows.items.iter().filter(is_live).eq(life.items.iter()), "the items")?;
+    same(rows.item_count == life.items.len() as u64, "the number of items")?;
+    let rows_max = head.seq - head.trimmed_through_seq + rows.items.len() as u64;
+    Promise::BoundedRows.check(rows.events.len() as u64 <= rows_max, || {
+        format!("{} has more rows than events and items", life.name)
+    })?;
     let subscriptions: BTreeMap<_, _> =
         life.subscriptions.iter().filter(|(_, one)| one.ended_at.is_none()).collect();
     let is_subscribed = rows.subscriptions.iter().all(|(id, stored)| {
@@ -129,4 +134,14 @@ fn check_rows(life: &Life, rows: &NodeRows) -> Checked {
     same(rows.subscription_count == count as u64, "the number of subscriptions")?;
     let standings = life.affiliations.iter().filter(|(_, standing)| **standing != Affiliation::None);
     same(standings.eq(rows.affiliations.iter()), "the standings")
+}
+
+/// A publish that was taken back, once its payload is gone.
+fn blank(kind: &EventKind) -> EventKind {
+    match kind {
+        EventKind::Published { item_id, .. } => {
+            EventKind::Published { item_id: item_id.clone(), payload: None }
+        }
+        other => other.clone(),
+    }
 }

@@ -74,6 +74,10 @@ impl World {
                     self.note(format!("instance {at} forms a batch of {}", batch.entries.len()));
                     self.instances[at].write = Some(Write::Formed(batch));
                 }
+                // No node here is in memory alone.
+                Action::Emit(emission) => {
+                    return Err(Promise::Rules.broken(format!("{:?} bypasses the store", emission.command)));
+                }
                 Action::Reply(ticket, answer) => self.answer(ticket, &answer)?,
             }
         }

@@ -8,7 +8,9 @@ use crate::assert_none;
 const DOCUMENTS: &[&str] = &[
     "README.md",
     "bridges/README.md",
+    "examples/compose/README.md",
     "examples/quickstart/README.md",
+    "examples/systemd/README.md",
     "schemas/README.md",
     "src/README.md",
     "tests/README.md",

@@ -1,6 +1,8 @@
+mod levels;
+
 use bus_domain::{
-    Actor, Affiliation, Affiliations, BareJid, Durability, Epoch, Jid, NodeConfig, NodeId, Payload, Role,
-    publish,
+    Actor, Affiliation, Affiliations, BareJid, Durability, Epoch, Jid, LimitKind, NodeConfig, NodeId,
+    Payload, Role, publish,
 };
 
 use super::*;
@@ -263,4 +265,19 @@ fn a_batch_is_bounded_in_events() {
     assert_eq!(next_batch(&mut committer), ["a", "a", "a"]);
     committer.batch_written(vec![done(FactsAfter::Same); 3]);
     assert_eq!(next_batch(&mut committer), ["b", "b", "b"], "nodes take turns");
+}
+
+#[test]
+fn publishes_on_a_node_with_too_much_to_deliver_are_refused_until_it_has_less() {
+    let mut committer = committer(EngineLimits::default());
+    committer.undelivered_full(HashSet::from([NodeId(1)]));
+    committer.submit(publish("a"), 1, Some(facts("a", 1)));
+    let full = BusError::LimitReached(LimitKind::Undelivered);
+    assert!(matches!(&next(&mut committer)[..], [Action::Reply(1, Err(error))] if *error == full));
+    committer.submit(subscribe("a"), 2, Some(facts("a", 1)));
+    assert_eq!(next_batch(&mut committer), ["a"], "only publishing has to wait");
+    committer.batch_written(vec![EntryResult::Refused(BusError::Internal)]);
+    committer.undelivered_full(HashSet::new());
+    committer.submit(publish("a"), 3, Some(facts("a", 1)));
+    assert_eq!(next_batch(&mut committer), ["a"]);
 }

@@ -1,3 +1,5 @@
+mod lives;
+
 use bus_domain::{
     AccessModel, Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState,
 };
@@ -107,7 +109,7 @@ impl World {
             self.reads += 1;
             assert!(self.reads < 10_000, "it needs the same thing again and again");
             match need {
-                Need::Events { node, after_seq } => {
+                Need::Events { node, after_seq } | Need::Recent { node, after_seq } => {
                     let page =
                         self.log.iter().filter(|event| event.seq > after_seq).take(3).cloned().collect();
                     self.dispatcher.take_events(node, page);
@@ -135,6 +137,7 @@ impl World {
             before_seq,
             head_seq,
             deltas: Deltas::Known(deltas),
+            deletion: None,
         });
     }
 
@@ -169,7 +172,7 @@ fn cursors_move_with_proofs_only() {
     let moves = world.dispatcher.cursor_moves();
     world.dispatcher.stored(&moves);
     assert_eq!(world.proven(), [], "stored once");
-    assert_eq!(world.dispatcher.undelivered_nodes(), 0);
+    assert_eq!(world.dispatcher.lag(), Lag::default());
 }
 
 #[test]
@@ -177,7 +180,9 @@ fn after_a_cut_delivery_goes_on_from_what_is_proven() {
     let mut world = World::new(3, 2);
     world.input(DeliveryInput::LinkUp { link: 1 }).run();
     world.input(DeliveryInput::HandedOver { through_ticket: 2 });
+    assert_eq!(world.dispatcher.lag(), Lag { nodes: 1, events: 2, events_max: 2 });
     world.input(DeliveryInput::LinkDown);
+    assert_eq!(world.dispatcher.repeats(), 4);
     assert_eq!(world.run(), []);
     let again = world.input(DeliveryInput::LinkUp { link: 1 }).run();
     assert_eq!(again, [(2, 1, 1), (2, 2, 1), (3, 1, 2), (3, 2, 2)]);
@@ -185,6 +190,7 @@ fn after_a_cut_delivery_goes_on_from_what_is_proven() {
     assert_eq!(world.proven(), [position(1, 0)], "a proof of the old link proves nothing new");
     world.input(DeliveryInput::HandedOver { through_ticket: 10 });
     assert_eq!(world.proven(), [position(3, 0)]);
+    assert_eq!(world.dispatcher.repeats(), 4, "counted once, though the link went and came");
 }
 
 #[test]
@@ -368,4 +374,27 @@ fn what_is_due_to_nobody_takes_turns_and_leaves_no_pile() {
     assert_eq!(world.dispatcher.marks.len(), 1, "one for the event that is not proven, and all behind it");
     world.input(DeliveryInput::HandedOver { through_ticket: 1 });
     assert_eq!(world.proven(), [position(1_000, 0)]);
+}
+
+#[test]
+fn a_node_is_behind_by_what_is_not_proven() {
+    let mut world = World::new(5, 1);
+    let is_behind_by = |world: &World, events| world.dispatcher.nodes_behind_by(events).contains(&NODE);
+    assert!(is_behind_by(&world, 5));
+    assert!(!is_behind_by(&world, 6));
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
+    assert!(is_behind_by(&world, 5), "sent is not proven");
+    world.input(DeliveryInput::HandedOver { through_ticket: 2 });
+    assert!(!is_behind_by(&world, 4));
+    assert!(is_behind_by(&world, 3));
+}
+
+#[test]
+fn what_retention_has_taken_is_passed_over() {
+    let mut world = World::new(5, 1);
+    world.log.drain(..3);
+    let sent = world.input(DeliveryInput::LinkUp { link: 1 }).run();
+    assert_eq!(sent, [(4, 1, 3), (5, 1, 4)], "that 3 is missing shows in the first one");
+    world.input(DeliveryInput::HandedOver { through_ticket: 2 });
+    assert_eq!(world.proven(), [position(5, 0)]);
 }

@@ -60,6 +60,7 @@ fn events(change: &Element, common: &EventLine) -> Vec<EventLine> {
             .children()
             .filter_map(|entry| published(entry, &common).or_else(|| retracted(entry, &common)))
             .collect(),
+        "purge" => vec![EventLine { kind: "purged", ..common }],
         "delete" => vec![EventLine { kind: "deleted", ..common }],
         _ => Vec::new(),
     }
@@ -128,6 +129,8 @@ mod tests {
         assert_eq!(check("bus.example.org", item), [published]);
         let retracted = EventLine { kind: "retracted", item_id: Some("a".to_owned()), ..line.clone() };
         assert_eq!(check("bus.example.org", "<items node='n'><retract id='a'/></items>"), [retracted]);
+        let purged = EventLine { kind: "purged", ..line.clone() };
+        assert_eq!(check("bus.example.org", "<purge node='n'/>"), [purged]);
         assert_eq!(check("bus.example.org", "<delete node='n'/>"), [EventLine { kind: "deleted", ..line }]);
     }
 

@@ -28,6 +28,18 @@ struct NodeLine {
     deliver_payloads: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notify_retract: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persist_items: Option<bool>,
+    durability: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_expire_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_events_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_age_seconds_max: Option<u64>,
+    when_undelivered_full: &'static str,
 }
 
 /// `stanzabus node show`
@@ -73,6 +85,16 @@ pub(super) fn affiliation_name(affiliation: v1::Affiliation) -> &'static str {
     }
 }
 
+/// The name as on the command line.
+pub(in crate::commands) fn durability_name(durability: v1::Durability) -> &'static str {
+    match durability {
+        v1::Durability::Fsync => "fsync",
+        v1::Durability::Relaxed => "relaxed",
+        v1::Durability::Memory => "memory",
+        v1::Durability::Unspecified => "unknown",
+    }
+}
+
 impl NodeLine {
     fn of_config(node: String, config: &v1::NodeConfig) -> Self {
         Self {
@@ -93,6 +115,16 @@ impl NodeLine {
             items_max: config.items_max,
             deliver_payloads: config.deliver_payloads,
             notify_retract: config.notify_retract,
+            persist_items: config.persist_items,
+            durability: durability_name(config.durability()),
+            item_expire_seconds: config.item_expire_seconds,
+            history_events_max: config.history_events_max,
+            history_bytes_max: config.history_bytes_max,
+            history_age_seconds_max: config.history_age_seconds_max,
+            when_undelivered_full: match config.when_undelivered_full() {
+                v1::WhenUndeliveredFull::Gap => "gap",
+                v1::WhenUndeliveredFull::Wait | v1::WhenUndeliveredFull::Unspecified => "wait",
+            },
         }
     }
 }

@@ -1,18 +1,23 @@
-use harness::{Daemon, Prosody, RawStream};
+use harness::{Daemon, RawStream, ServerKind, XmppServer};
 
 use crate::peers::{
-    FROM_ALICE, GrpcCaller, Notification, StanzaKind, TO_US, XmppPeer, attached, kind_of, metric, on_prosody,
-    on_script, ping, prosody,
+    FROM_ALICE, GrpcCaller, Notification, StanzaKind, TO_US, XmppPeer, attached, behind_each_server, kind_of,
+    metric, on_script, on_server, ping, server,
 };
+
+behind_each_server! {
+    nobody_is_at_other_addresses_of_the_domain,
+    a_component_on_the_same_server_asks_and_gets_answers,
+    a_component_subscribes_and_is_notified,
+}
 
 const PEER: &str = "peer.localhost";
 const PEER_SECRET: &str = "peer secret";
 const PEER_ADDRESSES: &str = "from='peer.localhost' to='events.localhost'";
 
-#[tokio::test]
-async fn nobody_is_at_other_addresses_of_the_domain() {
-    let (prosody, daemon) = on_prosody().await;
-    let mut alice = XmppPeer::user(&prosody, "alice").await;
+async fn nobody_is_at_other_addresses_of_the_domain(kind: ServerKind) {
+    let (server, daemon) = on_server(kind).await;
+    let mut alice = XmppPeer::user(&server, "alice").await;
     for address in ["somebody@events.localhost", "somebody@events.localhost/here", "events.localhost/here"] {
         let to_them = format!("to='{address}'");
         for child in [
@@ -30,10 +35,9 @@ async fn nobody_is_at_other_addresses_of_the_domain() {
     assert_eq!(metric(&daemon, "stanzabus_link_reconnects_total").await, 0);
 }
 
-#[tokio::test]
-async fn a_component_on_the_same_server_asks_and_gets_answers() {
-    let (prosody, _daemon) = with_peer().await;
-    let mut peer = peer(&prosody).await;
+async fn a_component_on_the_same_server_asks_and_gets_answers(kind: ServerKind) {
+    let (server, _daemon) = with_peer(kind).await;
+    let mut peer = peer(&server).await;
     let query = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
     let answers =
         peer.ask(&format!("<iq type='get' {PEER_ADDRESSES} id='d'>{query}</iq>"), PEER_ADDRESSES).await;
@@ -54,12 +58,11 @@ async fn a_component_on_the_same_server_asks_and_gets_answers() {
     assert_eq!(peer.ask(&available, PEER_ADDRESSES).await, []);
 }
 
-#[tokio::test]
-async fn a_component_subscribes_and_is_notified() {
-    let (prosody, daemon) = with_peer().await;
+async fn a_component_subscribes_and_is_notified(kind: ServerKind) {
+    let (server, daemon) = with_peer(kind).await;
     let grpc = GrpcCaller::new(&daemon);
     grpc.create_node("news").await.unwrap();
-    let mut peer = peer(&prosody).await;
+    let mut peer = peer(&server).await;
     let subscribe = format!(
         "<pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='news' jid='{PEER}'/></pubsub>"
     );
@@ -120,15 +123,15 @@ async fn a_request_without_a_receiver_that_can_be_read_gets_one_answer() {
     }
 }
 
-async fn with_peer() -> (Prosody, Daemon) {
-    let mut prosody = prosody().component(PEER, PEER_SECRET);
-    prosody.start().await.expect("Prosody starts");
-    let daemon = attached(prosody.component_port()).await;
-    (prosody, daemon)
+async fn with_peer(kind: ServerKind) -> (XmppServer, Daemon) {
+    let mut server = server(kind).component(PEER, PEER_SECRET);
+    server.start().await.expect("the server starts");
+    let daemon = attached(server.component_port()).await;
+    (server, daemon)
 }
 
-async fn peer(prosody: &Prosody) -> XmppPeer {
-    let attached = RawStream::attach(prosody.component_port(), PEER, PEER_SECRET).await;
+async fn peer(server: &XmppServer) -> XmppPeer {
+    let attached = RawStream::attach(server.component_port(), PEER, PEER_SECRET).await;
     XmppPeer::new(attached.expect("the secret is right"))
 }
 

@@ -1,25 +1,32 @@
-use harness::Prosody;
+use harness::{ServerKind, XmppServer};
 
-use crate::peers::{DOMAIN, SECRET, TO_US, XmppPeer, attached, init, on_prosody, prosody};
+use crate::peers::{
+    DOMAIN, SECRET, TO_US, XmppPeer, attached, behind_each_server, init, on_server, prosody, server,
+};
+
+behind_each_server! {
+    the_server_lists_the_component,
+    disco_ping_and_version_are_answered,
+    two_components_live_on_one_server,
+    a_daemon_that_was_killed_attaches_again,
+}
 
 const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 const VERSION: &str = "jabber:iq:version";
 
-#[tokio::test]
-async fn the_server_lists_the_component() {
-    let (prosody, _daemon) = on_prosody().await;
-    let mut alice = XmppPeer::user(&prosody, "alice").await;
+async fn the_server_lists_the_component(kind: ServerKind) {
+    let (server, _daemon) = on_server(kind).await;
+    let mut alice = XmppPeer::user(&server, "alice").await;
     let query = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
     let asked =
-        alice.ask(&format!("<iq type='get' to='{}' id='list'>{query}</iq>", Prosody::HOST), TO_US).await;
+        alice.ask(&format!("<iq type='get' to='{}' id='list'>{query}</iq>", XmppServer::HOST), TO_US).await;
     let items = asked[0].children().next().expect("a query");
     assert!(items.children().any(|item| item.attr("jid") == Some(DOMAIN)), "{items:?}");
 }
 
-#[tokio::test]
-async fn disco_ping_and_version_are_answered() {
-    let (prosody, _daemon) = on_prosody().await;
-    let mut alice = XmppPeer::user(&prosody, "alice").await;
+async fn disco_ping_and_version_are_answered(kind: ServerKind) {
+    let (server, _daemon) = on_server(kind).await;
+    let mut alice = XmppPeer::user(&server, "alice").await;
 
     let info = alice.request("get", &format!("<query xmlns='{DISCO_INFO}'/>")).await;
     let query = info.get_child("query", DISCO_INFO).expect("an answer");
@@ -38,28 +45,26 @@ async fn disco_ping_and_version_are_answered() {
     assert!(text("version").is_some_and(|version| !version.is_empty()));
 }
 
-#[tokio::test]
-async fn two_components_live_on_one_server() {
-    let mut prosody = prosody().component("other.localhost", "another secret");
-    prosody.start().await.unwrap();
-    let _daemon = attached(prosody.component_port()).await;
-    let server = format!("127.0.0.1:{}", prosody.component_port());
-    let mut other = harness::Daemon::init("other.localhost", &server, "another secret").await.unwrap();
+async fn two_components_live_on_one_server(kind: ServerKind) {
+    let mut server = server(kind).component("other.localhost", "another secret");
+    server.start().await.unwrap();
+    let _daemon = attached(server.component_port()).await;
+    let address = format!("127.0.0.1:{}", server.component_port());
+    let mut other = harness::Daemon::init("other.localhost", &address, "another secret").await.unwrap();
     other.start().unwrap();
     other.wait_ready().await.unwrap();
-    let mut alice = XmppPeer::user(&prosody, "alice").await;
+    let mut alice = XmppPeer::user(&server, "alice").await;
     for domain in [DOMAIN, "other.localhost"] {
         assert_eq!(alice.ask("", &format!("to='{domain}'")).await, []);
     }
 }
 
-#[tokio::test]
-async fn a_daemon_that_was_killed_attaches_again() {
-    let (prosody, mut daemon) = on_prosody().await;
+async fn a_daemon_that_was_killed_attaches_again(kind: ServerKind) {
+    let (server, mut daemon) = on_server(kind).await;
     daemon.kill9().await.unwrap();
     daemon.start().unwrap();
     daemon.wait_ready().await.unwrap();
-    let mut alice = XmppPeer::user(&prosody, "alice").await;
+    let mut alice = XmppPeer::user(&server, "alice").await;
     assert_eq!(alice.ask("", TO_US).await, []);
 }
 

@@ -1,7 +1,8 @@
-use harness::Daemon;
+use harness::{Daemon, RawStream, ServerKind};
 
 use crate::peers::{
-    TO_US, XmppPeer, attached, impatient, init, metric, on_prosody, prosody, wait_for_log, wait_not_ready,
+    DOMAIN, GrpcCaller, Notification, SECRET, TO_US, XmppPeer, assert_in_order, attached, impatient, init,
+    metric, on_prosody, on_server, prosody, wait_for_log, wait_not_ready, wait_until_proven,
 };
 
 #[tokio::test]
@@ -42,6 +43,82 @@ async fn a_daemon_that_is_replaced_says_so_and_does_not_push_back_at_once() {
     first.wait_ready().await.unwrap();
     assert_eq!(reconnects(&first).await, 1, "it has come back once");
     assert_eq!(alice.ask("", TO_US).await, []);
+}
+
+/// A silent rival: nothing of its own gives it away, only that answers go missing.
+#[tokio::test]
+async fn a_rival_that_the_server_accepts_is_noticed_and_nothing_is_lost() {
+    const EVENTS: u64 = 200;
+    for kind in [ServerKind::Ejabberd, ServerKind::Jabberd2] {
+        let (server, mut daemon) = on_server(kind).await;
+        let grpc = GrpcCaller::new(&daemon);
+        grpc.create_node("n").await.unwrap();
+        let mut bob = XmppPeer::user(&server, "bob").await;
+        bob.send("<presence/>").await;
+        bob.subscribe("n", "bob@localhost").await;
+
+        let rival = RawStream::attach(server.component_port(), DOMAIN, SECRET).await.unwrap();
+        let mut published = 0;
+        while metric(&daemon, "stanzabus_link_contested").await == 0 {
+            published += 1;
+            assert!(published <= 10 * EVENTS, "{kind:?}: never noticed");
+            publish(&grpc, published).await;
+        }
+        wait_for_log(&daemon, "another connection is attached", 1).await;
+        wait_not_ready(&daemon, "stop the other one").await;
+        for number in published + 1..=published + EVENTS {
+            publish(&grpc, number).await;
+        }
+        let last_seq = published + EVENTS;
+        let is_last = |it: Notification| it.seq == last_seq;
+        let received = bob.receive_until(|stanzas| stanzas.iter().filter_map(Notification::of).any(is_last));
+        let notifications: Vec<_> = received.await.iter().filter_map(Notification::of).collect();
+        assert_eq!(assert_in_order(&notifications, 1), last_seq, "{kind:?}");
+        wait_until_proven(&daemon).await;
+
+        drop(rival);
+        daemon.wait_ready().await.unwrap();
+        wait_for_log(&daemon, "the only connection of the domain again", 1).await;
+        assert_eq!(bob.ask("", TO_US).await, []);
+        assert_eq!(reconnects(&daemon).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn two_daemons_that_the_server_accepts_notice_each_other() {
+    let (server, mut first) = on_server(ServerKind::Ejabberd).await;
+    let grpc = GrpcCaller::new(&first);
+    grpc.create_node("n").await.unwrap();
+    let mut bob = XmppPeer::user(&server, "bob").await;
+    bob.send("<presence/>").await;
+    bob.subscribe("n", "bob@localhost").await;
+    let mut second = init(server.component_port()).await;
+    impatient(&mut second);
+    for daemon in [&mut first, &mut second] {
+        // An idle link asks seldom; here nobody publishes on the second.
+        daemon.set_env("STANZABUS_LIMITS__LINK_IDLE_PING_MS", "200");
+    }
+    first.restart().await.unwrap();
+    second.start().unwrap();
+    for daemon in [&first, &second] {
+        wait_for_log(daemon, "another connection is attached", 1).await;
+    }
+    assert!(metric(&first, "stanzabus_link_foreign_answers_total").await > 0);
+    for number in 1..=50 {
+        publish(&grpc, number).await;
+    }
+    wait_until_proven(&first).await;
+    second.terminate().await.unwrap();
+    first.wait_ready().await.unwrap();
+    let is_last = |it: Notification| it.seq == 50;
+    let received = bob.receive_until(|stanzas| stanzas.iter().filter_map(Notification::of).any(is_last));
+    let notifications: Vec<_> = received.await.iter().filter_map(Notification::of).collect();
+    assert_eq!(assert_in_order(&notifications, 1), 50);
+}
+
+async fn publish(grpc: &GrpcCaller, number: u64) {
+    let seq = grpc.publish("n", &format!("i{number}"), "<entry xmlns='urn:example'/>").await;
+    assert_eq!(seq.unwrap(), number);
 }
 
 async fn reconnects(daemon: &Daemon) -> u64 {

@@ -1,34 +1,45 @@
-use harness::{Daemon, ScriptedServer};
+use harness::{Daemon, ScriptedServer, ServerKind, XmppServer};
 
-use crate::peers::{DOMAIN, SECRET, TO_US, XmppPeer, impatient, init, prosody, wait_for_log, wait_not_ready};
+use crate::peers::{
+    DOMAIN, SECRET, TO_US, XmppPeer, behind_each_server, impatient, init, server, wait_for_log,
+    wait_not_ready,
+};
 
-#[tokio::test]
-async fn a_wrong_secret_is_said_with_what_to_do_and_mended_at_the_server() {
-    let mut prosody = prosody().component(DOMAIN, "not the secret");
-    prosody.start().await.unwrap();
-    let mut daemon = start(prosody.component_port()).await;
+behind_each_server! {
+    a_wrong_secret_is_said_with_what_to_do_and_mended_at_the_server,
+    a_domain_that_the_server_does_not_know_is_said_with_what_to_do_and_mended_there,
+}
+
+async fn a_wrong_secret_is_said_with_what_to_do_and_mended_at_the_server(kind: ServerKind) {
+    let mut server = server(kind).component(DOMAIN, "not the secret");
+    server.start().await.unwrap();
+    let mut daemon = start(server.component_port()).await;
     let reason = wait_not_ready(&daemon, "not-authorized").await;
     assert!(reason.contains("component_secret"), "what can be done: {reason}");
 
-    prosody.stop().await.unwrap();
-    let mut prosody = prosody.component(DOMAIN, SECRET);
-    prosody.start().await.unwrap();
+    server.stop().await.unwrap();
+    let mut server = server.component(DOMAIN, SECRET);
+    server.start().await.unwrap();
     daemon.wait_ready().await.unwrap();
-    let mut alice = XmppPeer::user(&prosody, "alice").await;
+    let mut alice = XmppPeer::user(&server, "alice").await;
     assert_eq!(alice.ask("", TO_US).await, []);
 }
 
-#[tokio::test]
-async fn a_domain_that_the_server_does_not_know_is_said_with_what_to_do_and_mended_there() {
-    let mut prosody = harness::Prosody::new().unwrap().component("unrelated.localhost", "another secret");
-    prosody.start().await.unwrap();
-    let mut daemon = start(prosody.component_port()).await;
-    let reason = wait_not_ready(&daemon, "host-unknown").await;
-    assert!(reason.contains("add the component's domain"), "what can be done: {reason}");
+async fn a_domain_that_the_server_does_not_know_is_said_with_what_to_do_and_mended_there(kind: ServerKind) {
+    let (refusal, advice) = match kind {
+        ServerKind::Prosody => ("host-unknown", "add the component's domain"),
+        // It says the same as of a wrong secret.
+        ServerKind::Ejabberd | ServerKind::Jabberd2 => ("not-authorized", "listener that lists the domain"),
+    };
+    let mut server = XmppServer::new(kind).unwrap().component("unrelated.localhost", "another secret");
+    server.start().await.unwrap();
+    let mut daemon = start(server.component_port()).await;
+    let reason = wait_not_ready(&daemon, refusal).await;
+    assert!(reason.contains(advice), "what can be done: {reason}");
 
-    prosody.stop().await.unwrap();
-    let mut prosody = prosody.component(DOMAIN, SECRET);
-    prosody.start().await.unwrap();
+    server.stop().await.unwrap();
+    let mut server = server.component(DOMAIN, SECRET);
+    server.start().await.unwrap();
     daemon.wait_ready().await.unwrap();
 }
 

@@ -1,7 +1,13 @@
+use harness::ServerKind;
 use tonic::Code;
 
 use super::route::{MALLORY, Route};
-use crate::peers::{GrpcCaller, Notification};
+use crate::peers::{GrpcCaller, Notification, behind_each_server};
+
+behind_each_server! {
+    strings_that_no_xml_can_hold_are_refused_and_never_reach_the_link,
+    markup_in_names_is_only_text_on_the_link,
+}
 
 const ENTRY: &str = "<entry xmlns='urn:example'/>";
 
@@ -25,9 +31,8 @@ const PAYLOADS: &[&str] = &[
     "<stream:error/>",
 ];
 
-#[tokio::test]
-async fn strings_that_no_xml_can_hold_are_refused_and_never_reach_the_link() {
-    let mut route = Route::through_prosody().await;
+async fn strings_that_no_xml_can_hold_are_refused_and_never_reach_the_link(kind: ServerKind) {
+    let mut route = Route::through(kind).await;
     let grpc = GrpcCaller::new(&route.daemon);
     subscribe(&mut route, &grpc, "n").await;
     for text in CHARACTERS {
@@ -52,11 +57,10 @@ async fn strings_that_no_xml_can_hold_are_refused_and_never_reach_the_link() {
     assert_eq!(grpc.publish("n", "i", ENTRY).await.unwrap(), 1, "none of it is in the log");
 }
 
-#[tokio::test]
-async fn markup_in_names_is_only_text_on_the_link() {
+async fn markup_in_names_is_only_text_on_the_link(kind: ServerKind) {
     const NAMES: &[&str] =
         &["</item>", "'/><iq type='get'>", "]]>", "&amp;", "&#0;", "\"<!--", "</stream:stream>", "💡é"];
-    let mut route = Route::through_prosody().await;
+    let mut route = Route::through(kind).await;
     route.mallory.send("<presence/>").await;
     let grpc = GrpcCaller::new(&route.daemon);
     for name in NAMES {

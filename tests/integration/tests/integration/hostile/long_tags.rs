@@ -1,14 +1,17 @@
 use bus_xml::Element;
-use harness::wait_until;
+use harness::{ServerKind, wait_until};
 
-use crate::peers::{GrpcCaller, Notification, PATIENCE, XmppPeer, metric, on_prosody};
+use crate::peers::{GrpcCaller, Notification, PATIENCE, XmppPeer, behind_each_server, metric, on_server};
+
+behind_each_server! {
+    an_item_with_a_long_tag_is_delivered_and_proven_before_anything_follows,
+}
 
 /// A server may put a tag that it has read in pieces off until much more has come behind it. Nothing comes behind it:
 /// the next event waits for the proof of this one.
-#[tokio::test]
-async fn an_item_with_a_long_tag_is_delivered_and_proven_before_anything_follows() {
-    let (prosody, daemon) = on_prosody().await;
-    let mut alice = XmppPeer::user(&prosody, "alice").await;
+async fn an_item_with_a_long_tag_is_delivered_and_proven_before_anything_follows(kind: ServerKind) {
+    let (server, daemon) = on_server(kind).await;
+    let mut alice = XmppPeer::user(&server, "alice").await;
     alice.send("<presence/>").await;
     let grpc = GrpcCaller::new(&daemon);
     grpc.create_node("n").await.unwrap();

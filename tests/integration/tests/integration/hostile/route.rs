@@ -1,6 +1,6 @@
-use harness::{Daemon, Prosody, ScriptedServer};
+use harness::{Daemon, ScriptedServer, ServerKind, XmppServer};
 
-use crate::peers::{DOMAIN, TO_US, XmppPeer, metric, on_prosody, on_script};
+use crate::peers::{DOMAIN, TO_US, XmppPeer, metric, on_script, on_server};
 
 /// The hostile user.
 pub(crate) const MALLORY: &str = "mallory@localhost";
@@ -12,15 +12,15 @@ pub(crate) struct Route {
     /// The addresses that mallory's stanzas to the daemon carry.
     addresses: String,
     /// The server between, which runs for as long as the route is used.
-    _server: (Option<Prosody>, Option<ScriptedServer>),
+    _server: (Option<XmppServer>, Option<ScriptedServer>),
 }
 
 impl Route {
     /// As an ordinary user of a real server.
-    pub(crate) async fn through_prosody() -> Self {
-        let (prosody, daemon) = on_prosody().await;
-        let mallory = XmppPeer::user(&prosody, "mallory").await;
-        Self { daemon, mallory, addresses: TO_US.to_owned(), _server: (Some(prosody), None) }
+    pub(crate) async fn through(kind: ServerKind) -> Self {
+        let (server, daemon) = on_server(kind).await;
+        let mallory = XmppPeer::user(&server, "mallory").await;
+        Self { daemon, mallory, addresses: TO_US.to_owned(), _server: (Some(server), None) }
     }
 
     /// As a user of a server that passes everything on as it is.

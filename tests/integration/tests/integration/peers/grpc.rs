@@ -26,7 +26,12 @@ impl GrpcCaller {
 
     /// The holder of another token. Connects with the first call.
     pub(crate) fn holding(token: &str, daemon: &Daemon) -> Self {
-        let endpoint = format!("http://127.0.0.1:{}", daemon.grpc_port());
+        Self::at(daemon.grpc_port(), token)
+    }
+
+    /// The holder of a token, towards a loopback port. Connects with the first call.
+    pub(crate) fn at(port: u16, token: &str) -> Self {
+        let endpoint = format!("http://127.0.0.1:{port}");
         Self {
             channel: Endpoint::from_shared(endpoint).expect("an address").connect_lazy(),
             authorization: format!("Bearer {token}").parse().expect("plain characters"),
@@ -44,6 +49,12 @@ impl GrpcCaller {
         NodesClient::new(self.channel.clone()).create_node(self.with_token(request)).await.map(drop)
     }
 
+    /// Deletes a node.
+    pub(crate) async fn delete_node(&self, name: &str) -> Result<(), Status> {
+        let request = v1::DeleteNodeRequest { name: name.to_owned() };
+        NodesClient::new(self.channel.clone()).delete_node(self.with_token(request)).await.map(drop)
+    }
+
     /// Publishes one event and returns its position.
     pub(crate) async fn publish(&self, node: &str, item_id: &str, xml: &str) -> Result<u64, Status> {
         let event =
@@ -52,6 +63,13 @@ impl GrpcCaller {
         let mut publisher = PublisherClient::new(self.channel.clone());
         let response = publisher.publish(self.with_token(request)).await?.into_inner();
         Ok(response.results[0].seq)
+    }
+
+    /// A node as it stands.
+    pub(crate) async fn node(&self, name: &str) -> Result<v1::Node, Status> {
+        let request = v1::GetNodeRequest { name: name.to_owned() };
+        let response = NodesClient::new(self.channel.clone()).get_node(self.with_token(request)).await?;
+        Ok(response.into_inner().node.expect("an answer holds the node"))
     }
 
     /// All items of a node, oldest first.

@@ -1,15 +1,20 @@
 use std::fs;
 
-use harness::{Daemon, Prosody, ScriptedServer, http_get, wait_until};
+use harness::{Daemon, ScriptedServer, ServerKind, XmppServer, http_get, wait_until};
 
-use super::{DOMAIN, PATIENCE, SECRET, XmppPeer, prosody};
+use super::{DOMAIN, PATIENCE, SECRET, XmppPeer, server};
 
-/// A Prosody and a daemon on it, ready.
-pub(crate) async fn on_prosody() -> (Prosody, Daemon) {
-    let mut prosody = prosody();
-    prosody.start().await.expect("Prosody starts");
-    let daemon = attached(prosody.component_port()).await;
-    (prosody, daemon)
+/// A server and a daemon on it, ready.
+pub(crate) async fn on_server(kind: ServerKind) -> (XmppServer, Daemon) {
+    let mut server = server(kind);
+    server.start().await.expect("the server starts");
+    let daemon = attached(server.component_port()).await;
+    (server, daemon)
+}
+
+/// For tests where the server does not matter, or only this one does it.
+pub(crate) async fn on_prosody() -> (XmppServer, Daemon) {
+    on_server(ServerKind::Prosody).await
 }
 
 /// A server that says what the test says, a daemon on it, ready, and the server's end of their stream.
@@ -64,6 +69,14 @@ pub(crate) async fn wait_for_log(daemon: &Daemon, needle: &str, times: usize) ->
         Some(read()).filter(|log| log.matches(needle).count() >= times)
     });
     log.await.unwrap_or_else(|error| panic!("{error:#}: {needle:?} {times} times in\n{}", read()))
+}
+
+/// Waits until the server has proved that it took every notification.
+pub(crate) async fn wait_until_proven(daemon: &Daemon) {
+    let proven = wait_until("the proof of every delivery", PATIENCE, async || {
+        (metric(daemon, "stanzabus_nodes_undelivered").await == 0).then_some(())
+    });
+    proven.await.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 /// The value of a metric.

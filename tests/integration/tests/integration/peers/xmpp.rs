@@ -1,5 +1,5 @@
 use bus_xml::{Element, XmlLimits, parse_document};
-use harness::{Prosody, RawStream};
+use harness::{RawStream, XmppServer};
 
 use super::{DOMAIN, PASSWORD, PATIENCE};
 
@@ -29,9 +29,14 @@ impl XmppPeer {
         Self { stream, questions: 0 }
     }
 
-    /// A user of Prosody's, logged in and not available.
-    pub(crate) async fn user(prosody: &Prosody, name: &str) -> Self {
-        let login = RawStream::login(prosody.client_port(), Prosody::HOST, name, PASSWORD, "here").await;
+    /// A user of the server's, logged in and not available.
+    pub(crate) async fn user(server: &XmppServer, name: &str) -> Self {
+        Self::user_at(server.client_port(), name).await
+    }
+
+    /// A user of the server on this loopback port, logged in and not available.
+    pub(crate) async fn user_at(port: u16, name: &str) -> Self {
+        let login = RawStream::login(port, XmppServer::HOST, name, PASSWORD, "here").await;
         Self::new(login.expect("the user may log in"))
     }
 

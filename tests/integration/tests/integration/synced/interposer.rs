@@ -9,10 +9,10 @@ use super::trace::Trace;
 use crate::peers::PATIENCE;
 
 /// `interposer.c`, compiled, with the files by which it and a test talk.
-pub(super) struct Interposer(TempDir);
+pub(crate) struct Interposer(TempDir);
 
 impl Interposer {
-    pub(super) fn compile() -> Self {
+    pub(crate) fn compile() -> Self {
         let interposer = Self(tempfile::tempdir().expect("a folder"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/synced/interposer.c");
         let flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"];
@@ -24,19 +24,19 @@ impl Interposer {
     }
 
     /// Puts itself between the daemon and the operating system from the daemon's next start on.
-    pub(super) fn watch(&self, daemon: &mut Daemon) {
+    pub(crate) fn watch(&self, daemon: &mut Daemon) {
         daemon.set_env("LD_PRELOAD", self.library());
         daemon.set_env("INTERPOSER_LOG", self.log());
         daemon.set_env("INTERPOSER_HOLD", self.hold_file());
     }
 
     /// From now on no sync is done.
-    pub(super) fn hold_syncs(&self) {
+    pub(crate) fn hold_syncs(&self) {
         fs::write(self.hold_file(), "").expect("the folder is writable");
     }
 
     /// Lets syncs through again, those held too.
-    pub(super) fn release_syncs(&self) {
+    pub(crate) fn release_syncs(&self) {
         fs::remove_file(self.hold_file()).expect("syncs are held");
     }
 

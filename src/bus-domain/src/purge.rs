@@ -1,0 +1,43 @@
+//! Purge: may the actor, and are subscribers told.
+
+use jid::Jid;
+
+use crate::access::{Action, may};
+use crate::{Actor, BusError, NodeFacts};
+
+/// All items go at once: one event, and one mark in the node's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purge {
+    /// Who purges, as authenticated.
+    pub purger: Jid,
+    /// Whether subscribers are told: as they are of single retractions (XEP-0060 §8.5.2).
+    pub notify: bool,
+}
+
+/// Decides a purge (XEP-0060 §8.5). A node without items can be purged too.
+pub fn decide(facts: &NodeFacts, actor: &Actor) -> Result<Purge, BusError> {
+    may(facts, actor, Action::Purge)?;
+    Ok(Purge { purger: actor.jid().clone(), notify: facts.config.notify_retract })
+}
+
+#[cfg(test)]
+mod tests {
+    use jid::BareJid;
+
+    use super::*;
+    use crate::{Affiliation, Role, facts};
+
+    #[test]
+    fn owners_purge_and_the_node_says_who_is_told() {
+        let mut facts = facts::sample();
+        let owner = Actor::new(BareJid::new("owner@example.org").unwrap(), Role::User);
+        for notify in [false, true] {
+            facts.config.notify_retract = notify;
+            let purge = Purge { purger: owner.jid().clone(), notify };
+            assert_eq!(decide(&facts, &owner), Ok(purge));
+        }
+        let publisher = Actor::new(BareJid::new("p@example.org").unwrap(), Role::User);
+        facts.affiliations_mut().set(publisher.bare().clone(), Affiliation::Publisher);
+        assert_eq!(decide(&facts, &publisher), Err(BusError::Forbidden));
+    }
+}

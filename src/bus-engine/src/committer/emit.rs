@@ -1,0 +1,101 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bus_domain::{Event, EventKind, NodeFacts, NodeId, publish};
+
+use super::plan::plan;
+use super::queue::Reply;
+use super::{Action, Emission, Entry, Work, driver};
+use crate::dispatcher::{DeliveryNode, RecipientChange};
+use crate::engine::EngineShared;
+use crate::transact::CommittedNode;
+use crate::{Outcome, Published};
+
+/// Decides a publish on a node in memory, hands its events to delivery and answers it. To be called under the lock of the
+/// queue: whoever holds that is the only one who gives positions.
+pub(super) fn emit(shared: &EngineShared, emission: Emission<Reply>) {
+    let Emission { ticket, command, facts } = emission;
+    let next_item_id = || driver::next_item_id(shared);
+    // What is in memory only waits for nobody, so no node of this kind is ever full.
+    let full = HashSet::new();
+    let answer = match plan(&command, Some(&facts), &shared.settings.limits, &full, &next_item_id) {
+        Ok(Entry { work: Work::Publish(publication), .. }) => Ok(published(shared, &facts, publication)),
+        Ok(_) => Err(bus_domain::BusError::Internal),
+        Err(refused) => Err(refused),
+    };
+    // A requester that went away has no use for the answer.
+    drop(ticket.send(answer));
+}
+
+/// Emits what is to be emitted, under the lock of the queue, and leaves the other actions.
+pub(super) fn emit_all(shared: &EngineShared, actions: Vec<Action<Reply>>) -> Vec<Action<Reply>> {
+    let mut others = Vec::with_capacity(actions.len());
+    for action in actions {
+        match action {
+            Action::Emit(emission) => emit(shared, emission),
+            other => others.push(other),
+        }
+    }
+    others
+}
+
+/// Tells delivery what a commit has changed on a node in memory: its recipients, or that it is gone. To be called before
+/// the replies, so that whoever has one finds the change in what is published next.
+pub(super) fn committed(shared: &EngineShared, committed: &CommittedNode) {
+    let CommittedNode { node, events, delta, .. } = committed;
+    let mut delta = delta.clone();
+    if let Some(delta) = &mut delta
+        && let RecipientChange::Added(recipient) = &mut delta.change
+    {
+        recipient.subscription.since_seq = shared.recent.join_transient(node.id, recipient.subscription.id);
+    }
+    // The only event of such a node that the store has is its last one, which finds its place behind the others here.
+    let (id, deletion) = (node.id, events.last());
+    let Some(deletion) = deletion.filter(|event| event.kind == EventKind::Deleted) else {
+        let head_seq = shared.recent.transient_head(id).seq;
+        shared.mailbox.put(node.clone(), head_seq, &[], delta);
+        return;
+    };
+    let last =
+        append(shared, id, |seq| vec![Event { seq, due_after_seq: Some(seq - 1), ..Event::clone(deletion) }]);
+    shared.mailbox.put(node.clone(), last[0].seq, &last, delta);
+    shared.recent.forget_transient(id);
+}
+
+fn published(shared: &EngineShared, facts: &NodeFacts, publication: publish::Publication) -> Outcome {
+    let publish::Publication { publisher, items, .. } = publication;
+    let published_at_ms = shared.clock.now_ms();
+    let item_ids = items.iter().map(|item| item.id.clone()).collect();
+    let events = append(shared, facts.id, |first_seq| {
+        let numbered = (first_seq..).zip(items);
+        let event = |(seq, item): (u64, publish::PublishedItem)| Event {
+            seq,
+            kind: EventKind::Published { item_id: item.id, payload: item.payload },
+            publisher: publisher.clone(),
+            published_at_ms,
+            // Whatever is known of the recipients will do: their changes reach delivery before later events.
+            recipients_version: 0,
+            due_after_seq: Some(seq - 1),
+        };
+        numbered.map(event).collect()
+    });
+    let (first, last) = (&events[0], &events[events.len() - 1]);
+    shared.mailbox.put(DeliveryNode::of(facts), last.seq, &events, None);
+    shared.statistics.published(facts.config.durability).add(events.len() as u64);
+    Outcome::Published(Published {
+        epoch: facts.epoch,
+        first_seq: first.seq,
+        item_ids,
+        durability: facts.config.durability,
+    })
+}
+
+/// Appends at least one event.
+fn append(shared: &EngineShared, node: NodeId, make: impl FnOnce(u64) -> Vec<Event>) -> Vec<Arc<Event>> {
+    let mut appended = Vec::new();
+    shared.recent.append_transient(node, |before_seq| {
+        appended = make(before_seq + 1).into_iter().map(Arc::new).collect();
+        appended.clone()
+    });
+    appended
+}

@@ -1,0 +1,150 @@
+//! The table of the metrics: the place to add one.
+
+use bus_domain::Durability;
+
+use super::Reading;
+use super::family::Value;
+
+/// Makes the enum out of the table. A line's doc comment is also the metric's help text; names that end in `_total`
+/// only go up, histograms aside the others go up and down.
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])+ $metric:ident = $name:literal, $value:expr;)+) => {
+        /// Every metric.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Metric { $($(#[doc = $doc])+ $metric,)+ }
+
+        impl Metric {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$metric,)+];
+
+            /// The name in the text format.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$metric => $name,)+ }
+            }
+
+            /// What it means.
+            pub(crate) fn help(self) -> &'static str {
+                match self { $(Self::$metric => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// What it shows.
+            pub(super) fn value(self, reading: &Reading) -> Value {
+                let read: fn(&Reading) -> Value = match self { $(Self::$metric => $value,)+ };
+                read(reading)
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Transactions that changed nodes.
+    Commits = "stanzabus_commits_total", |read| Value::Number(read.engine.commits);
+    /// Transactions that did not come through; their senders were told.
+    CommitsFailed = "stanzabus_commits_failed_total", |read| Value::Number(read.engine.commits_failed);
+    /// Events in committed transactions.
+    CommittedEvents = "stanzabus_committed_events_total", |read| Value::Number(read.engine.committed_events);
+    /// Items published, by what was answered: synced to disk, committed, or in memory.
+    PublishedEvents = "stanzabus_published_events_total", |read| {
+        let of_level = |level: Durability| (level.as_str(), read.engine.published(level));
+        Value::Labelled("durability", Durability::ALL.map(of_level).to_vec())
+    };
+    /// Time from the start of a transaction to the end of its sync.
+    CommitSeconds = "stanzabus_commit_seconds", |read| Value::Seconds(read.engine.commit_us);
+    /// Events of a committed transaction.
+    BatchEvents = "stanzabus_batch_events", |read| Value::Sizes(read.engine.batch_events);
+    /// Transactions that the store was asked to sync: batches, cursors and housekeeping.
+    Syncs = "stanzabus_syncs_total", |read| Value::Number(read.engine.syncs);
+    /// Commands that wait for their commit.
+    QueuedCommands = "stanzabus_queued_commands", |read| Value::Number(read.engine.queued_commands);
+    /// Bytes of the commands that wait for their commit.
+    QueuedBytes = "stanzabus_queued_bytes", |read| Value::Number(read.engine.queued_bytes);
+    /// Commands refused because too many wait.
+    RefusedBusy = "stanzabus_refused_busy_total", |read| Value::Number(read.engine.refused_busy);
+    /// Decisions made again because the node's rules had moved meanwhile.
+    StaleDecisions = "stanzabus_stale_decisions_total", |read| Value::Number(read.engine.stale_decisions);
+    /// Times that a node's rules were read from the store; low when the cache is big enough.
+    FactsLoaded = "stanzabus_facts_loaded_total", |read| Value::Number(read.engine.facts_loaded);
+    /// Bytes of committed events kept in memory for delivery and tails.
+    RecentBytes = "stanzabus_recent_bytes", |read| Value::Number(read.recent_bytes as u64);
+    /// Pages of the log read for delivery or tails.
+    LogPagesRead = "stanzabus_log_pages_read_total", |read| Value::Number(read.engine.log_pages_read);
+    /// Pages of the log read for delivery, because it had fallen behind what memory holds.
+    Spills = "stanzabus_spills_total", |read| Value::Number(read.engine.spills);
+    /// Events encoded as notifications: one encoding serves all recipients.
+    NotificationEncodings = "stanzabus_notification_encodings_total", |read| Value::Number(read.encodings);
+    /// Notifications handed to the XMPP link, repeats included.
+    NotificationsSent = "stanzabus_notifications_sent_total", |read| Value::Number(read.engine.notifications_sent);
+    /// Notifications whose hand-over was not proven when their stream ended, and which are sent again.
+    Repeats = "stanzabus_repeats_total", |read| Value::Number(read.engine.repeats);
+    /// Time from an event's commit to the proof that all its notifications were handed over; a sample.
+    DeliverySeconds = "stanzabus_delivery_seconds", |read| Value::Seconds(read.engine.delivery_us);
+    /// Delivery cursors written to the store.
+    CursorMoves = "stanzabus_cursor_moves_total", |read| Value::Number(read.engine.cursor_moves);
+    /// Nodes with events that are not handed over yet.
+    NodesUndelivered = "stanzabus_nodes_undelivered", |read| Value::Number(read.engine.nodes_undelivered);
+    /// Events that are not handed over yet, of all nodes that delivery has in memory.
+    CursorLagEvents = "stanzabus_cursor_lag_events", |read| Value::Number(read.engine.lag_events);
+    /// Events that are not handed over yet, of the node that is furthest behind.
+    CursorLagEventsMax = "stanzabus_cursor_lag_events_max", |read| Value::Number(read.engine.lag_events_max);
+    /// Nodes whose delivery stopped because the store cannot read them.
+    NodesUnreadable = "stanzabus_nodes_unreadable_total", |read| Value::Number(read.engine.nodes_unreadable);
+    /// Nodes of which so many events wait for delivery that publishers may have to wait.
+    NodesUndeliveredFull = "stanzabus_nodes_undelivered_full", |read| Value::Number(read.engine.nodes_undelivered_full);
+    /// Transactions of retention.
+    RetentionSteps = "stanzabus_retention_steps_total", |read| Value::Number(read.engine.retention_steps);
+    /// Events that have left their node's log.
+    EventsTrimmed = "stanzabus_events_trimmed_total", |read| Value::Number(read.engine.events_trimmed);
+    /// Items removed because of their age.
+    ItemsExpired = "stanzabus_items_expired_total", |read| Value::Number(read.engine.items_expired);
+    /// Items removed after a purge.
+    PurgedItemsRemoved = "stanzabus_purged_items_removed_total", |read| Value::Number(read.engine.purged_items_removed);
+    /// Payloads of retracted items that were emptied in the log.
+    PayloadsBlanked = "stanzabus_payloads_blanked_total", |read| Value::Number(read.engine.payloads_blanked);
+    /// Whether the XMPP link is up.
+    LinkUp = "stanzabus_link_up", |read| Value::Number(read.link_is_up.into());
+    /// Accepted streams after the first one.
+    LinkReconnects = "stanzabus_link_reconnects_total", |read| Value::Number(read.link.reconnects);
+    /// Stanzas read from the XMPP server.
+    LinkStanzasIn = "stanzabus_link_stanzas_in_total", |read| Value::Number(read.link.stanzas_in);
+    /// Bytes read from the XMPP server.
+    LinkBytesIn = "stanzabus_link_bytes_in_total", |read| Value::Number(read.link.bytes_in);
+    /// Stanzas written to the XMPP server.
+    LinkStanzasOut = "stanzabus_link_stanzas_out_total", |read| Value::Number(read.link.stanzas_out);
+    /// Bytes written to the XMPP server.
+    LinkBytesOut = "stanzabus_link_bytes_out_total", |read| Value::Number(read.link.bytes_out);
+    /// Inbound stanzas that broke a limit.
+    LinkRejected = "stanzabus_link_rejected_total", |read| Value::Number(read.link.rejected);
+    /// Barriers written: pings whose answer proves what the server has taken.
+    LinkBarriers = "stanzabus_link_barriers_total", |read| Value::Number(read.link.barriers);
+    /// Barriers answered.
+    LinkBarriersAnswered = "stanzabus_link_barriers_answered_total", |read| Value::Number(read.link.barriers_answered);
+    /// Barriers of this stream that wait for their answer.
+    LinkBarriersUnanswered = "stanzabus_link_barriers_unanswered",
+        |read| Value::Number(read.link.barriers_unanswered as u64);
+    /// Whether somebody else is attached to the server as our domain.
+    LinkContested = "stanzabus_link_contested", |read| Value::Number(read.link.is_contested.into());
+    /// Answers to barriers that are somebody else's.
+    LinkForeignAnswers = "stanzabus_link_foreign_answers_total", |read| Value::Number(read.link.foreign_answers);
+    /// Barriers whose answers went to somebody else.
+    LinkSkippedAnswers = "stanzabus_link_skipped_answers_total", |read| Value::Number(read.link.skipped_answers);
+    /// Bytes of stanzas that were read and wait for their turn.
+    LinkInboundBytes = "stanzabus_link_inbound_bytes", |read| Value::Number(read.link.inbound_bytes as u64);
+    /// Replies that wait to be written.
+    LinkReplyLaneStanzas = "stanzabus_link_reply_lane_stanzas",
+        |read| Value::Number(read.link.reply_lane_stanzas as u64);
+    /// Bytes of replies that wait to be written.
+    LinkReplyLaneBytes = "stanzabus_link_reply_lane_bytes",
+        |read| Value::Number(read.link.reply_lane_bytes as u64);
+    /// Notifications that wait to be written.
+    LinkNotificationLaneStanzas = "stanzabus_link_notification_lane_stanzas",
+        |read| Value::Number(read.link.notification_lane_stanzas as u64);
+    /// Bytes of notifications that wait to be written.
+    LinkNotificationLaneBytes = "stanzabus_link_notification_lane_bytes",
+        |read| Value::Number(read.link.notification_lane_bytes as u64);
+    /// Requests over XMPP that wait or are under way.
+    XmppRequests = "stanzabus_xmpp_requests", |read| Value::Number(read.requests.requests as u64);
+    /// Bytes of them, about.
+    XmppRequestsBytes = "stanzabus_xmpp_requests_bytes", |read| Value::Number(read.requests.bytes as u64);
+    /// Bytes of answers to them that wait for the link.
+    XmppAnswersBytes = "stanzabus_xmpp_answers_bytes", |read| Value::Number(read.requests.answers_bytes as u64);
+}

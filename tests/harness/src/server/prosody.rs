@@ -1,0 +1,59 @@
+//! The files of a Prosody.
+
+use std::fmt::Write;
+use std::fs;
+
+use anyhow::Result;
+use tokio::process::Command;
+
+use super::XmppServer;
+use super::setup::Setup;
+
+pub(super) fn command(setup: &Setup) -> Command {
+    let mut command = setup.unprivileged("prosody");
+    command.arg("-F").arg("--config").arg(setup.folder.join("prosody.cfg.lua"));
+    command
+}
+
+pub(super) fn write_files(setup: &Setup) -> Result<()> {
+    fs::write(setup.folder.join("prosody.cfg.lua"), config(setup))?;
+    let accounts = setup.folder.join(XmppServer::HOST).join("accounts");
+    fs::create_dir_all(&accounts)?;
+    for (name, password) in &setup.users {
+        let account = format!("return {{ [\"password\"] = \"{password}\"; }};\n");
+        fs::write(accounts.join(format!("{name}.dat")), account)?;
+    }
+    Ok(())
+}
+
+fn config(setup: &Setup) -> String {
+    let Setup { client_port, component_port, global_options, .. } = setup;
+    let folder = setup.folder.display();
+    let host = XmppServer::HOST;
+    let mut config = format!(
+        r#"data_path = "{folder}"
+pidfile = "{folder}/prosody.pid"
+log = {{ debug = "{folder}/prosody.log" }}
+certificates = "{folder}"
+
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {client_port} }}
+c2s_direct_tls_ports = {{}}
+component_interfaces = {{ "127.0.0.1" }}
+component_ports = {{ {component_port} }}
+modules_enabled = {{ "disco", "ping", "roster", "saslauth" }}
+modules_disabled = {{ "s2s", "tls", "http" }}
+
+authentication = "internal_plain"
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+{global_options}
+VirtualHost "{host}"
+"#
+    );
+    for (domain, secret) in &setup.components {
+        write!(config, "\nComponent \"{domain}\"\n  component_secret = \"{secret}\"\n")
+            .expect("writing to a String cannot fail");
+    }
+    config
+}
