@@ -3,7 +3,8 @@
 //! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`delete`],
 //! [`affiliate`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
-//! ([`BusError`]). What goes by itself is decided by [`retention`].
+//! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
+//! subscriber is [`bounce`], and what follows is [`park`].
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
 //! facts, `settle` runs inside the transaction on the rows that it concerns.
@@ -12,6 +13,7 @@ pub mod access;
 mod actor;
 pub mod affiliate;
 mod affiliation;
+pub mod bounce;
 pub mod create;
 pub mod delete;
 mod error;
@@ -20,6 +22,7 @@ mod facts;
 mod ids;
 mod limits;
 mod node_config;
+pub mod park;
 mod payload;
 pub mod publish;
 pub mod purge;

@@ -24,11 +24,18 @@ pub struct Limits {
     /// slowest subscribers lose the oldest. Kept softly: what is published before delivery is looked at again comes on
     /// top.
     pub node_undelivered_events_max: u64,
+    /// Milliseconds for which notifications to a subscription must have failed, without one delivered in between, before
+    /// it is parked.
+    pub park_after_ms: u64,
+    /// The same where the last error said that there is nobody any more.
+    pub park_gone_after_ms: u64,
     /// Items or nodes on one page of a listing.
     pub page_items_max: u32,
     /// Bytes of payload on one page of a listing.
     pub page_bytes_max: usize,
 }
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -41,6 +48,8 @@ impl Default for Limits {
             node_subscriptions_per_jid_max: 32,
             node_subscriptions_max: 100_000,
             node_undelivered_events_max: 1_000_000,
+            park_after_ms: 7 * DAY_MS,
+            park_gone_after_ms: DAY_MS,
             page_items_max: 100,
             page_bytes_max: 300 * 1024,
         }

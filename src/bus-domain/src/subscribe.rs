@@ -3,7 +3,8 @@
 use jid::{BareJid, Jid};
 
 use crate::access::{Action, may};
-use crate::{Actor, BusError, LimitKind, Limits, NodeFacts, Subscription};
+use crate::bounce::Failures;
+use crate::{Actor, BusError, LimitKind, Limits, NodeFacts, Subscription, SubscriptionId};
 
 /// A subscription that the node's rules allow; whether there is one already is settled in the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,19 @@ pub struct Subscribing {
 pub struct Existing {
     /// The subscriptions of all addresses with the same bare JID.
     pub of_bare: Vec<Subscription>,
+    /// How delivery to them goes, where it does not go well.
+    pub health: Vec<(SubscriptionId, Health)>,
     /// Subscriptions to the node in all.
     pub in_all: u64,
+}
+
+/// How delivery to a subscription goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Notifications that came back, without a delivery in between.
+    pub failures: Option<Failures>,
+    /// Nothing is sent until the subscriber shows a sign of life.
+    pub is_parked: bool,
 }
 
 /// What a settled request leads to.
@@ -32,6 +44,8 @@ pub enum Settled {
     New,
     /// The address is subscribed; its state is the answer (XEP-0060 §6.1.6).
     Already(Subscription),
+    /// As before, and its failures are forgotten: whoever asks is alive. A parked one gets events again.
+    Revived(Subscription),
 }
 
 /// Decides on the node's rules (XEP-0060 §6.1).
@@ -48,16 +62,24 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Re
 }
 
 /// Decides on the subscriptions that exist.
-pub fn settle(subscribing: &Subscribing, existing: Existing) -> Result<Settled, BusError> {
-    let Existing { of_bare, in_all } = existing;
-    let of_bare_count = of_bare.len();
-    if let Some(already) = of_bare.into_iter().find(|subscription| subscription.jid == subscribing.jid) {
-        return Ok(Settled::Already(already));
+pub fn settle(subscribing: &Subscribing, existing: &Existing) -> Result<Settled, BusError> {
+    if let Some(already) = existing.of_bare.iter().find(|subscription| subscription.jid == subscribing.jid) {
+        let is_well = existing.health_of(already.id) == Health::default();
+        let settled = if is_well { Settled::Already } else { Settled::Revived };
+        return Ok(settled(already.clone()));
     }
-    if of_bare_count >= subscribing.per_jid_max || in_all >= subscribing.node_max {
+    if existing.of_bare.len() >= subscribing.per_jid_max || existing.in_all >= subscribing.node_max {
         return Err(BusError::LimitReached(LimitKind::Subscriptions));
     }
     Ok(Settled::New)
+}
+
+impl Existing {
+    /// How delivery to one of the subscriptions goes.
+    pub fn health_of(&self, subscription: SubscriptionId) -> Health {
+        let known = self.health.iter().find(|(id, _)| *id == subscription);
+        known.map(|(_, health)| *health).unwrap_or_default()
+    }
 }
 
 /// Nobody is subscribed by somebody else: no amplification.

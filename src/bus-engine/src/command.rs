@@ -1,6 +1,6 @@
 use bus_domain::{
     Actor, Affiliation, BareJid, Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Seq, Subscription,
-    publish, retract,
+    park, publish, retract,
 };
 
 /// Something that an actor wants changed on a node. Every leg makes these, and the committer carries them out.
@@ -33,6 +33,8 @@ pub enum Verb {
     Unsubscribe(Jid),
     /// Change standings.
     Affiliate(Vec<(BareJid, Affiliation)>),
+    /// Have no events sent to an address that has failed for long. Delivery itself asks for it, and nobody else.
+    Park(park::Parking),
 }
 
 /// What a command that was carried out has led to. It is on disk, except for publishes on nodes that promise less
@@ -55,6 +57,8 @@ pub enum Outcome {
     Unsubscribed(Subscription),
     /// The standings hold.
     Affiliated,
+    /// Nothing is sent to this subscription until its subscriber shows up.
+    Parked(Subscription),
 }
 
 /// A new node.
@@ -99,7 +103,12 @@ impl Command {
             Verb::Affiliate(entries) => {
                 entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
             }
-            Verb::Create(_) | Verb::Delete | Verb::Purge | Verb::Subscribe(_) | Verb::Unsubscribe(_) => 0,
+            Verb::Create(_)
+            | Verb::Delete
+            | Verb::Purge
+            | Verb::Subscribe(_)
+            | Verb::Unsubscribe(_)
+            | Verb::Park(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }

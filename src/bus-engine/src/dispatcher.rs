@@ -1,7 +1,10 @@
 //! Delivery of committed events to one leg's sink, from the durable cursors on.
 
+mod bounces;
 mod driver;
 mod followed;
+mod lag;
+mod lagging;
 mod mailbox;
 mod marks;
 mod node;
@@ -10,9 +13,12 @@ mod state;
 
 use std::sync::Arc;
 
-use bus_domain::{Durability, Epoch, Event, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription};
+use bus_domain::bounce::BounceClass;
+use bus_domain::{Durability, Epoch, Event, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription};
 
+use crate::MessageRef;
 pub(crate) use driver::run;
+pub use lagging::{LagPosition, LaggingBounds};
 pub use mailbox::{Deltas, Mail, Mailbox, NodeSignal, RecipientChange, RecipientDelta};
 pub use state::{Dispatcher, DispatcherBounds, Lag, Need};
 
@@ -77,7 +83,7 @@ impl DeliveryNode {
 }
 
 /// What the leg tells the dispatcher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryInput {
     /// Notifications can be sent from now on; everything that is not proven is sent again.
     LinkUp {
@@ -93,4 +99,17 @@ pub enum DeliveryInput {
     },
     /// A sink that was full can take more.
     RoomAgain,
+    /// A notification came back.
+    Bounced(Box<Bounce>),
+}
+
+/// A notification that came back as an error, under an id that we made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounce {
+    /// What the id names.
+    pub message: MessageRef,
+    /// Who sent it back, as authenticated; whether that fits the subscription is checked on its row.
+    pub from: Jid,
+    /// What the error says.
+    pub class: BounceClass,
 }

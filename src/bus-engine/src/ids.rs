@@ -15,6 +15,17 @@ pub struct EventIds {
     key: [u8; 16],
 }
 
+/// What the id of a notification names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRef {
+    /// The event that it brings.
+    pub event: EventRef,
+    /// Whose it is.
+    pub subscription: SubscriptionId,
+    /// The event before it that was due to the subscriber: a bounce tells by that what it follows.
+    pub after_seq: Seq,
+}
+
 /// What an event id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventRef {
@@ -28,7 +39,7 @@ pub struct EventRef {
 
 /// Length of an encoded id's fields and MAC.
 const EVENT_BYTES: usize = 24;
-const MESSAGE_BYTES: usize = 32;
+const MESSAGE_BYTES: usize = 40;
 const MAC_BYTES: usize = 8;
 
 impl EventIds {
@@ -51,19 +62,24 @@ impl EventIds {
         Some(read_event(&bytes))
     }
 
-    /// Appends the id of the message that brings an event to a subscription, 54 characters long.
-    pub fn write_message_id(&self, event: EventRef, subscription: SubscriptionId, out: &mut String) {
+    /// Appends the id of the message that brings an event to a subscription, 64 characters long.
+    pub fn write_message_id(&self, message: MessageRef, out: &mut String) {
         let mut bytes = [0; MESSAGE_BYTES + MAC_BYTES];
-        write_event(&mut bytes, event);
-        bytes[EVENT_BYTES..MESSAGE_BYTES].copy_from_slice(&subscription.0.to_be_bytes());
+        write_event(&mut bytes, message.event);
+        bytes[24..32].copy_from_slice(&message.subscription.0.to_be_bytes());
+        bytes[32..40].copy_from_slice(&message.after_seq.to_be_bytes());
         self.seal(&mut bytes);
         URL_SAFE_NO_PAD.encode_string(bytes, out);
     }
 
     /// What a message id names, if we made it.
-    pub fn parse_message_id(&self, id: &str) -> Option<(EventRef, SubscriptionId)> {
+    pub fn parse_message_id(&self, id: &str) -> Option<MessageRef> {
         let bytes: [u8; MESSAGE_BYTES + MAC_BYTES] = self.open(id)?;
-        Some((read_event(&bytes), SubscriptionId(i64::from_be_bytes(field(&bytes, EVENT_BYTES)))))
+        Some(MessageRef {
+            event: read_event(&bytes),
+            subscription: SubscriptionId(i64::from_be_bytes(field(&bytes, 24))),
+            after_seq: u64::from_be_bytes(field(&bytes, 32)),
+        })
     }
 
     /// Puts the MAC of all before it into the last bytes.
@@ -114,9 +130,10 @@ mod tests {
         let ids = EventIds::new([1; 16]);
         assert_eq!(ids.parse_event_id(&ids.event_id(EVENT)), Some(EVENT));
         let mut message = String::new();
-        ids.write_message_id(EVENT, SubscriptionId(3), &mut message);
-        assert_eq!(ids.parse_message_id(&message), Some((EVENT, SubscriptionId(3))));
-        assert_eq!((ids.event_id(EVENT).len(), message.len()), (43, 54));
+        let named = MessageRef { event: EVENT, subscription: SubscriptionId(3), after_seq: 40 };
+        ids.write_message_id(named, &mut message);
+        assert_eq!(ids.parse_message_id(&message), Some(named));
+        assert_eq!((ids.event_id(EVENT).len(), message.len()), (43, 64));
     }
 
     #[test]

@@ -44,10 +44,10 @@ pub mod parts {
 
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, Outcome, Published, Verb};
-pub use dispatcher::{Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
+pub use dispatcher::{Bounce, Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 pub use engine::{Engine, EngineParts};
 pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
-pub use ids::{EventIds, EventRef};
+pub use ids::{EventIds, EventRef, MessageRef};
 pub use payload::{payload_from_element, payload_from_text};
 pub use queries::{ItemListing, NodeList, NodeView};
 pub use settings::{EngineLimits, Settings};

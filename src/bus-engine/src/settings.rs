@@ -27,6 +27,17 @@ pub struct EngineLimits {
     pub log_page_bytes_max: usize,
     /// Recipients kept in memory, of all nodes together.
     pub cached_recipients_max: usize,
+    /// Subscriptions that may be fed by themselves because a notification came back with "not now"; what comes back for
+    /// one more is not sent again.
+    pub lagging_subscriptions_max: usize,
+    /// Events that such a subscription is sent before it has proved to take them.
+    pub lagging_window_events_max: u32,
+    /// How long nothing must come back before they count as taken.
+    pub lagging_quiet_ms: u64,
+    /// The first wait before an event is sent again; each further one is twice as long.
+    pub lagging_backoff_ms_min: u64,
+    /// The longest wait before an event is sent again.
+    pub lagging_backoff_ms_max: u64,
     /// At most this often are delivery cursors written.
     pub cursor_interval_ms: u64,
     /// How long retention rests after a look at some nodes that have nothing left to remove.
@@ -45,6 +56,11 @@ impl Default for EngineLimits {
             log_page_events_max: 500,
             log_page_bytes_max: 1024 * 1024,
             cached_recipients_max: 1_000_000,
+            lagging_subscriptions_max: 10_000,
+            lagging_window_events_max: 1_000,
+            lagging_quiet_ms: 1_000,
+            lagging_backoff_ms_min: 5_000,
+            lagging_backoff_ms_max: 60 * 60 * 1_000,
             cursor_interval_ms: 200,
             retention_interval_ms: 500,
         }

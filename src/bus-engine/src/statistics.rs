@@ -60,7 +60,7 @@ statistics! {
     spills: Counter => u64,
     /// Notifications handed to the sink.
     notifications_sent: Counter => u64,
-    /// Notifications that were not proven when their link went, and so are sent again.
+    /// Notifications among them that had been sent before.
     repeats: Counter => u64,
     /// Microseconds from the commit of an event to the proof that all its notifications were handed over; one event
     /// is followed at a time.
@@ -73,6 +73,20 @@ statistics! {
     lag_events: Counter => u64,
     /// Events that the node furthest behind has not handed over yet; goes up and down.
     lag_events_max: Counter => u64,
+    /// Notifications that came back and are sent again.
+    bounces_retried: Counter => u64,
+    /// Notifications that came back because there is nobody any more.
+    bounces_gone: Counter => u64,
+    /// Notifications that came back for another reason of their subscriber's or its server's.
+    bounces_failing: Counter => u64,
+    /// Notifications that came back and say nothing of their subscriber.
+    bounces_ignored: Counter => u64,
+    /// Errors that claim to answer a notification that we did not send there.
+    bounces_forged: Counter => u64,
+    /// Subscriptions that are fed by themselves; goes up and down.
+    lagging_subscriptions: Counter => u64,
+    /// Subscriptions that get nothing until their subscribers show up, counted once a minute; goes up and down.
+    parked_subscriptions: Counter => u64,
     /// Nodes whose delivery stopped because the store has something of them that cannot be read.
     nodes_unreadable: Counter => u64,
     /// Nodes of which so many events wait for delivery that the bound is reached; goes up and down.
@@ -90,6 +104,11 @@ statistics! {
 }
 
 impl Statistics {
+    /// Counts an error that claims to answer a notification which we did not send there.
+    pub fn count_forged_bounce(&self) {
+        self.bounces_forged.add(1);
+    }
+
     /// Counts what was published at this level.
     pub(crate) fn published(&self, durability: Durability) -> &Counter {
         match durability {

@@ -12,15 +12,13 @@ use crate::transaction::SqliteTransaction;
 use crate::{SqliteStore, rows};
 
 /// Empties the tables that hold any number of a node's rows.
-pub(crate) const REAP_ROWS: [&str; 7] = [
+pub(crate) const REAP_ROWS: [&str; 6] = [
     "DELETE FROM items WHERE (node_id, item_id) IN (SELECT node_id, item_id FROM items WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM subscriptions WHERE (node_id, subscription_id) IN
          (SELECT node_id, subscription_id FROM subscriptions WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM affiliations WHERE (node_id, jid) IN
          (SELECT node_id, jid FROM affiliations WHERE node_id = ?1 LIMIT ?2)",
-    "DELETE FROM lagging WHERE (node_id, subscription_id, leg) IN
-         (SELECT node_id, subscription_id, leg FROM lagging WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM retracted_payloads WHERE (node_id, retracted_at_seq, seq) IN
          (SELECT node_id, retracted_at_seq, seq FROM retracted_payloads WHERE node_id = ?1 LIMIT ?2)",
     "DELETE FROM idempotency_keys WHERE (node_id, principal, key) IN
@@ -84,7 +82,8 @@ impl CursorStore for SqliteStore {
             .fetch_all(sqlx::query(
                 "SELECT n.node_id FROM nodes n JOIN heads h USING (node_id)
                  LEFT JOIN cursors c ON c.node_id = n.node_id AND c.leg = 'xmpp'
-                 WHERE n.deleted_at_ms IS NOT NULL AND coalesce(c.seq, 0) >= h.seq LIMIT 1",
+                 WHERE n.deleted_at_ms IS NOT NULL AND coalesce(c.seq, 0) >= h.seq
+                   AND NOT EXISTS (SELECT 1 FROM lagging l WHERE l.node_id = n.node_id) LIMIT 1",
             ))
             .await?;
         let Some(node) = nodes.first() else { return Ok(0) };

@@ -8,6 +8,7 @@ mod epochs;
 mod error;
 mod events;
 mod items;
+mod lagging;
 mod lock;
 mod nodes;
 mod open;

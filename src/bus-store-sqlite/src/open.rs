@@ -20,6 +20,7 @@ use crate::writer::Writer;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../../schemas/sqlite/0001_init.sql")),
     (2, "retention", include_str!("../../../schemas/sqlite/0002_retention.sql")),
+    (3, "lagging", include_str!("../../../schemas/sqlite/0003_lagging.sql")),
     (4, "epochs", include_str!("../../../schemas/sqlite/0004_epochs.sql")),
 ];
 

@@ -1,5 +1,6 @@
 //! Between rows and our types.
 
+use bus_domain::bounce::Failures;
 use bus_domain::{
     Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription,
     SubscriptionId, SubscriptionState,
@@ -79,6 +80,19 @@ pub(crate) fn subscription(row: &SqliteRow) -> Result<Subscription, StoreError> 
             .ok_or_else(|| inconsistent("subscriptions", &format!("state {state}")))?,
         since_seq: unsigned(row, "since_seq")?,
     })
+}
+
+/// A subscription's failures from their two columns; `None` if there are none.
+pub(crate) fn failures(row: &SqliteRow) -> Result<Option<Failures>, StoreError> {
+    let since_ms: Option<i64> = row.try_get("failing_since_ms").map_err(store_error)?;
+    let through_seq = optional_unsigned(row, "failed_seq")?;
+    Ok(since_ms.zip(through_seq).map(|(since_ms, through_seq)| Failures { since_ms, through_seq }))
+}
+
+/// Whether a subscription is parked.
+pub(crate) fn is_parked(row: &SqliteRow) -> Result<bool, StoreError> {
+    let parked_at_ms: Option<i64> = row.try_get("parked_at_ms").map_err(store_error)?;
+    Ok(parked_at_ms.is_some())
 }
 
 /// A node's name.

@@ -27,7 +27,7 @@ impl SubscriptionStore for SqliteStore {
         let recipients = sqlx::query(
             "SELECT s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
              FROM subscriptions s LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
-             WHERE s.node_id = ?1 AND s.subscription_id > ?2
+             WHERE s.node_id = ?1 AND s.subscription_id > ?2 AND s.parked_at_ms IS NULL
              ORDER BY s.subscription_id LIMIT ?3",
         )
         .bind(node.0)

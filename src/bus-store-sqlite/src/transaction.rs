@@ -149,6 +149,23 @@ impl Transaction for SqliteTransaction {
         subscriptions::remove(self, node, subscription).await
     }
 
+    async fn park_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+        parked_at_ms: i64,
+    ) -> Result<(), StoreError> {
+        subscriptions::park(self, node, subscription, parked_at_ms).await
+    }
+
+    async fn revive_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError> {
+        subscriptions::revive(self, node, subscription).await
+    }
+
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {
         let query = sqlx::query("INSERT INTO batches (batch_id, committed_at_ms) VALUES (?1, ?2)")
             .bind(id.0.to_vec())

@@ -20,7 +20,7 @@ pub trait CursorStore {
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError>;
 
     /// Removes at most `rows_max` rows, and at least one, of a deleted node whose last event has been handed over on
-    /// every leg; node, head and cursors go together beyond that bound, once nothing else is left of it. Says how many
+    /// every leg, lagging subscriptions included; node, head and cursors go together beyond that bound, once nothing else is left of it. Says how many
     /// rows there were; 0 means that nothing is left to do.
     async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError>;
 }

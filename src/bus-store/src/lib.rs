@@ -16,6 +16,7 @@ mod epochs;
 mod error;
 mod events;
 mod items;
+mod lagging;
 mod nodes;
 mod retention;
 mod subscriptions;
@@ -28,6 +29,7 @@ pub use epochs::{EpochRenewal, EpochStore, RenewedHead};
 pub use error::StoreError;
 pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
+pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, SubscriptionKey};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use retention::{RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
@@ -41,6 +43,7 @@ pub trait Store:
     + ItemStore
     + SubscriptionStore
     + CursorStore
+    + LaggingStore
     + RetentionStore
     + EpochStore
     + Send

@@ -6,8 +6,8 @@ use crate::StoreError;
 /// Reading subscriptions.
 #[async_trait]
 pub trait SubscriptionStore {
-    /// A page of the node's recipients in the order of their ids, behind `after`. A snapshot that is put together
-    /// from pages is as new as its oldest page.
+    /// A page of the node's recipients in the order of their ids, behind `after`; parked ones are left out. A snapshot
+    /// that is put together from pages is as new as its oldest page.
     async fn recipients(
         &self,
         node: NodeId,

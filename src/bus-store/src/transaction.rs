@@ -69,8 +69,23 @@ pub trait Transaction: Send {
         subscription: &Subscription,
     ) -> Result<(), StoreError>;
 
-    /// Ends a subscription.
+    /// Ends a subscription, and its lagging rows with it.
     async fn remove_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError>;
+
+    /// Parks a subscription: it is no recipient any more, and its lagging rows go.
+    async fn park_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+        parked_at_ms: i64,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets that a subscription is parked, and its failures.
+    async fn revive_subscription(
         &mut self,
         node: NodeId,
         subscription: SubscriptionId,

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use xmpp_component::{Link, LinkEvent, LinkEvents, Notification, NotifyRefused};
 use xmpp_pubsub::{
-    Inbound, LaneRefusal, NotificationCounters, NotificationLane, Notifier, ReplySender, RequestGauges,
-    RequestLimits, Service, ServiceSettings,
+    BounceReader, BounceReading, Inbound, LaneRefusal, NotificationCounters, NotificationLane, Notifier,
+    ReplySender, RequestGauges, RequestLimits, Service, ServiceSettings,
 };
 
 /// Stanzas between the link and the service: a few, because the link holds the bounded queue.
@@ -49,6 +49,8 @@ impl XmppLeg {
             inbound: Some(inbound),
             inputs,
             intake: intake.clone(),
+            bounces: BounceReader::new(settings.domain.clone(), engine.event_ids().clone()),
+            engine: engine.clone(),
         };
         let notifier = Notifier::new(lane, settings.domain.clone(), engine.event_ids().clone());
         let counters = notifier.counters();
@@ -121,6 +123,8 @@ struct Pump {
     inbound: Option<mpsc::Sender<Inbound>>,
     inputs: mpsc::Sender<DeliveryInput>,
     intake: CancellationToken,
+    bounces: BounceReader,
+    engine: Engine,
 }
 
 impl Pump {
@@ -152,7 +156,12 @@ impl Pump {
             LinkEvent::HandedOver { through_ticket, .. } => {
                 self.tell(DeliveryInput::HandedOver { through_ticket }).await;
             }
-            LinkEvent::Stanza(stanza) => self.ask(Inbound::Stanza(stanza)).await,
+            // In line with the proofs: what comes back before a proof is known before the proof is.
+            LinkEvent::Stanza(stanza) => match self.bounces.read(&stanza) {
+                BounceReading::NotABounce => self.ask(Inbound::Stanza(stanza)).await,
+                BounceReading::Bounced(bounce) => self.tell(DeliveryInput::Bounced(bounce)).await,
+                BounceReading::Forged => self.engine.statistics().count_forged_bounce(),
+            },
             LinkEvent::Rejected { head, reason } => self.ask(Inbound::Rejected { head, reason }).await,
         }
     }

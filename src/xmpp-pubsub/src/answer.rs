@@ -92,6 +92,10 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
         Outcome::Published(published) => publish::encode(node, published, out),
         Outcome::Subscribed(subscription) => subscribe::encode(node, subscription, out),
         Outcome::Unsubscribed(subscription) => unsubscribe::encode(node, subscription, out),
-        Outcome::Deleted | Outcome::Retracted | Outcome::Purged | Outcome::Affiliated => {}
+        Outcome::Deleted
+        | Outcome::Retracted
+        | Outcome::Purged
+        | Outcome::Affiliated
+        | Outcome::Parked(_) => {}
     }
 }

@@ -4,11 +4,13 @@
 //! * [`Service`] answers stanzas. `request` holds the one table of what is understood; each verb has a file with
 //!   its two directions, `parse` and `encode`; `errors` is the one mapping of refusals.
 //! * [`run`] answers a stream of stanzas, each sender's in order ([`RequestLimits`] bounds it).
-//! * [`Notifier`] encodes committed events, each once, for any number of recipients.
+//! * [`Notifier`] encodes committed events, each once, for any number of recipients; [`BounceReader`] knows those that
+//!   come back.
 //!
 //! Stanzas that leave stand in the stream's default namespace, without declaring it.
 
 mod answer;
+mod bounce;
 mod create;
 mod delete;
 mod disco;
@@ -36,6 +38,7 @@ mod unsubscribe;
 mod version;
 mod xml;
 
+pub use bounce::{BounceReader, BounceReading};
 pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};
 pub use ordering::RequestLimits;
 pub use request_gauges::{RequestGauges, RequestLoad};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus_domain::{BareJid, Event, EventKind, NodeId};
-use bus_engine::{Delivery, EventIds, EventRef, HandOff, NotificationSink, SinkFull};
+use bus_engine::{Delivery, EventIds, EventRef, HandOff, MessageRef, NotificationSink, SinkFull};
 use bus_xml::escape_attribute;
 use bytes::Bytes;
 
@@ -115,7 +115,12 @@ impl<Lane> Notifier<Lane> {
         markup.push_str(&self.opening);
         escape_attribute(to, &mut markup);
         markup.push_str("' id='");
-        self.event_ids.write_message_id(reference(delivery), delivery.subscription.id, &mut markup);
+        let message = MessageRef {
+            event: reference(delivery),
+            subscription: delivery.subscription.id,
+            after_seq: delivery.after_seq,
+        };
+        self.event_ids.write_message_id(message, &mut markup);
         markup.push_str(if delivery.node.is_transient() { "' type='headline'>" } else { "'>" });
         let split_at = markup.len();
         append(&mut markup, format_args!("{}'/></message>", delivery.after_seq));

@@ -10,6 +10,7 @@ pub mod epochs;
 pub mod events;
 mod fixture;
 pub mod items;
+pub mod lagging;
 pub mod nodes;
 pub mod retention;
 pub mod subscriptions;
@@ -60,6 +61,12 @@ macro_rules! suite {
             retention: a_purge_is_one_mark_that_every_read_honours,
             retention: retracted_payloads_are_blanked_once_asked_for,
             retention: nodes_are_looked_at_in_pages,
+            lagging: lagging_rows_are_added_moved_and_ended,
+            lagging: failures_are_noted_on_what_was_seen,
+            lagging: delivery_targets_are_those_that_are_asked_for,
+            lagging: parked_subscriptions_are_no_recipients_until_they_are_revived,
+            lagging: a_subscription_takes_its_lagging_rows_with_it,
+            lagging: a_deleted_node_stays_while_somebody_lags,
             transactions: what_is_dropped_leaves_nothing_behind,
             transactions: heads_move_only_on_the_version_that_was_seen,
             transactions: committed_batches_are_found,

@@ -41,7 +41,8 @@ fn asking_twice_answers_with_what_there_is() {
     let own = subscription(4, "a@example.org");
     let other = subscription(5, "a@example.org/phone");
     let settled = |of_bare: &[&Subscription], in_all| {
-        settle(&subscribing, Existing { of_bare: of_bare.iter().map(|&s| s.clone()).collect(), in_all })
+        let of_bare = of_bare.iter().map(|&subscription| subscription.clone()).collect();
+        settle(&subscribing, &Existing { of_bare, health: Vec::new(), in_all })
     };
     assert_eq!(settled(&[], 0), Ok(Settled::New));
     assert_eq!(settled(&[&other], 1), Ok(Settled::New), "another resource is another subscription");
@@ -49,4 +50,20 @@ fn asking_twice_answers_with_what_there_is() {
     assert_eq!(settled(&[&other, &other], 2), Err(BusError::LimitReached(LimitKind::Subscriptions)));
     assert_eq!(settled(&[], 10), Err(BusError::LimitReached(LimitKind::Subscriptions)));
     assert_eq!(settled(&[&own], 10), Ok(Settled::Already(own.clone())), "no limit on what exists");
+}
+
+#[test]
+fn who_subscribes_again_is_alive() {
+    let subscribing = Subscribing { jid: jid("a@example.org"), per_jid_max: 2, node_max: 10 };
+    let own = subscription(4, "a@example.org");
+    let failing = Health { failures: Some(Failures { since_ms: 5, through_seq: 7 }), is_parked: false };
+    let parked = Health { is_parked: true, ..failing };
+    for (health, expected) in [
+        (Health::default(), Settled::Already(own.clone())),
+        (failing, Settled::Revived(own.clone())),
+        (parked, Settled::Revived(own.clone())),
+    ] {
+        let existing = Existing { of_bare: vec![own.clone()], health: vec![(own.id, health)], in_all: 1 };
+        assert_eq!(settle(&subscribing, &existing), Ok(expected), "{health:?}");
+    }
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, create, delete, publish, purge, retract, subscribe, unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, create, delete, park, publish, purge, retract, subscribe,
+    unsubscribe,
 };
 
 use bus_store::CommitLevel;
@@ -47,6 +48,8 @@ pub enum Work {
     Unsubscribe(unsubscribe::Unsubscribing),
     /// See [`affiliate`].
     Affiliate(affiliate::Change),
+    /// See [`park`].
+    Park(park::Parking),
 }
 
 impl Work {
@@ -56,7 +59,11 @@ impl Work {
             Self::Publish(publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
             Self::Delete(_) | Self::Purge(_) => 1,
-            Self::Create(_) | Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Affiliate(_) => 0,
+            Self::Create(_)
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::Affiliate(_)
+            | Self::Park(_) => 0,
         }
     }
 }

@@ -45,6 +45,10 @@ pub(super) fn plan(
         Verb::Affiliate(entries) => {
             Work::Affiliate(affiliate::decide(existing()?, actor, entries.clone(), limits)?)
         }
+        Verb::Park(parking) => {
+            existing()?;
+            Work::Park(parking.clone())
+        }
     };
     Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work })
 }

@@ -2,16 +2,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::{Durability, NodeId};
+use bus_domain::{Durability, Event, NodeId, Seq};
 use bus_store::{Leg, StoreError, Undelivered, UndeliveredPage};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::followed::Followed;
 use super::state::{Dispatcher, DispatcherBounds, Lag, Need};
-use super::{DeliveryInput, Mail, NotificationSink};
+use super::{DeliveryInput, LaggingBounds, Mail, NotificationSink};
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
+
+mod bounced;
+mod lagging;
 
 /// Nodes on one page when delivery starts.
 const RESUME_NODES_MAX: u32 = 1_000;
@@ -19,6 +22,8 @@ const RESUME_NODES_MAX: u32 = 1_000;
 const RECIPIENTS_MAX: u32 = 5_000;
 /// Rows of deleted nodes that go in one step; there is one step at each tick.
 const REAP_ROWS_MAX: u32 = 2_000;
+/// Inputs of the leg before everything else has its turn.
+const INPUTS_MAX: usize = 1_000;
 /// Reads from the store before everything else has its turn.
 const READS_MAX: usize = 16;
 /// How long a store that failed is left alone.
@@ -40,21 +45,29 @@ pub(crate) async fn run(
         tokio::select! {
             _ = tick.tick() => driver.keep_house().await,
             input = inputs.recv() => match input {
-                Some(input) => driver.take_inputs(input, &mut inputs),
+                Some(input) => {
+                    driver.take_inputs(input, &mut inputs);
+                    if driver.dispatcher.has_too_many_bounces() {
+                        driver.settle_bounces().await;
+                    }
+                }
                 None => break,
             },
             mail = shared.mailbox.take() => driver.take_mail(mail),
             () = std::future::ready(()), if is_behind => {}
         }
     }
-    driver.store_cursors().await;
+    driver.store_positions().await;
 }
 
 struct Driver {
     shared: Arc<EngineShared>,
     dispatcher: Dispatcher,
     sink: Box<dyn NotificationSink>,
+    started: Instant,
     store_rests_until: Option<Instant>,
+    lagging_is_loaded: bool,
+    parked_counted_at: Option<Instant>,
     /// Deleted nodes may have rows left.
     has_to_reap: bool,
     /// As told to the committer.
@@ -64,16 +77,27 @@ struct Driver {
 
 impl Driver {
     fn new(shared: Arc<EngineShared>, sink: Box<dyn NotificationSink>) -> Self {
+        let limits = &shared.settings.engine;
         let bounds = DispatcherBounds {
-            nodes_max: shared.settings.engine.cached_nodes_max,
-            recipients_max: shared.settings.engine.cached_recipients_max,
+            nodes_max: limits.cached_nodes_max,
+            recipients_max: limits.cached_recipients_max,
+            lagging: LaggingBounds {
+                subscriptions_max: limits.lagging_subscriptions_max,
+                window_events_max: limits.lagging_window_events_max,
+                quiet_ms: limits.lagging_quiet_ms,
+                backoff_ms_min: limits.lagging_backoff_ms_min,
+                backoff_ms_max: limits.lagging_backoff_ms_max,
+            },
         };
         let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone());
         Self {
             shared,
             dispatcher,
             sink,
+            started: Instant::now(),
             store_rests_until: None,
+            lagging_is_loaded: false,
+            parked_counted_at: None,
             has_to_reap: true,
             undelivered_full: HashSet::new(),
             followed: Followed::default(),
@@ -82,6 +106,9 @@ impl Driver {
 
     /// Finds the next nodes whose log goes on behind their cursor, while there is room for them.
     async fn resume(&mut self) {
+        if !self.lagging_is_loaded && !self.load_lagging().await {
+            return;
+        }
         while !self.store_rests()
             && let Some(after) = self.dispatcher.next_to_resume()
         {
@@ -138,8 +165,12 @@ impl Driver {
 
     fn take_inputs(&mut self, first: DeliveryInput, inputs: &mut mpsc::Receiver<DeliveryInput>) {
         self.dispatcher.input(first);
-        // The next look finds it closed again, if it is.
-        while let Ok(input) = inputs.try_recv() {
+        for _ in 0..INPUTS_MAX {
+            if self.dispatcher.has_too_many_bounces() {
+                return;
+            }
+            // The next look finds it closed again, if it is.
+            let Ok(input) = inputs.try_recv() else { return };
             self.dispatcher.input(input);
         }
     }
@@ -156,31 +187,27 @@ impl Driver {
     }
 
     async fn satisfy(&mut self, need: Need) -> Result<(), StoreError> {
-        let limits = &self.shared.settings.engine;
+        let shared = Arc::clone(&self.shared);
+        let events_max = shared.settings.engine.log_page_events_max;
         match need {
             Need::Events { node, after_seq } => {
-                let events_max = limits.log_page_events_max;
-                if let Some(events) = self.shared.recent.after(node, after_seq, events_max as usize)
-                    && !events.is_empty()
-                {
-                    self.dispatcher.take_events(node, events);
-                    return Ok(());
-                }
-                self.shared.statistics.log_pages_read.add(1);
-                self.shared.statistics.spills.add(1);
-                let store = &self.shared.store;
-                let page = store.events_after(node, after_seq, events_max, limits.log_page_bytes_max).await?;
-                self.dispatcher.take_events(node, page.into_iter().map(Arc::new).collect());
+                let events = read_events(&shared, node, after_seq, events_max).await?;
+                self.dispatcher.take_events(node, events);
             }
             Need::Recent { node, after_seq } => {
-                let events_max = limits.log_page_events_max as usize;
-                let events = self.shared.recent.transient_after(node, after_seq, events_max);
+                let events = shared.recent.transient_after(node, after_seq, events_max as usize);
                 self.dispatcher.take_events(node, events);
             }
             Need::Recipients { node, after } => {
-                let mut page = self.shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
-                self.shared.recent.give_since_seq(node, &mut page.recipients);
+                let mut page = shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
+                shared.recent.give_since_seq(node, &mut page.recipients);
                 self.dispatcher.take_recipients(node, page, RECIPIENTS_MAX as usize);
+            }
+            Need::Lagging { key, after_seq, events_max: window_events } => {
+                let events_max = events_max.min(window_events);
+                let events = read_events(&shared, key.node, after_seq, events_max).await?;
+                let target = shared.store.delivery_targets(&[key]).await?.pop();
+                self.dispatcher.feed(key, target, &events, &mut *self.sink);
             }
         }
         Ok(())
@@ -208,10 +235,11 @@ impl Driver {
 
     /// Stores cursors and removes some rows of deleted nodes.
     async fn keep_house(&mut self) {
+        self.dispatcher.tick(self.elapsed_ms());
         if self.store_rests() {
             return;
         }
-        self.store_cursors().await;
+        self.store_positions().await;
         self.dispatcher.bound_nodes();
         self.note_undelivered();
         self.has_to_reap |= self.dispatcher.take_ended();
@@ -228,6 +256,24 @@ impl Driver {
         self.shared.statistics.nodes_undelivered.set(nodes);
         self.shared.statistics.lag_events.set(events);
         self.shared.statistics.lag_events_max.set(events_max);
+        self.shared.statistics.lagging_subscriptions.set(self.dispatcher.lagging_count() as u64);
+        self.count_parked().await;
+    }
+
+    /// What came back before a proof must be on disk before the cursor that the proof moves; and a row goes only when
+    /// the cursor is on disk that takes its subscription over.
+    async fn store_positions(&mut self) {
+        self.settle_bounces().await;
+        if !self.store_rests() {
+            self.store_cursors().await;
+        }
+        if !self.store_rests() {
+            self.store_lagging().await;
+        }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Publishers may have to wait for delivery, and go on when it has caught up.
@@ -257,4 +303,23 @@ impl Driver {
             Err(error) => self.rest("delivery cursors were not stored", &error),
         }
     }
+}
+
+/// Events from memory, or from the log where memory does not reach back that far.
+async fn read_events(
+    shared: &EngineShared,
+    node: NodeId,
+    after_seq: Seq,
+    events_max: u32,
+) -> Result<Vec<Arc<Event>>, StoreError> {
+    if let Some(events) = shared.recent.after(node, after_seq, events_max as usize)
+        && !events.is_empty()
+    {
+        return Ok(events);
+    }
+    shared.statistics.log_pages_read.add(1);
+    shared.statistics.spills.add(1);
+    let bytes_max = shared.settings.engine.log_page_bytes_max;
+    let page = shared.store.events_after(node, after_seq, events_max, bytes_max).await?;
+    Ok(page.into_iter().map(Arc::new).collect())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bus_domain::{Event, EventKind, Seq, SubscriptionId};
 use bus_store::{Head, Position, RecipientPage};
 
+use super::lagging::LaggingOfNode;
 use super::mailbox::NodeSignal;
 use super::recipients::{Recipients, is_due};
 use super::state::Need;
@@ -25,6 +26,8 @@ pub(super) struct NodeDelivery {
     pub(super) proven: Position,
     /// In the store.
     pub(super) stored: Position,
+    /// The furthest that was ever in the sink's hands: what is sent behind a cut up to here is a repeat.
+    sent_before: Position,
     /// Events to send; the first is the one behind `sent`.
     events: VecDeque<Arc<Event>>,
     /// Where the next page of recipients starts, while they are being read.
@@ -54,6 +57,7 @@ impl NodeDelivery {
             sent: position,
             proven: position,
             stored: position,
+            sent_before: position,
             events: VecDeque::new(),
             recipients_after: None,
             deleted: false,
@@ -122,6 +126,7 @@ impl NodeDelivery {
 
     /// Goes back to what is proven.
     pub(super) fn rewind(&mut self) {
+        self.sent_before = self.sent_before.max(self.sent);
         self.sent = self.proven;
         self.forget_events();
         self.recipients.forget_unless_loaded();
@@ -179,30 +184,38 @@ impl NodeDelivery {
         self.recipients_after = self.recipients.take_page(page, asked_for);
     }
 
-    /// Sends the first event to at most `notifications_max` recipients, from where it was left.
+    /// Sends the first event to at most `notifications_max` recipients, from where it was left. Says how it ended, and
+    /// how many had been sent it before.
     pub(super) fn send(
         &mut self,
         event: &Arc<Event>,
         last: &mut HandOff,
         notifications_max: usize,
+        lagging: Option<&LaggingOfNode>,
         sink: &mut dyn NotificationSink,
-    ) -> Result<(), SinkFull> {
+    ) -> (Result<(), SinkFull>, u64) {
         let mut left = notifications_max;
+        let mut repeats = 0;
         if let Some(due_after_seq) = event.due_after_seq {
             for recipient in self.recipients.behind(self.sent.through_subscription) {
                 let subscription = &recipient.subscription;
-                if is_due(recipient, &self.node.config, event.seq) {
+                let lags = lagging.is_some_and(|lagging| lagging.skips(subscription.id));
+                if !lags && is_due(recipient, &self.node.config, event.seq) {
                     if left == 0 {
-                        return Ok(());
+                        return (Ok(()), repeats);
                     }
                     let hand_off = HandOff { ticket: last.ticket + 1, ..*last };
-                    sink.try_send(&Delivery {
+                    let sent = sink.try_send(&Delivery {
                         hand_off,
                         node: &self.node,
                         event,
                         subscription,
                         after_seq: due_after_seq.max(subscription.since_seq),
-                    })?;
+                    });
+                    if sent.is_err() {
+                        return (sent, repeats);
+                    }
+                    repeats += u64::from(self.sent < self.sent_before);
                     *last = hand_off;
                     left -= 1;
                 }
@@ -212,6 +225,6 @@ impl NodeDelivery {
         self.deleted = event.kind == EventKind::Deleted;
         self.sent = Position::behind(event.seq);
         self.events.pop_front();
-        Ok(())
+        (Ok(()), repeats)
     }
 }

@@ -2,13 +2,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::{BareJid, Event, NodeId, Seq, SubscriptionId};
-use bus_store::{CursorMove, Position, RecipientPage, Undelivered};
+use bus_store::{CursorMove, Position, RecipientPage, SubscriptionKey, Undelivered};
 
-use super::mailbox::NodeSignal;
+use super::bounces::Bounces;
+use super::lagging::{Lagging, LaggingBounds};
+use super::mailbox::{Deltas, NodeSignal, RecipientChange};
 use super::marks::Marks;
 use super::node::NodeDelivery;
 use super::recipients::give_standing;
 use super::{DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
+
+mod feeding;
 
 /// Nodes in line that may keep the rest of the page that they were reading.
 const HELD_PAGES_MAX: usize = 64;
@@ -19,7 +23,8 @@ const TURN_NOTIFICATIONS_MAX: usize = 256;
 /// [`Dispatcher::pump`] says what it needs to go on.
 ///
 /// Each node's events go out in order, each event to its recipients in the order of their ids. What was sent is
-/// forgotten when the link goes, and sent again from the last position that was proven.
+/// forgotten when the link goes, and sent again from the last position that was proven. Recipients that lag are passed
+/// over and fed by themselves (`state/feeding.rs`).
 #[derive(Debug)]
 pub struct Dispatcher {
     /// Ordered, like everything here that is walked through: the same inputs lead to the same outputs.
@@ -32,7 +37,6 @@ pub struct Dispatcher {
     moved: BTreeSet<NodeId>,
     last_ticket: u64,
     proven_ticket: u64,
-    repeats: u64,
     /// The life of the link, while it is up.
     link: Option<u64>,
     sink_full: bool,
@@ -46,6 +50,15 @@ pub struct Dispatcher {
     has_ended_nodes: bool,
     /// Other processes commit to the same store.
     others_commit: bool,
+    lagging: Lagging,
+    /// Notifications that came back and are not judged yet.
+    bounces: Bounces,
+    /// Lagging ones and nodes take turns.
+    feeds_next: bool,
+    /// Of a clock that never jumps.
+    now_ms: u64,
+    /// Notifications sent that had been sent before.
+    repeats: u64,
 }
 
 /// What the dispatcher may keep in memory.
@@ -55,6 +68,8 @@ pub struct DispatcherBounds {
     pub nodes_max: usize,
     /// Recipients of all nodes together.
     pub recipients_max: usize,
+    /// Subscriptions that lag.
+    pub lagging: LaggingBounds,
 }
 
 /// Events that are not proven to be handed over.
@@ -93,6 +108,15 @@ pub enum Need {
         /// Behind this one.
         after: Option<SubscriptionId>,
     },
+    /// Events for a lagging subscription, then the subscription itself: [`Dispatcher::feed`].
+    Lagging {
+        /// Which.
+        key: SubscriptionKey,
+        /// Behind this position.
+        after_seq: Seq,
+        /// At most so many.
+        events_max: u32,
+    },
 }
 
 /// How a turn of a node ended.
@@ -115,15 +139,19 @@ impl Dispatcher {
             moved: BTreeSet::new(),
             last_ticket: 0,
             proven_ticket: 0,
-            repeats: 0,
             link: None,
             sink_full: false,
+            lagging: Lagging::new(bounds.lagging),
+            bounces: Bounces::default(),
             bounds,
             admins,
             recipients_taken: 0,
             resumed_through: Some(NodeId(i64::MIN)),
             has_ended_nodes: false,
             others_commit: false,
+            feeds_next: false,
+            now_ms: 0,
+            repeats: 0,
         }
     }
 
@@ -171,6 +199,7 @@ impl Dispatcher {
     pub fn signal(&mut self, mut signal: NodeSignal) {
         let (id, before_seq, head_seq) = (signal.node.id, signal.before_seq, signal.head_seq);
         let is_transient = signal.node.is_transient();
+        self.end_lagging_of_removed(id, &signal.deltas);
         if let Some(known) = self.nodes.get_mut(&id) {
             self.recipients_taken += signal.deltas.give_standing(&self.admins);
             if known.moved_to(signal) {
@@ -204,6 +233,7 @@ impl Dispatcher {
             }
             DeliveryInput::RoomAgain => self.sink_full = false,
             DeliveryInput::HandedOver { through_ticket } => self.prove(through_ticket),
+            DeliveryInput::Bounced(bounce) => self.bounces.add(*bounce),
         }
     }
 
@@ -231,7 +261,10 @@ impl Dispatcher {
     /// Takes note that what was needed could not be had. With `for_good`, the node's delivery rests until the next
     /// start, so that it holds up no other.
     pub fn failed(&mut self, need: Need, for_good: bool) {
-        let (Need::Events { node, .. } | Need::Recent { node, .. } | Need::Recipients { node, .. }) = need;
+        let node = match need {
+            Need::Events { node, .. } | Need::Recent { node, .. } | Need::Recipients { node, .. } => node,
+            Need::Lagging { key, .. } => return self.feeding_failed(key, for_good),
+        };
         self.active.retain(|active| *active != node);
         if let Some(delivery) = self.nodes.get_mut(&node) {
             delivery.active = false;
@@ -242,6 +275,16 @@ impl Dispatcher {
 
     /// Sends what can be sent. `Some` says what is needed to go on.
     pub fn pump(&mut self, sink: &mut dyn NotificationSink) -> Option<Need> {
+        if std::mem::take(&mut self.feeds_next)
+            && let Some(need) = self.next_to_feed()
+        {
+            return Some(need);
+        }
+        self.feeds_next = true;
+        self.pump_nodes(sink).or_else(|| self.next_to_feed())
+    }
+
+    fn pump_nodes(&mut self, sink: &mut dyn NotificationSink) -> Option<Need> {
         while let Some(link) = self.link
             && !self.sink_full
         {
@@ -289,7 +332,7 @@ impl Dispatcher {
         self.last_ticket
     }
 
-    /// Notifications that were on their way when a link went: they are sent again.
+    /// Notifications among them that had been sent before, as far as this process knows.
     pub fn repeats(&self) -> u64 {
         self.repeats
     }
@@ -320,6 +363,15 @@ impl Dispatcher {
         let is_behind =
             |delivery: &NodeDelivery| delivery.head_seq.saturating_sub(delivery.proven.through_seq) >= events;
         self.nodes.iter().filter(|(_, delivery)| is_behind(delivery)).map(|(id, _)| *id).collect()
+    }
+
+    fn end_lagging_of_removed(&mut self, node: NodeId, deltas: &Deltas) {
+        let Deltas::Known(deltas) = deltas else { return };
+        for delta in deltas {
+            if let RecipientChange::Removed(subscription) = delta.change {
+                self.lagging.end(SubscriptionKey { node, subscription });
+            }
+        }
     }
 
     fn moved_to(&mut self, node: DeliveryNode, head_seq: Seq, position: Position) {
@@ -369,7 +421,8 @@ impl Dispatcher {
             };
             let before = self.last_ticket;
             let mut last = HandOff { link, ticket: before };
-            let outcome = delivery.send(&event, &mut last, left, sink);
+            let (outcome, repeats) = delivery.send(&event, &mut last, left, self.lagging.of(id), sink);
+            self.repeats += repeats;
             self.last_ticket = last.ticket;
             // An event that is due to nobody takes its share of the turn too.
             let sent = usize::try_from(self.last_ticket - before).unwrap_or(left);
@@ -404,12 +457,12 @@ impl Dispatcher {
     fn forget_unproven(&mut self) {
         self.marks.clear();
         self.sink_full = false;
-        self.repeats += self.last_ticket - self.proven_ticket;
         self.proven_ticket = self.last_ticket;
         let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
         for delivery in self.nodes.values_mut() {
             delivery.rewind();
         }
+        self.lagging.rewind();
         for id in ids {
             self.activate(id);
         }

@@ -44,6 +44,7 @@ impl Writing<'_> {
                         subscribed(transaction, work, &facts, head, subscribing).await?
                     }
                     Work::Unsubscribe(_) => unsubscribed(transaction, work, &facts, head).await?,
+                    Work::Park(_) => parked(transaction, work, &facts, head, sources).await?,
                     Work::Affiliate(change) => affiliated(transaction, work, &facts, head, change).await?,
                     Work::Delete(_) => {
                         transaction.retire_node(facts.id, sources.now_ms).await?;
@@ -143,13 +144,19 @@ async fn subscribed(
     head: HeadAfter,
     subscribing: &subscribe::Subscribing,
 ) -> Result<EntryResult, StoreError> {
-    let subscription = Subscription {
-        id: head.last_subscription,
-        jid: subscribing.jid.clone(),
-        state: SubscriptionState::Subscribed,
-        since_seq: head.seq,
+    let subscription = if let Some(revived) = work.subscription.take() {
+        transaction.revive_subscription(facts.id, revived.id).await?;
+        revived
+    } else {
+        let subscription = Subscription {
+            id: head.last_subscription,
+            jid: subscribing.jid.clone(),
+            state: SubscriptionState::Subscribed,
+            since_seq: head.seq,
+        };
+        transaction.insert_subscription(facts.id, &subscription).await?;
+        subscription
     };
-    transaction.insert_subscription(facts.id, &subscription).await?;
     let affiliation = facts.affiliations.of(&subscription.jid.to_bare());
     work.delta = Some(RecipientDelta {
         recipients_version: head.recipients_version,
@@ -164,7 +171,7 @@ async fn unsubscribed(
     facts: &NodeFacts,
     head: HeadAfter,
 ) -> Result<EntryResult, StoreError> {
-    let Some(subscription) = work.ending.take() else {
+    let Some(subscription) = work.subscription.take() else {
         return Ok(EntryResult::Refused(BusError::NotSubscribed));
     };
     transaction.remove_subscription(facts.id, subscription.id).await?;
@@ -173,6 +180,24 @@ async fn unsubscribed(
         change: RecipientChange::Removed(subscription.id),
     });
     Ok(EntryResult::Done { outcome: Outcome::Unsubscribed(subscription), facts: FactsAfter::Same })
+}
+
+async fn parked(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    head: HeadAfter,
+    sources: &Sources<'_>,
+) -> Result<EntryResult, StoreError> {
+    let Some(subscription) = work.subscription.take() else {
+        return Ok(EntryResult::Refused(BusError::NotSubscribed));
+    };
+    transaction.park_subscription(facts.id, subscription.id, sources.now_ms).await?;
+    work.delta = Some(RecipientDelta {
+        recipients_version: head.recipients_version,
+        change: RecipientChange::Removed(subscription.id),
+    });
+    Ok(EntryResult::Done { outcome: Outcome::Parked(subscription), facts: FactsAfter::Same })
 }
 
 async fn affiliated(

@@ -28,12 +28,12 @@ pub(super) struct NodeWork {
     pub(super) head: Option<HeadAfter>,
     /// The events with their positions.
     pub(super) events: Vec<Arc<Event>>,
-    /// The subscription that ends.
-    pub(super) ending: Option<Subscription>,
     /// Where the events are of the items that are taken back.
     pub(super) retracted: HashMap<ItemId, Seq>,
     /// The answer of an entry that changes nothing.
     pub(super) settled: Option<EntryResult>,
+    /// The subscription that is there already, and ends, is parked or revived.
+    pub(super) subscription: Option<Subscription>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
@@ -73,9 +73,9 @@ impl NodeWork {
             ended_subscriptions: 0,
             head: None,
             events: Vec::new(),
-            ending: None,
             retracted: HashMap::new(),
             settled: None,
+            subscription: None,
             created: None,
             delta: None,
             is_renewed: false,

@@ -1,4 +1,4 @@
-use bus_domain::{BusError, EventKind, retract, subscribe, unsubscribe};
+use bus_domain::{BusError, EventKind, park, retract, subscribe, unsubscribe};
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
@@ -86,16 +86,7 @@ impl Writing<'_> {
             }
             Work::Subscribe(subscribing) => {
                 let existing = transaction.existing_subscriptions(id, &subscribing.jid.to_bare()).await?;
-                match subscribe::settle(subscribing, existing) {
-                    Err(error) => return Ok(Some(EntryResult::Refused(error))),
-                    Ok(subscribe::Settled::Already(there)) => {
-                        return Ok(Some(answer(Outcome::Subscribed(there))));
-                    }
-                    Ok(subscribe::Settled::New) => {
-                        work.recipients_change = true;
-                        work.new_subscriptions = 1;
-                    }
-                }
+                return Ok(subscribe(work, subscribing, &existing));
             }
             Work::Unsubscribe(unsubscribing) => {
                 let existing = transaction.existing_subscriptions(id, &unsubscribing.jid.to_bare()).await?;
@@ -104,13 +95,36 @@ impl Writing<'_> {
                     Ok(subscription) => {
                         work.recipients_change = true;
                         work.ended_subscriptions = 1;
-                        work.ending = Some(subscription);
+                        work.subscription = Some(subscription);
                     }
                 }
+            }
+            Work::Park(parking) => {
+                let existing = transaction.existing_subscriptions(id, &parking.jid.to_bare()).await?;
+                let Some(subscription) = park::settle(parking, existing) else {
+                    return Ok(Some(EntryResult::Refused(BusError::NotSubscribed)));
+                };
+                work.recipients_change = true;
+                work.subscription = Some(subscription);
             }
         }
         Ok(None)
     }
+}
+
+fn subscribe(
+    work: &mut NodeWork,
+    subscribing: &subscribe::Subscribing,
+    existing: &subscribe::Existing,
+) -> Option<EntryResult> {
+    match subscribe::settle(subscribing, existing) {
+        Err(error) => return Some(EntryResult::Refused(error)),
+        Ok(subscribe::Settled::Already(there)) => return Some(answer(Outcome::Subscribed(there))),
+        Ok(subscribe::Settled::Revived(there)) => work.subscription = Some(there),
+        Ok(subscribe::Settled::New) => work.new_subscriptions = 1,
+    }
+    work.recipients_change = true;
+    None
 }
 
 fn draft(kind: EventKind, publisher: &bus_domain::Jid, due: bool) -> Draft {

@@ -1,20 +1,22 @@
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use bus_domain::bounce::BounceClass;
 use bus_domain::retrieve::Selection;
 use bus_domain::{
     Actor, Affiliation, BareJid, BusError, ItemId, Jid, NodeConfig, NodeName, Payload, Role, Subscription,
     publish, retract,
 };
 use bus_engine::{
-    Clock, Command, Delivery, DeliveryInput, Engine, EngineParts, NotificationSink, Outcome, Published,
-    Settings, SinkFull, StatisticsSnapshot, SystemIds, Verb,
+    Bounce, Clock, Command, Delivery, DeliveryInput, Engine, EngineParts, EventRef, MessageRef,
+    NotificationSink, Outcome, Published, Settings, SinkFull, StatisticsSnapshot, SystemIds, Verb,
 };
 use bus_store::EpochStore as _;
 use bus_store_sqlite::SqliteStore;
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,7 @@ pub(crate) struct Bus {
     pub(crate) folder: tempfile::TempDir,
     store: Arc<SqliteStore>,
     pub(crate) clock: Arc<TestClock>,
+    settings: Settings,
     shutdown: CancellationToken,
     committer: JoinHandle<()>,
     retention: Option<JoinHandle<()>>,
@@ -37,15 +40,20 @@ const START_MS: i64 = 1_700_000_000_000;
 pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
+    /// Moves it by so many milliseconds, also back.
+    pub(crate) fn advance(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::SeqCst);
+    }
+
     /// Moves it by so many seconds, also back.
     pub(crate) fn jump(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000, Ordering::Relaxed);
+        self.advance(seconds * 1_000);
     }
 }
 
 impl Clock for TestClock {
     fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -55,12 +63,16 @@ pub(crate) type Seen = (String, u64, u64, String);
 /// A leg that takes everything; the tests prove what it took.
 pub(crate) struct Leg {
     pub(crate) inputs: mpsc::Sender<DeliveryInput>,
-    seen: mpsc::Receiver<(u64, Seen)>,
+    seen: mpsc::Receiver<Sent>,
+    /// What can come back: the newest hand-off of each event to each recipient.
+    messages: HashMap<(u64, String), MessageRef>,
     last_ticket: u64,
     task: JoinHandle<()>,
 }
 
-struct Lane(mpsc::Sender<(u64, Seen)>);
+type Sent = (u64, Seen, MessageRef);
+
+struct Lane(mpsc::Sender<Sent>);
 
 impl NotificationSink for Lane {
     fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
@@ -70,7 +82,11 @@ impl NotificationSink for Lane {
             delivery.after_seq,
             delivery.subscription.jid.to_string(),
         );
-        self.0.try_send((delivery.hand_off.ticket, seen)).map_err(|_| SinkFull)
+        let (node, epoch) = (delivery.node.id, delivery.node.epoch);
+        let event = EventRef { node, epoch, seq: delivery.event.seq };
+        let subscription = delivery.subscription.id;
+        let message = MessageRef { event, subscription, after_seq: delivery.after_seq };
+        self.0.try_send((delivery.hand_off.ticket, seen, message)).map_err(|_| SinkFull)
     }
 }
 
@@ -87,7 +103,8 @@ impl Bus {
 
     /// Ends like a killed process as far as the store can tell, and starts again on the same file.
     pub(crate) async fn restart(self) -> Self {
-        self.restart_with(Settings::default()).await
+        let settings = self.settings.clone();
+        self.restart_with(settings).await
     }
 
     /// The same with other settings.
@@ -103,11 +120,11 @@ impl Bus {
 
     /// Stops in order and starts again on the same file.
     pub(crate) async fn stop(self) -> Self {
-        let clock = Arc::clone(&self.clock);
+        let (clock, settings) = (Arc::clone(&self.clock), self.settings.clone());
         let (folder, store) = self.end().await;
         store.close().await.expect("the store is closed");
         drop(store);
-        Self::open(folder, Settings::default(), clock).await
+        Self::open(folder, settings, clock).await
     }
 
     async fn end(self) -> (tempfile::TempDir, Arc<SqliteStore>) {
@@ -146,9 +163,9 @@ impl Bus {
         let shutdown = CancellationToken::new();
         let ids = Arc::new(SystemIds);
         let shared = Arc::<SqliteStore>::clone(&store);
-        let parts = Engine::start(shared, settings, clock.clone(), ids, shutdown.clone()).await;
+        let parts = Engine::start(shared, settings.clone(), clock.clone(), ids, shutdown.clone()).await;
         let EngineParts { engine, committer } = parts.expect("an engine");
-        Self { engine, folder, store, clock, shutdown, committer, retention: None }
+        Self { engine, folder, store, clock, settings, shutdown, committer, retention: None }
     }
 
     pub(crate) fn attach(&self) -> Leg {
@@ -156,7 +173,7 @@ impl Bus {
         let (inputs, receiver) = mpsc::channel(64);
         let engine = self.engine.clone();
         let task = tokio::spawn(async move { engine.deliver(Lane(seen_sender), receiver).await });
-        Leg { inputs, seen, last_ticket: 0, task }
+        Leg { inputs, seen, messages: HashMap::new(), last_ticket: 0, task }
     }
 
     /// Starts retention.
@@ -210,22 +227,34 @@ impl Bus {
 
     /// Waits until no row of a deleted node is left.
     pub(crate) async fn until_reaped(&self) {
-        let path = self.folder.path().join("bus.db");
-        let path = path.to_str().expect("UTF-8");
-        let mut connection = sqlx::SqliteConnection::connect(path).await.expect("a connection");
-        let left = "SELECT (SELECT count(*) FROM nodes WHERE deleted_at_ms IS NOT NULL)
-                         + (SELECT count(*) FROM subscriptions WHERE node_id NOT IN (SELECT node_id FROM heads))";
+        let left = "(SELECT count(*) FROM nodes WHERE deleted_at_ms IS NOT NULL)
+                    + (SELECT count(*) FROM subscriptions WHERE node_id NOT IN (SELECT node_id FROM heads))";
+        self.until_stored(left, 0).await;
+    }
+
+    /// Waits until an expression over the store has a value.
+    pub(crate) async fn until_stored(&self, expression: &'static str, expected: i64) {
+        let mut connection = self.connect().await;
         let mut poll = tokio::time::interval(Duration::from_millis(20));
-        let reaped = async {
-            loop {
+        let mut found = i64::MIN;
+        let stored = async {
+            while found != expected {
                 poll.tick().await;
-                let rows: i64 = sqlx::query_scalar(left).fetch_one(&mut connection).await.expect("a count");
-                if rows == 0 {
-                    return;
-                }
+                found = self::stored(&mut connection, expression).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), reaped).await.expect("the tombstone goes");
+        let stored = tokio::time::timeout(Duration::from_secs(20), stored).await;
+        assert!(stored.is_ok(), "{expression} is {found} and not {expected}");
+    }
+
+    /// The value of an expression over the store.
+    pub(crate) async fn stored(&self, expression: &'static str) -> i64 {
+        stored(&mut self.connect().await, expression).await
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        let path = self.folder.path().join("bus.db");
+        SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection")
     }
 
     pub(crate) async fn item_ids(&self, node: &str) -> Vec<String> {
@@ -251,8 +280,10 @@ impl Leg {
 
     /// The next notification.
     pub(crate) async fn next(&mut self) -> Seen {
-        let (ticket, seen) = self.seen.recv().await.expect("a notification");
+        let next = tokio::time::timeout(Duration::from_secs(20), self.seen.recv());
+        let (ticket, seen, message) = next.await.expect("one comes").expect("the dispatcher lives");
         self.last_ticket = ticket;
+        self.messages.insert((seen.1, seen.3.clone()), message);
         seen
     }
 
@@ -266,6 +297,23 @@ impl Leg {
         taken
     }
 
+    /// Sends an event back that was taken, as its recipient.
+    pub(crate) async fn bounce(&self, seq: u64, recipient: &str, class: BounceClass) {
+        let from = Jid::new(recipient).expect("a JID");
+        self.bounce_as(self.message(seq, recipient), from, class).await;
+    }
+
+    /// Sends any message back as anybody.
+    pub(crate) async fn bounce_as(&self, message: MessageRef, from: Jid, class: BounceClass) {
+        let bounce = Box::new(Bounce { message, from, class });
+        self.inputs.send(DeliveryInput::Bounced(bounce)).await.expect("a dispatcher");
+    }
+
+    /// What the id of a message that was taken names.
+    pub(crate) fn message(&self, seq: u64, recipient: &str) -> MessageRef {
+        self.messages[&(seq, recipient.to_owned())]
+    }
+
     /// Proves everything that was taken.
     pub(crate) async fn prove(&self) {
         let proof = DeliveryInput::HandedOver { through_ticket: self.last_ticket };
@@ -277,11 +325,16 @@ impl Leg {
         drop(self.inputs);
         self.task.await.expect("the dispatcher ends");
         let mut rest = Vec::new();
-        while let Ok((_, seen)) = self.seen.try_recv() {
+        while let Ok((_, seen, _)) = self.seen.try_recv() {
             rest.push(seen);
         }
         rest
     }
+}
+
+async fn stored(connection: &mut SqliteConnection, expression: &str) -> i64 {
+    let query = AssertSqlSafe(format!("SELECT {expression}"));
+    sqlx::query_scalar(query).fetch_one(connection).await.expect("a number")
 }
 
 pub(crate) async fn open_store(folder: &Path) -> Arc<SqliteStore> {

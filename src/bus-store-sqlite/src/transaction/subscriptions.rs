@@ -1,6 +1,8 @@
-use bus_domain::subscribe::Existing;
+use bus_domain::subscribe::{Existing, Health};
 use bus_domain::{BareJid, NodeId, Subscription, SubscriptionId};
 use bus_store::StoreError;
+
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteTransaction;
 use crate::rows;
@@ -11,8 +13,8 @@ pub(super) async fn existing(
     subscriber: &BareJid,
 ) -> Result<Existing, StoreError> {
     let of_bare = sqlx::query(
-        "SELECT subscription_id, jid, state, since_seq FROM subscriptions
-         WHERE node_id = ?1 AND bare_jid = ?2 ORDER BY subscription_id",
+        "SELECT subscription_id, jid, state, since_seq, failing_since_ms, failed_seq, parked_at_ms
+         FROM subscriptions WHERE node_id = ?1 AND bare_jid = ?2 ORDER BY subscription_id",
     )
     .bind(node.0)
     .bind(subscriber.as_str().to_owned());
@@ -21,6 +23,7 @@ pub(super) async fn existing(
     let in_all = transaction.fetch_all(in_all).await?;
     Ok(Existing {
         of_bare: of_bare.iter().map(rows::subscription).collect::<Result<_, _>>()?,
+        health: of_bare.iter().map(health).collect::<Result<_, _>>()?,
         in_all: in_all.first().map_or(Ok(0), |row| rows::unsigned(row, "subscription_count"))?,
     })
 }
@@ -53,5 +56,52 @@ pub(super) async fn remove(
         .bind(node.0)
         .bind(subscription.0);
     transaction.execute(query).await?;
+    end_lagging(transaction, node, subscription).await
+}
+
+pub(super) async fn park(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    subscription: SubscriptionId,
+    parked_at_ms: i64,
+) -> Result<(), StoreError> {
+    let query =
+        sqlx::query("UPDATE subscriptions SET parked_at_ms = ?3 WHERE node_id = ?1 AND subscription_id = ?2")
+            .bind(node.0)
+            .bind(subscription.0)
+            .bind(parked_at_ms);
+    transaction.execute(query).await?;
+    end_lagging(transaction, node, subscription).await
+}
+
+pub(super) async fn revive(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    subscription: SubscriptionId,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(
+        "UPDATE subscriptions SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL
+         WHERE node_id = ?1 AND subscription_id = ?2",
+    )
+    .bind(node.0)
+    .bind(subscription.0);
+    transaction.execute(query).await?;
     Ok(())
+}
+
+async fn end_lagging(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    subscription: SubscriptionId,
+) -> Result<(), StoreError> {
+    let query = sqlx::query("DELETE FROM lagging WHERE node_id = ?1 AND subscription_id = ?2")
+        .bind(node.0)
+        .bind(subscription.0);
+    transaction.execute(query).await?;
+    Ok(())
+}
+
+fn health(row: &SqliteRow) -> Result<(SubscriptionId, Health), StoreError> {
+    let health = Health { failures: rows::failures(row)?, is_parked: rows::is_parked(row)? };
+    Ok((SubscriptionId(rows::integer(row, "subscription_id")?), health))
 }

@@ -3,8 +3,9 @@
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items};
-use crate::{SqliteStore, cursors, retention};
+use crate::{SqliteStore, cursors, lagging, retention};
 
+const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
 
 #[tokio::test]
@@ -16,6 +17,9 @@ async fn hot_statements_never_read_a_whole_table() {
         items::NOTE_RETRACTED,
         cursors::MOVE,
         epochs::RENEW,
+        lagging::ADD,
+        lagging::MOVE,
+        lagging::END,
         retention::RETAINED,
         retention::EXPIRE,
         retention::OLDEST,
@@ -41,6 +45,8 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
         (crate::epochs::RELAXED_NODES, "SEARCH nodes USING INDEX nodes_relaxed (node_id>?)"),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
+        (lagging::NOTE, &format!("SEARCH subscriptions {SUBSCRIPTION_BY_ID}")),
+        (lagging::TARGETS, &format!("SEARCH s {SUBSCRIPTION_BY_ID}")),
         (items::REMOVE_OLDEST, "SEARCH items USING COVERING INDEX items_by_seq (node_id=? AND seq=?)"),
     ] {
         let plan = planner.plan(sql).await;

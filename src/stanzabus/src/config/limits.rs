@@ -141,6 +141,10 @@ impl LimitsConfig {
                 link.link_backoff_ms_min > link.link_backoff_ms_max,
                 "link_backoff_ms_min must not be above link_backoff_ms_max",
             ),
+            (
+                self.engine.lagging_backoff_ms_min > self.engine.lagging_backoff_ms_max,
+                "lagging_backoff_ms_min must not be above lagging_backoff_ms_max",
+            ),
         ];
         match contradictions.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, message)) => Err(ConfigError::invalid("limits", message)),

@@ -74,7 +74,7 @@ metrics! {
     NotificationEncodings = "stanzabus_notification_encodings_total", |read| Value::Number(read.encodings);
     /// Notifications handed to the XMPP link, repeats included.
     NotificationsSent = "stanzabus_notifications_sent_total", |read| Value::Number(read.engine.notifications_sent);
-    /// Notifications whose hand-over was not proven when their stream ended, and which are sent again.
+    /// Notifications handed to the XMPP link that had been before, after a lost stream or because they came back.
     Repeats = "stanzabus_repeats_total", |read| Value::Number(read.engine.repeats);
     /// Time from an event's commit to the proof that all its notifications were handed over; a sample.
     DeliverySeconds = "stanzabus_delivery_seconds", |read| Value::Seconds(read.engine.delivery_us);
@@ -86,6 +86,21 @@ metrics! {
     CursorLagEvents = "stanzabus_cursor_lag_events", |read| Value::Number(read.engine.lag_events);
     /// Events that are not handed over yet, of the node that is furthest behind.
     CursorLagEventsMax = "stanzabus_cursor_lag_events_max", |read| Value::Number(read.engine.lag_events_max);
+    /// Notifications that came back and are sent again.
+    BouncesRetried = "stanzabus_bounces_retried_total", |read| Value::Number(read.engine.bounces_retried);
+    /// Notifications that came back because there is nobody any more.
+    BouncesGone = "stanzabus_bounces_gone_total", |read| Value::Number(read.engine.bounces_gone);
+    /// Notifications that came back for another reason of their subscriber's or its server's.
+    BouncesFailing = "stanzabus_bounces_failing_total", |read| Value::Number(read.engine.bounces_failing);
+    /// Notifications that came back and say nothing of their subscriber.
+    BouncesIgnored = "stanzabus_bounces_ignored_total", |read| Value::Number(read.engine.bounces_ignored);
+    /// Errors that claim to answer a notification that was not sent there.
+    BouncesForged = "stanzabus_bounces_forged_total", |read| Value::Number(read.engine.bounces_forged);
+    /// Subscriptions that are fed by themselves until they have caught up.
+    LaggingSubscriptions = "stanzabus_lagging_subscriptions",
+        |read| Value::Number(read.engine.lagging_subscriptions);
+    /// Subscriptions that get nothing until their subscribers show up, counted once a minute.
+    ParkedSubscriptions = "stanzabus_parked_subscriptions", |read| Value::Number(read.engine.parked_subscriptions);
     /// Nodes whose delivery stopped because the store cannot read them.
     NodesUnreadable = "stanzabus_nodes_unreadable_total", |read| Value::Number(read.engine.nodes_unreadable);
     /// Nodes of which so many events wait for delivery that publishers may have to wait.

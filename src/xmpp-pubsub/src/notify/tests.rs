@@ -2,7 +2,7 @@ use bus_domain::{
     Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription, SubscriptionId,
     SubscriptionState,
 };
-use bus_engine::DeliveryNode;
+use bus_engine::{DeliveryNode, MessageRef};
 use bus_xml::{Element, XmlLimits, parse_document};
 
 use super::*;
@@ -83,7 +83,8 @@ fn a_message_holds_the_event_its_id_and_its_position() {
     let ids = EventIds::new([7; 16]);
     let reference = EventRef { node: NodeId(9), epoch: Epoch(255), seq: 12 };
     let mut id = String::new();
-    ids.write_message_id(reference, SubscriptionId(3), &mut id);
+    let named = MessageRef { event: reference, subscription: SubscriptionId(3), after_seq: 11 };
+    ids.write_message_id(named, &mut id);
     let event_id = ids.event_id(reference);
     let expected = format!(
         "<message from='events.example.org' to='bob@example.net/desk' id='{id}'>\

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod bounces;
 mod component;
 mod compose;
 mod doctor;
@@ -13,6 +14,7 @@ mod durability;
 #[cfg(test)]
 mod hostile;
 mod logs;
+mod offline_user;
 mod peers;
 mod python_client;
 mod quickstart;

@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use bus_store::{LaggingRow, Leg};
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::dispatcher::LagPosition;
+
+/// Lagging rows on one page when delivery starts.
+const ROWS_MAX: u32 = 1_000;
+/// How often the parked subscriptions are counted.
+const PARKED_COUNT_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The rows of lagging subscriptions. The store keeps the time of day, because it outlives the process; here, a wait is
+/// never longer than the longest that there is, whatever the clock says.
+impl Driver {
+    /// Reads all rows: true when the nodes can be resumed.
+    pub(super) async fn load_lagging(&mut self) -> bool {
+        let mut after = None;
+        while !self.store_rests() {
+            match self.shared.store.lagging(Leg::Xmpp, after, ROWS_MAX).await {
+                Ok(rows) => {
+                    after = rows.last().map(|row| row.key);
+                    let is_last = rows.len() < ROWS_MAX as usize;
+                    for row in rows {
+                        self.resume_lagging(row);
+                    }
+                    if is_last {
+                        self.lagging_is_loaded = true;
+                        return true;
+                    }
+                }
+                Err(error) => self.rest("delivery cannot start yet", &error),
+            }
+        }
+        false
+    }
+
+    /// Nothing is lost when it fails: the changes stay, and what lies behind an old row is only sent again.
+    pub(super) async fn store_lagging(&mut self) {
+        let (moves, ended) = self.dispatcher.lagging_changes();
+        if moves.is_empty() && ended.is_empty() {
+            return;
+        }
+        let rows: Vec<LaggingRow> = moves.iter().map(|position| self.row(position)).collect();
+        match self.shared.store.move_lagging(Leg::Xmpp, &rows, &ended).await {
+            Ok(()) => self.dispatcher.stored_lagging(&moves, &ended),
+            Err(error) => self.rest("positions of lagging subscriptions were not stored", &error),
+        }
+    }
+
+    pub(super) async fn count_parked(&mut self) {
+        if self.parked_counted_at.is_none_or(|at| at.elapsed() >= PARKED_COUNT_INTERVAL) {
+            match self.shared.store.count_parked().await {
+                Ok(parked) => {
+                    self.shared.statistics.parked_subscriptions.set(parked);
+                    self.parked_counted_at = Some(Instant::now());
+                }
+                Err(error) => self.rest("the parked subscriptions are not counted", &error),
+            }
+        }
+    }
+
+    fn resume_lagging(&mut self, row: LaggingRow) {
+        let LaggingRow { key, through_seq, attempts, due_at_ms } = row;
+        let wait_ms = u64::try_from(due_at_ms.saturating_sub(self.shared.clock.now_ms())).unwrap_or_default();
+        let longest_ms = self.shared.settings.engine.lagging_backoff_ms_max;
+        let due_ms = self.elapsed_ms() + wait_ms.min(longest_ms);
+        self.dispatcher.resume_lagging(LagPosition { key, through_seq, attempts, due_ms });
+    }
+
+    fn row(&self, position: &LagPosition) -> LaggingRow {
+        let LagPosition { key, through_seq, attempts, due_ms } = *position;
+        let wait_ms = i64::try_from(due_ms.saturating_sub(self.elapsed_ms())).unwrap_or(i64::MAX);
+        let due_at_ms = self.shared.clock.now_ms().saturating_add(wait_ms);
+        LaggingRow { key, through_seq, attempts, due_at_ms }
+    }
+}

@@ -1,0 +1,251 @@
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use bus_domain::{NodeId, Seq, SubscriptionId};
+use bus_store::SubscriptionKey;
+
+use super::lag::{Lag, Phase};
+
+/// Subscriptions that have left their node's cursor because a notification came back with "not now". Each is fed from
+/// the log by itself, a window at a time, until it meets the cursor again.
+///
+/// Milliseconds are those of a clock that never jumps.
+#[derive(Debug)]
+pub(super) struct Lagging {
+    nodes: BTreeMap<NodeId, LaggingOfNode>,
+    count: usize,
+    /// Those that can be sent their next window.
+    ready: VecDeque<SubscriptionKey>,
+    /// Rows that differ from those in the store.
+    changed: HashSet<SubscriptionKey>,
+    /// Rows to be removed from the store.
+    ended: HashSet<SubscriptionKey>,
+    bounds: LaggingBounds,
+}
+
+/// What lagging subscriptions may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct LaggingBounds {
+    /// Subscriptions that lag at a time.
+    pub subscriptions_max: usize,
+    /// Events that one is sent before it has proved to take them.
+    pub window_events_max: u32,
+    /// How long nothing must come back before a window counts as taken.
+    pub quiet_ms: u64,
+    /// The first wait before an event is sent again.
+    pub backoff_ms_min: u64,
+    /// The longest wait before an event is sent again.
+    pub backoff_ms_max: u64,
+}
+
+/// A row as it is to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LagPosition {
+    /// Whose.
+    pub key: SubscriptionKey,
+    /// Handed over through this event, and not come back.
+    pub through_seq: Seq,
+    /// How often in a row it has come back.
+    pub attempts: u32,
+    /// When it is to be tried again.
+    pub due_ms: u64,
+}
+
+/// One node's lagging subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct LaggingOfNode(BTreeMap<SubscriptionId, Lag>);
+
+impl LaggingOfNode {
+    /// Whether the node's cursor passes the subscription over.
+    pub(super) fn skips(&self, subscription: SubscriptionId) -> bool {
+        self.0.get(&subscription).is_some_and(|lag| !lag.is_joined())
+    }
+}
+
+impl LaggingBounds {
+    /// The wait after so many attempts: exponential, and any length from its half on.
+    pub fn backoff_ms(&self, attempts: u32, random: u64) -> u64 {
+        let doubled = 1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(u64::MAX);
+        let longest = self.backoff_ms_min.saturating_mul(doubled).min(self.backoff_ms_max);
+        longest / 2 + random % (longest / 2 + 1)
+    }
+}
+
+impl Lagging {
+    pub(super) fn new(bounds: LaggingBounds) -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            count: 0,
+            ready: VecDeque::new(),
+            changed: HashSet::new(),
+            ended: HashSet::new(),
+            bounds,
+        }
+    }
+
+    pub(super) fn bounds(&self) -> &LaggingBounds {
+        &self.bounds
+    }
+
+    /// Subscriptions that lag.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn contains(&self, key: SubscriptionKey) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The node's, if it has any.
+    pub(super) fn of(&self, node: NodeId) -> Option<&LaggingOfNode> {
+        self.nodes.get(&node)
+    }
+
+    /// Takes a row from the store.
+    pub(super) fn restore(&mut self, row: LagPosition) {
+        self.put(row.key, Lag::restored(row));
+    }
+
+    /// Takes note that an event has come back. `common_seq` is how far the node's cursor has come for the subscription,
+    /// if that is known. False if there is no room for one more.
+    pub(super) fn hold_back(
+        &mut self,
+        key: SubscriptionKey,
+        bounced_seq: Seq,
+        common_seq: Option<Seq>,
+        now_ms: u64,
+        random: u64,
+    ) -> bool {
+        let bounds = self.bounds;
+        if let Some(lag) = self.get_mut(key) {
+            if lag.bounced(bounced_seq, common_seq, now_ms, |attempts| bounds.backoff_ms(attempts, random)) {
+                self.changed.insert(key);
+            }
+            return true;
+        }
+        if self.count >= self.bounds.subscriptions_max {
+            return false;
+        }
+        let until_ms = now_ms + self.bounds.backoff_ms(1, random);
+        self.put(key, Lag::new(bounced_seq, common_seq, until_ms));
+        self.changed.insert(key);
+        true
+    }
+
+    /// Moves on what has waited long enough.
+    pub(super) fn tick(&mut self, now_ms: u64, proven_ticket: u64) {
+        let mut done = Vec::new();
+        for (node, lagging) in &mut self.nodes {
+            for (subscription, lag) in &mut lagging.0 {
+                let key = SubscriptionKey { node: *node, subscription: *subscription };
+                let through_seq = lag.through_seq;
+                lag.tick(now_ms, proven_ticket, &self.bounds);
+                if lag.through_seq != through_seq {
+                    self.changed.insert(key);
+                }
+                match lag.phase {
+                    Phase::Due => {
+                        lag.phase = Phase::Ready;
+                        self.ready.push_back(key);
+                    }
+                    Phase::Done => done.push(key),
+                    _ => {}
+                }
+            }
+        }
+        for key in done {
+            self.end(key);
+        }
+    }
+
+    /// The link has gone: what is not proven is sent again.
+    pub(super) fn rewind(&mut self) {
+        for lagging in self.nodes.values_mut() {
+            lagging.0.values_mut().for_each(Lag::rewind);
+        }
+    }
+
+    /// The next one that can be sent something, with how far it was sent to and how many events it may get.
+    pub(super) fn take_ready(&mut self) -> Option<(SubscriptionKey, Seq, u32)> {
+        while let Some(key) = self.ready.pop_front() {
+            if let Some(lag) = self.get(key).filter(|lag| lag.phase == Phase::Ready) {
+                return Some((key, lag.sent_seq, lag.window_events));
+            }
+        }
+        None
+    }
+
+    /// Comes again when the sink has room.
+    pub(super) fn interrupt(&mut self, key: SubscriptionKey) {
+        self.ready.push_front(key);
+    }
+
+    /// Leaves one alone for a while, for no fault of its own.
+    pub(super) fn rest(&mut self, key: SubscriptionKey, until_ms: u64) {
+        if let Some(lag) = self.get_mut(key) {
+            lag.phase = Phase::Resting { until_ms };
+        }
+    }
+
+    /// Takes note that one was sent everything through this event; true if that was for the first time.
+    pub(super) fn sent(&mut self, key: SubscriptionKey, seq: Seq) -> bool {
+        self.get_mut(key).is_some_and(|lag| lag.sent(seq))
+    }
+
+    /// The window is out, with this last ticket. Who `has_met` the cursor follows it from now on, unless what was sent
+    /// last had come back: then the window is a trial, and nothing may overtake it.
+    pub(super) fn await_proof(&mut self, key: SubscriptionKey, ticket: u64, has_met: bool) {
+        let Some(lag) = self.get_mut(key) else { return };
+        if has_met && lag.is_confirmed() {
+            self.end(key);
+        } else {
+            lag.phase = Phase::Unproven { ticket, joined: has_met && !lag.is_on_trial() };
+        }
+    }
+
+    /// One lags no longer.
+    pub(super) fn end(&mut self, key: SubscriptionKey) {
+        let Some(lagging) = self.nodes.get_mut(&key.node) else { return };
+        if lagging.0.remove(&key.subscription).is_none() {
+            return;
+        }
+        if lagging.0.is_empty() {
+            self.nodes.remove(&key.node);
+        }
+        self.count -= 1;
+        self.changed.remove(&key);
+        self.ended.insert(key);
+    }
+
+    /// Rows to be changed and rows to be removed; to be called again after they were stored.
+    pub(super) fn changes(&self) -> (Vec<LagPosition>, Vec<SubscriptionKey>) {
+        let position = |key: &SubscriptionKey| Some(self.get(*key)?.position(*key));
+        (self.changed.iter().filter_map(position).collect(), self.ended.iter().copied().collect())
+    }
+
+    /// Takes note that changes were stored.
+    pub(super) fn stored(&mut self, moves: &[LagPosition], ended: &[SubscriptionKey]) {
+        for stored in moves {
+            if self.get(stored.key).is_some_and(|lag| lag.position(stored.key) == *stored) {
+                self.changed.remove(&stored.key);
+            }
+        }
+        for key in ended {
+            self.ended.remove(key);
+        }
+    }
+
+    fn put(&mut self, key: SubscriptionKey, lag: Lag) {
+        self.ended.remove(&key);
+        if self.nodes.entry(key.node).or_default().0.insert(key.subscription, lag).is_none() {
+            self.count += 1;
+        }
+    }
+
+    fn get(&self, key: SubscriptionKey) -> Option<&Lag> {
+        self.nodes.get(&key.node)?.0.get(&key.subscription)
+    }
+
+    fn get_mut(&mut self, key: SubscriptionKey) -> Option<&mut Lag> {
+        self.nodes.get_mut(&key.node)?.0.get_mut(&key.subscription)
+    }
+}

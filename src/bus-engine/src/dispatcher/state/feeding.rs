@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use bus_domain::{Event, Seq};
+use bus_store::{DeliveryTarget, SubscriptionKey};
+
+use super::super::bounces::PendingBounce;
+use super::super::lagging::LagPosition;
+use super::super::recipients::{give_standing, is_due};
+use super::super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
+use super::{Dispatcher, Need};
+
+/// How long one waits whose node is not resumed yet, or whose log could not be read.
+const PAUSE_MS: u64 = 1_000;
+
+/// Subscriptions that lag.
+impl Dispatcher {
+    /// Takes a lagging row that was there when the dispatcher started. All of them come before the first node is
+    /// resumed.
+    pub fn resume_lagging(&mut self, row: LagPosition) {
+        self.lagging.restore(row);
+    }
+
+    /// Takes the time, in milliseconds of a clock that never jumps. To be called often: waits end here.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+        self.lagging.tick(now_ms, self.proven_ticket);
+    }
+
+    /// Has an event sent again later, and all behind it after it. `random` spreads the time. False if too many
+    /// subscriptions lag: then the event is not sent again.
+    pub fn hold_back(&mut self, key: SubscriptionKey, bounced_seq: Seq, random: u64) -> bool {
+        let common_seq = self.common_seq(key);
+        self.lagging.hold_back(key, bounced_seq, common_seq, self.now_ms, random)
+    }
+
+    /// Whether what came back should be judged before more is taken in.
+    pub(in super::super) fn has_too_many_bounces(&self) -> bool {
+        self.bounces.is_full()
+    }
+
+    /// What came back and is not judged yet, with the number of those that were passed over.
+    pub(in super::super) fn take_bounces(&mut self) -> (Vec<PendingBounce>, u64) {
+        self.bounces.take()
+    }
+
+    /// Keeps what could not be judged.
+    pub(in super::super) fn put_back_bounces(&mut self, pending: Vec<PendingBounce>) {
+        self.bounces.put_back(pending);
+    }
+
+    /// Whether a subscription lags.
+    pub fn is_lagging(&self, key: SubscriptionKey) -> bool {
+        self.lagging.contains(key)
+    }
+
+    /// Whether there is room for one more that lags.
+    pub fn may_lag(&self) -> bool {
+        self.lagging.count() < self.lagging.bounds().subscriptions_max
+    }
+
+    /// The wait before an event is sent again for the first time.
+    pub fn first_backoff_ms(&self, random: u64) -> u64 {
+        self.lagging.bounds().backoff_ms(1, random)
+    }
+
+    /// Subscriptions that lag.
+    pub fn lagging_count(&self) -> usize {
+        self.lagging.count()
+    }
+
+    /// Has a subscription lag no longer, whatever it has not got.
+    pub fn end_lagging(&mut self, key: SubscriptionKey) {
+        self.lagging.end(key);
+    }
+
+    /// Rows to be changed and to be removed; [`Self::stored_lagging`] when they were.
+    pub fn lagging_changes(&self) -> (Vec<LagPosition>, Vec<SubscriptionKey>) {
+        self.lagging.changes()
+    }
+
+    /// Takes note that rows were stored.
+    pub fn stored_lagging(&mut self, moves: &[LagPosition], ended: &[SubscriptionKey]) {
+        self.lagging.stored(moves, ended);
+        // The last one may have been all that kept a deleted node.
+        self.has_ended_nodes |= !ended.is_empty();
+    }
+
+    /// Sends a lagging subscription what was asked for. `target` was read after the events, so that its standing is
+    /// as new as they are; `None` if the subscription has ended or is parked.
+    pub fn feed(
+        &mut self,
+        key: SubscriptionKey,
+        target: Option<DeliveryTarget>,
+        events: &[Arc<Event>],
+        sink: &mut dyn NotificationSink,
+    ) {
+        let Some(mut target) = target else { return self.lagging.end(key) };
+        let Some(link) = self.link else { return self.lagging.interrupt(key) };
+        give_standing(&mut target.recipient, &self.admins);
+        let end_seq = self.common_seq(key).unwrap_or(target.head.seq);
+        let DeliveryTarget { node, name, config, head, recipient, .. } = target;
+        let node = DeliveryNode { id: node, name, epoch: head.epoch, config };
+        for event in events.iter().take_while(|event| event.seq <= end_seq) {
+            let mut was_sent = false;
+            if let Some(due_after_seq) = event.due_after_seq
+                && is_due(&recipient, &node.config, event.seq)
+            {
+                let hand_off = HandOff { link, ticket: self.last_ticket + 1 };
+                let subscription = &recipient.subscription;
+                let after_seq = due_after_seq.max(subscription.since_seq);
+                if sink.try_send(&Delivery { hand_off, node: &node, event, subscription, after_seq })
+                    == Err(SinkFull)
+                {
+                    self.sink_full = true;
+                    return self.lagging.interrupt(key);
+                }
+                self.last_ticket = hand_off.ticket;
+                was_sent = true;
+            }
+            let is_first = self.lagging.sent(key, event.seq);
+            self.repeats += u64::from(was_sent && !is_first);
+        }
+        if events.is_empty() {
+            // Retention has removed all of it; the subscriber sees that from the next `after`.
+            self.lagging.sent(key, end_seq);
+        }
+        let has_met = events.last().is_none_or(|last| last.seq >= end_seq);
+        self.lagging.await_proof(key, self.last_ticket, has_met);
+    }
+
+    /// The next lagging subscription with something to get.
+    pub(super) fn next_to_feed(&mut self) -> Option<Need> {
+        while self.link.is_some()
+            && !self.sink_full
+            && let Some((key, after_seq, events_max)) = self.lagging.take_ready()
+        {
+            let is_resumed = self.resumed_through.is_none_or(|through| key.node <= through);
+            if !is_resumed {
+                self.lagging.rest(key, self.now_ms + PAUSE_MS);
+            } else if self.common_seq(key).is_some_and(|common_seq| common_seq <= after_seq) {
+                self.lagging.await_proof(key, self.last_ticket, true);
+            } else {
+                return Some(Need::Lagging { key, after_seq, events_max });
+            }
+        }
+        None
+    }
+
+    /// Takes note that a lagging subscription's window could not be read.
+    pub(super) fn feeding_failed(&mut self, key: SubscriptionKey, for_good: bool) {
+        let pause_ms = if for_good { self.lagging.bounds().backoff_ms_max } else { PAUSE_MS };
+        self.lagging.rest(key, self.now_ms + pause_ms);
+    }
+
+    /// How far the node's cursor has come for the subscription, as far as that is in memory.
+    fn common_seq(&self, key: SubscriptionKey) -> Option<Seq> {
+        let sent = self.nodes.get(&key.node)?.sent;
+        Some(sent.through_seq + u64::from(sent.through_subscription >= key.subscription))
+    }
+}
