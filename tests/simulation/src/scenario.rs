@@ -1,5 +1,5 @@
 use bus_domain::{BareJid, Limits};
-use bus_engine::dispatcher::DispatcherBounds;
+use bus_engine::dispatcher::{DispatcherBounds, LaggingBounds};
 use bus_engine::{EngineLimits, Settings};
 
 use crate::Random;
@@ -63,6 +63,13 @@ impl Scenario {
         DispatcherBounds {
             nodes_max: self.settings.engine.cached_nodes_max,
             recipients_max: self.settings.engine.cached_recipients_max,
+            lagging: LaggingBounds {
+                subscriptions_max: self.settings.engine.lagging_subscriptions_max,
+                window_events_max: self.settings.engine.lagging_window_events_max,
+                quiet_ms: self.settings.engine.lagging_quiet_ms,
+                backoff_ms_min: self.settings.engine.lagging_backoff_ms_min,
+                backoff_ms_max: self.settings.engine.lagging_backoff_ms_max,
+            },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cursors;
 mod epochs;
+mod lagging;
 mod reads;
 mod retention;
 mod rows;
@@ -12,7 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bus_domain::NodeId;
-use bus_store::{BatchId, CommitLevel, Position, Store, StoreError, Transaction};
+use bus_domain::subscribe::Health;
+use bus_store::{
+    BatchId, CommitLevel, LaggingRow, Position, Store, StoreError, SubscriptionKey, Transaction,
+};
 
 pub use rows::NodeRows;
 use transaction::SimulatedTransaction;
@@ -29,6 +33,10 @@ pub struct Disk {
     pub nodes: BTreeMap<NodeId, NodeRows>,
     /// Delivery cursors, which are written apart from the nodes' rows.
     pub cursors: BTreeMap<NodeId, Position>,
+    /// Rows of lagging subscriptions.
+    pub lagging: BTreeMap<SubscriptionKey, LaggingRow>,
+    /// What is known of failed deliveries.
+    pub health: BTreeMap<SubscriptionKey, Health>,
     /// What is to go wrong.
     pub faults: Faults,
     /// Somebody uses the store, or has died doing so.

@@ -117,7 +117,7 @@ impl Life {
             Work::Purge(purge) => (purge.purger.to_bare(), Action::Purge),
             Work::Delete(deletion) => (deletion.deleter.to_bare(), Action::Delete),
             Work::Subscribe(subscribing) => (subscribing.jid.to_bare(), Action::Subscribe),
-            Work::Create(_) | Work::Unsubscribe(_) | Work::Affiliate(_) => return Ok(()),
+            Work::Create(_) | Work::Unsubscribe(_) | Work::Affiliate(_) | Work::Park(_) => return Ok(()),
         };
         let is_allowed = self.allows(&jid, role(&jid, admin), action);
         Promise::Rules.check(is_allowed, || format!("{jid} was let {action:?} on {}", self.name))

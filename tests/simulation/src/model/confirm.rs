@@ -27,6 +27,8 @@ impl Model {
             Outcome::Unsubscribed(named) => self.has_subscription(command, |life| {
                 life.subscriptions.get(&named.id).is_some_and(|known| known.ended_at.is_some())
             }),
+            // Nobody can ask for it.
+            Outcome::Parked(_) => false,
             Outcome::Affiliated => self.take_change(command),
         };
         Promise::AcknowledgedIsStored.check(is_committed, || {

@@ -50,7 +50,9 @@ impl CursorStore for SimulatedStore {
     async fn reap_deleted(&self, rows_max: u32) -> Result<u64, StoreError> {
         let mut disk = self.up()?;
         let is_over = |(node, rows): &(&NodeId, &super::NodeRows)| {
-            rows.deleted_at_ms.is_some() && disk.is_delivered(**node, rows.head.seq)
+            rows.deleted_at_ms.is_some()
+                && disk.is_delivered(**node, rows.head.seq)
+                && !disk.lagging.keys().any(|key| key.node == **node)
         };
         let Some(node) = disk.nodes.iter().find(is_over).map(|(node, _)| *node) else { return Ok(0) };
         let rows_max = u64::from(rows_max.max(1));
@@ -59,6 +61,7 @@ impl CursorStore for SimulatedStore {
             reaped += NODE_ROWS;
             disk.nodes.remove(&node);
             disk.cursors.remove(&node);
+            disk.health.retain(|key, _| key.node != node);
         }
         Ok(reaped)
     }

@@ -5,7 +5,7 @@ use bus_domain::retrieve::PageAt;
 use bus_domain::{Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, SubscriptionId};
 use bus_store::{
     EventStore, FoundItems, Head, ItemPage, ItemStore, ItemWindow, NodeListing, NodeStore, NodeSummary,
-    Recipient, RecipientPage, StoreError, SubscriptionStore,
+    Recipient, RecipientPage, StoreError, SubscriptionKey, SubscriptionStore,
 };
 
 use super::{NodeRows, SimulatedStore};
@@ -119,7 +119,9 @@ impl SubscriptionStore for SimulatedStore {
             return Ok(RecipientPage { recipients_version: 0, recipients: Vec::new() });
         };
         let behind = after.map_or(SubscriptionId(i64::MIN), |after| SubscriptionId(after.0 + 1));
-        let recipients = rows.subscriptions.range(behind..).map(|(_, subscription)| Recipient {
+        let is_parked = |id: SubscriptionId| disk.is_parked(SubscriptionKey { node, subscription: id });
+        let behind = rows.subscriptions.range(behind..).filter(|(id, _)| !is_parked(**id));
+        let recipients = behind.map(|(_, subscription)| Recipient {
             affiliation: rows.affiliation(&subscription.jid.to_bare()),
             subscription: subscription.clone(),
         });

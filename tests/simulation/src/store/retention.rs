@@ -106,13 +106,14 @@ fn retained(disk: &Disk, node: NodeId, rows: &NodeRows) -> RetainedNode {
     const OLDEST_ITEMS: usize = 16;
     let expires = rows.row.config.item_expire_seconds.is_some();
     let oldest_items = rows.items_in_order(None).into_iter().take(OLDEST_ITEMS).filter(|_| expires);
+    let lagging = disk.lagging.values().filter(|row| row.key.node == node).map(|row| row.through_seq);
     RetainedNode {
         node,
         config: rows.row.config.clone(),
         log: LogState {
             head_seq: rows.head.seq,
             purged_through_seq: rows.purged_through_seq,
-            delivered_through_seq: disk.position(node).through_seq,
+            delivered_through_seq: lagging.fold(disk.position(node).through_seq, Seq::min),
             log_bytes: rows.log_bytes,
         },
         trimmed_through_seq: rows.head.trimmed_through_seq,

@@ -7,7 +7,7 @@ use bus_domain::subscribe::Existing;
 use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
 use bus_store::{
     BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Position, RenewedHead,
-    StoreError, Transaction,
+    StoreError, SubscriptionKey, Transaction,
 };
 
 use super::{CommitFate, Disk, NodeRows, SimulatedStore};
@@ -21,11 +21,28 @@ pub(super) struct SimulatedTransaction {
     batches: Vec<[u8; 16]>,
     /// Where cursors go back to.
     set_back: BTreeMap<NodeId, Seq>,
+    /// What becomes of subscriptions that are told of apart from their nodes.
+    wellbeing: Vec<(SubscriptionKey, Wellbeing)>,
+}
+
+/// What becomes of a subscription.
+#[derive(Debug, Clone, Copy)]
+enum Wellbeing {
+    Ended,
+    Parked,
+    Revived,
 }
 
 impl SimulatedTransaction {
     pub(super) fn new(store: SimulatedStore, id: u64) -> Self {
-        Self { store, id, changed: BTreeMap::new(), batches: Vec::new(), set_back: BTreeMap::new() }
+        Self {
+            store,
+            id,
+            changed: BTreeMap::new(),
+            batches: Vec::new(),
+            set_back: BTreeMap::new(),
+            wellbeing: Vec::new(),
+        }
     }
 
     /// Fails when it is the turn of a fault.
@@ -47,6 +64,10 @@ impl SimulatedTransaction {
     /// A node's rows as this transaction sees them.
     fn seen(&self, node: NodeId) -> Option<NodeRows> {
         self.changed.get(&node).cloned().or_else(|| self.store.disk().nodes.get(&node).cloned())
+    }
+
+    fn note(&mut self, node: NodeId, subscription: SubscriptionId, wellbeing: Wellbeing) {
+        self.wellbeing.push((SubscriptionKey { node, subscription }, wellbeing));
     }
 
     /// A node's rows, to be changed.
@@ -192,9 +213,21 @@ impl Transaction for SimulatedTransaction {
         subscriber: &BareJid,
     ) -> Result<Existing, StoreError> {
         self.call()?;
-        let Some(rows) = self.seen(node) else { return Ok(Existing { of_bare: Vec::new(), in_all: 0 }) };
+        let Some(rows) = self.seen(node) else {
+            return Ok(Existing { of_bare: Vec::new(), health: Vec::new(), in_all: 0 });
+        };
         let of_bare = rows.subscriptions.values().filter(|one| one.jid.to_bare() == *subscriber);
-        Ok(Existing { of_bare: of_bare.cloned().collect(), in_all: rows.subscription_count })
+        let of_bare: Vec<Subscription> = of_bare.cloned().collect();
+        let disk = self.store.disk();
+        let health = |one: &Subscription| {
+            let key = SubscriptionKey { node, subscription: one.id };
+            (one.id, disk.health.get(&key).copied().unwrap_or_default())
+        };
+        Ok(Existing {
+            health: of_bare.iter().map(health).collect(),
+            of_bare,
+            in_all: rows.subscription_count,
+        })
     }
 
     async fn insert_subscription(
@@ -219,6 +252,28 @@ impl Transaction for SimulatedTransaction {
         if let Some(rows) = self.rows(node) {
             rows.subscriptions.remove(&subscription);
         }
+        self.note(node, subscription, Wellbeing::Ended);
+        Ok(())
+    }
+
+    async fn park_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+        _parked_at_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        self.note(node, subscription, Wellbeing::Parked);
+        Ok(())
+    }
+
+    async fn revive_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        self.note(node, subscription, Wellbeing::Revived);
         Ok(())
     }
 
@@ -264,7 +319,23 @@ impl SimulatedTransaction {
     fn write_to(&mut self, disk: &mut Disk) {
         self.changed.values_mut().for_each(NodeRows::drop_rows_without_items);
         disk.nodes.append(&mut self.changed);
+        for (key, wellbeing) in self.wellbeing.drain(..) {
+            match wellbeing {
+                Wellbeing::Revived => drop(disk.health.remove(&key)),
+                Wellbeing::Ended => {
+                    disk.health.remove(&key);
+                    disk.lagging.remove(&key);
+                }
+                Wellbeing::Parked => {
+                    disk.health.entry(key).or_default().is_parked = true;
+                    disk.lagging.remove(&key);
+                }
+            }
+        }
         for (node, last_seq) in std::mem::take(&mut self.set_back) {
+            for row in disk.lagging.values_mut().filter(|row| row.key.node == node) {
+                row.through_seq = row.through_seq.min(last_seq);
+            }
             let position = disk.position(node).min(Position::behind(last_seq));
             disk.cursors.insert(node, position);
         }

@@ -48,16 +48,17 @@ impl World {
         for _ in 0..count {
             let delivery = self.delivery();
             let Some(input) = delivery.inputs.pop_front() else { return };
+            let told = format!("delivery hears {input:?}");
             match (mutation, input) {
                 (Some(Mutation::CutForgotten), DeliveryInput::LinkDown) => {}
                 (Some(Mutation::CutForgotten), DeliveryInput::LinkUp { link }) if link > 1 => {}
                 (Some(Mutation::ResumeAtSent), DeliveryInput::LinkDown) => {
                     delivery.prove_what_is_sent();
-                    delivery.dispatcher.input(input);
+                    delivery.dispatcher.input(DeliveryInput::LinkDown);
                 }
-                _ => delivery.dispatcher.input(input),
+                (_, input) => delivery.dispatcher.input(input),
             }
-            self.note(format!("delivery hears {input:?}"));
+            self.note(told);
         }
     }
 
@@ -112,6 +113,8 @@ impl World {
     fn satisfy(&mut self, need: Need) {
         let read = match need {
             Need::Events { node, after_seq } => self.read_events(node, after_seq),
+            // Nothing comes back here, so nobody lags.
+            Need::Lagging { key, .. } => Ok(Read::Events(key.node, Vec::new())),
             // No node here is in memory alone.
             Need::Recent { node, .. } => Ok(Read::Events(node, Vec::new())),
             Need::Recipients { node, after } => {

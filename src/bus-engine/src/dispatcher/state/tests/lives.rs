@@ -7,7 +7,10 @@ use super::*;
 /// A dispatcher with its link up that has heard of no node yet.
 fn world(recipients: i64) -> World {
     let mut world = World::new(0, recipients);
-    world.dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 1_000, lagging: LAGGING }, admins());
+    world.dispatcher = Dispatcher::new(
+        DispatcherBounds { nodes_max: 10, recipients_max: 1_000, lagging: LAGGING },
+        admins(),
+    );
     world.dispatcher.resume(Vec::new(), None);
     world.input(DeliveryInput::LinkUp { link: 1 });
     world

@@ -18,7 +18,10 @@ impl World {
 
     /// A dispatcher that knows no node, and has read all pages.
     fn without_nodes(mut self) -> Self {
-        self.dispatcher = Dispatcher::new(DispatcherBounds { nodes_max: 10, recipients_max: 10, lagging: LAGGING }, admins());
+        self.dispatcher = Dispatcher::new(
+            DispatcherBounds { nodes_max: 10, recipients_max: 10, lagging: LAGGING },
+            admins(),
+        );
         self.dispatcher.resume(Vec::new(), None);
         self.input(DeliveryInput::LinkUp { link: 1 });
         self
