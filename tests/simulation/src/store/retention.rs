@@ -31,8 +31,9 @@ impl RetentionStore for SimulatedStore {
             let from = rows.head.trimmed_through_seq;
             let bound = from.saturating_add(events_max.max(1).into());
             let through = through_seq.min(rows.head.seq).min(bound).max(from);
-            let gone = rows.events.range(from + 1..through + 1).map(|(_, event)| payload_bytes(event));
-            rows.log_bytes -= gone.sum::<u64>();
+            let gone = rows.log().take_while(|event| event.seq <= through);
+            let gone_bytes: u64 = gone.map(|event| payload_bytes(event)).sum();
+            rows.log_bytes -= gone_bytes;
             rows.head.trimmed_through_seq = through;
             through - from
         })
