@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs from Debian's packages what the named needs lack; starts, stops and enables no service.
 #
-#   examples/quickstart/install.sh NEED...        needs: rust compiler prosody python
-#                                                       ejabberd jabberd2
+#   examples/quickstart/install.sh NEED...        needs: rust compiler prosody
+#                                                       ejabberd jabberd2 postgres python
 #
 # The quickstart and tests/run both call it. Nothing is downloaded when nothing is missing.
 set -euo pipefail
@@ -11,8 +11,8 @@ declare -A packages=(
   [rust]=""
   [compiler]="gcc libc6-dev"
   [prosody]="prosody"
-  [python]="python3 python3-venv"
   [postgres]="postgresql"
+  [python]="python3 python3-venv"
   [ejabberd]="ejabberd"
   [jabberd2]="jabberd2"
 )
@@ -20,8 +20,8 @@ declare -A reasons=(
   [rust]="cargo, from https://rustup.rs: builds the daemon"
   [compiler]="a C compiler and linker: Rust links with it, SQLite and the TLS code are C"
   [prosody]="the XMPP server that the daemon attaches to; a private copy of it is run, not the system's service"
+  [postgres]="PostgreSQL: a store that several daemons can share; private clusters of it are run, none of the system's"
   [python]="Python with venv: slixmpp and grpcio are the foreign clients of the tests"
-  [postgres]="PostgreSQL: a store; a private cluster of it is run, not the system's service"
   [ejabberd]="the second XMPP server of the tests; as with Prosody, a private copy of it is run"
   [jabberd2]="the third XMPP server of the tests; as with Prosody, a private copy of it is run"
 )
@@ -35,6 +35,8 @@ declare -A services=(
 
 policy=/usr/sbin/policy-rc.d
 policy_saved=/usr/sbin/policy-rc.d.before-stanzabus
+clusters=/etc/postgresql-common/createcluster.conf
+clusters_saved=/etc/postgresql-common/createcluster.conf.before-stanzabus
 policy_mark="placed by stanzabus while it installs packages"
 
 main() {
@@ -93,10 +95,11 @@ install_packages() {
   read -ra enabled_now <<<"$(new_services $2)"
   exec 9>/run/stanzabus-install.lock
   flock 9
-  trap allow_service_starts EXIT
+  trap 'allow_clusters; allow_service_starts' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
   deny_service_starts
+  case " ${wanted[*]} " in *" postgresql "*) deny_clusters ;; esac
   apt_install "${wanted[@]}"
   for service in "${enabled_now[@]}"; do disable_at_boot "$service"; done
 }
@@ -116,6 +119,17 @@ deny_service_starts() {
 allow_service_starts() {
   if grep -qs "$policy_mark" "$policy"; then rm -f "$policy"; fi
   if [ -e "$policy_saved" ]; then mv "$policy_saved" "$policy"; fi
+}
+
+# PostgreSQL's package makes a cluster for the system unless its common package, installed before it, says not to.
+deny_clusters() {
+  apt_install postgresql-common
+  cp --preserve "$clusters" "$clusters_saved"
+  echo "create_main_cluster = false" >>"$clusters"
+}
+
+allow_clusters() {
+  if [ -e "$clusters_saved" ]; then mv "$clusters_saved" "$clusters"; fi
 }
 
 apt_install() {

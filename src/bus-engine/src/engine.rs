@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bus_domain::{BusError, NodeFacts, NodeName};
 use bus_store::{Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{self, CommitQueue};
 use crate::dispatcher::{self, Mailbox};
+use crate::doorbell;
 use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
 use crate::known_heads::KnownHeads;
@@ -41,6 +42,8 @@ pub(crate) struct EngineShared {
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
     pub(crate) delivery_pulse: Pulse,
+    /// Something was committed since other instances were told.
+    pub(crate) committed: Notify,
 }
 
 /// A started engine and what its owner keeps.
@@ -53,7 +56,8 @@ pub struct EngineParts {
 
 impl Engine {
     /// Starts the committer over a store. If the store was not closed in order ([`bus_store::EpochStore`]), nodes that may
-    /// have lost events begin new epochs first. Whoever stops the engine in order closes the store behind it.
+    /// have lost events begin new epochs first. Whoever stops the engine in order closes the store behind it. Listens for
+    /// other instances if there can be any.
     pub async fn start(
         store: Arc<dyn Store>,
         settings: Settings,
@@ -64,9 +68,9 @@ impl Engine {
         let event_ids = EventIds::new(store.id_key().await?);
         epochs::start(&*store, &*ids).await?;
         let shared = Arc::new(EngineShared {
-            queue: CommitQueue::new(settings.clone()),
             process_epoch: ProcessEpoch::new(&*ids),
             known_heads: KnownHeads::new(settings.engine.cached_nodes_max),
+            queue: CommitQueue::new(settings.clone(), store.is_shared()),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
@@ -74,12 +78,14 @@ impl Engine {
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
             delivery_pulse: Pulse::default(),
+            committed: Notify::new(),
             store,
             settings,
             clock,
             ids,
             event_ids,
         });
+        tokio::spawn(doorbell::run(Arc::clone(&shared), shutdown.clone()));
         let committing = Arc::clone(&shared);
         let committer = tokio::spawn(async move {
             committing.committer_pulse.during(committer::run(Arc::clone(&committing), shutdown)).await;
@@ -109,12 +115,24 @@ impl Engine {
         async move { answer.await.unwrap_or(Err(BusError::StoreUnavailable)) }
     }
 
-    /// The facts of a node, from memory or the store.
+    /// The facts of a node, from memory or the store: those of now, because nothing that is read is checked by a
+    /// commit.
     pub(crate) async fn facts(&self, node: &NodeName) -> Result<Arc<NodeFacts>, BusError> {
-        if let Some(facts) = self.0.facts.get(node) {
+        if let Some(facts) = self.0.facts.get(node)
+            && self.are_of_now(&facts).await?
+        {
             return Ok(facts);
         }
         self.0.load_facts(node).await?.ok_or(BusError::NodeNotFound)
+    }
+
+    /// Whether no other instance has changed the node's rules since.
+    async fn are_of_now(&self, facts: &NodeFacts) -> Result<bool, BusError> {
+        if !self.store().is_shared() {
+            return Ok(true);
+        }
+        let head = self.store().head(facts.id).await.map_err(|error| self.unavailable(&error))?;
+        Ok(head.is_some_and(|head| head.rules_version == facts.rules_version))
     }
 
     /// The ids that events and messages carry outside.

@@ -1,7 +1,7 @@
 //! New lives of logs: names for them, and the nodes that need one when the daemon starts.
 
 use bus_domain::{Epoch, NodeFacts, NodeId, Seq};
-use bus_store::{CommitLevel, EpochRenewal, Store, StoreError};
+use bus_store::{CommitLevel, EpochRenewal, LockMode, Store, StoreError};
 
 use crate::IdSource;
 
@@ -72,7 +72,7 @@ async fn renew(store: &dyn Store, ids: &dyn IdSource, nodes: &[NodeId]) -> Resul
         .map(|node| EpochRenewal { node: *node, epoch: new_epoch(ids), last_seq: Seq::MAX })
         .collect();
     let mut transaction = store.begin(CommitLevel::Fsync).await?;
-    transaction.lock_heads(nodes).await?;
+    transaction.lock_heads(nodes, LockMode::Wait).await?;
     transaction.renew_epochs(&renewals).await?;
     transaction.commit().await
 }

@@ -15,6 +15,7 @@ mod clock;
 mod command;
 pub mod committer;
 pub mod dispatcher;
+mod doorbell;
 mod engine;
 mod epochs;
 mod facts_cache;

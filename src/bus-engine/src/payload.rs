@@ -93,7 +93,17 @@ mod tests {
 
     #[test]
     fn what_is_not_one_element_is_refused() {
-        for xml in ["", "text", "</item><a/>", "<a/><b/>", "<p:a/>", "<a>\u{b}</a>", "<!DOCTYPE a><a/>"] {
+        for xml in [
+            "",
+            "text",
+            "</item><a/>",
+            "<a/><b/>",
+            "<p:a/>",
+            "<a>\u{b}</a>",
+            "<a>\0</a>",
+            "<a>&#0;</a>",
+            "<!DOCTYPE a><a/>",
+        ] {
             assert!(matches!(check(xml), Err(BusError::InvalidPayload { .. })), "{xml:?}");
         }
     }

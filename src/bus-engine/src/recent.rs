@@ -50,6 +50,29 @@ impl RecentEvents {
         Some(events.iter().skip(skip).take(events_max).cloned().collect())
     }
 
+    /// Takes note of a head that was read: another instance may have moved it. What is in memory ends in a hole then.
+    pub(crate) fn note_head(&self, node: NodeId, seq: Seq) {
+        let mut inner = self.lock();
+        if let Some(events) = inner.nodes.get_mut(&node)
+            && events.back().is_none_or(|last| last.seq < seq)
+        {
+            events.clear();
+        }
+        if let Some(head) = inner.waiting.get(&node) {
+            head.send_if_modified(|known| {
+                let has_moved = *known < seq;
+                *known = seq.max(*known);
+                has_moved
+            });
+        }
+    }
+
+    /// The nodes that somebody waits for.
+    pub(crate) fn watched(&self) -> Vec<NodeId> {
+        let inner = self.lock();
+        inner.waiting.iter().filter(|(_, head)| !head.is_closed()).map(|(node, _)| *node).collect()
+    }
+
     /// A view of the node's head that moves with every commit from now on.
     pub(crate) fn watch(&self, node: NodeId) -> watch::Receiver<Seq> {
         let mut inner = self.lock();
@@ -153,6 +176,25 @@ mod tests {
         assert_eq!(seqs(&recent, 1, 7), Some(vec![8]));
         recent.push(NodeId(1), &[event(9), event(10)]);
         assert_eq!(seqs(&recent, 1, 7), Some(vec![8, 9, 10]));
+    }
+
+    #[tokio::test]
+    async fn what_others_have_committed_wakes_readers_and_is_not_in_memory() {
+        let recent = RecentEvents::new(10_000);
+        let mut head = recent.watch(NodeId(1));
+        assert_eq!(recent.watched(), [NodeId(1)]);
+        recent.push(NodeId(1), &[event(5), event(6)]);
+        head.mark_unchanged();
+        recent.note_head(NodeId(1), 6);
+        assert!(!head.has_changed().unwrap(), "nothing new");
+        assert_eq!(seqs(&recent, 1, 4), Some(vec![5, 6]));
+        recent.note_head(NodeId(1), 7);
+        assert!(head.has_changed().unwrap());
+        assert_eq!(seqs(&recent, 1, 6), None, "7 is in the log only");
+        recent.push(NodeId(1), &[event(8)]);
+        assert_eq!(seqs(&recent, 1, 7), Some(vec![8]));
+        drop(head);
+        assert_eq!(recent.watched(), []);
     }
 
     #[tokio::test]

@@ -42,6 +42,8 @@ pub struct EngineLimits {
     pub cursor_interval_ms: u64,
     /// How long retention rests after a look at some nodes that have nothing left to remove.
     pub retention_interval_ms: u64,
+    /// At least this often is a shared store looked at for what other instances have committed.
+    pub doorbell_poll_ms: u64,
 }
 
 impl Default for EngineLimits {
@@ -63,6 +65,7 @@ impl Default for EngineLimits {
             lagging_backoff_ms_max: 60 * 60 * 1_000,
             cursor_interval_ms: 200,
             retention_interval_ms: 500,
+            doorbell_poll_ms: 1_000,
         }
     }
 }

@@ -87,6 +87,8 @@ statistics! {
     lagging_subscriptions: Counter => u64,
     /// Subscriptions that get nothing until their subscribers show up, counted once a minute; goes up and down.
     parked_subscriptions: Counter => u64,
+    /// Looks into a shared store for what other instances have committed.
+    doorbell_looks: Counter => u64,
     /// Nodes whose delivery stopped because the store has something of them that cannot be read.
     nodes_unreadable: Counter => u64,
     /// Nodes of which so many events wait for delivery that the bound is reached; goes up and down.

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bus_domain::{Event, NodeId};
-use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, Store, StoreError, Transaction};
+use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, Store, StoreError, Transaction};
 
 use crate::DeliveryNode;
 use crate::IdSource;
@@ -100,17 +100,18 @@ impl<'a> Writing<'a> {
         Self { batch, results, works: Vec::new() }
     }
 
-    /// Entries of nodes whose head somebody else holds stay postponed.
+    /// Entries of nodes whose head somebody else holds stay postponed. Heads that are waited for come first, so that
+    /// nobody waits who holds one already that others might wait for.
     async fn lock(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
-        let mut ids: Vec<NodeId> = self
-            .batch
-            .entries
-            .iter()
-            .filter_map(|entry| entry.facts.as_ref().map(|facts| facts.id))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let locked: HashSet<NodeId> = transaction.lock_heads(&ids).await?.into_iter().collect();
+        let (waited_for, mut others) = self.heads();
+        others.retain(|id| !waited_for.contains(id));
+        let mut locked = HashSet::new();
+        if !waited_for.is_empty() {
+            locked.extend(transaction.lock_heads(&waited_for, LockMode::Wait).await?);
+        }
+        if !others.is_empty() {
+            locked.extend(transaction.lock_heads(&others, LockMode::SkipHeld).await?);
+        }
         let mut works: HashMap<NodeId, usize> = HashMap::new();
         for (index, entry) in self.batch.entries.iter().enumerate() {
             let Some(facts) = &entry.facts else {
@@ -126,6 +127,19 @@ impl<'a> Writing<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The nodes of the batch, once each, in the order of their ids: those to be waited for, and all.
+    fn heads(&self) -> (Vec<NodeId>, Vec<NodeId>) {
+        let ids = |wanted: fn(LockMode) -> bool| {
+            let entries = self.batch.entries.iter().filter(|entry| wanted(entry.lock));
+            let mut ids: Vec<NodeId> =
+                entries.filter_map(|entry| entry.facts.as_ref().map(|facts| facts.id)).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        (ids(|lock| lock == LockMode::Wait), ids(|_| true))
     }
 
     /// Moves all heads at once; nodes whose rules have moved drop out.

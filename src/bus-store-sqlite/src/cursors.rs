@@ -65,6 +65,20 @@ impl CursorStore for SqliteStore {
         undelivered_page(&rows, nodes_max.max(1))
     }
 
+    async fn positions(&self, leg: Leg, nodes: &[NodeId]) -> Result<Vec<(NodeId, Position)>, StoreError> {
+        let nodes: Vec<i64> = nodes.iter().map(|node| node.0).collect();
+        let rows = sqlx::query(
+            "SELECT node_id, seq AS through_seq, subscription_id AS through_subscription
+             FROM cursors WHERE leg = ?1 AND node_id IN (SELECT value FROM json_each(?2))",
+        )
+        .bind(leg.as_str())
+        .bind(json!(nodes).to_string())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error)?;
+        rows.iter().map(|row| Ok((NodeId(rows::integer(row, "node_id")?), position(row)?))).collect()
+    }
+
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError> {
         let rows: Vec<_> = moves
             .iter()
@@ -133,9 +147,13 @@ fn undelivered(node: NodeId, row: &SqliteRow) -> Result<Undelivered, StoreError>
         name: rows::node_name(row)?,
         config: rows::node_config(row)?,
         head: rows::head(row)?,
-        position: Position {
-            through_seq: rows::unsigned(row, "through_seq")?,
-            through_subscription: SubscriptionId(rows::integer(row, "through_subscription")?),
-        },
+        position: position(row)?,
+    })
+}
+
+fn position(row: &SqliteRow) -> Result<Position, StoreError> {
+    Ok(Position {
+        through_seq: rows::unsigned(row, "through_seq")?,
+        through_subscription: SubscriptionId(rows::integer(row, "through_subscription")?),
     })
 }

@@ -24,6 +24,21 @@ impl EventStore for SqliteStore {
         .transpose()
     }
 
+    async fn heads(&self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Head)>, StoreError> {
+        let nodes: Vec<i64> = nodes.iter().map(|node| node.0).collect();
+        sqlx::query(
+            "SELECT node_id, epoch, seq, trimmed_through_seq, rules_version, recipients_version
+             FROM heads WHERE node_id IN (SELECT value FROM json_each(?1))",
+        )
+        .bind(serde_json::json!(nodes).to_string())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error)?
+        .iter()
+        .map(|row| Ok((NodeId(rows::integer(row, "node_id")?), rows::head(row)?)))
+        .collect()
+    }
+
     async fn events_after(
         &self,
         node: NodeId,

@@ -5,7 +5,7 @@ use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
 use bus_store::{
-    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, NodeRow, RenewedHead,
+    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RenewedHead,
     StoreError, Transaction,
 };
 use serde_json::Value;
@@ -58,7 +58,7 @@ impl SqliteTransaction {
 #[async_trait]
 impl Transaction for SqliteTransaction {
     /// `BEGIN IMMEDIATE` has locked the whole file.
-    async fn lock_heads(&mut self, nodes: &[NodeId]) -> Result<Vec<NodeId>, StoreError> {
+    async fn lock_heads(&mut self, nodes: &[NodeId], _mode: LockMode) -> Result<Vec<NodeId>, StoreError> {
         Ok(nodes.to_vec())
     }
 

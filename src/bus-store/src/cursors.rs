@@ -16,6 +16,9 @@ pub trait CursorStore {
         nodes_max: u32,
     ) -> Result<UndeliveredPage, StoreError>;
 
+    /// The stored cursors of these nodes; those that have not moved yet are left out.
+    async fn positions(&self, leg: Leg, nodes: &[NodeId]) -> Result<Vec<(NodeId, Position)>, StoreError>;
+
     /// Moves cursors in one transaction. A cursor never moves back.
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError>;
 

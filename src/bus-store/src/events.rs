@@ -9,8 +9,11 @@ pub trait EventStore {
     /// Where a node's log stands. Deleted nodes have a head until their last notification is handed over.
     async fn head(&self, node: NodeId) -> Result<Option<Head>, StoreError>;
 
-    /// Events behind `after_seq`, and behind what retention has trimmed, in order and without holes: at most `events_max`, and no more once `bytes_max` of payload are
-    /// reached; at least one if there is one.
+    /// Where the logs of these nodes stand; those that are gone are left out.
+    async fn heads(&self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Head)>, StoreError>;
+
+    /// Events behind `after_seq`, and behind what retention has trimmed, in order and without holes: at most
+    /// `events_max`, and no more once `bytes_max` of payload are reached; at least one if there is one.
     async fn events_after(
         &self,
         node: NodeId,

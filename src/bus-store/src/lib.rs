@@ -12,6 +12,7 @@
 //! The suite in `tests/store-contract` runs on every store; a new method comes with its case there.
 
 mod cursors;
+mod doorbell;
 mod epochs;
 mod error;
 mod events;
@@ -25,6 +26,7 @@ mod transaction;
 use async_trait::async_trait;
 
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
+pub use doorbell::Doorbell;
 pub use epochs::{EpochRenewal, EpochStore, RenewedHead};
 pub use error::StoreError;
 pub use events::{EventStore, Head};
@@ -33,7 +35,9 @@ pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, Subscri
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use retention::{RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
-pub use transaction::{BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Transaction};
+pub use transaction::{
+    BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Transaction,
+};
 
 /// A whole store.
 #[async_trait]
@@ -58,6 +62,16 @@ pub trait Store:
 
     /// The key of the ids that this store's events and messages carry: made once, with the store.
     async fn id_key(&self) -> Result<[u8; 16], StoreError>;
+
+    /// Whether other processes may write to the database too: what is in memory may then be old.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// How the instances on a shared database wake each other; `None` if it is not shared.
+    async fn doorbell(&self) -> Result<Option<Box<dyn Doorbell>>, StoreError> {
+        Ok(None)
+    }
 
     /// A cheap write-free question to the database: is it there.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -13,9 +13,10 @@ use crate::{EpochRenewal, RenewedHead, StoreError};
 /// The order of calls is the engine's: lock, read what decisions need, advance the heads, write, commit.
 #[async_trait]
 pub trait Transaction: Send {
-    /// Locks the heads of these nodes in the order of their ids and says which it got. A head that another
-    /// transaction holds is left out, and the caller tries it again with its next batch.
-    async fn lock_heads(&mut self, nodes: &[NodeId]) -> Result<Vec<NodeId>, StoreError>;
+    /// Locks the heads of these nodes in the order of their ids and says which it got. What it did not get is left
+    /// out, and the caller tries it again with its next batch. A node that is gone counts as locked. The first call of
+    /// a transaction may wait; later ones hold locks already and must not.
+    async fn lock_heads(&mut self, nodes: &[NodeId], mode: LockMode) -> Result<Vec<NodeId>, StoreError>;
 
     /// Advances heads and says where they stand now. A node is left out when it is gone or its `rules_version` is
     /// not the one given.
@@ -109,6 +110,16 @@ pub enum CommitLevel {
     /// Everything is committed: other transactions see it, and it outlives this process. A crash of the machine or of
     /// the database may lose it, the newest commits first and each as a whole.
     Relaxed,
+}
+
+/// What to do about a head that another transaction holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LockMode {
+    /// Leave it out.
+    #[default]
+    SkipHeld,
+    /// Wait for it, within the store's bound; past that, none of the heads is locked.
+    Wait,
 }
 
 /// Random 128-bit name of a batch.

@@ -69,7 +69,7 @@ pub(crate) struct InitArguments {
     /// Where the XMPP server listens for components.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5347")]
     pub(crate) server: String,
-    /// Where events are kept.
+    /// Where events are kept: `sqlite:PATH` or `postgres://user@host/database`.
     #[arg(long, value_name = "URL", default_value = "sqlite:stanzabus.db")]
     pub(crate) store: String,
     /// Where to listen for gRPC.

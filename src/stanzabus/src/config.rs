@@ -12,6 +12,7 @@ mod http;
 mod keys;
 mod limits;
 mod log;
+mod secret_file;
 mod store;
 mod xmpp;
 
@@ -26,7 +27,7 @@ pub(crate) use environment::{manager_variables, user_password};
 pub(crate) use error::ConfigError;
 pub(crate) use grpc::GrpcConfig;
 pub(crate) use log::{LogConfig, LogFormat};
-pub(crate) use store::{StoreAddress, parse_store_url};
+pub(crate) use store::{StoreAddress, holds_password, parse_store_url};
 pub(crate) use xmpp::parent_domain;
 
 use access::AccessConfig;
@@ -83,10 +84,11 @@ impl Loaded {
     /// Looks at every value, as the daemon will.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.check_all_but_secret()?;
+        self.config.store.address_with_password(&self.folder)?;
         self.config.xmpp.secret(&self.folder).map(drop)
     }
 
-    /// Looks at every value but the secret, which not everybody may read.
+    /// Looks at every value but the secrets, which not everybody may read.
     pub(crate) fn check_all_but_secret(&self) -> Result<(), ConfigError> {
         let Config { xmpp, access, store, grpc, http, limits, log } = &self.config;
         let domain = xmpp.domain()?;

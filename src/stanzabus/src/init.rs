@@ -12,7 +12,7 @@ use xmpp_component::ServerAddress;
 
 use crate::cli::InitArguments;
 use crate::client::output;
-use crate::config::{parent_domain, parse_store_url};
+use crate::config::{holds_password, parent_domain, parse_store_url};
 use crate::failure::Failure;
 
 const SECRET_FILE: &str = "stanzabus.secret";
@@ -26,10 +26,11 @@ pub(crate) fn run(config: &Path, arguments: &InitArguments) -> Result<(), Failur
     let secret = random_hex();
     let token = random_hex();
     let folder = config.parent().unwrap_or(Path::new(""));
+    let config_mode = if holds_password(&arguments.store) { 0o600 } else { 0o644 };
     let files = [
         (folder.join(SECRET_FILE), format!("{secret}\n"), 0o600),
         (folder.join(TOKEN_FILE), format!("{token}\n"), 0o600),
-        (config.to_owned(), answers.fill(TEMPLATE, &secret, &token), 0o644),
+        (config.to_owned(), answers.fill(TEMPLATE, &secret, &token), config_mode),
     ];
     if !arguments.force {
         refuse_to_overwrite(files.iter().map(|(path, ..)| path))?;

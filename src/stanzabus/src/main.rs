@@ -16,6 +16,7 @@ mod metrics;
 mod serve;
 mod service_manager;
 mod signals;
+mod store;
 mod telemetry;
 
 use std::io::Write as _;

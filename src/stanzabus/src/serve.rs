@@ -1,4 +1,4 @@
-//! `stanzabus serve`: the only place that names concrete stores and bridges.
+//! `stanzabus serve`: the only place that names concrete bridges.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -6,22 +6,20 @@ use std::sync::Arc;
 
 use bridge_grpc::{GrpcSettings, ServeError};
 use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
-use bus_store::Store;
-use bus_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use xmpp_pubsub::ServiceSettings;
 
-use crate::config::{self, Loaded, StoreAddress};
+use crate::config::{self, Loaded};
 use crate::failure::Failure;
 use crate::http::{self, Health};
 use crate::leg_xmpp::XmppLeg;
 use crate::metrics::{Metrics, Sources};
 use crate::service_manager::ServiceManager;
 use crate::signals::StopSignals;
-use crate::telemetry;
+use crate::{store, telemetry};
 
 /// Runs until SIGTERM or SIGINT; then finishes what was accepted, unless a second signal comes. An XMPP server that is
 /// away ends nothing.
@@ -74,7 +72,7 @@ impl Daemon {
     async fn start(loaded: &Loaded) -> Result<Self, Failure> {
         let config = &loaded.config;
         // First, because a second daemon is told best by the file.
-        let store = open_store(loaded).await?;
+        let store = store::open(loaded).await?;
         let grpc_listener = listen("gRPC", "grpc.listen", config.grpc.listen()?).await?;
         let http_listener = listen("HTTP", "http.listen", config.http.listen()?).await?;
 
@@ -157,14 +155,6 @@ fn error_of<E: ToString>(ended: Result<Result<(), E>, tokio::task::JoinError>) -
 
 async fn listen(what: &'static str, key: &'static str, address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|source| Failure::Listen { what, key, address, source })
-}
-
-async fn open_store(loaded: &Loaded) -> Result<Arc<dyn Store>, Failure> {
-    match loaded.config.store.address(&loaded.folder)? {
-        StoreAddress::Sqlite(path) => {
-            Ok(Arc::new(SqliteStore::open_within(&path, loaded.config.store.sqlite_bytes_max()).await?))
-        }
-    }
 }
 
 fn service_settings(loaded: &Loaded) -> Result<ServiceSettings, Failure> {

@@ -45,6 +45,14 @@ impl Daemon {
     /// # Errors
     /// When the binary is not built, or `init` fails.
     pub async fn init(domain: &str, server: &str, secret: &str) -> Result<Self> {
+        Self::init_on_store("sqlite:stanzabus.db", domain, server, secret).await
+    }
+
+    /// As [`Self::init`], with the store of this URL.
+    ///
+    /// # Errors
+    /// See [`Self::init`].
+    pub async fn init_on_store(store: &str, domain: &str, server: &str, secret: &str) -> Result<Self> {
         let daemon = Self {
             folder: tempfile::Builder::new().prefix("stanzabus-daemon-").tempdir()?,
             binary: Self::binary()?,
@@ -55,8 +63,13 @@ impl Daemon {
         };
         let grpc_listen = format!("127.0.0.1:{}", daemon.grpc_port);
         let http_listen = format!("127.0.0.1:{}", daemon.http_port);
-        let addresses = ["--server", server, "--grpc-listen", &grpc_listen, "--http-listen", &http_listen];
-        daemon.cli(["init", "--domain", domain].into_iter().chain(addresses)).await?;
+        let addresses = [
+            ["--server", server],
+            ["--store", store],
+            ["--grpc-listen", &grpc_listen],
+            ["--http-listen", &http_listen],
+        ];
+        daemon.cli(["init", "--domain", domain].into_iter().chain(addresses.concat())).await?;
         fs::write(daemon.folder.path().join("stanzabus.secret"), secret)?;
         Ok(daemon)
     }

@@ -31,6 +31,10 @@ pub async fn cursors_name_what_is_undelivered_and_never_move_back(store: &dyn St
         [CursorMove { node: first, to: halfway }, CursorMove { node: second, to: Position::behind(1) }];
     store.move_cursors(Leg::Xmpp, &moves).await.expect("move");
     assert_eq!(undelivered(store, None, 9).await, [(first, 2, halfway)]);
+    let unmoved = fixture.node("unmoved").await.id;
+    let mut positions = store.positions(Leg::Xmpp, &[unmoved, second, first]).await.expect("a read");
+    positions.sort_unstable_by_key(|(node, _)| *node);
+    assert_eq!(positions, [(first, halfway), (second, Position::behind(1))]);
     let back = CursorMove { node: first, to: Position::behind(1) };
     store.move_cursors(Leg::Xmpp, &[back]).await.expect("move");
     assert_eq!(undelivered(store, None, 9).await, [(first, 2, halfway)], "never back");

@@ -42,6 +42,22 @@ pub async fn pages_of_the_log_are_bounded_in_count_and_bytes(store: &dyn Store) 
     assert_eq!(page(0, 10, 1).await, [1], "at least one");
 }
 
+pub async fn heads_of_many_nodes_are_one_read(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let first = fixture.node("first").await.id;
+    let second = fixture.node("second").await.id;
+    fixture.publish(second, &["a", "b"], 10).await;
+    let gone = bus_domain::NodeId(i64::MAX);
+    let mut heads = store.heads(&[second, gone, first]).await.expect("a read");
+    heads.sort_unstable_by_key(|(node, _)| *node);
+    assert_eq!(
+        heads.iter().map(|(node, head)| (*node, head.seq)).collect::<Vec<_>>(),
+        [(first, 0), (second, 2)]
+    );
+    assert_eq!(Some(heads[1].1), store.head(second).await.expect("a read"));
+    assert_eq!(store.heads(&[]).await.expect("a read"), []);
+}
+
 pub async fn due_events_are_chained(store: &dyn Store) {
     let fixture = Fixture::new(store);
     let node = fixture.node("n").await.id;

@@ -2,7 +2,7 @@ use bus_domain::{
     AccessModel, Actor, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId,
     NodeName, Payload, Role, Seq,
 };
-use bus_store::{CommitLevel, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Store, Transaction};
+use bus_store::{CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Store, Transaction};
 
 /// When an event of position 0 would have been committed.
 pub(crate) const FIRST_SECOND_MS: i64 = 1_700_000_000_000;
@@ -124,7 +124,7 @@ impl<'a> Fixture<'a> {
 
 /// Moves one head that is there and of the first version of its rules.
 pub(crate) async fn advance(transaction: &mut dyn Transaction, step: HeadAdvance) -> HeadAfter {
-    assert_eq!(transaction.lock_heads(&[step.node]).await.expect("lock"), vec![step.node]);
+    assert_eq!(transaction.lock_heads(&[step.node], LockMode::Wait).await.expect("lock"), vec![step.node]);
     let heads = transaction.advance_heads(&[step]).await.expect("advance");
     assert_eq!(heads.len(), 1);
     heads[0]

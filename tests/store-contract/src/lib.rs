@@ -33,9 +33,11 @@ macro_rules! suite {
             nodes: a_name_is_taken_once,
             nodes: a_deleted_node_frees_its_name_and_keeps_its_number,
             nodes: listings_are_paged_by_name_with_the_viewers_standing,
+            nodes: names_are_in_the_order_of_their_bytes,
             nodes: affiliations_are_set_and_removed,
             events: events_come_back_as_they_were_appended,
             events: pages_of_the_log_are_bounded_in_count_and_bytes,
+            events: heads_of_many_nodes_are_one_read,
             events: due_events_are_chained,
             items: windows_lie_where_they_are_asked_for,
             items: windows_are_bounded_in_bytes,
@@ -70,6 +72,8 @@ macro_rules! suite {
             transactions: what_is_dropped_leaves_nothing_behind,
             transactions: heads_move_only_on_the_version_that_was_seen,
             transactions: committed_batches_are_found,
+            transactions: a_node_that_is_gone_counts_as_locked_and_does_not_advance,
+            transactions: a_batch_may_be_big,
             transactions: batches_of_many_nodes_are_one_statement_each,
         );
     };

@@ -70,6 +70,31 @@ pub async fn listings_are_paged_by_name_with_the_viewers_standing(store: &dyn St
     assert_eq!(list("other@example.org", Some("c"), 2).await, []);
 }
 
+pub async fn names_are_in_the_order_of_their_bytes(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    // An alphabet would have A, a, Ä, b, Z; a locale may pass over marks altogether.
+    let ordered = [" ", "A", "Z", "_", "a", "a b", "ab", "b", "Ä", "💡"];
+    for name in ordered.iter().rev() {
+        fixture.node(name).await;
+    }
+    let mut found = Vec::new();
+    loop {
+        let listing = NodeListing {
+            viewer: bare("owner@example.org"),
+            open_models: Vec::new(),
+            after: found.last().cloned(),
+            nodes_max: 3,
+        };
+        let page = store.list_nodes(listing).await.expect("a listing");
+        let is_last = page.len() < 3;
+        found.extend(page.into_iter().map(|node| node.name));
+        if is_last {
+            break;
+        }
+    }
+    assert_eq!(found.iter().map(NodeName::as_str).collect::<Vec<_>>(), ordered);
+}
+
 pub async fn affiliations_are_set_and_removed(store: &dyn Store) {
     let fixture = Fixture::new(store);
     let node = fixture.node("n").await;

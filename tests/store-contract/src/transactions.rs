@@ -1,7 +1,7 @@
 //! Transactions: all or nothing, on the version that was seen.
 
 use bus_domain::NodeName;
-use bus_store::{BatchId, HeadAdvance, ItemPointer, Store};
+use bus_store::{BatchId, HeadAdvance, ItemPointer, LockMode, Store};
 
 use crate::fixture::{Fixture, advance, events, item_id, published, row};
 
@@ -58,7 +58,7 @@ pub async fn batches_of_many_nodes_are_one_statement_each(store: &dyn Store) {
         nodes.push(fixture.node(&format!("n{index}")).await.id);
     }
     let mut transaction = fixture.begin().await;
-    let locked = transaction.lock_heads(&nodes).await.expect("lock");
+    let locked = transaction.lock_heads(&nodes, LockMode::SkipHeld).await.expect("lock");
     assert_eq!(locked, nodes);
     let advances: Vec<_> = nodes.iter().map(|node| HeadAdvance { items: 1, ..events(*node, 1) }).collect();
     let heads = transaction.advance_heads(&advances).await.expect("advance");
@@ -71,4 +71,38 @@ pub async fn batches_of_many_nodes_are_one_statement_each(store: &dyn Store) {
     for node in nodes {
         assert_eq!(store.events_after(node, 0, 9, 9_000).await.expect("the log").len(), 1);
     }
+}
+
+pub async fn a_node_that_is_gone_counts_as_locked_and_does_not_advance(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let there = fixture.node("n").await.id;
+    let gone = bus_domain::NodeId(i64::MAX);
+    for mode in [LockMode::SkipHeld, LockMode::Wait] {
+        let mut transaction = fixture.begin().await;
+        assert_eq!(transaction.lock_heads(&[there, gone], mode).await.expect("lock"), [there, gone]);
+        let heads = transaction.advance_heads(&[events(there, 0), events(gone, 0)]).await.expect("advance");
+        assert_eq!(heads.iter().map(|head| head.node).collect::<Vec<_>>(), [there]);
+        transaction.commit().await.expect("commit");
+    }
+}
+
+pub async fn a_batch_may_be_big(store: &dyn Store) {
+    const EVENTS: u64 = 5_000;
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let ids: Vec<String> = (1..=EVENTS).map(|number| format!("item {number}")).collect();
+    let rows: Vec<_> = (1..).zip(&ids).map(|(seq, id)| (node, published(seq, id, 400, seq - 1))).collect();
+    let pointers: Vec<_> =
+        (1..).zip(&ids).map(|(seq, id)| ItemPointer { node, item_id: item_id(id), seq }).collect();
+    let mut transaction = fixture.begin().await;
+    advance(&mut *transaction, HeadAdvance { items: EVENTS, ..events(node, EVENTS) }).await;
+    transaction.append_events(&rows).await.expect("append");
+    transaction.place_items(&pointers).await.expect("place");
+    transaction.commit().await.expect("commit");
+    let all: Vec<_> = ids.iter().map(|id| (node, item_id(id))).collect();
+    let mut transaction = fixture.begin().await;
+    let found = transaction.find_items(node, &ids.iter().map(|id| item_id(id)).collect::<Vec<_>>()).await;
+    assert_eq!(found.expect("items").len(), ids.len());
+    assert_eq!(transaction.remove_items(&all).await.expect("remove").len(), ids.len());
+    transaction.commit().await.expect("commit");
 }

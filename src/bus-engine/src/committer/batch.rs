@@ -5,7 +5,7 @@ use bus_domain::{
     unsubscribe,
 };
 
-use bus_store::CommitLevel;
+use bus_store::{CommitLevel, LockMode};
 
 use crate::Outcome;
 
@@ -27,6 +27,8 @@ pub struct Entry {
     pub facts: Option<Arc<NodeFacts>>,
     /// What was decided.
     pub work: Work,
+    /// Whether the node's head is waited for, because it was held by others again and again.
+    pub lock: LockMode,
 }
 
 /// A decision of bus-domain.

@@ -85,6 +85,7 @@ impl Driver {
                 self.forget_deleted(&transient);
                 let actions = self.shared.queue.lock().committer.batch_written(results);
                 self.act(actions);
+                self.shared.committed.notify_one();
                 for node in nodes {
                     self.shared.recent.push(node.node.id, &node.events);
                     self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);

@@ -6,7 +6,7 @@ use bus_domain::{
     retention, retract, subscribe, unsubscribe,
 };
 
-use bus_store::CommitLevel;
+use bus_store::{CommitLevel, LockMode};
 
 use super::{Entry, Work};
 use crate::{Command, Verb};
@@ -50,7 +50,7 @@ pub(super) fn plan(
             Work::Park(parking.clone())
         }
     };
-    Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work })
+    Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work, lock: LockMode::SkipHeld })
 }
 
 impl Verb {

@@ -27,8 +27,9 @@ pub(super) struct Inner {
 }
 
 impl CommitQueue {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let inner = Inner { committer: Committer::new(settings), loads: Vec::new(), is_closed: false };
+    pub(crate) fn new(settings: Settings, store_is_shared: bool) -> Self {
+        let committer = Committer::new(settings).on_shared_store(store_is_shared);
+        let inner = Inner { committer, loads: Vec::new(), is_closed: false };
         Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
 

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::{BusError, ItemId, NodeFacts, NodeId, NodeName};
-use bus_store::CommitLevel;
+use bus_store::{CommitLevel, LockMode};
 
 use super::plan::plan;
 use super::{Batch, Entry, EntryResult, FactsAfter};
@@ -10,6 +10,10 @@ use crate::{Command, Outcome, Settings};
 
 /// How often a command is decided again because the rules moved under it.
 const ATTEMPTS_MAX: u32 = 8;
+/// How often a node whose head another instance holds is left for the next batch, before it is waited for.
+const SKIPS_MAX: u32 = 4;
+/// How often it is waited for, within the store's bound, before its senders are told to try again.
+const WAITS_MAX: u32 = 2;
 
 /// The committer without I/O: commands, loaded facts and results of batches go in, [`Action`]s come out.
 ///
@@ -31,6 +35,8 @@ pub struct Committer<Ticket> {
     entries_max: usize,
     /// Nodes with so much to deliver that their publishers may have to wait.
     undelivered_full: HashSet<NodeId>,
+    /// Others write to the store too: see [`Committer::on_shared_store`].
+    is_shared: bool,
 }
 
 /// What the committer wants done.
@@ -87,6 +93,10 @@ struct Waiting<Ticket> {
     ticket: Ticket,
     weight_bytes: usize,
     attempts: u32,
+    /// How often the node's head was held by somebody else.
+    postponed: u32,
+    /// Facts have been read from the store since the command came.
+    is_confirmed: bool,
 }
 
 impl<Ticket> Committer<Ticket> {
@@ -102,7 +112,15 @@ impl<Ticket> Committer<Ticket> {
             queued_bytes: 0,
             refused: 0,
             undelivered_full: HashSet::new(),
+            is_shared: false,
         }
+    }
+
+    /// For a store that others write to as well. A commit checks the version of what it carries out, but nothing checks
+    /// a refusal: there it rests on facts that were read after the command came.
+    #[must_use]
+    pub fn on_shared_store(self, is_shared: bool) -> Self {
+        Self { is_shared, ..self }
     }
 
     /// Takes a command in. `known` are the node's facts as far as they are in memory, with every change that was answered.
@@ -129,7 +147,8 @@ impl<Ticket> Committer<Ticket> {
         self.queued += 1;
         self.queued_bytes += weight_bytes;
         let name = command.node.clone();
-        let waiting = Waiting { command, ticket, weight_bytes, attempts: 0 };
+        let waiting =
+            Waiting { command, ticket, weight_bytes, attempts: 0, postponed: 0, is_confirmed: false };
         if let Some(node) = self.nodes.get_mut(&name) {
             node.waiting.push_back(waiting);
             // An empty queue with known facts stands for a node whose commands are all in flight.
@@ -191,6 +210,7 @@ impl<Ticket> Committer<Ticket> {
             }
             self.take_from(&name, &mut forming, &mut actions, next_item_id);
             match self.nodes.get(&name) {
+                Some(NodeQueue { facts: Facts::Loading, .. }) => {}
                 Some(node) if !node.waiting.is_empty() => self.ready.push_back(name),
                 Some(_) if forming.entries.last().is_none_or(|entry| entry.node != name) => {
                     self.nodes.remove(&name);
@@ -224,7 +244,12 @@ impl<Ticket> Committer<Ticket> {
                     actions.push(self.reply(waiting, Ok(outcome)));
                 }
                 EntryResult::Refused(error) => actions.push(self.reply(waiting, Err(error))),
-                EntryResult::Postponed => again.push(waiting),
+                EntryResult::Postponed if waiting.postponed >= SKIPS_MAX + WAITS_MAX => {
+                    actions.push(self.reply(waiting, Err(BusError::StoreUnavailable)));
+                }
+                EntryResult::Postponed => {
+                    again.push(Waiting { postponed: waiting.postponed + 1, ..waiting });
+                }
                 EntryResult::Stale if waiting.attempts >= ATTEMPTS_MAX => {
                     reload.push(waiting.command.node.clone());
                     actions.push(self.reply(waiting, Err(BusError::Contended)));
@@ -319,10 +344,22 @@ impl<Ticket> Committer<Ticket> {
             let limits = &self.settings.limits;
             let full = &self.undelivered_full;
             let planned = plan(&front.command, facts.as_ref(), limits, full, next_item_id);
+            if planned.is_err() && self.is_shared && !front.is_confirmed {
+                // Once what was taken of the node is written.
+                if taken == 0 {
+                    node.waiting.iter_mut().for_each(|waiting| waiting.is_confirmed = true);
+                    node.facts = Facts::Loading;
+                    actions.push(Action::Load(name.clone()));
+                }
+                return;
+            }
             let Some(waiting) = node.waiting.pop_front() else { return };
             match planned {
                 Err(error) => actions.push(self.reply(waiting, Err(error))),
-                Ok(entry) => {
+                Ok(mut entry) => {
+                    if waiting.postponed >= SKIPS_MAX {
+                        entry.lock = LockMode::Wait;
+                    }
                     forming.push(level, entry, waiting);
                     taken += 1;
                     if alone {

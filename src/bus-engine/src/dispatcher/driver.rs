@@ -1,15 +1,15 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus_domain::{Durability, Event, NodeId, Seq};
-use bus_store::{Leg, StoreError, Undelivered, UndeliveredPage};
+use bus_store::{Leg, Position, StoreError, Undelivered, UndeliveredPage};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::followed::Followed;
 use super::state::{Dispatcher, DispatcherBounds, Lag, Need};
-use super::{DeliveryInput, LaggingBounds, Mail, NotificationSink};
+use super::{DeliveryInput, LaggingBounds, Mail, NodeSignal, NotificationSink};
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
 
@@ -53,7 +53,7 @@ pub(crate) async fn run(
                 }
                 None => break,
             },
-            mail = shared.mailbox.take() => driver.take_mail(mail),
+            mail = shared.mailbox.take() => driver.take_mail(mail).await,
             () = std::future::ready(()), if is_behind => {}
         }
     }
@@ -113,7 +113,7 @@ impl Driver {
             && let Some(after) = self.dispatcher.next_to_resume()
         {
             match self.shared.store.undelivered(Leg::Xmpp, Some(after), RESUME_NODES_MAX).await {
-                Ok(page) => self.resume_page(page),
+                Ok(page) => self.resume_page(page).await,
                 Err(error) => self.rest("delivery cannot start yet", &error),
             }
         }
@@ -121,7 +121,7 @@ impl Driver {
 
     /// Of nodes in memory the store has nothing but their end. Those that ended in this process go on as they are: word of
     /// that has come, or is in the mailbox now.
-    fn resume_page(&mut self, page: UndeliveredPage) {
+    async fn resume_page(&mut self, page: UndeliveredPage) {
         let Self { shared, dispatcher, .. } = self;
         let is_transient = |node: &Undelivered| node.config.durability == Durability::Memory;
         let (ended, nodes): (Vec<_>, Vec<_>) = page.nodes.into_iter().partition(is_transient);
@@ -132,7 +132,7 @@ impl Driver {
             node.head.epoch = shared.process_epoch.of_transient(node.head.epoch);
         }
         let mail = shared.mailbox.take_now();
-        self.take_mail(mail);
+        self.take_mail(mail).await;
         self.dispatcher.resume_also(ended);
     }
 
@@ -175,15 +175,42 @@ impl Driver {
         }
     }
 
-    fn take_mail(&mut self, mail: Mail) {
-        if mail.look_again {
+    async fn take_mail(&mut self, mail: Mail) {
+        let Mail { look_again, mut signals } = mail;
+        if look_again {
             self.dispatcher.look_again();
         }
-        for signal in mail.signals {
+        if self.shared.store.is_shared()
+            && let Err(error) = self.begin_at_cursors(&mut signals).await
+        {
+            self.rest("delivery of some nodes waits for the store", &error);
+            // What is left out here is found by that look.
+            signals.retain(|signal| self.dispatcher.knows(signal.node.id));
+            self.dispatcher.look_again();
+        }
+        for signal in signals {
             let (node, seq) = (signal.node.id, signal.head_seq);
             self.dispatcher.signal(signal);
             self.followed.start(&self.dispatcher, node, seq);
         }
+    }
+
+    /// Other instances may have moved a node that is not in memory: its delivery begins at its cursor, and not where
+    /// the signal begins.
+    async fn begin_at_cursors(&mut self, signals: &mut [NodeSignal]) -> Result<(), StoreError> {
+        let is_unknown =
+            |signal: &&mut NodeSignal| !signal.node.is_transient() && !self.dispatcher.knows(signal.node.id);
+        let mut unknown: Vec<_> = signals.iter_mut().filter(is_unknown).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let nodes: Vec<NodeId> = unknown.iter().map(|signal| signal.node.id).collect();
+        let cursors = self.shared.store.positions(Leg::Xmpp, &nodes).await?;
+        let cursors: HashMap<NodeId, Position> = cursors.into_iter().collect();
+        for signal in &mut unknown {
+            signal.from = cursors.get(&signal.node.id).copied().unwrap_or(Position::START);
+        }
+        Ok(())
     }
 
     async fn satisfy(&mut self, need: Need) -> Result<(), StoreError> {

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus_domain::{BareJid, Event, EventKind, NodeId, Seq, SubscriptionId};
-use bus_store::Recipient;
+use bus_store::{Position, Recipient};
 use tokio::sync::Notify;
 
 use super::DeliveryNode;
@@ -39,8 +39,8 @@ pub struct Mail {
 pub struct NodeSignal {
     /// The node, with its configuration of now.
     pub node: DeliveryNode,
-    /// The newest position of its log before the first commit that the signal is about.
-    pub before_seq: Seq,
+    /// Where delivery begins if the node is not in memory: before the first commit that the signal is about.
+    pub from: Position,
     /// The newest position of its log.
     pub head_seq: Seq,
     /// What has changed for its recipients, in order.
@@ -89,7 +89,7 @@ impl Mailbox {
     ) {
         let last = events.last().filter(|event| node.is_transient() && event.kind == EventKind::Deleted);
         let deletion = last.cloned();
-        let mut mail = self.mail.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mail = self.lock();
         if let Some(signal) = mail.nodes.get_mut(&node.id).filter(|signal| signal.node.epoch == node.epoch) {
             signal.node = node;
             signal.head_seq = head_seq;
@@ -98,8 +98,8 @@ impl Mailbox {
         } else {
             let mut deltas = Deltas::Known(Vec::new());
             deltas.extend(delta);
-            let before_seq = head_seq - events.len() as u64;
-            mail.nodes.insert(node.id, NodeSignal { node, before_seq, head_seq, deltas, deletion });
+            let from = Position::behind(head_seq - events.len() as u64);
+            mail.nodes.insert(node.id, NodeSignal { node, from, head_seq, deltas, deletion });
         }
         drop(mail);
         self.filled.notify_one();
@@ -107,13 +107,13 @@ impl Mailbox {
 
     /// Leaves word that events may have been committed of which no signal tells.
     pub fn look_again(&self) {
-        self.mail.lock().unwrap_or_else(PoisonError::into_inner).look_again = true;
+        self.lock().look_again = true;
         self.filled.notify_one();
     }
 
     /// Takes everything that is there, without waiting.
     pub fn take_now(&self) -> Mail {
-        let taken = std::mem::take(&mut *self.mail.lock().unwrap_or_else(PoisonError::into_inner));
+        let taken = std::mem::take(&mut *self.lock());
         Mail { look_again: taken.look_again, signals: taken.nodes.into_values().collect() }
     }
 
@@ -126,6 +126,11 @@ impl Mailbox {
             }
             self.filled.notified().await;
         }
+    }
+
+    /// Every call leaves it consistent, so a panic elsewhere cannot have left it half changed.
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

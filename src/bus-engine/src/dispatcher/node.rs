@@ -70,14 +70,14 @@ impl NodeDelivery {
         Self { log: Log::Transient { deletion: None }, ..Self::new(node, head_seq, position) }
     }
 
-    /// Takes note of where the log stands now, and of its end. A new life goes on behind `before_seq`; true if it is one.
+    /// Takes note of where the log stands now, and of its end. A new life goes on where the signal begins; true if it is one.
     pub(super) fn moved_to(&mut self, signal: NodeSignal) -> bool {
-        let NodeSignal { node, before_seq, head_seq, deltas, deletion } = signal;
+        let NodeSignal { node, from, head_seq, deltas, deletion } = signal;
         let is_new_life = self.node.epoch != node.epoch;
         if is_new_life {
-            let end = Position::behind(before_seq);
+            let end = Position::behind(from.through_seq);
             (self.sent, self.proven) = (self.sent.min(end), self.proven.min(end));
-            (self.stored, self.head_seq) = (self.stored.min(end), before_seq);
+            (self.stored, self.head_seq) = (self.stored.min(end), from.through_seq);
             self.forget_events();
             self.recipients.forget();
         }

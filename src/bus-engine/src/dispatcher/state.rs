@@ -2,17 +2,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::{BareJid, Event, NodeId, Seq, SubscriptionId};
-use bus_store::{CursorMove, Position, RecipientPage, SubscriptionKey, Undelivered};
+use bus_store::{CursorMove, Position, RecipientPage, SubscriptionKey};
 
 use super::bounces::Bounces;
 use super::lagging::{Lagging, LaggingBounds};
-use super::mailbox::{Deltas, NodeSignal, RecipientChange};
 use super::marks::Marks;
 use super::node::NodeDelivery;
 use super::recipients::give_standing;
-use super::{DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
+use super::{DeliveryInput, HandOff, NotificationSink, SinkFull};
 
 mod feeding;
+mod resuming;
 
 /// Nodes in line that may keep the rest of the page that they were reading.
 const HELD_PAGES_MAX: usize = 64;
@@ -48,8 +48,6 @@ pub struct Dispatcher {
     /// Nodes behind this one are not resumed yet; `None` when all are.
     resumed_through: Option<NodeId>,
     has_ended_nodes: bool,
-    /// Other processes commit to the same store.
-    others_commit: bool,
     lagging: Lagging,
     /// Notifications that came back and are not judged yet.
     bounces: Bounces,
@@ -148,76 +146,10 @@ impl Dispatcher {
             recipients_taken: 0,
             resumed_through: Some(NodeId(i64::MIN)),
             has_ended_nodes: false,
-            others_commit: false,
             feeds_next: false,
             now_ms: 0,
             repeats: 0,
         }
-    }
-
-    /// Says that other processes commit to the same store. Of their events no signal tells: [`Self::look_again`] now
-    /// and then finds them.
-    #[must_use]
-    pub fn with_others(self) -> Self {
-        Self { others_commit: true, ..self }
-    }
-
-    /// Takes a page of the nodes that are behind their cursors. They come in the order of their ids; `through` is
-    /// where the next page starts, `None` after the last.
-    pub fn resume(&mut self, nodes: Vec<Undelivered>, through: Option<NodeId>) {
-        self.resumed_through = through;
-        self.resume_also(nodes);
-    }
-
-    /// Takes nodes of the last page that came a moment later.
-    pub fn resume_also(&mut self, nodes: Vec<Undelivered>) {
-        for Undelivered { node, name, config, head, position } in nodes {
-            let id = node;
-            let node = DeliveryNode { id, name, epoch: head.epoch, config };
-            if let Some(known) = self.nodes.get_mut(&id) {
-                known.catch_up(node, &head);
-                self.activate(id);
-            } else {
-                self.moved_to(node, head.seq, position);
-            }
-        }
-    }
-
-    /// Looks for all nodes that are behind their cursors once more: there may be commits of which no signal tells,
-    /// because their outcome was never known here, or because another process made them. Until all pages are read,
-    /// nodes that are not known are left to them.
-    pub fn look_again(&mut self) {
-        self.resumed_through = Some(NodeId(i64::MIN));
-    }
-
-    /// Where the next page of nodes to resume starts, if there is one and there is room for it.
-    pub fn next_to_resume(&self) -> Option<NodeId> {
-        self.resumed_through.filter(|_| self.nodes.len() < self.bounds.nodes_max)
-    }
-
-    /// Takes word of a node that has moved.
-    pub fn signal(&mut self, mut signal: NodeSignal) {
-        let (id, before_seq, head_seq) = (signal.node.id, signal.before_seq, signal.head_seq);
-        let is_transient = signal.node.is_transient();
-        self.end_lagging_of_removed(id, &signal.deltas);
-        if let Some(known) = self.nodes.get_mut(&id) {
-            self.recipients_taken += signal.deltas.give_standing(&self.admins);
-            if known.moved_to(signal) {
-                self.marks.forget(id);
-            }
-        } else if self.others_commit && !is_transient {
-            // Only its cursor tells what is handed over.
-            self.look_again();
-        } else if before_seq < head_seq
-            && (is_transient || self.resumed_through.is_none_or(|through| id <= through))
-        {
-            // Everything before the signal is handed over, or the node would be known.
-            let make = if is_transient { NodeDelivery::new_transient } else { NodeDelivery::new };
-            let mut delivery = make(signal.node.clone(), head_seq, Position::behind(before_seq));
-            delivery.moved_to(signal);
-            self.nodes.insert(id, delivery);
-        }
-        self.activate(id);
     }
 
     /// Takes word from the leg.
@@ -363,21 +295,6 @@ impl Dispatcher {
         let is_behind =
             |delivery: &NodeDelivery| delivery.head_seq.saturating_sub(delivery.proven.through_seq) >= events;
         self.nodes.iter().filter(|(_, delivery)| is_behind(delivery)).map(|(id, _)| *id).collect()
-    }
-
-    fn end_lagging_of_removed(&mut self, node: NodeId, deltas: &Deltas) {
-        let Deltas::Known(deltas) = deltas else { return };
-        for delta in deltas {
-            if let RecipientChange::Removed(subscription) = delta.change {
-                self.lagging.end(SubscriptionKey { node, subscription });
-            }
-        }
-    }
-
-    fn moved_to(&mut self, node: DeliveryNode, head_seq: Seq, position: Position) {
-        let id = node.id;
-        self.nodes.entry(id).or_insert_with(|| NodeDelivery::new(node, head_seq, position));
-        self.activate(id);
     }
 
     fn activate(&mut self, id: NodeId) {

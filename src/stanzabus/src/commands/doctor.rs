@@ -3,6 +3,7 @@
 mod daemon;
 mod link;
 mod local;
+mod store;
 mod user;
 
 use std::path::Path;
@@ -20,7 +21,7 @@ pub(crate) async fn run(path: &Path, act_as: &ActAs) -> Result<(), Failure> {
         Ok(loaded) => {
             local::check_config(&mut report, path, &loaded)?;
             let daemon = daemon::find(&loaded).await;
-            local::check_store(&mut report, &loaded, daemon.as_ref()).await?;
+            store::check(&mut report, &loaded, daemon.as_ref()).await?;
             local::check_ports(&mut report, &loaded, daemon.as_ref()).await?;
             link::check(&mut report, &loaded, daemon.as_ref()).await?;
             daemon::check_token(&mut report, &loaded, daemon.as_ref()).await?;

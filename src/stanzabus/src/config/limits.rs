@@ -1,10 +1,12 @@
 mod legs;
+mod store;
 
 use std::time::Duration;
 
 use bridge_grpc::GrpcSettings;
 use bus_domain::Limits;
 use bus_engine::{EngineLimits, Settings};
+use bus_store_postgres::PostgresLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xmpp_component::LinkLimits;
@@ -12,6 +14,7 @@ use xmpp_pubsub::RequestLimits;
 
 use super::ConfigError;
 use legs::LegsConfig;
+use store::StoreLimitsConfig;
 
 /// `[limits]`: every bound, with its unit in its name. The crates that keep a bound describe it.
 ///
@@ -27,6 +30,8 @@ pub(crate) struct LimitsConfig {
     link: LinkConfig,
     #[serde(flatten)]
     legs: LegsConfig,
+    #[serde(flatten)]
+    store: StoreLimitsConfig,
 }
 
 /// The bounds of the link to the XMPP server, as in [`LinkLimits`].
@@ -87,6 +92,11 @@ impl LimitsConfig {
         self.legs.grpc()
     }
 
+    /// The bounds of a store on PostgreSQL.
+    pub(crate) fn postgres(&self) -> PostgresLimits {
+        self.store.postgres()
+    }
+
     /// The bounds of the link.
     pub(crate) fn link(&self) -> LinkLimits {
         let link = &self.link;
@@ -144,6 +154,8 @@ impl LimitsConfig {
             (
                 self.engine.lagging_backoff_ms_min > self.engine.lagging_backoff_ms_max,
                 "lagging_backoff_ms_min must not be above lagging_backoff_ms_max",
+                self.postgres().lock_timeout_ms >= self.postgres().call_timeout_ms,
+                "store_lock_timeout_ms must be below store_call_timeout_ms, or a lock that is held looks like an outage",
             ),
         ];
         match contradictions.into_iter().find(|(wrong, _)| *wrong) {

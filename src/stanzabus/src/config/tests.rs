@@ -34,8 +34,10 @@ fn a_domain_and_a_secret_are_enough() {
     assert_eq!(loaded.config.xmpp.host().unwrap().as_str(), "example.org");
     assert_eq!(loaded.config.grpc.listen().unwrap().to_string(), "127.0.0.1:50051");
     assert_eq!(loaded.config.http.listen().unwrap().to_string(), "127.0.0.1:9464");
-    let expected = StoreAddress::Sqlite(std::env::temp_dir().join("stanzabus.db"));
-    assert_eq!(loaded.config.store.address(&loaded.folder).unwrap(), expected);
+    let StoreAddress::Sqlite(path) = loaded.config.store.address(&loaded.folder).unwrap() else {
+        panic!("the embedded store is the default")
+    };
+    assert_eq!(path, std::env::temp_dir().join("stanzabus.db"));
 }
 
 #[test]
@@ -68,7 +70,23 @@ fn values_that_make_no_sense_are_named() {
         ("admins = 'a@example.org'", "xmpp.admins"),
         ("secret_file = 'x'", "xmpp.secret: xmpp.secret_file is given as well"),
         ("[access]\ncreate = ['@']", "access.create: \"@\" is not a domain"),
-        ("[store]\nurl = 'postgres://localhost'", "store.url: \"postgres://localhost\" is not a store"),
+        ("[store]\nurl = 'mysql://localhost'", "store.url: \"mysql://localhost\" is not a store"),
+        ("[store]\nurl = 'postgres://u:p@localhost/bus?sslmode=require'", ""),
+        ("[store]\nurl = 'postgres:x'", "store.url: is no URL of a PostgreSQL database"),
+        ("[store]\nurl = 'postgres://u@h:port/x'", "store.url: is no URL of a PostgreSQL database"),
+        ("[store]\npassword_file = 'x'", "store.password_file: is for PostgreSQL"),
+        (
+            "[store]\nurl = 'postgres://u:p@localhost/bus'\npassword_file = 'x'",
+            "store.password_file: store.url holds a password as well",
+        ),
+        (
+            "[store]\nurl = 'postgres://u@localhost/bus'\npassword_file = 'no-such-file'",
+            "store.password_file: cannot read",
+        ),
+        (
+            "[limits]\nstore_lock_timeout_ms = 10000",
+            "store_lock_timeout_ms must be below store_call_timeout_ms",
+        ),
         ("[grpc]\nlisten = 'localhost:50051'", "grpc.listen: \"localhost:50051\" is not an address"),
         ("[grpc]\nlisten = '0.0.0.0:50051'", "grpc.listen: gRPC on 0.0.0.0:50051"),
         ("[grpc]\nlisten = '0.0.0.0:50051'\nallow_plaintext_beyond_loopback = true", ""),
@@ -172,6 +190,14 @@ fn a_secret_file_that_cannot_be_read_is_named() {
     assert_eq!(complaint(&text, &[]), "");
     let loaded = read_with(&text, &[]).unwrap();
     assert_eq!(loaded.config.xmpp.secret(&loaded.folder).unwrap(), "s3cret");
+}
+
+#[test]
+fn no_complaint_about_a_store_shows_its_password() {
+    for url in ["postgres://u:hidden@h:port/x", "postgresql:u:hidden@h/x", "postgres://u:hidden@[h/x"] {
+        let found = complaint(&format!("{MINIMAL}[store]\nurl = '{url}'"), &[]);
+        assert!(found.starts_with("store.url: ") && !found.contains("hidden"), "{found}");
+    }
 }
 
 #[test]

@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use jid::BareJid;
@@ -6,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use xmpp_component::{AddressError, ComponentConfig, LinkLimits, Secret, ServerAddress, TlsClient, TlsError};
 
-use super::{ConfigError, parse_domain};
+use super::{ConfigError, parse_domain, secret_file};
 
 /// `[xmpp]`: the XMPP server and our place at it.
 #[derive(Deserialize, JsonSchema)]
@@ -127,7 +126,7 @@ impl XmppConfig {
     pub(crate) fn secret(&self, folder: &Path) -> Result<String, ConfigError> {
         let secret = match (&self.secret, &self.secret_file) {
             (Some(secret), None) => secret.clone(),
-            (None, Some(file)) => read_secret(&folder.join(file))?,
+            (None, Some(file)) => secret_file::read("xmpp.secret_file", &folder.join(file))?,
             (Some(_), Some(_)) => {
                 let message = "xmpp.secret_file is given as well; remove one of them";
                 return Err(ConfigError::invalid("xmpp.secret", message));
@@ -147,15 +146,4 @@ impl XmppConfig {
 /// The part behind the first dot.
 pub(crate) fn parent_domain(domain: &BareJid) -> Option<&str> {
     domain.as_str().split_once('.').map(|(_, parent)| parent).filter(|parent| !parent.is_empty())
-}
-
-fn read_secret(path: &Path) -> Result<String, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let message = format!(
-            "cannot read {}: {error}; it must be readable by the user who runs stanzabus",
-            path.display()
-        );
-        ConfigError::invalid("xmpp.secret_file", message)
-    })?;
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }

@@ -101,6 +101,8 @@ metrics! {
         |read| Value::Number(read.engine.lagging_subscriptions);
     /// Subscriptions that get nothing until their subscribers show up, counted once a minute.
     ParkedSubscriptions = "stanzabus_parked_subscriptions", |read| Value::Number(read.engine.parked_subscriptions);
+    /// Looks into a shared store for what other instances have committed.
+    DoorbellLooks = "stanzabus_doorbell_looks_total", |read| Value::Number(read.engine.doorbell_looks);
     /// Nodes whose delivery stopped because the store cannot read them.
     NodesUnreadable = "stanzabus_nodes_unreadable_total", |read| Value::Number(read.engine.nodes_unreadable);
     /// Nodes of which so many events wait for delivery that publishers may have to wait.

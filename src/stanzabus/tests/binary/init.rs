@@ -26,6 +26,16 @@ fn secrets_are_for_their_owner_only() {
 }
 
 #[test]
+fn a_configuration_with_a_password_is_for_its_owner_only() {
+    let bus = Bus::empty();
+    let store = ["--store", "postgres://bus:pass@localhost/bus"];
+    assert_eq!(bus.init(&store).status, Some(0));
+    let mode = fs::metadata(bus.path("stanzabus.toml")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    assert_eq!(bus.run(&["config", "check"]).status, Some(0));
+}
+
+#[test]
 fn init_prints_what_the_servers_need() {
     let bus = Bus::empty();
     let said = bus.init(&[]);

@@ -5,6 +5,7 @@ mod components;
 mod daemon;
 mod http;
 mod ports;
+mod postgres;
 mod raw_stream;
 mod servers;
 mod wait;

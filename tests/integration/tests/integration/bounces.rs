@@ -1,7 +1,7 @@
 //! What becomes of notifications that come back: subscribers on another domain of the same server, which the test plays.
 
 use bus_xml::Element;
-use harness::{Daemon, Prosody, RawStream};
+use harness::{Daemon, RawStream, XmppServer};
 
 use crate::peers::{
     DOMAIN, GrpcCaller, Notification, PATIENCE, SECRET, XmppPeer, assert_in_order, impatient, init, metric,
@@ -63,7 +63,7 @@ struct Rig {
     remote: XmppPeer,
     publisher: GrpcCaller,
     daemon: Daemon,
-    _prosody: Prosody,
+    _prosody: XmppServer,
 }
 
 impl Rig {

@@ -16,6 +16,7 @@ mod hostile;
 mod logs;
 mod offline_user;
 mod peers;
+mod postgres;
 mod python_client;
 mod quickstart;
 mod resources;

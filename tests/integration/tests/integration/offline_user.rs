@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use harness::{Daemon, Prosody, wait_until};
+use harness::{Daemon, XmppServer, wait_until};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
@@ -28,7 +28,7 @@ async fn a_user_whose_server_has_kept_them_too_sees_each_once() {
     come_back(prosody(), 0).await;
 }
 
-async fn come_back(mut prosody: Prosody, bounces: u64) {
+async fn come_back(mut prosody: XmppServer, bounces: u64) {
     prosody.start().await.expect("Prosody starts");
     let daemon = attached(prosody.component_port()).await;
     let publisher = GrpcCaller::new(&daemon);
@@ -82,7 +82,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn start(daemon: &Daemon, prosody: &Prosody, arguments: &[&str]) -> Self {
+    fn start(daemon: &Daemon, prosody: &XmppServer, arguments: &[&str]) -> Self {
         let stderr = daemon.folder().join("tail.log");
         let server = format!("127.0.0.1:{}", prosody.client_port());
         let mut command = daemon.command();

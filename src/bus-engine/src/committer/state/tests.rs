@@ -189,6 +189,54 @@ fn a_postponed_entry_waits_for_the_next_batch() {
 }
 
 #[test]
+fn a_head_that_is_held_again_and_again_is_waited_for_and_not_for_ever() {
+    let mut committer = committer(EngineLimits::default());
+    committer.submit(publish("a"), 1, Some(facts("a", 1)));
+    let mut modes = Vec::new();
+    let mut answered = Vec::new();
+    while let Some(Action::Write(batch)) = next(&mut committer).pop() {
+        modes.push(batch.entries[0].lock);
+        answered = answers(committer.batch_written(vec![EntryResult::Postponed]));
+    }
+    let skips = modes.iter().take_while(|mode| **mode == LockMode::SkipHeld).count();
+    assert_eq!((skips, modes.len()), (SKIPS_MAX as usize, (SKIPS_MAX + WAITS_MAX) as usize + 1));
+    assert!(modes[skips..].iter().all(|mode| *mode == LockMode::Wait));
+    assert_eq!(answered, [(1, false)], "its sender may try again");
+    assert!(committer.is_idle());
+}
+
+#[test]
+fn on_a_shared_store_a_refusal_rests_on_facts_that_were_read_for_it() {
+    let banned = |version| {
+        let mut facts = NodeFacts::clone(&facts("a", version));
+        facts.affiliations = Affiliations::default().into();
+        Arc::new(facts)
+    };
+    let mut committer = committer(EngineLimits::default()).on_shared_store(true);
+    committer.submit(publish("a"), 1, Some(banned(1)));
+    committer.submit(publish("a"), 2, None);
+    let asked = next(&mut committer);
+    assert!(matches!(&asked[..], [Action::Load(_)]), "the ban in memory may be an old one: {asked:?}");
+    assert!(next(&mut committer).is_empty(), "once");
+    committer.facts_loaded(&name("a"), Ok(Some(facts("a", 2))));
+    assert_eq!(next_batch(&mut committer), ["a", "a"]);
+    committer.batch_written(vec![done(FactsAfter::Same); 2]);
+    assert!(committer.is_idle());
+
+    committer.submit(publish("a"), 3, Some(facts("a", 2)));
+    committer.submit(subscribe("a"), 4, None);
+    assert_eq!(next_batch(&mut committer), ["a"], "nothing is read for what is allowed");
+    committer.submit(publish("a"), 5, None);
+    committer.batch_written(vec![done(FactsAfter::Now(Some(banned(3))))]);
+    assert_eq!(next_batch(&mut committer), ["a"], "subscribing is open to all");
+    committer.batch_written(vec![done(FactsAfter::Same)]);
+    assert!(matches!(&next(&mut committer)[..], [Action::Load(_)]));
+    committer.facts_loaded(&name("a"), Ok(Some(banned(3))));
+    assert_eq!(answers(next(&mut committer)), [(5, false)]);
+    assert!(committer.is_idle());
+}
+
+#[test]
 fn a_refused_batch_is_halved_until_the_offender_is_alone() {
     let mut committer = committer(EngineLimits::default());
     for ticket in 0..8 {

@@ -3,11 +3,12 @@ mod lives;
 use bus_domain::{
     AccessModel, Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState,
 };
-use bus_store::{Head, Recipient};
+use bus_store::{Head, Recipient, Undelivered};
 
 use super::super::Delivery;
+use super::super::DeliveryNode;
 use super::super::lagging::LaggingBounds;
-use super::super::mailbox::{Deltas, RecipientChange, RecipientDelta};
+use super::super::mailbox::{Deltas, NodeSignal, RecipientChange, RecipientDelta};
 use super::*;
 
 mod lagging;
@@ -148,7 +149,7 @@ impl World {
         let head_seq = self.log.last().map_or(0, |event| event.seq);
         self.dispatcher.signal(NodeSignal {
             node: node(),
-            before_seq,
+            from: Position::behind(before_seq),
             head_seq,
             deltas: Deltas::Known(deltas),
             deletion: None,
@@ -409,4 +410,28 @@ fn what_retention_has_taken_is_passed_over() {
     assert_eq!(sent, [(4, 1, 3), (5, 1, 4)], "that 3 is missing shows in the first one");
     world.input(DeliveryInput::HandedOver { through_ticket: 2 });
     assert_eq!(world.proven(), [position(5, 0)]);
+}
+
+#[test]
+fn what_another_instance_has_changed_is_caught_up_with() {
+    let mut world = World::new(1, 2);
+    world.input(DeliveryInput::LinkUp { link: 1 });
+    assert_eq!(world.run().len(), 2);
+    // Elsewhere, the first recipient was banned and an event was committed.
+    world.recipients.remove(0);
+    world.recipients_version = 2;
+    world.log.push(event(2, true, 1));
+    world.dispatcher.look_again();
+    assert_eq!(world.dispatcher.next_to_resume(), Some(NodeId(i64::MIN)));
+    let DeliveryNode { name, config, .. } = node();
+    let head =
+        Head { epoch: Epoch(1), seq: 2, trimmed_through_seq: 0, rules_version: 2, recipients_version: 2 };
+    let behind = Undelivered { node: NODE, name, config, head, position: Position::START };
+    world.dispatcher.resume(vec![behind], None);
+    let sent: Vec<_> = world.run().into_iter().map(|(seq, recipient, _)| (seq, recipient)).collect();
+    assert_eq!(
+        sent,
+        [(2, 2)],
+        "from where it was in memory, to those of now, although the event needs no newer ones"
+    );
 }

@@ -1,14 +1,11 @@
-use std::fs::OpenOptions;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use bus_store::StoreError;
-use bus_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 
 use super::Report;
 use super::daemon::RunningDaemon;
-use crate::config::{Loaded, StoreAddress};
+use crate::config::Loaded;
 use crate::failure::Failure;
 
 /// The configuration as a whole, and the secret.
@@ -20,32 +17,6 @@ pub(super) fn check_config(report: &mut Report, path: &Path, loaded: &Loaded) ->
     match loaded.config.xmpp.secret(&loaded.folder) {
         Ok(_) => report.ok("secret", "it can be read"),
         Err(error) => report.failed("secret", &error),
-    }
-}
-
-/// Whether the daemon can open the store, or has it open.
-pub(super) async fn check_store(
-    report: &mut Report,
-    loaded: &Loaded,
-    daemon: Option<&RunningDaemon>,
-) -> Result<(), Failure> {
-    let path = match loaded.config.store.address(&loaded.folder) {
-        Ok(StoreAddress::Sqlite(path)) => path,
-        Err(error) => return report.failed("store", &error),
-    };
-    // Opening makes the file; a check should not.
-    if !path.exists() {
-        return match probe_folder(&path) {
-            Ok(()) => report.ok("store", &format!("{} can be made", path.display())),
-            Err(failure) => report.failed("store", &failure),
-        };
-    }
-    match SqliteStore::open(&path).await {
-        Ok(_) => report.ok("store", &format!("{} can be opened and written", path.display())),
-        Err(StoreError::InUse { .. }) if daemon.is_some() => {
-            report.ok("store", &format!("{} is held by the running daemon", path.display()))
-        }
-        Err(error) => report.failed("store", &error),
     }
 }
 
@@ -79,13 +50,4 @@ async fn check_port(report: &mut Report, name: &str, key: &str, address: SocketA
             report.failed(name, &advice)
         }
     }
-}
-
-fn probe_folder(database: &Path) -> Result<(), Failure> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".probe");
-    let path = PathBuf::from(path);
-    let made = OpenOptions::new().write(true).create_new(true).open(&path);
-    let removed = made.and_then(|_| std::fs::remove_file(&path));
-    removed.map_err(|source| Failure::Unwritable { path, source })
 }

@@ -40,7 +40,13 @@ impl World {
         let deletion = Some(&last).filter(|last| last.kind == EventKind::Deleted).cloned();
         let deltas = Deltas::Known(Vec::new());
         let node = node.clone();
-        self.dispatcher.signal(NodeSignal { node, before_seq, head_seq: last.seq, deltas, deletion });
+        self.dispatcher.signal(NodeSignal {
+            node,
+            from: Position::behind(before_seq),
+            head_seq: last.seq,
+            deltas,
+            deletion,
+        });
     }
 }
 
@@ -85,7 +91,7 @@ fn what_memory_has_lost_is_passed_over_and_never_asked_of_the_log() {
     assert_eq!(world.dispatcher.lag().nodes, 0, "and nothing waits for it");
     world.dispatcher.signal(NodeSignal {
         node: in_memory(),
-        before_seq: 9,
+        from: Position::behind(9),
         head_seq: 10,
         deltas: Deltas::Known(Vec::new()),
         deletion: None,
@@ -147,7 +153,7 @@ fn a_new_life_goes_on_from_the_end_of_the_old_one() {
     world.recipients_version = 2;
     world.dispatcher.signal(NodeSignal {
         node: of_epoch(2, Durability::Relaxed),
-        before_seq: 2,
+        from: Position::behind(2),
         head_seq: 3,
         deltas: Deltas::Known(vec![added]),
         deletion: None,

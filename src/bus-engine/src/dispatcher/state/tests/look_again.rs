@@ -69,10 +69,14 @@ fn a_node_that_is_not_known_is_left_to_the_pages_meanwhile() {
 }
 
 #[test]
-fn where_others_commit_a_node_that_is_not_known_is_looked_for() {
-    let mut world = World::new(1, 1).without_nodes();
-    world.dispatcher.others_commit = true;
-    world.signal(&[event(2, true, 1)], Vec::new());
-    assert_eq!(world.run(), [], "who knows what is in front of it");
-    assert_eq!(world.dispatcher.next_to_resume(), Some(NodeId(i64::MIN)));
+fn a_signal_that_begins_at_the_cursor_brings_what_others_have_committed() {
+    let mut world = World::new(2, 1).without_nodes();
+    world.dispatcher.signal(NodeSignal {
+        node: node(),
+        from: Position::START,
+        head_seq: 2,
+        deltas: Deltas::Known(Vec::new()),
+        deletion: None,
+    });
+    assert_eq!(world.run(), [(1, 1, 0), (2, 1, 1)]);
 }

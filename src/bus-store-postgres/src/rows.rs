@@ -1,0 +1,175 @@
+//! Between rows and our types.
+
+use bus_domain::{
+    Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeId, NodeName, Payload,
+    Subscription, SubscriptionId, SubscriptionState,
+};
+use bus_store::{Head, StoreError};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use crate::error::store_error;
+
+/// The columns that [`event`] reads, of the table alias `e`.
+macro_rules! event_columns {
+    () => {
+        "e.seq, e.kind, e.item_id, e.publisher, e.payload, e.published_at_ms, e.recipients_version, e.due_after_seq"
+    };
+}
+pub(crate) use event_columns;
+
+const PUBLISHED: i64 = 1;
+const RETRACTED: i64 = 2;
+const DELETED: i64 = 5;
+
+/// The number of a kind in `events.kind`.
+pub(crate) fn kind_number(kind: &EventKind) -> i64 {
+    match kind {
+        EventKind::Published { .. } => PUBLISHED,
+        EventKind::Retracted { .. } => RETRACTED,
+        EventKind::Deleted => DELETED,
+    }
+}
+
+/// An event from [`EVENT_COLUMNS`].
+pub(crate) fn event(row: &PgRow) -> Result<Event, StoreError> {
+    Ok(Event {
+        seq: unsigned(row, "seq")?,
+        kind: event_kind(row)?,
+        publisher: Jid::new(&text(row, "publisher")?).map_err(|error| inconsistent("events", &error))?,
+        published_at_ms: integer(row, "published_at_ms")?,
+        recipients_version: unsigned(row, "recipients_version")?,
+        due_after_seq: optional_unsigned(row, "due_after_seq")?,
+    })
+}
+
+fn event_kind(row: &PgRow) -> Result<EventKind, StoreError> {
+    let item_id = || {
+        let id: Option<String> = row.try_get("item_id").map_err(store_error)?;
+        ItemId::new(&id.unwrap_or_default()).map_err(|error| inconsistent("events", &error))
+    };
+    match integer(row, "kind")? {
+        PUBLISHED => {
+            let payload: Option<String> = row.try_get("payload").map_err(store_error)?;
+            Ok(EventKind::Published { item_id: item_id()?, payload: payload.map(Payload::from_serialised) })
+        }
+        RETRACTED => Ok(EventKind::Retracted { item_id: item_id()? }),
+        DELETED => Ok(EventKind::Deleted),
+        other => Err(inconsistent("events", &format!("kind {other}"))),
+    }
+}
+
+/// A head from its columns of the same names.
+pub(crate) fn head(row: &PgRow) -> Result<Head, StoreError> {
+    Ok(Head {
+        epoch: epoch(row)?,
+        seq: unsigned(row, "seq")?,
+        trimmed_through_seq: unsigned(row, "trimmed_through_seq")?,
+        rules_version: unsigned(row, "rules_version")?,
+        recipients_version: unsigned(row, "recipients_version")?,
+    })
+}
+
+/// A subscription from its columns of the same names.
+pub(crate) fn subscription(row: &PgRow) -> Result<Subscription, StoreError> {
+    let state = text(row, "state")?;
+    Ok(Subscription {
+        id: SubscriptionId(integer(row, "subscription_id")?),
+        jid: Jid::new(&text(row, "jid")?).map_err(|error| inconsistent("subscriptions", &error))?,
+        state: SubscriptionState::parse(&state)
+            .ok_or_else(|| inconsistent("subscriptions", &format!("state {state}")))?,
+        since_seq: unsigned(row, "since_seq")?,
+    })
+}
+
+/// A node's name.
+pub(crate) fn node_name(row: &PgRow) -> Result<NodeName, StoreError> {
+    NodeName::new(&text(row, "name")?).map_err(|error| inconsistent("nodes", &error))
+}
+
+/// A node's configuration.
+pub(crate) fn node_config(row: &PgRow) -> Result<NodeConfig, StoreError> {
+    serde_json::from_str(&text(row, "config")?).map_err(|error| inconsistent("nodes", &error))
+}
+
+/// An affiliation; NULL is none.
+pub(crate) fn affiliation(row: &PgRow) -> Result<Affiliation, StoreError> {
+    let value: Option<String> = row.try_get("affiliation").map_err(store_error)?;
+    value.map_or(Ok(Affiliation::None), |value| parse_affiliation(&value))
+}
+
+/// An affiliation by its name.
+pub(crate) fn parse_affiliation(name: &str) -> Result<Affiliation, StoreError> {
+    Affiliation::parse(name).ok_or_else(|| inconsistent("affiliations", &format!("affiliation {name}")))
+}
+
+/// A bare address from its text.
+pub(crate) fn parse_bare_jid(text: &str) -> Result<BareJid, StoreError> {
+    BareJid::new(text).map_err(|error| inconsistent("addresses", &error))
+}
+
+/// An epoch, kept as the signed integer of the same bits.
+pub(crate) fn epoch(row: &PgRow) -> Result<Epoch, StoreError> {
+    Ok(Epoch(integer(row, "epoch")?.cast_unsigned()))
+}
+
+/// A signed column.
+pub(crate) fn integer(row: &PgRow, column: &str) -> Result<i64, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
+/// A truth value.
+pub(crate) fn boolean(row: &PgRow, column: &str) -> Result<bool, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
+/// A column of bytes.
+pub(crate) fn bytes(row: &PgRow, column: &str) -> Result<Vec<u8>, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
+/// A column of a list of texts.
+pub(crate) fn texts(row: &PgRow, column: &str) -> Result<Vec<String>, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
+/// A column that is never negative.
+pub(crate) fn unsigned(row: &PgRow, column: &str) -> Result<u64, StoreError> {
+    let value = integer(row, column)?;
+    u64::try_from(value).map_err(|_| inconsistent("of the query", &format!("{column} is {value}")))
+}
+
+/// A value of ours as PostgreSQL keeps it: positions and counts stay far below 2^63.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The numbers of nodes, as one parameter.
+pub(crate) fn numbers(nodes: &[NodeId]) -> Vec<i64> {
+    nodes.iter().map(|node| node.0).collect()
+}
+
+/// A session's number.
+pub(crate) fn session(row: &PgRow) -> Result<u32, StoreError> {
+    let number: i32 = row.try_get("session").map_err(store_error)?;
+    Ok(number.cast_unsigned())
+}
+
+/// A bound on bytes.
+pub(crate) fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn optional_unsigned(row: &PgRow, column: &str) -> Result<Option<u64>, StoreError> {
+    let value: Option<i64> = row.try_get(column).map_err(store_error)?;
+    Ok(value.map(i64::cast_unsigned))
+}
+
+/// A text column.
+pub(crate) fn text(row: &PgRow, column: &str) -> Result<String, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
+fn inconsistent(table: &'static str, message: &impl ToString) -> StoreError {
+    StoreError::Inconsistent { table, message: message.to_string() }
+}

@@ -1,0 +1,48 @@
+use async_trait::async_trait;
+use bus_domain::{NodeId, SubscriptionId};
+use bus_store::{Recipient, RecipientPage, StoreError, SubscriptionStore};
+use sqlx::Row as _;
+
+use crate::error::store_error;
+use crate::statement::{query, statements};
+use crate::{PostgresStore, rows};
+
+statements! {
+    // One statement, because the page must be of the version. A node without recipients has one row of NULLs.
+    RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
+         FROM heads h
+         LEFT JOIN LATERAL (SELECT * FROM subscriptions
+                            WHERE node_id = h.node_id AND subscription_id > $2
+                            ORDER BY subscription_id LIMIT $3) s ON true
+         LEFT JOIN affiliations a ON a.node_id = h.node_id AND a.jid = s.bare_jid
+         WHERE h.node_id = $1 ORDER BY s.subscription_id";
+}
+
+#[async_trait]
+impl SubscriptionStore for PostgresStore {
+    async fn recipients(
+        &self,
+        node: NodeId,
+        after: Option<SubscriptionId>,
+        recipients_max: u32,
+    ) -> Result<RecipientPage, StoreError> {
+        let query =
+            query(RECIPIENTS).bind(node.0).bind(after.map_or(0, |id| id.0)).bind(i64::from(recipients_max));
+        let found = self.pool.session().await?.fetch_all(query).await?;
+        let Some(first) = found.first() else {
+            return Ok(RecipientPage { recipients_version: 0, recipients: Vec::new() });
+        };
+        let recipients_version = rows::unsigned(first, "recipients_version")?;
+        let mut recipients = Vec::with_capacity(found.len());
+        for row in &found {
+            let id: Option<i64> = row.try_get("subscription_id").map_err(store_error)?;
+            if id.is_some() {
+                recipients.push(Recipient {
+                    subscription: rows::subscription(row)?,
+                    affiliation: rows::affiliation(row)?,
+                });
+            }
+        }
+        Ok(RecipientPage { recipients_version, recipients })
+    }
+}

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus_domain::retract::StoredItem;
+use bus_domain::subscribe::Existing;
+use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Subscription, SubscriptionId};
+use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, StoreError, Transaction};
+use sqlx::postgres::PgRow;
+
+use crate::error::commit_error;
+use crate::pool::Pool;
+use crate::session::Session;
+use crate::statement::{PgQuery, query, statements};
+
+mod batches;
+mod events;
+mod heads;
+mod items;
+mod nodes;
+mod subscriptions;
+
+statements! {
+    BEGIN = "BEGIN";
+    BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
+}
+
+/// The texts of the statements inside transactions.
+pub(crate) fn statement_texts() -> Vec<&'static str> {
+    [
+        batches::STATEMENTS,
+        events::STATEMENTS,
+        heads::STATEMENTS,
+        items::STATEMENTS,
+        nodes::STATEMENTS,
+        subscriptions::STATEMENTS,
+    ]
+    .concat()
+}
+
+/// A transaction. Dropped before its end, it takes its connection with it, and the server rolls back.
+#[derive(Debug)]
+pub(crate) struct PostgresTransaction {
+    session: Session,
+    /// A statement failed: the server would answer COMMIT by rolling back, and call that a success.
+    has_failed: bool,
+}
+
+impl PostgresTransaction {
+    pub(crate) async fn begin(pool: &Arc<Pool>) -> Result<Self, StoreError> {
+        Self::begin_as(pool, query(BEGIN)).await
+    }
+
+    /// Begins a transaction that reads what was committed at one moment.
+    pub(crate) async fn begin_snapshot(pool: &Arc<Pool>) -> Result<Self, StoreError> {
+        Self::begin_as(pool, query(BEGIN_SNAPSHOT)).await
+    }
+
+    async fn begin_as(pool: &Arc<Pool>, begin: PgQuery<'_>) -> Result<Self, StoreError> {
+        let mut session = pool.session().await?;
+        session.set_in_transaction(true);
+        session.execute(begin).await?;
+        Ok(Self { session, has_failed: false })
+    }
+
+    pub(crate) async fn commit_write(mut self) -> Result<(), StoreError> {
+        if self.has_failed {
+            let message = "a statement of the transaction had failed before".to_owned();
+            return Err(StoreError::Refused { source: message.into() });
+        }
+        self.session.try_execute(query(COMMIT)).await.map_err(commit_error)?;
+        self.session.set_in_transaction(false);
+        Ok(())
+    }
+
+    /// Ends the transaction without a trace, and keeps the connection.
+    pub(crate) async fn rollback(mut self) -> Result<(), StoreError> {
+        self.session.execute(query(ROLLBACK)).await?;
+        self.session.set_in_transaction(false);
+        Ok(())
+    }
+
+    pub(crate) async fn execute(&mut self, query: PgQuery<'_>) -> Result<u64, StoreError> {
+        let answer = self.session.execute(query).await;
+        self.has_failed |= answer.is_err();
+        answer
+    }
+
+    pub(crate) async fn fetch_all(&mut self, query: PgQuery<'_>) -> Result<Vec<PgRow>, StoreError> {
+        let answer = self.session.fetch_all(query).await;
+        self.has_failed |= answer.is_err();
+        answer
+    }
+
+    pub(crate) async fn fetch_optional(&mut self, query: PgQuery<'_>) -> Result<Option<PgRow>, StoreError> {
+        Ok(self.fetch_all(query).await?.into_iter().next())
+    }
+}
+
+#[async_trait]
+impl Transaction for PostgresTransaction {
+    async fn lock_heads(&mut self, nodes: &[NodeId], mode: LockMode) -> Result<Vec<NodeId>, StoreError> {
+        match mode {
+            LockMode::SkipHeld => heads::lock_free(self, nodes).await,
+            LockMode::Wait => heads::lock_waiting(self, nodes).await,
+        }
+    }
+
+    async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError> {
+        heads::advance(self, advances).await
+    }
+
+    async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {
+        events::append(self, events).await
+    }
+
+    async fn place_items(&mut self, pointers: &[ItemPointer]) -> Result<(), StoreError> {
+        items::place(self, pointers).await
+    }
+
+    async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError> {
+        items::find(self, node, ids).await
+    }
+
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
+        items::remove(self, items).await
+    }
+
+    async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError> {
+        items::remove_oldest(self, node, count).await
+    }
+
+    async fn lower_item_counts(&mut self, counts: &[(NodeId, u64)]) -> Result<(), StoreError> {
+        items::lower_counts(self, counts).await
+    }
+
+    async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError> {
+        nodes::insert(self, node).await
+    }
+
+    async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError> {
+        nodes::retire(self, node, deleted_at_ms).await
+    }
+
+    async fn put_affiliations(
+        &mut self,
+        node: NodeId,
+        entries: &[(BareJid, Affiliation)],
+    ) -> Result<(), StoreError> {
+        nodes::put_affiliations(self, node, entries).await
+    }
+
+    async fn existing_subscriptions(
+        &mut self,
+        node: NodeId,
+        subscriber: &BareJid,
+    ) -> Result<Existing, StoreError> {
+        subscriptions::existing(self, node, subscriber).await
+    }
+
+    async fn insert_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: &Subscription,
+    ) -> Result<(), StoreError> {
+        subscriptions::insert(self, node, subscription).await
+    }
+
+    async fn remove_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError> {
+        subscriptions::remove(self, node, subscription).await
+    }
+
+    async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {
+        batches::record(self, id, committed_at_ms).await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.commit_write().await
+    }
+}

@@ -1,0 +1,252 @@
+//! Two engines on one database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus_domain::{
+    Actor, Affiliation, BareJid, BusError, ItemId, Jid, NodeConfig, NodeName, Payload, Role, publish,
+};
+use bus_engine::{
+    Command, Delivery, DeliveryInput, Engine, EngineLimits, NotificationSink, Outcome, Settings, SinkFull,
+    SystemClock, SystemIds, Tail, TailFrame, TailStart, Verb,
+};
+use bus_store_postgres::PostgresLimits;
+use harness::Postgres;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::fixture::{database, open};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Nothing is seen by polling in the time of a test.
+const NEVER_MS: u64 = 3_600_000;
+
+struct Instance {
+    engine: Engine,
+    _stop: DropGuard,
+}
+
+impl Instance {
+    async fn start(url: &str, doorbell_poll_ms: u64) -> Self {
+        let store = Arc::new(open(url, PostgresLimits::default()).await);
+        let engine = EngineLimits { doorbell_poll_ms, ..EngineLimits::default() };
+        let settings = Settings { engine, ..Settings::default() };
+        let stop = CancellationToken::new();
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let parts = Engine::start(store, settings, clock, ids, stop.clone()).await.expect("an engine");
+        Self { engine: parts.engine, _stop: stop.drop_guard() }
+    }
+
+    async fn run(&self, user: &str, verb: Verb) -> Result<Outcome, BusError> {
+        self.engine.execute(Command { actor: actor(user), node: name(), verb }).await
+    }
+
+    async fn publish(&self) -> u64 {
+        match self.run("owner", publish()).await {
+            Ok(Outcome::Published(published)) => published.first_seq,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn affiliate(&self, user: &str, affiliation: Affiliation) {
+        self.run("owner", Verb::Affiliate(vec![(bare(user), affiliation)])).await.expect("an affiliation");
+    }
+
+    async fn tail(&self) -> Result<Tail, BusError> {
+        self.engine.tail(actor("reader"), &name(), TailStart::Latest, None).await
+    }
+
+    /// Waits until the doorbell has looked at the store so often: it listens then.
+    async fn until_listening(&self, looks: u64) {
+        let listens = harness::wait_until("the doorbell", PATIENCE, async || {
+            (self.engine.statistics().snapshot().doorbell_looks >= looks).then_some(())
+        });
+        listens.await.expect("it listens");
+    }
+
+    /// Attaches a leg that takes everything, and returns the positions that it takes.
+    async fn attach(&self) -> (mpsc::Sender<DeliveryInput>, mpsc::Receiver<u64>) {
+        let (sender, seen) = mpsc::channel(10_000);
+        let (inputs, receiver) = mpsc::channel(8);
+        let engine = self.engine.clone();
+        tokio::spawn(async move { engine.deliver(Lane(sender), receiver).await });
+        inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("a dispatcher");
+        (inputs, seen)
+    }
+}
+
+struct Lane(mpsc::Sender<u64>);
+
+impl NotificationSink for Lane {
+    fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
+        self.0.try_send(delivery.event.seq).map_err(|_| SinkFull)
+    }
+}
+
+async fn pair(doorbell_poll_ms: u64) -> (Instance, Instance, String) {
+    let url = Postgres::shared().await.create_database().await.expect("a database");
+    let first = Instance::start(&url, doorbell_poll_ms).await;
+    first.until_listening(2).await;
+    let second = Instance::start(&url, doorbell_poll_ms).await;
+    // One look at the start, one at the first tick, and one at the other's arrival.
+    first.until_listening(3).await;
+    second.until_listening(2).await;
+    (first, second, url)
+}
+
+#[tokio::test]
+async fn what_one_commits_the_other_reads_at_once() {
+    let (first, second, _) = pair(NEVER_MS).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    let mut tail = second.tail().await.unwrap();
+    for seq in 1..=5 {
+        assert_eq!(first.publish().await, seq);
+        assert_eq!(next_seq(&mut tail).await, seq);
+    }
+    assert_eq!(second.publish().await, 6);
+    assert_eq!(first.publish().await, 7);
+    assert_eq!((next_seq(&mut tail).await, next_seq(&mut tail).await), (6, 7), "whoever publishes");
+}
+
+#[tokio::test]
+async fn without_a_ring_a_look_finds_it() {
+    let (first, second, url) = pair(50).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    let mut tail = second.tail().await.unwrap();
+    let postgres = Postgres::shared().await;
+    // What another program commits rings nowhere.
+    let append = "INSERT INTO events SELECT node_id, 1, 5, NULL, 'a@example.org', NULL, 0, 1, 0 FROM heads;
+                  UPDATE heads SET seq = 1, last_due_seq = 1";
+    postgres.sql(database(&url), append).await.unwrap();
+    assert_eq!(next_seq(&mut tail).await, 1);
+}
+
+#[tokio::test]
+async fn rings_that_were_missed_while_the_connection_was_lost_are_made_up_for() {
+    let (first, second, url) = pair(100).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    let mut tail = second.tail().await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ~* 'listen|instances'";
+    Postgres::shared().await.sql(database(&url), end).await.unwrap();
+    assert_eq!(first.publish().await, 1);
+    assert_eq!(next_seq(&mut tail).await, 1);
+}
+
+#[tokio::test]
+async fn a_ban_on_one_acts_on_the_other_with_its_next_step() {
+    let (first, second, _) = pair(NEVER_MS).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    first.affiliate("reader", Affiliation::Publisher).await;
+    let mut tail = second.tail().await.unwrap();
+    assert!(second.run("reader", publish()).await.is_ok());
+
+    // Each step meets rules that the second remembers from before the ban.
+    let ban = async || {
+        first.affiliate("reader", Affiliation::Publisher).await;
+        assert!(second.run("reader", publish()).await.is_ok());
+        first.affiliate("reader", Affiliation::Outcast).await;
+    };
+    next_seq(&mut tail).await;
+    first.affiliate("reader", Affiliation::Outcast).await;
+    first.publish().await;
+    let refused = tokio::time::timeout(PATIENCE, tail.next()).await.expect("it is woken");
+    assert_eq!(refused.err(), Some(BusError::Forbidden), "nothing is shown behind the ban");
+    ban().await;
+    assert_eq!(second.tail().await.err(), Some(BusError::Forbidden));
+    ban().await;
+    assert_eq!(second.engine.node(&actor("reader"), &name()).await.err(), Some(BusError::Forbidden));
+    ban().await;
+    assert_eq!(second.run("reader", publish()).await, Err(BusError::Forbidden));
+}
+
+#[tokio::test]
+async fn what_one_commits_the_other_delivers() {
+    let (first, second, _) = pair(NEVER_MS).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    first.run("reader", Verb::Subscribe(Jid::from(bare("reader")))).await.unwrap();
+    let (_inputs, mut seen) = second.attach().await;
+    assert_eq!(first.publish().await, 1);
+    assert_eq!(next(&mut seen).await, 1);
+    assert_eq!(first.publish().await, 2);
+    assert_eq!(second.publish().await, 3);
+    assert_eq!((next(&mut seen).await, next(&mut seen).await), (2, 3));
+    first.run("reader", Verb::Unsubscribe(Jid::from(bare("reader")))).await.unwrap();
+    first.run("other", Verb::Subscribe(Jid::from(bare("other")))).await.unwrap();
+    assert_eq!(second.publish().await, 4, "with its recipients of now");
+    assert_eq!(next(&mut seen).await, 4);
+    assert!(seen.is_empty(), "one recipient");
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_in_memory_is_delivered_from_its_cursor() {
+    let url = Postgres::shared().await.create_database().await.unwrap();
+    let instance = Instance::start(&url, NEVER_MS).await;
+    instance.until_listening(2).await;
+    let (_inputs, mut seen) = instance.attach().await;
+    instance.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    instance.run("reader", Verb::Subscribe(Jid::from(bare("reader")))).await.unwrap();
+    // Another program, which rings nowhere: all that the instance hears of the node is its own commit.
+    let append =
+        "INSERT INTO events SELECT node_id, n, 1, 'b', 'a@example.org', '<a/>', 0, recipients_version, n - 1
+                      FROM heads, generate_series(1, 3) n;
+                  UPDATE heads SET seq = 3, last_due_seq = 3";
+    Postgres::shared().await.sql(database(&url), append).await.unwrap();
+    assert_eq!(instance.publish().await, 4);
+    for seq in 1..=4 {
+        assert_eq!(next(&mut seen).await, seq, "nothing is passed over");
+    }
+}
+
+#[tokio::test]
+async fn both_publish_to_one_node_at_once_in_one_order() {
+    const EACH: usize = 150;
+    let (first, second, url) = pair(NEVER_MS).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    let load = async |instance: &Instance| {
+        let mut seqs = Vec::new();
+        for _ in 0..EACH {
+            seqs.push(instance.publish().await);
+        }
+        seqs
+    };
+    let (of_first, of_second) = tokio::join!(load(&first), load(&second));
+    assert!(of_first.is_sorted() && of_second.is_sorted());
+    let mut all = [of_first, of_second].concat();
+    all.sort_unstable();
+    assert_eq!(all, (1..=2 * EACH as u64).collect::<Vec<_>>(), "without a hole, each once");
+    let stored = Postgres::shared().await.sql(database(&url), "SELECT count(*), max(seq) FROM events").await;
+    assert_eq!(stored.unwrap(), format!("{0}|{0}", 2 * EACH));
+}
+
+async fn next_seq(tail: &mut Tail) -> u64 {
+    match tokio::time::timeout(PATIENCE, tail.next()).await.expect("it comes").expect("readable") {
+        Some(TailFrame::Event(event)) => event.seq,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn next(seen: &mut mpsc::Receiver<u64>) -> u64 {
+    tokio::time::timeout(PATIENCE, seen.recv()).await.expect("it comes").expect("a dispatcher")
+}
+
+fn publish() -> Verb {
+    let item = publish::NewItem {
+        id: Some(ItemId::new("a").expect("an id")),
+        payload: Some(Payload::from_serialised("<a xmlns='urn:test'/>")),
+    };
+    Verb::Publish(publish::Request { items: vec![item] })
+}
+
+fn name() -> NodeName {
+    NodeName::new("n").expect("a name")
+}
+
+fn actor(user: &str) -> Actor {
+    let role = if user == "owner" { Role::Creator } else { Role::User };
+    Actor::new(bare(user), role)
+}
+
+fn bare(user: &str) -> BareJid {
+    BareJid::new(&format!("{user}@example.org")).expect("a JID")
+}

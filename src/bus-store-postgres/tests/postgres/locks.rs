@@ -1,0 +1,65 @@
+//! Two transactions at once.
+
+use bus_store::{LockMode, Store as _, StoreError};
+use harness::Postgres;
+
+use crate::fixture::{IMPATIENT, advance, make_node, open, row};
+
+#[tokio::test]
+async fn a_head_that_is_held_is_skipped_or_waited_for_within_a_bound() {
+    let url = Postgres::shared().await.create_database().await.unwrap();
+    let store = open(&url, IMPATIENT).await;
+    let (first, second, third) =
+        (make_node(&store, "1").await, make_node(&store, "2").await, make_node(&store, "3").await);
+    let mut holder = store.begin().await.unwrap();
+    assert_eq!(holder.lock_heads(&[second], LockMode::SkipHeld).await.unwrap(), [second]);
+
+    let mut other = store.begin().await.unwrap();
+    let locked = other.lock_heads(&[second, third], LockMode::Wait).await.unwrap();
+    assert_eq!(locked, [], "in vain, and the transaction goes on");
+    let locked = other.lock_heads(&[first, second, third], LockMode::SkipHeld).await.unwrap();
+    assert_eq!(locked, [first, third]);
+    other.advance_heads(&[advance(first), advance(third)]).await.unwrap();
+    other.commit().await.unwrap();
+    holder.commit().await.unwrap();
+
+    let mut last = store.begin().await.unwrap();
+    assert_eq!(last.lock_heads(&[first, second, third], LockMode::Wait).await.unwrap().len(), 3);
+    assert_eq!(store.ping().await.ok(), Some(()));
+}
+
+#[tokio::test]
+async fn who_waits_gets_the_head_when_it_is_free_and_sees_what_was_committed() {
+    let url = Postgres::shared().await.create_database().await.unwrap();
+    let store = open(&url, bus_store_postgres::PostgresLimits::default()).await;
+    let node = make_node(&store, "n").await;
+    let mut holder = store.begin().await.unwrap();
+    holder.lock_heads(&[node], LockMode::SkipHeld).await.unwrap();
+    let waiter = async {
+        let mut transaction = store.begin().await.unwrap();
+        assert_eq!(transaction.lock_heads(&[node], LockMode::Wait).await.unwrap(), [node]);
+        transaction.advance_heads(&[advance(node)]).await.unwrap()[0].seq
+    };
+    let commit = async {
+        holder.advance_heads(&[advance(node)]).await.unwrap();
+        holder.commit().await.unwrap();
+    };
+    let (seq, ()) = tokio::join!(waiter, commit);
+    assert_eq!(seq, 2);
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_is_just_taking_is_waited_for() {
+    let url = Postgres::shared().await.create_database().await.unwrap();
+    let store = open(&url, IMPATIENT).await;
+    let mut first = store.begin().await.unwrap();
+    first.insert_node(&row("n")).await.unwrap().unwrap();
+    let mut second = store.begin().await.unwrap();
+    let held = second.insert_node(&row("n")).await;
+    assert!(matches!(held, Err(StoreError::Unavailable { .. })), "{held:?}");
+    let failed = second.commit().await;
+    assert!(matches!(failed, Err(StoreError::Refused { .. })), "a commit would be none: {failed:?}");
+    first.commit().await.unwrap();
+    let mut third = store.begin().await.unwrap();
+    assert_eq!(third.insert_node(&row("n")).await.unwrap(), None);
+}

@@ -1,0 +1,12 @@
+//! The store contract on PostgreSQL, and what is PostgreSQL's own.
+
+mod commits;
+mod doorbell;
+mod engines;
+mod fixture;
+mod locks;
+mod opening;
+mod outages;
+mod statements;
+
+store_contract::suite!(fixture::open_shared);
