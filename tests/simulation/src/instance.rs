@@ -96,9 +96,9 @@ pub(crate) enum Read {
 }
 
 impl Instance {
-    pub(crate) fn new(settings: &Settings, ids: &SimulatedIds) -> Self {
+    pub(crate) fn new(settings: &Settings, ids: &SimulatedIds, has_others: bool) -> Self {
         Self {
-            committer: Committer::new(settings.clone()),
+            committer: Committer::new(settings.clone()).on_shared_store(has_others),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
@@ -111,16 +111,20 @@ impl Instance {
         }
     }
 
+    /// Whether it has the node's delivery in memory.
+    pub(crate) fn delivers(&self, node: NodeId) -> bool {
+        self.delivery.as_ref().is_some_and(|delivery| delivery.dispatcher.knows(node))
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.committer.is_idle() && self.loads.is_empty() && self.write.is_none()
     }
 }
 
 impl Delivering {
-    pub(crate) fn new(scenario: &Scenario, has_others: bool, started_at: CommitIndex) -> Self {
-        let dispatcher = Dispatcher::new(scenario.dispatcher_bounds(), scenario.settings.admins.clone());
+    pub(crate) fn new(scenario: &Scenario, started_at: CommitIndex) -> Self {
         Self {
-            dispatcher: if has_others { dispatcher.with_others() } else { dispatcher },
+            dispatcher: Dispatcher::new(scenario.dispatcher_bounds(), scenario.settings.admins.clone()),
             lane: Lane::default(),
             inputs: VecDeque::new(),
             read: None,

@@ -39,6 +39,8 @@ pub struct Disk {
     pub health: BTreeMap<SubscriptionKey, Health>,
     /// What is to go wrong.
     pub faults: Faults,
+    /// Whether several instances use it.
+    pub is_shared: bool,
     /// Somebody uses the store, or has died doing so.
     in_use: bool,
     batches: BTreeSet<[u8; 16]>,
@@ -117,6 +119,10 @@ impl Store for SimulatedStore {
 
     async fn id_key(&self) -> Result<[u8; 16], StoreError> {
         Ok([7; 16])
+    }
+
+    fn is_shared(&self) -> bool {
+        self.disk().is_shared
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -91,7 +91,10 @@ impl World {
         let store = SimulatedStore::default();
         store.disk().faults.ignores_rules_version = mutation == Some(Mutation::RulesVersionIgnored);
         let ids = SimulatedIds::new(seed);
-        let instances = (0..scenario.instances).map(|_| Instance::new(&scenario.settings, &ids)).collect();
+        let has_others = scenario.instances > 1;
+        store.disk().is_shared = has_others;
+        let instance = |_| Instance::new(&scenario.settings, &ids, has_others);
+        let instances = (0..scenario.instances).map(instance).collect();
         let mut trace = Trace::default();
         trace.note(format!("{scenario:?}"));
         let mut world = Self {
@@ -151,8 +154,7 @@ impl World {
 
     /// Delivery starts, in the first instance, with nothing in memory.
     fn start_delivery(&mut self) {
-        let has_others = self.instances.len() > 1 && !self.is(Mutation::OthersIgnored);
-        let delivery = Delivering::new(&self.scenario, has_others, self.model.commits());
+        let delivery = Delivering::new(&self.scenario, self.model.commits());
         self.instances[0].delivery = Some(delivery);
     }
 

@@ -36,6 +36,11 @@ impl CursorStore for SimulatedStore {
         Ok(UndeliveredPage { nodes, next_after })
     }
 
+    async fn positions(&self, _leg: Leg, nodes: &[NodeId]) -> Result<Vec<(NodeId, Position)>, StoreError> {
+        let disk = self.up()?;
+        Ok(nodes.iter().filter_map(|node| Some((*node, *disk.cursors.get(node)?))).collect())
+    }
+
     async fn move_cursors(&self, _leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError> {
         let mut disk = self.up()?;
         for step in moves {

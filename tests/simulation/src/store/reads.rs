@@ -50,6 +50,11 @@ impl EventStore for SimulatedStore {
         Ok(self.up()?.nodes.get(&node).map(|rows| rows.head))
     }
 
+    async fn heads(&self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Head)>, StoreError> {
+        let disk = self.up()?;
+        Ok(nodes.iter().filter_map(|node| Some((*node, disk.nodes.get(node)?.head))).collect())
+    }
+
     async fn events_after(
         &self,
         node: NodeId,

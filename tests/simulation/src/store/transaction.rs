@@ -6,8 +6,8 @@ use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
 use bus_store::{
-    BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, NodeRow, Position, RenewedHead,
-    StoreError, SubscriptionKey, Transaction,
+    BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Position,
+    RenewedHead, StoreError, SubscriptionKey, Transaction,
 };
 
 use super::{CommitFate, Disk, NodeRows, SimulatedStore};
@@ -79,12 +79,18 @@ impl SimulatedTransaction {
 
 #[async_trait]
 impl Transaction for SimulatedTransaction {
-    async fn lock_heads(&mut self, nodes: &[NodeId]) -> Result<Vec<NodeId>, StoreError> {
+    /// Nothing waits here: who would have to has waited for too long already.
+    async fn lock_heads(&mut self, nodes: &[NodeId], mode: LockMode) -> Result<Vec<NodeId>, StoreError> {
         self.call()?;
         let mut disk = self.store.disk();
         let id = self.id;
-        let free = nodes.iter().copied().filter(|node| *disk.locks.entry(*node).or_insert(id) == id);
-        Ok(free.collect())
+        let is_free = |node: &NodeId| disk.locks.get(node).is_none_or(|holder| *holder == id);
+        let free: Vec<NodeId> = nodes.iter().copied().filter(is_free).collect();
+        if mode == LockMode::Wait && free.len() < nodes.len() {
+            return Ok(Vec::new());
+        }
+        disk.locks.extend(free.iter().map(|node| (*node, id)));
+        Ok(free)
     }
 
     async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError> {

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use bus_domain::NodeId;
 use bus_engine::DeliveryInput;
-use bus_engine::dispatcher::Need;
-use bus_store::{CursorStore as _, EventStore as _, Leg, StoreError, SubscriptionStore as _};
+use bus_engine::dispatcher::{Need, NodeSignal};
+use bus_engine::parts::Mail;
+use bus_store::{CursorStore as _, EventStore as _, Leg, Position, StoreError, SubscriptionStore as _};
 
 use crate::Mutation;
 use crate::instance::{Delivering, Read};
@@ -65,16 +66,36 @@ impl World {
     /// Takes what the committer has left word of.
     pub(super) fn take_mail(&mut self) {
         let commits = std::mem::take(&mut self.instances[0].announced);
-        let mail = self.instances[0].mailbox.take_now();
-        if mail.look_again {
+        let Mail { look_again, mut signals } = self.instances[0].mailbox.take_now();
+        if look_again {
             self.note("delivery looks again".to_owned());
             self.delivery().dispatcher.look_again();
         }
-        for signal in mail.signals {
+        if self.instances.len() > 1
+            && !self.is(Mutation::OthersIgnored)
+            && self.begin_at_cursors(&mut signals).is_err()
+        {
+            self.note("delivery of some nodes waits for the store".to_owned());
+            signals.retain(|signal| self.instances[0].delivers(signal.node.id));
+            self.delivery().dispatcher.look_again();
+        }
+        for signal in signals {
             self.note(format!("delivery hears that {:?} is at {}", signal.node.id, signal.head_seq));
             self.delivery().dispatcher.signal(signal);
         }
         self.delivery().tell(commits);
+    }
+
+    /// Others may have moved a node that is not in memory: its delivery begins at its cursor.
+    fn begin_at_cursors(&mut self, signals: &mut [NodeSignal]) -> Result<(), StoreError> {
+        for signal in signals {
+            let node = signal.node.id;
+            if !self.delivery().dispatcher.knows(node) {
+                let cursor = at_once(self.store.positions(Leg::Xmpp, &[node]))?.pop();
+                signal.from = cursor.map_or(Position::START, |(_, position)| position);
+            }
+        }
+        Ok(())
     }
 
     /// Hands over what can be, as far as the lane has room; then reads what is needed to go on.

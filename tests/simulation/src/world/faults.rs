@@ -57,7 +57,7 @@ impl World {
             self.note(format!("its batch is there as commit {known:?}"));
         }
         self.open.retain(|_, submitted| submitted.instance != at);
-        self.instances[at] = Instance::new(&self.scenario.settings, &self.ids);
+        self.instances[at] = Instance::new(&self.scenario.settings, &self.ids, self.scenario.instances > 1);
         if at == 0 {
             if self.link.is_up {
                 self.lose_stream()?;
