@@ -37,7 +37,7 @@ impl RecentEvents {
     }
 
     /// Takes the events of one commit of one node and wakes its readers.
-    pub(crate) fn push(&self, node: NodeId, events: &[Arc<Event>]) {
+    pub fn push(&self, node: NodeId, events: &[Arc<Event>]) {
         self.lock().take(node, events, self.bytes_max);
     }
 

@@ -19,12 +19,8 @@ pub(super) struct NodeWork {
     pub(super) entries: Vec<usize>,
     /// Events to come, in order.
     pub(super) drafts: Vec<Draft>,
-    /// Changes of the head beside the events.
-    pub(super) purge: bool,
-    pub(super) rules_change: bool,
-    pub(super) recipients_change: bool,
-    pub(super) new_subscriptions: u64,
-    pub(super) ended_subscriptions: u64,
+    /// What else moves its head.
+    pub(super) changes: HeadChanges,
     /// Where the head stands once it has moved.
     pub(super) head: Option<HeadAfter>,
     /// The events with their positions.
@@ -41,6 +37,16 @@ pub(super) struct NodeWork {
     pub(super) delta: Option<RecipientDelta>,
     /// Whether the log begins a new life here.
     pub(super) is_renewed: bool,
+}
+
+/// Changes of a head beside the events.
+#[derive(Default)]
+pub(super) struct HeadChanges {
+    pub(super) purge: bool,
+    pub(super) rules: bool,
+    pub(super) recipients: bool,
+    pub(super) new_subscriptions: u64,
+    pub(super) ended_subscriptions: u64,
 }
 
 /// An event without its position.
@@ -67,11 +73,7 @@ impl NodeWork {
             facts: None,
             entries,
             drafts: Vec::new(),
-            purge: false,
-            rules_change: false,
-            recipients_change: false,
-            new_subscriptions: 0,
-            ended_subscriptions: 0,
+            changes: HeadChanges::default(),
             head: None,
             events: Vec::new(),
             retracted: HashMap::new(),
@@ -98,11 +100,11 @@ impl NodeWork {
             last_due_event: last_due as u64,
             payload_bytes: self.drafts.iter().map(payload_bytes).sum(),
             items: self.newest_per_item().len() as u64,
-            purge: self.purge,
-            rules_change: self.rules_change,
-            recipients_change: self.recipients_change,
-            new_subscriptions: self.new_subscriptions,
-            ended_subscriptions: self.ended_subscriptions,
+            purge: self.changes.purge,
+            rules_change: self.changes.rules,
+            recipients_change: self.changes.recipients,
+            new_subscriptions: self.changes.new_subscriptions,
+            ended_subscriptions: self.changes.ended_subscriptions,
         })
     }
 

@@ -62,16 +62,16 @@ impl Writing<'_> {
                 }));
             }
             Work::Delete(deletion) => {
-                work.rules_change = true;
+                work.changes.rules = true;
                 work.drafts.push(draft(EventKind::Deleted, &deletion.deleter, true));
             }
             Work::Purge(purge) => {
-                work.purge = true;
+                work.changes.purge = true;
                 work.drafts.push(draft(EventKind::Purged, &purge.purger, purge.notify));
             }
             Work::Affiliate(_) => {
-                work.rules_change = true;
-                work.recipients_change = true;
+                work.changes.rules = true;
+                work.changes.recipients = true;
             }
             Work::Retract(retraction) => {
                 let stored = transaction.find_items(id, &retraction.item_ids).await?;
@@ -93,8 +93,8 @@ impl Writing<'_> {
                 match unsubscribe::settle(unsubscribing, &existing.of_bare) {
                     Err(error) => return Ok(Some(EntryResult::Refused(error))),
                     Ok(subscription) => {
-                        work.recipients_change = true;
-                        work.ended_subscriptions = 1;
+                        work.changes.recipients = true;
+                        work.changes.ended_subscriptions = 1;
                         work.subscription = Some(subscription);
                     }
                 }
@@ -104,7 +104,7 @@ impl Writing<'_> {
                 let Some(subscription) = park::settle(parking, existing) else {
                     return Ok(Some(EntryResult::Refused(BusError::NotSubscribed)));
                 };
-                work.recipients_change = true;
+                work.changes.recipients = true;
                 work.subscription = Some(subscription);
             }
         }
@@ -121,9 +121,9 @@ fn subscribe(
         Err(error) => return Some(EntryResult::Refused(error)),
         Ok(subscribe::Settled::Already(there)) => return Some(answer(Outcome::Subscribed(there))),
         Ok(subscribe::Settled::Revived(there)) => work.subscription = Some(there),
-        Ok(subscribe::Settled::New) => work.new_subscriptions = 1,
+        Ok(subscribe::Settled::New) => work.changes.new_subscriptions = 1,
     }
-    work.recipients_change = true;
+    work.changes.recipients = true;
     None
 }
 

@@ -1,9 +1,10 @@
 mod levels;
 
 use bus_domain::{
-    Actor, Affiliation, Affiliations, BareJid, Durability, Epoch, Jid, LimitKind, NodeConfig, NodeId,
+    Actor, Affiliation, Affiliations, BareJid, Durability, Epoch, ItemId, Jid, LimitKind, NodeConfig, NodeId,
     Payload, Role, publish,
 };
+use bus_store::{CommitLevel, LockMode};
 
 use super::*;
 use crate::{EngineLimits, Published, Verb};

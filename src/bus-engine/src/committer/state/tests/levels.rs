@@ -1,6 +1,6 @@
 //! Levels of durability among the commands that wait.
 
-use bus_domain::{ItemId, retract};
+use bus_domain::retract;
 
 use super::*;
 

@@ -1,0 +1,137 @@
+use bus_domain::retention::{History, WhenUndeliveredFull};
+use bus_domain::{
+    AccessModel, Actor, Affiliation, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload,
+    PublishModel, Role, publish, retract,
+};
+use bus_engine::{Command, Verb};
+
+use crate::{Random, Scenario};
+
+/// Names the command among all of a run.
+pub(crate) type Ticket = u64;
+
+/// Who asks: the owner, the admin, or a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sender(pub usize);
+
+/// Makes up a command. Its actor's resource is the ticket, so that what is stored can be found again.
+pub(crate) fn draw(
+    random: &mut Random,
+    scenario: &Scenario,
+    ticket: Ticket,
+    exists: impl Fn(&NodeName) -> bool,
+) -> (Sender, Command) {
+    let node = NodeName::new(&format!("n{}", random.below(scenario.nodes))).expect("a short name is valid");
+    let exists = exists(&node);
+    let (sender, verb) = if !exists && random.percent(80) {
+        (Sender(0), Verb::Create(config(random)))
+    } else {
+        draw_verb(random, scenario.users)
+    };
+    let (bare, role) = address(sender);
+    let jid = format!("{bare}/t{ticket}").parse::<Jid>().expect("a short resource is valid");
+    (sender, Command { actor: Actor::new(jid, role), node, verb })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    Affiliate,
+    Retract,
+    Purge,
+    Delete,
+    Create,
+}
+
+fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
+    let kinds = [
+        (50, Kind::Publish),
+        (18, Kind::Subscribe),
+        (7, Kind::Unsubscribe),
+        (12, Kind::Affiliate),
+        (8, Kind::Retract),
+        (2, Kind::Purge),
+        (2, Kind::Delete),
+        (3, Kind::Create),
+    ];
+    let anybody = Sender(random.below(users + 2));
+    let user = Sender(2 + random.below(users));
+    let ruler = Sender(random.below(2));
+    match random.weighted(&kinds).unwrap_or(Kind::Publish) {
+        Kind::Publish => (if random.percent(60) { ruler } else { anybody }, publish(random)),
+        Kind::Subscribe => (anybody, Verb::Subscribe(subscriber(random, anybody))),
+        Kind::Unsubscribe => (anybody, Verb::Unsubscribe(subscriber(random, anybody))),
+        Kind::Affiliate => (ruler, Verb::Affiliate(vec![(address(user).0, random.pick(&STANDINGS))])),
+        Kind::Retract => (ruler, retract(random)),
+        Kind::Purge => (ruler, Verb::Purge),
+        Kind::Delete => (ruler, Verb::Delete),
+        Kind::Create => (ruler, Verb::Create(config(random))),
+    }
+}
+
+/// Being thrown out and let in again is what matters most.
+const STANDINGS: [Affiliation; 7] = [
+    Affiliation::Outcast,
+    Affiliation::Outcast,
+    Affiliation::None,
+    Affiliation::None,
+    Affiliation::Member,
+    Affiliation::Publisher,
+    Affiliation::PublishOnly,
+];
+
+fn publish(random: &mut Random) -> Verb {
+    let item = |random: &mut Random| publish::NewItem {
+        id: random.percent(60).then(|| item_id(random)),
+        payload: Some(Payload::from_serialised("<a xmlns='urn:test'/>")),
+    };
+    let items = (0..random.between(1, 3)).map(|_| item(random)).collect();
+    Verb::Publish(publish::Request { items })
+}
+
+fn retract(random: &mut Random) -> Verb {
+    let item_ids = (0..random.between(1, 2)).map(|_| item_id(random)).collect();
+    let notify = random.pick(&[None, Some(true), Some(false)]);
+    Verb::Retract(retract::Request { item_ids, notify })
+}
+
+fn item_id(random: &mut Random) -> ItemId {
+    ItemId::new(random.pick(&["a", "b", "c"])).expect("a letter is an id")
+}
+
+fn subscriber(random: &mut Random, sender: Sender) -> Jid {
+    let bare = address(sender).0;
+    let jid = if random.percent(30) { format!("{bare}/phone") } else { bare.to_string() };
+    jid.parse().expect("a short resource is valid")
+}
+
+fn config(random: &mut Random) -> NodeConfig {
+    NodeConfig {
+        access_model: random.pick(&[AccessModel::Open, AccessModel::Open, AccessModel::Whitelist]),
+        publish_model: random.pick(&[PublishModel::Publishers, PublishModel::Open]),
+        items_max: random.pick(&[3, 4, 100]),
+        notify_retract: random.percent(50),
+        persist_items: random.percent(85),
+        durability: random.pick(&[Durability::Fsync, Durability::Fsync, Durability::Relaxed]),
+        history: History {
+            events_max: random.pick(&[None, Some(1), Some(3), Some(10)]),
+            ..History::default()
+        },
+        when_undelivered_full: random.pick(&WHEN_FULL),
+        ..NodeConfig::default()
+    }
+}
+
+const WHEN_FULL: [WhenUndeliveredFull; 3] =
+    [WhenUndeliveredFull::Wait, WhenUndeliveredFull::Wait, WhenUndeliveredFull::Gap];
+
+fn address(sender: Sender) -> (BareJid, Role) {
+    let (name, role) = match sender.0 {
+        0 => ("owner".to_owned(), Role::Creator),
+        1 => ("admin".to_owned(), Role::Admin),
+        user => (format!("u{user}"), Role::User),
+    };
+    (BareJid::new(&format!("{name}@example.org")).expect("a short address is valid"), role)
+}

@@ -1,0 +1,64 @@
+//! What must be true: the committed batches, applied one after the other to the plainest reference there is. It shares
+//! the table of who may do what with the bus, and nothing else.
+
+mod apply;
+mod confirm;
+mod life;
+
+use std::collections::BTreeMap;
+
+use bus_domain::retention::WhenUndeliveredFull;
+use bus_domain::{BareJid, Epoch, NodeId, NodeName, Seq};
+
+pub(crate) use life::{Life, Logged, SubscriptionLife};
+
+/// The number of a commit, in the order in which the store took them.
+pub(crate) type CommitIndex = u64;
+
+/// Every node that there has ever been.
+#[derive(Debug)]
+pub(crate) struct Model {
+    lives: BTreeMap<NodeId, Life>,
+    commits: CommitIndex,
+    admin: BareJid,
+}
+
+impl Model {
+    /// No node yet. The admin counts as an owner everywhere.
+    pub(crate) fn new(admin: BareJid) -> Self {
+        Self { lives: BTreeMap::new(), commits: 0, admin }
+    }
+
+    /// The newest commit.
+    pub(crate) fn commits(&self) -> CommitIndex {
+        self.commits
+    }
+
+    /// All nodes, deleted ones too.
+    pub(crate) fn lives(&self) -> impl Iterator<Item = (NodeId, &Life)> {
+        self.lives.iter().map(|(id, life)| (*id, life))
+    }
+
+    /// A node, deleted or not.
+    pub(crate) fn life(&self, id: NodeId) -> Option<&Life> {
+        self.lives.get(&id)
+    }
+
+    /// Retention has taken away events up to here that may not be delivered: where a node lets that happen, subscribers
+    /// may miss them.
+    pub(crate) fn may_miss(&mut self, id: NodeId, through: Seq) {
+        if let Some(life) = self.lives.get_mut(&id)
+            && life.config.when_undelivered_full == WhenUndeliveredFull::Gap
+        {
+            life.may_miss_through = life.may_miss_through.max(through);
+        }
+    }
+
+    fn of_name<'a>(&'a self, name: &'a NodeName) -> impl Iterator<Item = &'a Life> {
+        self.lives.values().filter(move |life| life.name == *name)
+    }
+
+    fn of_epoch(&self, epoch: Epoch) -> Option<&Life> {
+        self.lives.values().find(|life| life.epoch == epoch)
+    }
+}

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus_domain::retrieve::PageAt;
+use bus_domain::{Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, SubscriptionId};
+use bus_store::{
+    EventStore, FoundItems, Head, ItemPage, ItemStore, ItemWindow, NodeListing, NodeStore, NodeSummary,
+    Recipient, RecipientPage, StoreError, SubscriptionKey, SubscriptionStore,
+};
+
+use super::{NodeRows, SimulatedStore};
+
+#[async_trait]
+impl NodeStore for SimulatedStore {
+    async fn find_node(&self, name: &NodeName) -> Result<Option<NodeFacts>, StoreError> {
+        let disk = self.up()?;
+        let found =
+            disk.nodes.iter().find(|(_, rows)| rows.deleted_at_ms.is_none() && rows.row.name == *name);
+        Ok(found.map(|(node, rows)| facts(*node, rows)))
+    }
+
+    async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError> {
+        let disk = self.up()?;
+        let NodeListing { viewer, open_models, after, nodes_max } = listing;
+        let is_listed = |rows: &&NodeRows| {
+            rows.deleted_at_ms.is_none()
+                && after.as_ref().is_none_or(|after| rows.row.name > *after)
+                && (rows.affiliations.contains_key(&viewer)
+                    || open_models.contains(&rows.row.config.access_model))
+        };
+        let mut nodes: Vec<NodeSummary> = disk
+            .nodes
+            .values()
+            .filter(is_listed)
+            .map(|rows| NodeSummary {
+                name: rows.row.name.clone(),
+                config: rows.row.config.clone(),
+                affiliation: rows.affiliation(&viewer),
+            })
+            .collect();
+        nodes.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        nodes.truncate(nodes_max as usize);
+        Ok(nodes)
+    }
+}
+
+#[async_trait]
+impl EventStore for SimulatedStore {
+    async fn head(&self, node: NodeId) -> Result<Option<Head>, StoreError> {
+        Ok(self.up()?.nodes.get(&node).map(|rows| rows.head))
+    }
+
+    async fn heads(&self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Head)>, StoreError> {
+        let disk = self.up()?;
+        Ok(nodes.iter().filter_map(|node| Some((*node, disk.nodes.get(node)?.head))).collect())
+    }
+
+    async fn events_after(
+        &self,
+        node: NodeId,
+        after_seq: Seq,
+        events_max: u32,
+        bytes_max: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let disk = self.up()?;
+        let Some(rows) = disk.nodes.get(&node) else { return Ok(Vec::new()) };
+        let behind = rows.log().filter(|event| event.seq > after_seq).map(|event| Event::clone(event));
+        Ok(bounded(behind.take(events_max as usize), bytes_max).0)
+    }
+}
+
+#[async_trait]
+impl ItemStore for SimulatedStore {
+    async fn list_items(&self, node: NodeId, window: ItemWindow) -> Result<ItemPage, StoreError> {
+        let disk = self.up()?;
+        let items = |rows: &NodeRows| rows.items_in_order(window.expired_through_ms);
+        let all = disk.nodes.get(&node).map(items).unwrap_or_default();
+        let count = all.len() as u64;
+        let (from, to) = match window.at {
+            PageAt::After(seq) => (all.partition_point(|item| item.seq <= seq), all.len()),
+            PageAt::Index(index) => (usize::try_from(index).unwrap_or(usize::MAX).min(all.len()), all.len()),
+            PageAt::Before(seq) => (0, all.partition_point(|item| item.seq < seq)),
+            PageAt::First | PageAt::Last => (0, all.len()),
+        };
+        let is_at_the_end = matches!(window.at, PageAt::Before(_) | PageAt::Last);
+        let mut items = all[from..to].to_vec();
+        if is_at_the_end {
+            items.reverse();
+        }
+        items.truncate(window.items_max as usize);
+        let (mut items, _) = bounded(items.into_iter(), window.bytes_max);
+        if is_at_the_end {
+            items.reverse();
+        }
+        let before = |first: &Event| all.partition_point(|item| item.seq < first.seq) as u64;
+        let first_index = items.first().map(before);
+        Ok(ItemPage { items, count, first_index })
+    }
+
+    async fn find_items(
+        &self,
+        node: NodeId,
+        ids: &[ItemId],
+        bytes_max: usize,
+    ) -> Result<FoundItems, StoreError> {
+        let disk = self.up()?;
+        let all = disk.nodes.get(&node).map(|rows| rows.items_in_order(None)).unwrap_or_default();
+        let wanted = all.into_iter().filter(|item| item.kind.item_id().is_some_and(|id| ids.contains(id)));
+        let (items, truncated) = bounded(wanted, bytes_max);
+        Ok(FoundItems { items, truncated })
+    }
+}
+
+#[async_trait]
+impl SubscriptionStore for SimulatedStore {
+    async fn recipients(
+        &self,
+        node: NodeId,
+        after: Option<SubscriptionId>,
+        recipients_max: u32,
+    ) -> Result<RecipientPage, StoreError> {
+        let disk = self.up()?;
+        let Some(rows) = disk.nodes.get(&node) else {
+            return Ok(RecipientPage { recipients_version: 0, recipients: Vec::new() });
+        };
+        let behind = after.map_or(SubscriptionId(i64::MIN), |after| SubscriptionId(after.0 + 1));
+        let is_parked = |id: SubscriptionId| disk.is_parked(SubscriptionKey { node, subscription: id });
+        let behind = rows.subscriptions.range(behind..).filter(|(id, _)| !is_parked(**id));
+        let recipients = behind.map(|(_, subscription)| Recipient {
+            affiliation: rows.affiliation(&subscription.jid.to_bare()),
+            subscription: subscription.clone(),
+        });
+        Ok(RecipientPage {
+            recipients_version: rows.head.recipients_version,
+            recipients: recipients.take(recipients_max as usize).collect(),
+        })
+    }
+}
+
+fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
+    let affiliations = rows.affiliations.iter().map(|(jid, affiliation)| (jid.clone(), *affiliation));
+    NodeFacts {
+        id,
+        name: rows.row.name.clone(),
+        epoch: rows.head.epoch,
+        creator: rows.row.owner.clone(),
+        created_at_ms: rows.row.created_at_ms,
+        config: rows.row.config.clone(),
+        affiliations: Arc::new(affiliations.collect()),
+        rules_version: rows.head.rules_version,
+    }
+}
+
+/// Events until their payloads reach the bound, and at least one; and whether there are more.
+fn bounded(events: impl Iterator<Item = Event>, bytes_max: usize) -> (Vec<Event>, bool) {
+    let mut taken = Vec::new();
+    let mut bytes = 0;
+    for event in events {
+        if bytes >= bytes_max && !taken.is_empty() {
+            return (taken, true);
+        }
+        bytes += event.kind.payload().map_or(0, Payload::len_bytes);
+        taken.push(event);
+    }
+    (taken, false)
+}

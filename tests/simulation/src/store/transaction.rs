@@ -1,0 +1,358 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus_domain::retract::StoredItem;
+use bus_domain::subscribe::Existing;
+use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
+use bus_store::{
+    BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Position,
+    RenewedHead, StoreError, SubscriptionKey, Transaction,
+};
+
+use super::{CommitFate, Disk, NodeRows, SimulatedStore};
+
+/// A write transaction: copies of the rows that it touches, and locks.
+#[derive(Debug)]
+pub(super) struct SimulatedTransaction {
+    store: SimulatedStore,
+    id: u64,
+    changed: BTreeMap<NodeId, NodeRows>,
+    batches: Vec<[u8; 16]>,
+    /// Where cursors go back to.
+    set_back: BTreeMap<NodeId, Seq>,
+    /// What becomes of subscriptions that are told of apart from their nodes.
+    wellbeing: Vec<(SubscriptionKey, Wellbeing)>,
+}
+
+/// What becomes of a subscription.
+#[derive(Debug, Clone, Copy)]
+enum Wellbeing {
+    Ended,
+    Parked,
+    Revived,
+}
+
+impl SimulatedTransaction {
+    pub(super) fn new(store: SimulatedStore, id: u64) -> Self {
+        Self {
+            store,
+            id,
+            changed: BTreeMap::new(),
+            batches: Vec::new(),
+            set_back: BTreeMap::new(),
+            wellbeing: Vec::new(),
+        }
+    }
+
+    /// Fails when it is the turn of a fault.
+    fn call(&self) -> Result<(), StoreError> {
+        let mut disk = self.store.up()?;
+        match disk.faults.call {
+            Some((0, fault)) => {
+                disk.faults.call = None;
+                Err(fault.into())
+            }
+            Some((calls, fault)) => {
+                disk.faults.call = Some((calls - 1, fault));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A node's rows as this transaction sees them.
+    fn seen(&self, node: NodeId) -> Option<NodeRows> {
+        self.changed.get(&node).cloned().or_else(|| self.store.disk().nodes.get(&node).cloned())
+    }
+
+    fn note(&mut self, node: NodeId, subscription: SubscriptionId, wellbeing: Wellbeing) {
+        self.wellbeing.push((SubscriptionKey { node, subscription }, wellbeing));
+    }
+
+    /// A node's rows, to be changed.
+    fn rows(&mut self, node: NodeId) -> Option<&mut NodeRows> {
+        let rows = self.seen(node)?;
+        Some(self.changed.entry(node).or_insert(rows))
+    }
+}
+
+#[async_trait]
+impl Transaction for SimulatedTransaction {
+    /// Nothing waits here: who would have to has waited for too long already.
+    async fn lock_heads(&mut self, nodes: &[NodeId], mode: LockMode) -> Result<Vec<NodeId>, StoreError> {
+        self.call()?;
+        let mut disk = self.store.disk();
+        let id = self.id;
+        let is_free = |node: &NodeId| disk.locks.get(node).is_none_or(|holder| *holder == id);
+        let free: Vec<NodeId> = nodes.iter().copied().filter(is_free).collect();
+        if mode == LockMode::Wait && free.len() < nodes.len() {
+            return Ok(Vec::new());
+        }
+        disk.locks.extend(free.iter().map(|node| (*node, id)));
+        Ok(free)
+    }
+
+    async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError> {
+        self.call()?;
+        let any_version = self.store.disk().faults.ignores_rules_version;
+        let step = |advance: &HeadAdvance| {
+            let is_current =
+                any_version || self.seen(advance.node)?.head.rules_version == advance.rules_version;
+            if is_current { Some(self.rows(advance.node)?.advance(advance.node, advance)) } else { None }
+        };
+        Ok(advances.iter().filter_map(step).collect())
+    }
+
+    async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {
+        self.call()?;
+        for (node, event) in events {
+            if let Some(rows) = self.rows(*node) {
+                let before = rows.events.insert(event.seq, Arc::new(event.clone()));
+                assert!(before.is_none(), "position {} of {node:?} is taken: {before:?}", event.seq);
+            }
+        }
+        Ok(())
+    }
+
+    async fn place_items(&mut self, pointers: &[ItemPointer]) -> Result<(), StoreError> {
+        self.call()?;
+        for ItemPointer { node, item_id, seq } in pointers {
+            if let Some(rows) = self.rows(*node) {
+                let before = rows.items.insert(item_id.clone(), *seq);
+                assert!(before.is_none(), "item {item_id} of {node:?} is there: {before:?}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError> {
+        self.call()?;
+        let Some(rows) = self.seen(node) else { return Ok(Vec::new()) };
+        let stored = |id: &ItemId| {
+            let seq = *rows.items.get(id).filter(|seq| **seq > rows.purged_through_seq)?;
+            Some(StoredItem { id: id.clone(), seq, publisher: rows.events.get(&seq)?.publisher.clone() })
+        };
+        Ok(ids.iter().filter_map(stored).collect())
+    }
+
+    async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.retracted.extend(events.iter().map(|(seq, retraction)| (*retraction, *seq)));
+        }
+        Ok(())
+    }
+
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
+        self.call()?;
+        let remove = |(node, id): &(NodeId, ItemId)| {
+            let rows = self.rows(*node)?;
+            let seq = rows.items.remove(id)?;
+            (seq > rows.purged_through_seq).then_some(*node)
+        };
+        Ok(items.iter().filter_map(remove).collect())
+    }
+
+    async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError> {
+        self.call()?;
+        let Some(rows) = self.rows(node) else { return Ok(()) };
+        let oldest = rows.items_in_order(None).into_iter().take(usize::try_from(count).unwrap_or(usize::MAX));
+        for item in oldest {
+            rows.items.retain(|_, seq| *seq != item.seq);
+        }
+        Ok(())
+    }
+
+    async fn lower_item_counts(&mut self, counts: &[(NodeId, u64)]) -> Result<(), StoreError> {
+        self.call()?;
+        for (node, count) in counts {
+            if let Some(rows) = self.rows(*node) {
+                rows.item_count -= count;
+            }
+        }
+        Ok(())
+    }
+
+    /// A database would wait for another transaction that takes the name; here it says at once that it is in the way.
+    async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError> {
+        self.call()?;
+        let mut disk = self.store.disk();
+        if disk.nodes.values().any(|rows| rows.deleted_at_ms.is_none() && rows.row.name == node.name) {
+            return Ok(None);
+        }
+        let holder = *disk.reserved.entry(node.name.to_string()).or_insert(self.id);
+        if holder != self.id {
+            return Err(super::Fault::Unavailable.into());
+        }
+        disk.last_node += 1;
+        let id = NodeId(disk.last_node);
+        drop(disk);
+        self.changed.insert(id, NodeRows::new(node));
+        Ok(Some(id))
+    }
+
+    async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.deleted_at_ms = Some(deleted_at_ms);
+        }
+        Ok(())
+    }
+
+    async fn put_affiliations(
+        &mut self,
+        node: NodeId,
+        entries: &[(BareJid, Affiliation)],
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.affiliations.extend(entries.iter().cloned());
+            rows.affiliations.retain(|_, affiliation| *affiliation != Affiliation::None);
+        }
+        Ok(())
+    }
+
+    async fn existing_subscriptions(
+        &mut self,
+        node: NodeId,
+        subscriber: &BareJid,
+    ) -> Result<Existing, StoreError> {
+        self.call()?;
+        let Some(rows) = self.seen(node) else {
+            return Ok(Existing { of_bare: Vec::new(), health: Vec::new(), in_all: 0 });
+        };
+        let of_bare = rows.subscriptions.values().filter(|one| one.jid.to_bare() == *subscriber);
+        let of_bare: Vec<Subscription> = of_bare.cloned().collect();
+        let disk = self.store.disk();
+        let health = |one: &Subscription| {
+            let key = SubscriptionKey { node, subscription: one.id };
+            (one.id, disk.health.get(&key).copied().unwrap_or_default())
+        };
+        Ok(Existing {
+            health: of_bare.iter().map(health).collect(),
+            of_bare,
+            in_all: rows.subscription_count,
+        })
+    }
+
+    async fn insert_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: &Subscription,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            let before = rows.subscriptions.insert(subscription.id, subscription.clone());
+            assert!(before.is_none(), "subscription {:?} of {node:?} is there", subscription.id);
+        }
+        Ok(())
+    }
+
+    async fn remove_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.subscriptions.remove(&subscription);
+        }
+        self.note(node, subscription, Wellbeing::Ended);
+        Ok(())
+    }
+
+    async fn park_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+        _parked_at_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        self.note(node, subscription, Wellbeing::Parked);
+        Ok(())
+    }
+
+    async fn revive_subscription(
+        &mut self,
+        node: NodeId,
+        subscription: SubscriptionId,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        self.note(node, subscription, Wellbeing::Revived);
+        Ok(())
+    }
+
+    async fn record_batch(&mut self, id: BatchId, _committed_at_ms: i64) -> Result<(), StoreError> {
+        self.call()?;
+        self.batches.push(id.0);
+        Ok(())
+    }
+
+    async fn renew_epochs(&mut self, renewals: &[EpochRenewal]) -> Result<Vec<RenewedHead>, StoreError> {
+        self.call()?;
+        let mut renewed = Vec::new();
+        for EpochRenewal { node, epoch, last_seq } in renewals {
+            let Some(rows) = self.rows(*node) else { continue };
+            let last_seq = rows.renew(*epoch, *last_seq);
+            let Head { rules_version, recipients_version, .. } = rows.head;
+            renewed.push(RenewedHead { node: *node, rules_version, recipients_version });
+            self.set_back.insert(*node, last_seq);
+        }
+        Ok(renewed)
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let mut disk = store.up()?;
+        match std::mem::take(&mut disk.faults.commit) {
+            CommitFate::Done => {
+                self.write_to(&mut disk);
+                Ok(())
+            }
+            CommitFate::Fails(fault) => Err(fault.into()),
+            CommitFate::Unknown { is_there } => {
+                if is_there {
+                    self.write_to(&mut disk);
+                }
+                Err(StoreError::OutcomeUnknown { source: "as told".into() })
+            }
+        }
+    }
+}
+
+impl SimulatedTransaction {
+    fn write_to(&mut self, disk: &mut Disk) {
+        self.changed.values_mut().for_each(NodeRows::drop_rows_without_items);
+        disk.nodes.append(&mut self.changed);
+        for (key, wellbeing) in self.wellbeing.drain(..) {
+            match wellbeing {
+                Wellbeing::Revived => drop(disk.health.remove(&key)),
+                Wellbeing::Ended => {
+                    disk.health.remove(&key);
+                    disk.lagging.remove(&key);
+                }
+                Wellbeing::Parked => {
+                    disk.health.entry(key).or_default().is_parked = true;
+                    disk.lagging.remove(&key);
+                }
+            }
+        }
+        for (node, last_seq) in std::mem::take(&mut self.set_back) {
+            for row in disk.lagging.values_mut().filter(|row| row.key.node == node) {
+                row.through_seq = row.through_seq.min(last_seq);
+            }
+            let position = disk.position(node).min(Position::behind(last_seq));
+            disk.cursors.insert(node, position);
+        }
+        disk.batches.extend(self.batches.drain(..));
+    }
+}
+
+impl Drop for SimulatedTransaction {
+    fn drop(&mut self) {
+        let mut disk = self.store.disk();
+        disk.locks.retain(|_, holder| *holder != self.id);
+        disk.reserved.retain(|_, holder| *holder != self.id);
+    }
+}
