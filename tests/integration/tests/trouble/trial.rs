@@ -255,6 +255,8 @@ impl Trial {
     pub(crate) async fn finish(&mut self) -> Verdict {
         self.finish_steps().await;
         self.publishers.take().expect("publishing has begun").stop().await;
+        // Publishes that were given up may still be under way, and a sender's requests are answered in order.
+        self.sessions.publishers_are_answered().await;
         let mut logs = HashMap::new();
         for node in NODES {
             logs.insert(node.to_owned(), self.owner.log(node).await.expect("the log can be read"));

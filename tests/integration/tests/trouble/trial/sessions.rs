@@ -65,6 +65,14 @@ impl Sessions {
         self.publishers[at].subscribe()
     }
 
+    /// Waits until the bus has answered everything that the publishers have sent.
+    pub(crate) async fn publishers_are_answered(&self) {
+        for publisher in &self.publishers {
+            let session = publisher.borrow().clone();
+            session.ask(&format!("type='get' to='{DOMAIN}'"), PING).await.expect("an answer");
+        }
+    }
+
     /// Waits until everybody has what the server had for them.
     pub(crate) async fn flush(&self) {
         self.crowd.ask(&format!("type='get' from='{CROWD}' to='localhost'"), PING).await.expect("an answer");
