@@ -40,8 +40,8 @@ impl ProcessEpoch {
     }
 }
 
-/// Marks the store as in use. After an end without closing, relaxed nodes go on in new epochs: events that somebody
-/// has seen may be gone, and their positions given again.
+/// Marks the store as in use. After an end that may have lost commits, relaxed nodes go on in new epochs: events that
+/// somebody has seen may be gone, and their positions given again.
 pub(crate) async fn start(store: &dyn Store, ids: &dyn IdSource) -> Result<(), StoreError> {
     if !store.mark_in_use().await? {
         return Ok(());
@@ -59,7 +59,10 @@ pub(crate) async fn start(store: &dyn Store, ids: &dyn IdSource) -> Result<(), S
     }
     store.note_renewed().await?;
     if renewed > 0 {
-        tracing::warn!(nodes = renewed, "the last run did not end in order: relaxed nodes begin new epochs");
+        tracing::warn!(
+            nodes = renewed,
+            "commits that were not synced may be lost: relaxed nodes begin new epochs"
+        );
     }
     Ok(())
 }

@@ -1,6 +1,11 @@
 //! Two transactions at once.
 
-use bus_store::{CommitLevel, LockMode, Store as _, StoreError};
+use bus_domain::SubscriptionId;
+use bus_domain::bounce::Failures;
+use bus_store::{
+    CommitLevel, FailureNote, LaggingStore as _, Leg, LockMode, RetentionStore as _, Store as _, StoreError,
+    SubscriptionKey,
+};
 use harness::Postgres;
 
 use crate::fixture::{IMPATIENT, advance, make_node, open, row};
@@ -62,4 +67,33 @@ async fn a_name_that_somebody_is_just_taking_is_waited_for() {
     first.commit().await.unwrap();
     let mut third = store.begin(CommitLevel::Fsync).await.unwrap();
     assert_eq!(third.insert_node(&row("n")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn whoever_removes_rows_or_notes_failures_waits_for_the_head() {
+    let url = Postgres::shared().await.create_database().await.unwrap();
+    let store = open(&url, IMPATIENT).await;
+    let node = make_node(&store, "n").await;
+    let key = SubscriptionKey { node, subscription: SubscriptionId(1) };
+    let now = Failures { since_ms: 1, through_seq: 1 };
+    let failure = FailureNote { key, seen: None, now, lagging: None };
+    let all = async || {
+        [
+            store.trim_log(node, 1, 1).await.err(),
+            store.expire_items(node, 1, 1).await.err(),
+            store.sweep_purged(node, 1).await.err(),
+            store.blank_retracted(node, 1, 1).await.err(),
+            store.note_failures(Leg::Xmpp, &[failure]).await.err(),
+            store.move_lagging(Leg::Xmpp, &[], &[key]).await.err(),
+        ]
+    };
+    let mut holder = store.begin(CommitLevel::Fsync).await.unwrap();
+    holder.lock_heads(&[node], LockMode::SkipHeld).await.unwrap();
+    for (number, held) in all().await.into_iter().enumerate() {
+        assert!(matches!(held, Some(StoreError::Unavailable { .. })), "{number}: {held:?}");
+    }
+    holder.commit().await.unwrap();
+    for (number, free) in all().await.into_iter().enumerate() {
+        assert!(free.is_none(), "{number}: {free:?}");
+    }
 }

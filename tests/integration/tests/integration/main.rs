@@ -6,6 +6,7 @@
 mod access;
 #[cfg(test)]
 mod bounces;
+#[cfg(test)]
 mod component;
 mod compose;
 mod doctor;
