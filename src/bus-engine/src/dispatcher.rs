@@ -3,6 +3,7 @@
 mod bounces;
 mod driver;
 mod followed;
+mod judging;
 mod lag;
 mod lagging;
 mod mailbox;
@@ -17,7 +18,9 @@ use bus_domain::bounce::BounceClass;
 use bus_domain::{Durability, Epoch, Event, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription};
 
 use crate::MessageRef;
+pub use bounces::PendingBounce;
 pub(crate) use driver::run;
+pub use judging::{Judged, Retry, Verdict};
 pub use lagging::{LagPosition, LaggingBounds};
 pub use mailbox::{Deltas, Mail, Mailbox, NodeSignal, RecipientChange, RecipientDelta};
 pub use state::{Dispatcher, DispatcherBounds, Lag, Need};

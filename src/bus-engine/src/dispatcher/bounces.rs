@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bus_domain::bounce::{BounceClass, BouncedRun};
 use bus_domain::{Epoch, Jid, Seq};
@@ -10,25 +10,28 @@ use super::Bounce;
 /// one row.
 #[derive(Debug, Default)]
 pub(super) struct Bounces {
-    pending: HashMap<(SubscriptionKey, Epoch, Jid), PendingBounce>,
+    pending: BTreeMap<(SubscriptionKey, Epoch, Jid), PendingBounce>,
     /// Those that say nothing, or for which there was no room, since they were taken last.
     passed_over: u64,
 }
 
 /// What came back from one subscription's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PendingBounce {
-    pub(super) key: SubscriptionKey,
-    pub(super) epoch: Epoch,
-    pub(super) from: Jid,
+pub struct PendingBounce {
+    /// The subscription.
+    pub key: SubscriptionKey,
+    /// The life of the node's log.
+    pub epoch: Epoch,
+    /// Who sent it back.
+    pub from: Jid,
     /// The newest events of it that follow each other.
-    pub(super) run: BouncedRun,
+    pub run: BouncedRun,
     /// The oldest event.
-    pub(super) oldest_seq: Seq,
+    pub oldest_seq: Seq,
     /// The oldest event that is to be sent again.
-    pub(super) oldest_retry_seq: Option<Seq>,
+    pub oldest_retry_seq: Option<Seq>,
     /// How many there were.
-    pub(super) count: u64,
+    pub count: u64,
 }
 
 impl Bounces {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bus_domain::{NodeId, Seq, SubscriptionId};
 use bus_store::SubscriptionKey;
@@ -16,9 +16,9 @@ pub(super) struct Lagging {
     /// Those that can be sent their next window.
     ready: VecDeque<SubscriptionKey>,
     /// Rows that differ from those in the store.
-    changed: HashSet<SubscriptionKey>,
+    changed: BTreeSet<SubscriptionKey>,
     /// Rows to be removed from the store.
-    ended: HashSet<SubscriptionKey>,
+    ended: BTreeSet<SubscriptionKey>,
     bounds: LaggingBounds,
 }
 
@@ -76,8 +76,8 @@ impl Lagging {
             nodes: BTreeMap::new(),
             count: 0,
             ready: VecDeque::new(),
-            changed: HashSet::new(),
-            ended: HashSet::new(),
+            changed: BTreeSet::new(),
+            ended: BTreeSet::new(),
             bounds,
         }
     }

@@ -39,12 +39,12 @@ impl Dispatcher {
     }
 
     /// What came back and is not judged yet, with the number of those that were passed over.
-    pub(in super::super) fn take_bounces(&mut self) -> (Vec<PendingBounce>, u64) {
+    pub fn take_bounces(&mut self) -> (Vec<PendingBounce>, u64) {
         self.bounces.take()
     }
 
     /// Keeps what could not be judged.
-    pub(in super::super) fn put_back_bounces(&mut self, pending: Vec<PendingBounce>) {
+    pub fn put_back_bounces(&mut self, pending: Vec<PendingBounce>) {
         self.bounces.put_back(pending);
     }
 
