@@ -3,7 +3,7 @@ mod transient;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{Event, NodeId, Seq};
+use bus_domain::{Epoch, Event, NodeId, Seq};
 use tokio::sync::watch;
 
 pub(crate) use transient::TransientHead;
@@ -26,6 +26,8 @@ struct Inner {
     bytes: usize,
     /// Readers that wait for a node's head to move.
     waiting: HashMap<NodeId, watch::Sender<Seq>>,
+    /// The lives that the events are of.
+    epochs: HashMap<NodeId, Epoch>,
     /// Nodes whose log is nowhere else.
     transient: HashMap<NodeId, TransientLog>,
 }
@@ -34,6 +36,20 @@ impl RecentEvents {
     /// Nothing yet, and at most so many bytes of events.
     pub fn new(bytes_max: usize) -> Self {
         Self { inner: Mutex::default(), bytes_max }
+    }
+
+    /// As [`Self::push`], of this life of the log. What is there of another one is forgotten: its positions mean something
+    /// else now.
+    pub(crate) fn push_in(&self, epoch: Epoch, node: NodeId, events: &[Arc<Event>]) {
+        let mut inner = self.lock();
+        if inner.epochs.get(&node).is_some_and(|known| *known != epoch) {
+            inner.nodes.remove(&node);
+            inner.epochs.remove(&node);
+        }
+        if !events.is_empty() {
+            inner.epochs.insert(node, epoch);
+        }
+        inner.take(node, events, self.bytes_max);
     }
 
     /// Takes the events of one commit of one node and wakes its readers.
@@ -126,6 +142,7 @@ impl Inner {
                 events.pop_front_if(|front| front.seq == seq);
                 if events.is_empty() {
                     self.nodes.remove(&node);
+                    self.epochs.remove(&node);
                 }
             }
         }
@@ -195,6 +212,18 @@ mod tests {
         assert_eq!(seqs(&recent, 1, 7), Some(vec![8]));
         drop(head);
         assert_eq!(recent.watched(), []);
+    }
+
+    #[test]
+    fn a_new_life_of_a_log_forgets_the_old_one() {
+        let recent = RecentEvents::new(10_000);
+        recent.push_in(Epoch(1), NodeId(1), &[event(1), event(2)]);
+        recent.push_in(Epoch(1), NodeId(1), &[event(3)]);
+        assert_eq!(seqs(&recent, 1, 0), Some(vec![1, 2, 3]));
+        recent.push_in(Epoch(2), NodeId(1), &[]);
+        assert_eq!(seqs(&recent, 1, 1), None, "2 and 3 are gone, and others will be called so");
+        recent.push_in(Epoch(2), NodeId(1), &[event(2)]);
+        assert_eq!(seqs(&recent, 1, 1), Some(vec![2]));
     }
 
     #[tokio::test]

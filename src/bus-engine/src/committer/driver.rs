@@ -87,7 +87,7 @@ impl Driver {
                 self.act(actions);
                 self.shared.committed.notify_one();
                 for node in nodes {
-                    self.shared.recent.push(node.node.id, &node.events);
+                    self.shared.recent.push_in(node.node.epoch, node.node.id, &node.events);
                     self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
             }

@@ -184,8 +184,8 @@ impl Driver {
             && let Err(error) = self.begin_at_cursors(&mut signals).await
         {
             self.rest("delivery of some nodes waits for the store", &error);
-            // What is left out here is found by that look.
-            signals.retain(|signal| self.dispatcher.knows(signal.node.id));
+            // What is left out here is found by that look; nodes in memory are nowhere but here.
+            signals.retain(|signal| signal.node.is_transient() || self.dispatcher.knows(signal.node.id));
             self.dispatcher.look_again();
         }
         for signal in signals {

@@ -162,9 +162,23 @@ impl Lag {
                 self.sent_seq = self.through_seq;
                 self.phase = Phase::Resting { until_ms: 0 };
             }
+            // A window that was left alone halfway is as unproven as one that is out.
+            Phase::Resting { .. } | Phase::Due => {
+                self.sent_before_seq = self.sent_before_seq.max(self.sent_seq);
+                self.sent_seq = self.through_seq;
+            }
             Phase::Quiet { joined, .. } => self.phase = Phase::Quiet { until_ms: 0, joined },
-            Phase::Resting { .. } | Phase::Due | Phase::Done => {}
+            Phase::Done => {}
         }
+    }
+
+    /// What was sent behind this position is no more; other events will stand there.
+    pub(super) fn set_back(&mut self, end_seq: Seq) {
+        self.through_seq = self.through_seq.min(end_seq);
+        self.sent_seq = self.through_seq;
+        self.floor_seq = self.floor_seq.min(end_seq);
+        self.sent_before_seq = self.sent_before_seq.min(end_seq);
+        self.phase = Phase::Resting { until_ms: 0 };
     }
 
     /// Takes note that it was sent everything through this event; true if that was for the first time.

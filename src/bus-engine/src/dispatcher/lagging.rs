@@ -159,8 +159,18 @@ impl Lagging {
 
     /// The link has gone: what is not proven is sent again.
     pub(super) fn rewind(&mut self) {
+        self.ready.clear();
         for lagging in self.nodes.values_mut() {
             lagging.0.values_mut().for_each(Lag::rewind);
+        }
+    }
+
+    /// A new life of a node's log goes on behind this position: what was sent behind it is no more.
+    pub(super) fn set_back(&mut self, node: NodeId, end_seq: Seq) {
+        let Some(lagging) = self.nodes.get_mut(&node) else { return };
+        for (subscription, lag) in &mut lagging.0 {
+            lag.set_back(end_seq);
+            self.changed.insert(SubscriptionKey { node, subscription: *subscription });
         }
     }
 

@@ -219,16 +219,6 @@ impl Trial {
         Hit { unanswered_publishes: after.waiting + after.unknown - before.unknown, undelivered_events }
     }
 
-    /// Waits until everybody has seen what is acknowledged by now.
-    pub(crate) async fn catch_up(&self) {
-        let targets = NODES.map(|node| (node, self.ledger.acknowledged_through(node)));
-        let seen = wait_until("everybody to catch up", PATIENCE, async || {
-            let is_seen = |(node, target)| self.sightings.seen_by_all_through(node) >= target;
-            targets.into_iter().all(is_seen).then_some(())
-        });
-        seen.await.unwrap_or_else(|error| panic!("{error:#}\n{}", self.daemon_log()));
-    }
-
     /// Waits until so many more publishes were refused by the bus.
     pub(crate) async fn refused(&self, more: u64) {
         let target = self.ledger.counts().refused + more;

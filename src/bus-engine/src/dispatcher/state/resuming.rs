@@ -30,6 +30,7 @@ impl Dispatcher {
                     // Another process has begun a new life of the log: only the store knows where it goes on.
                     self.marks.forget(id);
                     self.nodes.remove(&id);
+                    self.lagging.set_back(id, position.through_seq);
                     self.moved_to(node, head.seq, position);
                 }
                 None => self.moved_to(node, head.seq, position),
@@ -63,6 +64,7 @@ impl Dispatcher {
             self.recipients_taken += signal.deltas.give_standing(&self.admins);
             if known.moved_to(signal) {
                 self.marks.forget(id);
+                self.lagging.set_back(id, from.through_seq);
             }
         } else if from < Position::behind(head_seq)
             && (is_transient || self.resumed_through.is_none_or(|through| id <= through))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::stanzas::attribute;
@@ -11,6 +12,8 @@ use super::{DOMAIN, Fate, Ledger, Owner, Session};
 
 /// What a client waits after a refusal before it tries again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// How long an XMPP client waits for an answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Publishers at work.
 pub(crate) struct Publishers {
@@ -113,10 +116,14 @@ impl Way {
                     "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{node}'>\
                      <item id='{item_id}'>{payload}</item></publish></pubsub>"
                 );
-                match session.ask(&format!("type='set' to='{DOMAIN}'"), &publish).await {
-                    Ok(answer) if attribute(&answer, "type") == Some("result") => Fate::Acknowledged(None),
-                    Ok(answer) => Fate::Refused(answer),
-                    Err(super::Gone) => Fate::Unknown,
+                let addresses = format!("type='set' to='{DOMAIN}'");
+                // What a server hands to a stream that is being cut is answered by nobody.
+                match timeout(ANSWER_PATIENCE, session.ask(&addresses, &publish)).await {
+                    Ok(Ok(answer)) if attribute(&answer, "type") == Some("result") => {
+                        Fate::Acknowledged(None)
+                    }
+                    Ok(Ok(answer)) => Fate::Refused(answer),
+                    Ok(Err(super::Gone)) | Err(_) => Fate::Unknown,
                 }
             }
         }

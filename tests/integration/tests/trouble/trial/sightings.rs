@@ -52,10 +52,9 @@ impl Sightings {
         self.lock().steady.insert((jid.to_owned(), node.to_owned()), Seen::default());
     }
 
-    /// From now on what a server had for its users may be lost, but each of them must be able to see that. Or not any
-    /// more.
-    pub(crate) fn allow_holes(&self, are_allowed: bool) {
-        self.lock().holes_are_allowed = are_allowed;
+    /// From now on what a server had for its users may be lost, but each of them must be able to see that.
+    pub(crate) fn allow_holes(&self) {
+        self.lock().holes_are_allowed = true;
     }
 
     /// Says what somebody who comes and goes may see from now on.

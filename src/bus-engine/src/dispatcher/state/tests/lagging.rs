@@ -268,3 +268,41 @@ fn a_store_that_is_away_costs_no_attempt() {
     assert_eq!(world.at(2_000).run(), of_b(2..=3));
     assert_eq!(world.dispatcher.lagging_changes().0[0].attempts, 1);
 }
+
+#[test]
+fn a_window_that_stopped_halfway_is_sent_again_after_a_cut() {
+    let mut world = World::lagging();
+    world.lane.room = 1;
+    assert_eq!(world.at(1_000).run(), of_b([2]));
+    world.lane.room = 9;
+    world.input(DeliveryInput::RoomAgain);
+    let need = world.dispatcher.pump(&mut world.lane).expect("it needs its events");
+    world.dispatcher.failed(need, false);
+    world.input(DeliveryInput::LinkDown).input(DeliveryInput::LinkUp { link: 2 });
+    let sent: Vec<_> = world.at(5_000).run().into_iter().filter(|(_, to, _)| *to == 2).collect();
+    assert_eq!(sent, of_b(2..=3), "2 was never proven");
+}
+
+#[test]
+fn a_new_life_of_the_log_reaches_who_lags() {
+    let mut world = World::new(5, 2);
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
+    world.prove();
+    assert!(world.dispatcher.hold_back(B, 5, LATEST));
+    world.log.truncate(2);
+    world.log.push(event(3, true, 1));
+    let mut node = node();
+    node.epoch = Epoch(2);
+    world.dispatcher.signal(NodeSignal {
+        node,
+        from: Position::behind(2),
+        head_seq: 3,
+        deltas: Deltas::Known(Vec::new()),
+        deletion: None,
+    });
+    let mut sent = world.run();
+    sent.extend(world.at(1_000).run());
+    sent.extend(world.confirm(1_000));
+    let of_b_seqs: Vec<_> = sent.iter().filter(|(_, to, _)| *to == 2).map(|(seq, ..)| *seq).collect();
+    assert_eq!(of_b_seqs, [3], "{sent:?}");
+}
