@@ -11,7 +11,6 @@ use crate::dispatcher::RecipientDelta;
 use crate::epochs::new_epoch;
 
 /// One node's part of a batch.
-#[expect(clippy::struct_excessive_bools, reason = "each says of another thing whether it happens")]
 pub(super) struct NodeWork {
     /// The node as decided upon; a node that is being made gets its facts when it is written.
     pub(super) facts: Option<Arc<NodeFacts>>,

@@ -47,7 +47,7 @@ pub(crate) enum StoreUnderTest {
     /// In the daemon's folder.
     Sqlite,
     Postgres {
-        server: Postgres,
+        server: Box<Postgres>,
         url: String,
     },
 }
@@ -59,7 +59,7 @@ impl StoreUnderTest {
             StoreKind::Postgres => Postgres::start().await,
             StoreKind::SmallPostgres => Postgres::start_on_small_disk(SMALL_DISK_BYTES).await,
         };
-        let server = started.expect("PostgreSQL starts");
+        let server = Box::new(started.expect("PostgreSQL starts"));
         let url = server.create_database().await.expect("a database");
         Self::Postgres { server, url }
     }
