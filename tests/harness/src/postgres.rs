@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use crate::{Child, free_port, server_user};
+use crate::{Child, free_port, server_user, wait_until};
 use processes::Signal;
 use small_disk::SmallDisk;
 
@@ -151,8 +151,12 @@ impl Postgres {
     /// # Errors
     /// When it does not run.
     pub async fn kill9(&mut self) -> Result<()> {
-        processes::send(Signal::Kill, &self.stopped_tree()?)?;
-        self.process.take().context("PostgreSQL does not run")?.wait(STOP_PATIENCE).await.map(drop)
+        let tree = self.stopped_tree()?;
+        processes::send(Signal::Kill, &tree)?;
+        self.process.take().context("PostgreSQL does not run")?.wait(STOP_PATIENCE).await?;
+        // The last of them to end lets go of the shared memory, without which it does not start again.
+        let all_gone = async || processes::are_gone(&tree).then_some(());
+        wait_until("PostgreSQL's processes to be gone", STOP_PATIENCE, all_gone).await
     }
 
     /// Starts it again on the same port and data, after [`Self::stop`] or [`Self::kill9`].

@@ -31,6 +31,14 @@ pub(super) fn send(signal: Signal, processes: &[u32]) -> Result<()> {
     Ok(())
 }
 
+/// Whether nothing is left of these processes; one that only waits for its parent to take notice is nothing.
+pub(super) fn are_gone(processes: &[u32]) -> bool {
+    processes.iter().all(|id| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+    })
+}
+
 /// The processes that a process has started itself.
 pub(super) fn children(parent: u32) -> Result<Vec<u32>> {
     let mut children = Vec::new();
