@@ -27,6 +27,8 @@ pub struct Scenario {
     pub reap_rows: u32,
     /// How likely trouble is, in percent of its usual rate.
     pub trouble: usize,
+    /// How often delivery goes on.
+    pub delivery_pace: usize,
     /// How often somebody goes away, so that notifications come back.
     pub absence: usize,
     /// What each instance is started with.
@@ -37,16 +39,17 @@ impl Scenario {
     /// Draws one.
     pub fn draw(random: &mut Random) -> Self {
         Self {
-            steps: random.between(300, 1_500),
+            steps: random.between(1_000, 4_000),
             nodes: random.between(1, 6),
             users: random.between(1, 5),
             instances: if random.percent(35) { 2 } else { 1 },
             link_room: random.pick(&[1, 3, 10, 30]),
-            server_pace: random.pick(&[20, 60, 250]),
+            server_pace: random.pick(&[40, 200, 600]),
             recipients_page: to_u32(random.between(1, 3)),
             resume_page: to_u32(random.between(1, 2)),
             reap_rows: to_u32(random.between(1, 20)),
             trouble: random.pick(&[0, 50, 100, 100, 200]),
+            delivery_pace: random.pick(&[500, 1_500, 3_000]),
             absence: random.pick(&[0, 10, 40]),
             settings: Settings {
                 limits: Limits {

@@ -21,7 +21,7 @@ struct Sightings {
     given_up: BTreeSet<Seq>,
     /// What has to be handed over before anything behind it.
     owed_next: Option<Seq>,
-    /// Nothing more is sent.
+    /// What lies between was given up, with a deleted node.
     has_ended: bool,
 }
 
@@ -32,7 +32,7 @@ impl Subscribers {
     /// sent again: late, and with a gap that showed. Only who was never out is owed the order without exception.
     pub(crate) fn take(&mut self, arrival: &Notification, model: &Model) -> Checked {
         let (life, subscription) = parties(arrival, model)?;
-        let Sightings { arrived, came_back, .. } = self.0.entry(arrival.key()).or_default();
+        let Sightings { arrived, came_back, has_ended, .. } = self.0.entry(arrival.key()).or_default();
         let last = arrived.last().copied();
         let before = arrived.range(..arrival.seq).next_back().copied();
         let was_in =
@@ -45,7 +45,7 @@ impl Subscribers {
         Promise::OneOrder.check(is_in_order, || format!("{arrival:?} comes behind {last:?}"))?;
         let last = before.unwrap_or(subscription.since_seq);
         // Otherwise a gap may be there, and `after` shows it: that it is right was checked when it was handed over.
-        let has_no_gap = subscription.allowed_changed_at == 0 && life.may_miss_through <= last;
+        let has_no_gap = !*has_ended && subscription.allowed_changed_at == 0 && life.may_miss_through <= last;
         let is_named = arrival.after_seq == last || came_back.contains(&arrival.after_seq);
         Promise::GapsShow.check(!has_no_gap || is_named, || {
             format!("{arrival:?} does not name {last}, after which it comes")
@@ -62,9 +62,11 @@ impl Subscribers {
         self.0.entry(key).or_default().given_up.extend(seqs);
     }
 
-    /// Nothing more is sent.
+    /// What has come back from a subscriber of a deleted node is not sent again.
     pub(crate) fn end_sending(&mut self, key: SubscriptionKey) {
-        self.0.entry(key).or_default().has_ended = true;
+        let sightings = self.0.entry(key).or_default();
+        sightings.has_ended = true;
+        sightings.owed_next = None;
     }
 
     /// This event is sent again before anything behind it.

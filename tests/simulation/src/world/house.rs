@@ -5,7 +5,8 @@ use bus_domain::{Actor, NodeName, Role, Seq};
 use bus_engine::dispatcher::{LagPosition, PendingBounce, Verdict};
 use bus_engine::{Command, IdSource as _, Verb};
 use bus_store::{
-    CursorStore as _, DeliveryTarget, FailureNote, LaggingRow, LaggingStore as _, Leg, SubscriptionKey,
+    CursorStore as _, DeliveryTarget, FailureNote, LaggingRow, LaggingStore as _, Leg, NodeStore as _,
+    SubscriptionKey,
 };
 
 use crate::Mutation;
@@ -123,15 +124,18 @@ impl World {
 
     /// Nobody waits for the outcome.
     fn park(&mut self, key: SubscriptionKey, node: NodeName, parking: Parking) -> Checked {
+        let Ok(found) = at_once(self.store.find_node(&node)) else { return Ok(()) };
+        if found.is_none_or(|facts| facts.id != key.node) {
+            self.note(format!("{key:?} ends with its node"));
+            self.delivery().dispatcher.end_lagging(key);
+            self.subscribers.end_sending(key);
+            return Ok(());
+        }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         self.counts.parked += 1;
         self.note(format!("t{ticket} parks {} of {node}", parking.jid));
         let actor = Actor::new(parking.jid.to_bare(), Role::User);
-        if self.model.life(key.node).is_some_and(|life| life.is_deleted) {
-            // Nobody can be parked there: sending ends at once.
-            self.subscribers.end_sending(key);
-        }
         let command = Command { actor, node, verb: Verb::Park(parking) };
         let instance = &mut self.instances[0];
         let known = instance.facts.get(&command.node);

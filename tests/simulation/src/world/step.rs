@@ -72,8 +72,8 @@ impl World {
     fn possible(&self) -> Vec<(usize, Action)> {
         let trouble = self.scenario.trouble;
         let mut possible = vec![
-            (if self.open.len() < OPEN_MAX { 250 } else { 0 }, Action::Submit),
-            (500, Action::Deliver),
+            (if self.open.len() < OPEN_MAX { 80 } else { 0 }, Action::Submit),
+            (self.scenario.delivery_pace, Action::Deliver),
             (120, Action::KeepHouse),
             (20, Action::Reap),
             (25, Action::Retain),
@@ -94,7 +94,7 @@ impl World {
         if self.link.is_up {
             possible.extend([
                 (self.scenario.server_pace, Action::ServerTakes),
-                (100, Action::Answer),
+                (300, Action::Answer),
                 (if self.late.is_empty() { 0 } else { 30 }, Action::LateBounce),
                 (if self.link.is_idle() { trouble / 20 } else { trouble / 4 }, Action::Cut),
             ]);
