@@ -14,6 +14,11 @@ pub(crate) type Ticket = u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sender(pub usize);
 
+impl Sender {
+    /// Delivery itself, which parks.
+    pub(crate) const DELIVERY: Self = Self(usize::MAX);
+}
+
 /// Makes up a command. Its actor's resource is the ticket, so that what is stored can be found again.
 pub(crate) fn draw(
     random: &mut Random,
@@ -127,7 +132,8 @@ fn config(random: &mut Random) -> NodeConfig {
 const WHEN_FULL: [WhenUndeliveredFull; 3] =
     [WhenUndeliveredFull::Wait, WhenUndeliveredFull::Wait, WhenUndeliveredFull::Gap];
 
-fn address(sender: Sender) -> (BareJid, Role) {
+/// The address and the role of a sender.
+pub(crate) fn address(sender: Sender) -> (BareJid, Role) {
     let (name, role) = match sender.0 {
         0 => ("owner".to_owned(), Role::Creator),
         1 => ("admin".to_owned(), Role::Admin),

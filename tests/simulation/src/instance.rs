@@ -1,14 +1,14 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bus_domain::{BusError, Event, NodeFacts, NodeId, NodeName};
+use bus_domain::{BusError, Event, NodeFacts, NodeId, NodeName, Seq};
 use bus_engine::committer::{Batch, Committer};
-use bus_engine::dispatcher::Dispatcher;
+use bus_engine::dispatcher::{Dispatcher, PendingBounce};
 use bus_engine::parts::{
     BeforeRead, Commit, FactsCache, KnownHeads, Mailbox, ProcessEpoch, RecentEvents, Written,
 };
 use bus_engine::{DeliveryInput, Settings};
-use bus_store::{BatchId, RecipientPage, UndeliveredPage};
+use bus_store::{BatchId, DeliveryTarget, RecipientPage, SubscriptionKey, UndeliveredPage};
 
 use crate::commands::Ticket;
 use crate::link::Lane;
@@ -81,6 +81,12 @@ pub(crate) struct Delivering {
     pub inputs: VecDeque<DeliveryInput>,
     /// A read whose result is not taken in yet: the task does nothing else meanwhile.
     pub read: Option<Read>,
+    /// What is left to do of the last tick, one call of the store after the other.
+    pub chores: VecDeque<Chore>,
+    /// Whether the rows of lagging subscriptions are read.
+    pub lagging_is_loaded: bool,
+    /// What came back, and is not judged.
+    pub unjudged: BTreeMap<SubscriptionKey, BTreeSet<Seq>>,
     pub has_to_reap: bool,
     /// Everything up to this commit was there when delivery started.
     started_at: CommitIndex,
@@ -88,11 +94,26 @@ pub(crate) struct Delivering {
     told: BTreeSet<CommitIndex>,
 }
 
+/// A part of what a tick does.
+pub(crate) enum Chore {
+    /// Read the rows of what came back.
+    ReadTargets,
+    /// Note what they say.
+    Judge(Vec<PendingBounce>, Vec<DeliveryTarget>),
+    /// Take the time.
+    Tick,
+    /// Store the cursors.
+    StoreCursors,
+    /// Store the rows of lagging subscriptions.
+    StoreLagging,
+}
+
 /// What was read for delivery.
 pub(crate) enum Read {
     Resume(UndeliveredPage),
     Events(NodeId, Vec<Arc<Event>>),
     Recipients(NodeId, RecipientPage),
+    Lagging(SubscriptionKey, Option<Box<DeliveryTarget>>, Vec<Arc<Event>>),
 }
 
 impl Instance {
@@ -128,10 +149,18 @@ impl Delivering {
             lane: Lane::default(),
             inputs: VecDeque::new(),
             read: None,
+            chores: VecDeque::new(),
+            lagging_is_loaded: false,
+            unjudged: BTreeMap::new(),
             has_to_reap: true,
             started_at,
             told: BTreeSet::new(),
         }
+    }
+
+    /// Nothing is under way: the task waits for something to happen.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.read.is_none() && self.chores.is_empty()
     }
 
     pub(crate) fn tell(&mut self, commits: Vec<CommitIndex>) {

@@ -1,7 +1,9 @@
 use std::collections::VecDeque;
 
+use bus_domain::bounce::BounceClass;
 use bus_domain::{Epoch, NodeId, Seq, SubscriptionId};
 use bus_engine::{Delivery, HandOff, NotificationSink, SinkFull};
+use bus_store::SubscriptionKey;
 
 /// A notification on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub(crate) struct Notification {
     pub after_seq: Seq,
 }
 
+impl Notification {
+    /// Whose it is.
+    pub(crate) fn key(&self) -> SubscriptionKey {
+        SubscriptionKey { node: self.node, subscription: self.subscription }
+    }
+}
+
 /// The stream to the server. What is on it goes in order; a cut takes away what the server has not taken by then.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -31,8 +40,31 @@ pub(crate) struct Link {
     room: usize,
     /// The newest notification that no barrier follows.
     unfollowed: Option<u64>,
-    /// Tickets that answers prove, on their way back.
-    answers: VecDeque<u64>,
+    /// What is on its way back.
+    answers: VecDeque<Answer>,
+}
+
+/// What comes back from the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    /// The answer to a barrier: everything up to this ticket was taken.
+    Barrier {
+        /// The ticket.
+        through_ticket: u64,
+    },
+    /// A notification that nobody took.
+    Bounce(Notification, BounceClass),
+}
+
+/// What becomes of a notification at the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fate {
+    /// It arrives.
+    Arrives,
+    /// It comes back, in front of the answers to later barriers.
+    ComesBack(BounceClass),
+    /// It comes back at any time, as it does from another server.
+    ComesBackLate(BounceClass),
 }
 
 #[derive(Debug)]
@@ -78,30 +110,40 @@ impl Link {
     }
 
     /// The server takes so many stanzas; it answers barriers. Returns the notifications among them.
-    pub(crate) fn server_takes(&mut self, stanzas: usize) -> Vec<Notification> {
+    pub(crate) fn server_takes(
+        &mut self,
+        stanzas: usize,
+        mut fate_of: impl FnMut(&Notification) -> Fate,
+    ) -> Vec<(Notification, Fate)> {
         let mut taken = Vec::new();
         for stanza in self.on_the_way.drain(..stanzas.min(self.on_the_way.len())) {
             match stanza {
-                OnTheWay::Notification(notification) => taken.push(notification),
-                OnTheWay::Barrier { through_ticket } => self.answers.push_back(through_ticket),
+                OnTheWay::Notification(notification) => {
+                    let fate = fate_of(&notification);
+                    if let Fate::ComesBack(class) = fate {
+                        self.answers.push_back(Answer::Bounce(notification, class));
+                    }
+                    taken.push((notification, fate));
+                }
+                OnTheWay::Barrier { through_ticket } => {
+                    self.answers.push_back(Answer::Barrier { through_ticket });
+                }
             }
         }
         taken
     }
 
-    /// An answer comes back: everything up to this ticket was taken.
-    pub(crate) fn take_answer(&mut self) -> Option<u64> {
+    /// The next answer comes back.
+    pub(crate) fn take_answer(&mut self) -> Option<Answer> {
         self.answers.pop_front()
     }
 
-    /// The stream ends. What the server took of it before it noticed is returned; answers are lost.
-    pub(crate) fn cut(&mut self, taken: usize) -> Vec<Notification> {
-        let taken = self.server_takes(taken);
+    /// The stream ends; what is on its way is lost.
+    pub(crate) fn cut(&mut self) {
         self.on_the_way.clear();
         self.answers.clear();
         self.unfollowed = None;
         self.is_up = false;
-        taken
     }
 
     /// Stanzas on their way.

@@ -30,11 +30,17 @@ pub enum Mutation {
     OthersIgnored,
     /// Retention does not wait for delivery.
     TrimmedBeforeDelivery,
+    /// Cursors are stored before the rows of those whose notifications came back in front of the proof.
+    CursorBeforeLaggingRow,
+    /// A process that starts does not know who lagged.
+    LaggingRowsForgotten,
+    /// What cannot be judged because the store is away is forgotten.
+    BouncesDropped,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::ReplyBeforeCommit,
         Self::CursorBeforeProof,
         Self::SinceSeqIgnored,
@@ -49,5 +55,8 @@ impl Mutation {
         Self::UnknownMeansFailed,
         Self::OthersIgnored,
         Self::TrimmedBeforeDelivery,
+        Self::CursorBeforeLaggingRow,
+        Self::LaggingRowsForgotten,
+        Self::BouncesDropped,
     ];
 }

@@ -27,6 +27,10 @@ pub struct Scenario {
     pub reap_rows: u32,
     /// How likely trouble is, in percent of its usual rate.
     pub trouble: usize,
+    /// How often delivery goes on.
+    pub delivery_pace: usize,
+    /// How often somebody goes away, so that notifications come back.
+    pub absence: usize,
     /// What each instance is started with.
     pub settings: Settings,
 }
@@ -35,16 +39,18 @@ impl Scenario {
     /// Draws one.
     pub fn draw(random: &mut Random) -> Self {
         Self {
-            steps: random.between(300, 1_500),
+            steps: random.between(1_000, 4_000),
             nodes: random.between(1, 6),
             users: random.between(1, 5),
             instances: if random.percent(35) { 2 } else { 1 },
             link_room: random.pick(&[1, 3, 10, 30]),
-            server_pace: random.pick(&[20, 60, 250]),
+            server_pace: random.pick(&[40, 200, 600]),
             recipients_page: to_u32(random.between(1, 3)),
             resume_page: to_u32(random.between(1, 2)),
             reap_rows: to_u32(random.between(1, 20)),
             trouble: random.pick(&[0, 50, 100, 100, 200]),
+            delivery_pace: random.pick(&[500, 1_500, 3_000]),
+            absence: random.pick(&[0, 10, 40]),
             settings: Settings {
                 limits: Limits {
                     node_subscriptions_per_jid_max: 2,
@@ -87,6 +93,11 @@ fn engine_limits(random: &mut Random) -> EngineLimits {
         recent_bytes_max: random.pick(&[0, 400, 2_000]),
         log_page_events_max: to_u32(random.between(1, 3)),
         cached_recipients_max: random.between(1, 6),
+        lagging_subscriptions_max: random.pick(&[1, 2, 1_000]),
+        lagging_window_events_max: to_u32(random.between(1, 4)),
+        lagging_quiet_ms: random.pick(&[0, 5, 30]),
+        lagging_backoff_ms_min: random.pick(&[1, 10]),
+        lagging_backoff_ms_max: 60,
         ..EngineLimits::default()
     }
 }

@@ -2,18 +2,20 @@ mod commit;
 mod deliver;
 mod faults;
 mod finish;
+mod house;
 mod retain;
 mod step;
 mod submit;
 
 use std::collections::BTreeMap;
 
-use bus_domain::{NodeId, NodeName};
+use bus_domain::bounce::BounceClass;
+use bus_domain::{BareJid, NodeId, NodeName};
 use bus_engine::Command;
 
 use crate::commands::{Sender, Ticket};
 use crate::instance::{Delivering, Instance};
-use crate::link::Link;
+use crate::link::{Link, Notification};
 use crate::model::Model;
 use crate::scenario::admin;
 use crate::store::SimulatedStore;
@@ -29,6 +31,8 @@ pub struct World {
     random: Random,
     ids: SimulatedIds,
     clock_ms: i64,
+    /// A clock that never jumps.
+    uptime_ms: u64,
     store: SimulatedStore,
     instances: Vec<Instance>,
     link: Link,
@@ -39,6 +43,10 @@ pub struct World {
     /// The newest command of a sender on a node that was carried out and answered so.
     answered: BTreeMap<(Sender, NodeName), Ticket>,
     last_ticket: Ticket,
+    /// Who is not there, and what is said to whoever sends them something.
+    away: BTreeMap<BareJid, BounceClass>,
+    /// Notifications that will come back some time.
+    late: Vec<(Notification, BounceClass)>,
     /// Where retention goes on.
     tended_through: Option<NodeId>,
     /// Whether faults are over.
@@ -77,6 +85,12 @@ pub struct Counts {
     pub crashes_after_commit: usize,
     /// Streams that were cut with something on the way.
     pub cuts: usize,
+    /// Notifications that came back.
+    pub bounced: usize,
+    /// How often something was to be sent again.
+    pub sent_again: usize,
+    /// Subscriptions that were to be parked.
+    pub parked: usize,
     /// First sightings of events by subscribers.
     pub arrived: usize,
     /// Notifications handed to the lane.
@@ -101,6 +115,9 @@ impl World {
             link: Link::new(scenario.link_room),
             ids,
             clock_ms: 1_700_000_000_000,
+            uptime_ms: 0,
+            away: BTreeMap::new(),
+            late: Vec::new(),
             subscribers: Subscribers::default(),
             model: Model::new(admin()),
             open: BTreeMap::new(),

@@ -61,6 +61,11 @@ impl Bounces {
         }
     }
 
+    /// Whether none waits to be judged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Whether they should be judged before more is taken in.
     pub(super) fn is_full(&self) -> bool {
         self.pending.len() >= Self::SUBSCRIPTIONS_MAX

@@ -262,6 +262,8 @@ impl Driver {
 
     /// Stores cursors and removes some rows of deleted nodes.
     async fn keep_house(&mut self) {
+        // No wait ends before it is known what came back meanwhile.
+        self.settle_bounces().await;
         self.dispatcher.tick(self.elapsed_ms());
         if self.store_rests() {
             return;

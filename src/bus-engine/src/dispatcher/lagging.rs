@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 use bus_domain::{NodeId, Seq, SubscriptionId};
 use bus_store::SubscriptionKey;
 
-use super::lag::{Lag, Phase};
+use super::lag::{Common, Lag, Phase};
 
 /// Subscriptions that have left their node's cursor because a notification came back with "not now". Each is fed from
 /// the log by itself, a window at a time, until it meets the cursor again.
@@ -105,19 +106,19 @@ impl Lagging {
         self.put(row.key, Lag::restored(row));
     }
 
-    /// Takes note that an event has come back. `common_seq` is how far the node's cursor has come for the subscription,
-    /// if that is known. False if there is no room for one more.
+    /// Takes note that events have come back. `common` is how far the node's cursor has come for the subscription, if
+    /// the node is in memory. False if there is no room for one more.
     pub(super) fn hold_back(
         &mut self,
         key: SubscriptionKey,
-        bounced_seq: Seq,
-        common_seq: Option<Seq>,
+        bounced: &RangeInclusive<Seq>,
+        common: Option<Common>,
         now_ms: u64,
         random: u64,
     ) -> bool {
         let bounds = self.bounds;
         if let Some(lag) = self.get_mut(key) {
-            if lag.bounced(bounced_seq, common_seq, now_ms, |attempts| bounds.backoff_ms(attempts, random)) {
+            if lag.bounced(bounced, common, now_ms, |attempts| bounds.backoff_ms(attempts, random)) {
                 self.changed.insert(key);
             }
             return true;
@@ -126,7 +127,7 @@ impl Lagging {
             return false;
         }
         let until_ms = now_ms + self.bounds.backoff_ms(1, random);
-        self.put(key, Lag::new(bounced_seq, common_seq, until_ms));
+        self.put(key, Lag::new(*bounced.start(), common, until_ms));
         self.changed.insert(key);
         true
     }
@@ -137,9 +138,7 @@ impl Lagging {
         for (node, lagging) in &mut self.nodes {
             for (subscription, lag) in &mut lagging.0 {
                 let key = SubscriptionKey { node: *node, subscription: *subscription };
-                let through_seq = lag.through_seq;
-                lag.tick(now_ms, proven_ticket, &self.bounds);
-                if lag.through_seq != through_seq {
+                if lag.tick(now_ms, proven_ticket, &self.bounds) {
                     self.changed.insert(key);
                 }
                 match lag.phase {

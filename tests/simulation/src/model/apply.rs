@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 
 use bus_domain::access::Action;
 use bus_domain::{
-    Affiliation, BareJid, EventKind, ItemId, Jid, NodeFacts, Role, Subscription, publish, retract,
+    Affiliation, BareJid, EventKind, ItemId, Jid, NodeFacts, Role, Subscription, SubscriptionId, publish,
+    retract,
 };
 use bus_engine::committer::{Batch, Entry, EntryResult, FactsAfter, Work};
+use bus_engine::parts::{CommittedNode, Written};
 use bus_engine::{Outcome, Published};
 
 use super::{CommitIndex, Life, Logged, Model, SubscriptionLife};
@@ -12,11 +14,20 @@ use crate::violation::{Checked, Promise};
 
 impl Model {
     /// Applies a batch at the moment at which the store has taken it, and says which commit it is.
-    pub(crate) fn apply(&mut self, batch: &Batch, results: &[EntryResult]) -> Checked<CommitIndex> {
+    ///
+    /// Whether subscribing again revived a subscription rests on failures that only delivery knows of: then its node is
+    /// among the written ones.
+    pub(crate) fn apply(&mut self, batch: &Batch, written: &Written) -> Checked<CommitIndex> {
         self.commits += 1;
-        for (entry, result) in batch.entries.iter().zip(results) {
+        for (entry, result) in batch.entries.iter().zip(&written.results) {
             match result {
-                EntryResult::Done { outcome, facts } => self.apply_entry(entry, outcome, facts)?,
+                EntryResult::Done { outcome, facts } => {
+                    let of_entry = |node: &&CommittedNode| {
+                        entry.facts.as_ref().is_some_and(|facts| facts.id == node.node.id)
+                    };
+                    let is_changed = written.nodes.iter().find(of_entry).is_some();
+                    self.apply_entry(entry, outcome, facts, is_changed)?;
+                }
                 EntryResult::Refused(_) => self.check_refusal(entry)?,
                 EntryResult::Stale | EntryResult::Postponed => {}
             }
@@ -24,7 +35,13 @@ impl Model {
         Ok(self.commits)
     }
 
-    fn apply_entry(&mut self, entry: &Entry, outcome: &Outcome, after: &FactsAfter) -> Checked {
+    fn apply_entry(
+        &mut self,
+        entry: &Entry,
+        outcome: &Outcome,
+        after: &FactsAfter,
+        is_changed: bool,
+    ) -> Checked {
         let Some(seen) = &entry.facts else { return self.create(entry, after) };
         let (commit, admin) = (self.commits, self.admin.clone());
         let life = self.lives.get_mut(&seen.id).filter(|life| !life.is_deleted);
@@ -34,7 +51,8 @@ impl Model {
         if let (Work::Subscribe(subscribing), Outcome::Subscribed(subscription)) = (&entry.work, outcome)
             && life.has_subscription(&subscribing.jid)
         {
-            return life.is_as_stored(subscription);
+            life.is_as_stored(subscription)?;
+            return life.revive(commit, subscription.id, is_changed);
         }
         life.check_right(&entry.work, &admin)?;
         match (&entry.work, outcome) {
@@ -55,6 +73,7 @@ impl Model {
             (Work::Unsubscribe(_), Outcome::Unsubscribed(subscription)) => {
                 life.unsubscribe(commit, subscription)?;
             }
+            (Work::Park(_), Outcome::Parked(subscription)) => life.park(commit, subscription)?,
             (Work::Affiliate(change), Outcome::Affiliated) => life.affiliate(commit, &change.entries, &admin),
             (work, outcome) => {
                 return Err(Promise::Rules.broken(format!("{work:?} has led to {outcome:?}")));
@@ -167,6 +186,7 @@ impl Life {
             since_seq: subscription.since_seq,
             ended_at: None,
             is_allowed: true,
+            is_parked: false,
             allowed_changed_at: 0,
         };
         self.subscriptions.insert(subscription.id, life);
@@ -178,6 +198,28 @@ impl Life {
         self.recipients_version += 1;
         if let Some(life) = self.subscriptions.get_mut(&subscription.id) {
             life.ended_at = Some(commit);
+        }
+        Ok(())
+    }
+
+    fn park(&mut self, commit: CommitIndex, subscription: &Subscription) -> Checked {
+        self.is_as_stored(subscription)?;
+        self.recipients_version += 1;
+        if let Some(life) = self.subscriptions.get_mut(&subscription.id) {
+            Promise::Rules.check(!life.is_parked, || format!("{subscription:?} is parked twice"))?;
+            (life.is_parked, life.allowed_changed_at) = (true, commit);
+        }
+        Ok(())
+    }
+
+    /// Somebody who is subscribed has subscribed again.
+    fn revive(&mut self, commit: CommitIndex, subscription: SubscriptionId, is_changed: bool) -> Checked {
+        self.recipients_version += u64::from(is_changed);
+        if let Some(life) = self.subscriptions.get_mut(&subscription)
+            && life.is_parked
+        {
+            Promise::Rules.check(is_changed, || format!("{subscription:?} stays parked"))?;
+            (life.is_parked, life.allowed_changed_at) = (false, commit);
         }
         Ok(())
     }

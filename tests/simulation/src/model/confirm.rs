@@ -27,8 +27,9 @@ impl Model {
             Outcome::Unsubscribed(named) => self.has_subscription(command, |life| {
                 life.subscriptions.get(&named.id).is_some_and(|known| known.ended_at.is_some())
             }),
-            // Nobody can ask for it.
-            Outcome::Parked(_) => false,
+            Outcome::Parked(named) => self.has_subscription(command, |life| {
+                life.subscriptions.get(&named.id).is_some_and(|known| known.allowed_changed_at > 0)
+            }),
             Outcome::Affiliated => self.take_change(command),
         };
         Promise::AcknowledgedIsStored.check(is_committed, || {

@@ -62,7 +62,9 @@ pub(crate) struct SubscriptionLife {
     pub ended_at: Option<CommitIndex>,
     /// Whether its owner may receive.
     pub is_allowed: bool,
-    /// When that changed; 0 for never.
+    /// Whether nothing is sent to it until its subscriber shows up.
+    pub is_parked: bool,
+    /// When one of the two changed; 0 for never.
     pub allowed_changed_at: CommitIndex,
 }
 
@@ -99,10 +101,10 @@ impl Life {
 impl SubscriptionLife {
     /// Since when nothing may be handed to it, if that is so.
     pub(crate) fn barred_at(&self) -> Option<CommitIndex> {
-        self.ended_at.or_else(|| (!self.is_allowed).then_some(self.allowed_changed_at))
+        self.ended_at.or_else(|| (!self.is_allowed || self.is_parked).then_some(self.allowed_changed_at))
     }
 
-    /// Whether its owner was allowed to receive from that commit until now, without a break.
+    /// Whether it was to be sent events from that commit until now, without a break.
     pub(crate) fn is_allowed_since(&self, commit: CommitIndex) -> bool {
         self.barred_at().is_none() && self.allowed_changed_at <= commit
     }

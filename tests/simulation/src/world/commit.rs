@@ -129,7 +129,7 @@ impl World {
             return Ok(None);
         }
         self.counts.commits += 1;
-        self.model.apply(&staged.batch, &staged.written.results).map(Some)
+        self.model.apply(&staged.batch, &staged.written).map(Some)
     }
 
     fn draw_fate(&mut self) -> CommitFate {

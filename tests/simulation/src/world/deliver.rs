@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
-use bus_domain::NodeId;
-use bus_engine::DeliveryInput;
+use bus_domain::{Event, NodeId, Seq};
 use bus_engine::dispatcher::{Need, NodeSignal};
 use bus_engine::parts::Mail;
-use bus_store::{CursorStore as _, EventStore as _, Leg, Position, StoreError, SubscriptionStore as _};
+use bus_engine::{DeliveryInput, MessageRef};
+use bus_store::{
+    CursorStore as _, EventStore as _, LaggingStore as _, Leg, Position, StoreError, SubscriptionKey,
+    SubscriptionStore as _,
+};
 
 use crate::Mutation;
 use crate::instance::{Delivering, Read};
@@ -18,8 +21,10 @@ impl World {
     /// Delivery goes on: with what it has read, or with one of the things that its task waits for.
     pub(super) fn deliver(&mut self) -> Checked {
         if let Some(read) = self.delivery().read.take() {
-            self.take_read(read);
-            return Ok(());
+            return self.take_read(read);
+        }
+        if let Some(chore) = self.delivery().chores.pop_front() {
+            return self.do_chore(chore);
         }
         match self.random.below(4) {
             0 => self.resume(),
@@ -32,6 +37,9 @@ impl World {
 
     /// Reads the next page of nodes that are behind their cursors.
     pub(super) fn resume(&mut self) {
+        if !self.load_lagging() {
+            return;
+        }
         let page = self.scenario.resume_page;
         let Some(after) = self.delivery().dispatcher.next_to_resume() else { return };
         let Ok(mut page) = at_once(self.store.undelivered(Leg::Xmpp, Some(after), page)) else { return };
@@ -57,7 +65,14 @@ impl World {
                     delivery.prove_what_is_sent();
                     delivery.dispatcher.input(DeliveryInput::LinkDown);
                 }
-                (_, input) => delivery.dispatcher.input(input),
+                (_, input) => {
+                    if let DeliveryInput::Bounced(bounce) = &input {
+                        let MessageRef { event, subscription, .. } = bounce.message;
+                        let key = SubscriptionKey { node: event.node, subscription };
+                        delivery.unjudged.entry(key).or_default().insert(event.seq);
+                    }
+                    delivery.dispatcher.input(input);
+                }
             }
             self.note(told);
         }
@@ -110,7 +125,16 @@ impl World {
             inputs.push_back(DeliveryInput::RoomAgain);
         }
         let need = dispatcher.pump(lane);
-        let taken = std::mem::take(&mut lane.taken);
+        self.hand_over()?;
+        if let Some(need) = need {
+            self.satisfy(need);
+        }
+        Ok(())
+    }
+
+    /// What the lane has taken goes to the link.
+    fn hand_over(&mut self) -> Checked {
+        let taken = std::mem::take(&mut self.delivery().lane.taken);
         if self.is(Mutation::CursorBeforeProof) {
             self.delivery().prove_what_is_sent();
         }
@@ -120,22 +144,22 @@ impl World {
             let delivery = self.instances[0].delivery.as_ref();
             let knows = |commit| delivery.is_some_and(|delivery| delivery.knows(commit));
             check_hand_off(&notification, &self.model, knows)?;
+            self.subscribers.check_turn(&notification, &self.model)?;
             self.link.put(notification);
             if self.random.percent(20) {
                 self.link.put_barrier();
             }
-        }
-        if let Some(need) = need {
-            self.satisfy(need);
         }
         Ok(())
     }
 
     fn satisfy(&mut self, need: Need) {
         let read = match need {
-            Need::Events { node, after_seq } => self.read_events(node, after_seq),
-            // Nothing comes back here, so nobody lags.
-            Need::Lagging { key, .. } => Ok(Read::Events(key.node, Vec::new())),
+            Need::Events { node, after_seq } => {
+                let events = self.read_events(node, after_seq, u32::MAX);
+                events.map(|events| Read::Events(node, events))
+            }
+            Need::Lagging { key, after_seq, events_max } => self.read_window(key, after_seq, events_max),
             // No node here is in memory alone.
             Need::Recent { node, .. } => Ok(Read::Events(node, Vec::new())),
             Need::Recipients { node, after } => {
@@ -153,24 +177,46 @@ impl World {
         }
     }
 
-    fn read_events(&mut self, node: NodeId, after_seq: u64) -> Result<Read, StoreError> {
+    fn read_window(
+        &mut self,
+        key: SubscriptionKey,
+        after_seq: Seq,
+        events_max: u32,
+    ) -> Result<Read, StoreError> {
+        let events = self.read_events(key.node, after_seq, events_max)?;
+        let target = at_once(self.store.delivery_targets(&[key]))?.pop().map(Box::new);
+        Ok(Read::Lagging(key, target, events))
+    }
+
+    fn read_events(
+        &mut self,
+        node: NodeId,
+        after_seq: Seq,
+        events_max: u32,
+    ) -> Result<Vec<Arc<Event>>, StoreError> {
         let limits = &self.scenario.settings.engine;
-        let events_max = limits.log_page_events_max;
+        let events_max = events_max.min(limits.log_page_events_max);
         if let Some(events) = self.instances[0].recent.after(node, after_seq, events_max as usize)
             && !events.is_empty()
         {
-            return Ok(Read::Events(node, events));
+            return Ok(events);
         }
         let events =
             at_once(self.store.events_after(node, after_seq, events_max, limits.log_page_bytes_max))?;
-        Ok(Read::Events(node, events.into_iter().map(Arc::new).collect()))
+        Ok(events.into_iter().map(Arc::new).collect())
     }
 
-    fn take_read(&mut self, read: Read) {
+    fn take_read(&mut self, read: Read) -> Checked {
         let asked_for = self.scenario.recipients_page as usize;
         let mutation = self.mutation;
-        let dispatcher = &mut self.delivery().dispatcher;
+        let link = (self.link.free(), self.link.is_up.then_some(self.link.generation));
+        let Delivering { dispatcher, lane, .. } = self.delivery();
         match read {
+            Read::Lagging(key, target, events) => {
+                (lane.room, lane.generation) = link;
+                dispatcher.feed(key, target.map(|target| *target), &events, lane);
+                return self.hand_over();
+            }
             Read::Resume(page) => dispatcher.resume(page.nodes, page.next_after),
             Read::Events(node, events) => dispatcher.take_events(node, events),
             Read::Recipients(node, mut page) => {
@@ -184,29 +230,7 @@ impl World {
                 dispatcher.take_recipients(node, page, asked_for);
             }
         }
-    }
-
-    /// Stores the cursors. Sometimes the answer gets lost.
-    pub(super) fn store_cursors(&mut self) {
-        let events_max = self.scenario.settings.limits.node_undelivered_events_max;
-        let full = self.delivery().dispatcher.nodes_behind_by(events_max);
-        self.instances[0].committer.undelivered_full(full);
-        let mut moves = self.delivery().dispatcher.cursor_moves();
-        if moves.is_empty() || self.delivery().read.is_some() {
-            return;
-        }
-        let told = moves.clone();
-        if self.is(Mutation::CursorTooFar) {
-            for step in &mut moves {
-                step.to.through_seq += 1;
-            }
-        }
-        let is_stored = at_once(self.store.move_cursors(Leg::Xmpp, &moves)).is_ok();
-        let is_heard = is_stored && !self.trouble(10);
-        self.note(format!("cursors {moves:?}: stored {is_stored}, heard {is_heard}"));
-        if is_heard {
-            self.delivery().dispatcher.stored(&told);
-        }
+        Ok(())
     }
 
     /// Removes some rows of deleted nodes.
@@ -224,7 +248,7 @@ impl World {
 
     /// What other instances have committed has to be looked for: now and then, or when a doorbell rings.
     pub(super) fn look_for_others(&mut self) {
-        if self.instances.len() > 1 && self.delivery().read.is_none() {
+        if self.instances.len() > 1 && self.delivery().is_waiting() {
             self.delivery().dispatcher.look_again();
         }
     }

@@ -10,6 +10,8 @@ use super::World;
 
 /// Rounds in which everything has to come to rest.
 const ROUNDS_MAX: usize = 20_000;
+/// What a round takes.
+const SETTLING_STEP_MS: u64 = 500;
 /// Rounds without a change that show that it has.
 const QUIET_ROUNDS: usize = 5;
 
@@ -19,6 +21,7 @@ impl World {
         self.note("no more trouble".to_owned());
         self.is_settling = true;
         self.store_comes();
+        self.away.clear();
         let mut quiet = 0;
         for _ in 0..ROUNDS_MAX {
             let before = self.trace.len();
@@ -44,23 +47,24 @@ impl World {
         if !self.link.is_up {
             self.connect();
         }
-        if self.delivery().read.is_some() {
+        while !self.delivery().is_waiting() {
             self.deliver()?;
-        } else {
-            self.resume();
         }
-        if self.delivery().read.is_none() {
-            self.look_for_others();
+        self.resume();
+        if self.delivery().is_waiting() {
             self.take_inputs();
             self.take_mail();
             self.pump()?;
+            self.look_for_others();
         }
+        self.uptime_ms += SETTLING_STEP_MS;
         self.link.put_barrier();
         self.server_takes(usize::MAX)?;
         while !self.link.is_idle() {
             self.answer_comes();
         }
-        self.store_cursors();
+        self.late_bounce();
+        self.keep_house();
         self.reap();
         Ok(())
     }
@@ -87,6 +91,9 @@ impl World {
                 None => return Err(Promise::AcknowledgedIsStored.broken(format!("{id:?} is gone"))),
             }
         }
+        Promise::BoundedRows.check(disk.lagging.is_empty(), || {
+            format!("nobody lags any more, and the rows stay: {:?}", disk.lagging)
+        })?;
         let stray = disk.cursors.keys().find(|id| !disk.nodes.contains_key(*id));
         Promise::BoundedRows.check(stray.is_none(), || format!("a cursor of {stray:?}, which is gone"))?;
         let behind = disk.nodes.iter().find(|(id, rows)| disk.position(**id).through_seq != rows.head.seq);

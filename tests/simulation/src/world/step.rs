@@ -1,4 +1,4 @@
-use crate::instance::{Instance, Write};
+use crate::instance::{Delivering, Instance, Write};
 use crate::violation::Checked;
 
 use super::World;
@@ -14,7 +14,7 @@ enum Action {
     Form(usize),
     Write(usize),
     Deliver,
-    StoreCursors,
+    KeepHouse,
     Reap,
     Retain,
     LookForOthers,
@@ -27,12 +27,16 @@ enum Action {
     StoreGoes,
     StoreComes,
     ClockJumps,
+    GoesAway,
+    ComesBack,
+    LateBounce,
 }
 
 impl World {
     /// Lets something happen.
     pub(super) fn step(&mut self) -> Checked {
         self.clock_ms += 1;
+        self.uptime_ms += 1;
         let possible = self.possible();
         let action = self.random.weighted(&possible).unwrap_or(Action::Deliver);
         match action {
@@ -47,7 +51,7 @@ impl World {
             }
             Action::Cut => return self.cut(),
             Action::Crash(instance) => return self.crash(instance),
-            Action::StoreCursors => self.store_cursors(),
+            Action::KeepHouse => self.keep_house(),
             Action::Reap => self.reap(),
             Action::Retain => self.retain(),
             Action::LookForOthers => self.look_for_others(),
@@ -57,6 +61,9 @@ impl World {
             Action::StoreGoes => self.store_goes(),
             Action::StoreComes => self.store_comes(),
             Action::ClockJumps => self.clock_jumps(),
+            Action::GoesAway => self.goes_away(),
+            Action::ComesBack => self.comes_back(),
+            Action::LateBounce => self.late_bounce(),
         }
         Ok(())
     }
@@ -65,27 +72,30 @@ impl World {
     fn possible(&self) -> Vec<(usize, Action)> {
         let trouble = self.scenario.trouble;
         let mut possible = vec![
-            (if self.open.len() < OPEN_MAX { 250 } else { 0 }, Action::Submit),
-            (500, Action::Deliver),
-            (120, Action::StoreCursors),
+            (if self.open.len() < OPEN_MAX { 80 } else { 0 }, Action::Submit),
+            (self.scenario.delivery_pace, Action::Deliver),
+            (120, Action::KeepHouse),
             (20, Action::Reap),
             (25, Action::Retain),
             (if self.scenario.instances > 1 { 4 } else { 0 }, Action::LookForOthers),
             (10, Action::Barrier),
             (3, Action::ClockJumps),
+            (self.scenario.absence, Action::GoesAway),
+            (if self.away.is_empty() { 0 } else { 12 }, Action::ComesBack),
         ];
         for (index, instance) in self.instances.iter().enumerate() {
             possible.extend([
                 (if instance.loads.is_empty() { 0 } else { 300 }, Action::Load(index)),
                 (if instance.can_form() { 300 } else { 0 }, Action::Form(index)),
                 (if instance.write.is_some() { 400 } else { 0 }, Action::Write(index)),
-                (if instance.is_mid_commit() { trouble / 5 } else { trouble / 25 }, Action::Crash(index)),
+                (trouble / instance.sturdiness(), Action::Crash(index)),
             ]);
         }
         if self.link.is_up {
             possible.extend([
                 (self.scenario.server_pace, Action::ServerTakes),
-                (100, Action::Answer),
+                (300, Action::Answer),
+                (if self.late.is_empty() { 0 } else { 30 }, Action::LateBounce),
                 (if self.link.is_idle() { trouble / 20 } else { trouble / 4 }, Action::Cut),
             ]);
         } else {
@@ -106,8 +116,15 @@ impl Instance {
         self.write.is_none() && !self.committer.is_idle()
     }
 
-    /// Where dying hurts most.
-    fn is_mid_commit(&self) -> bool {
-        matches!(self.write, Some(Write::Staged(..) | Write::Unknown(_)))
+    /// It dies most often where that hurts most.
+    fn sturdiness(&self) -> usize {
+        let is_judging = |delivery: &Delivering| !delivery.chores.is_empty() && !delivery.unjudged.is_empty();
+        if self.delivery.as_ref().is_some_and(is_judging) {
+            2
+        } else if matches!(self.write, Some(Write::Staged(..) | Write::Unknown(_))) {
+            5
+        } else {
+            25
+        }
     }
 }

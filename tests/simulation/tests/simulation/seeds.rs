@@ -8,7 +8,7 @@ const CASES: &str = include_str!("../../cases.txt");
 /// Seeds from 0 on, by tier.
 const SEEDS_QUICK: u64 = 150;
 const SEEDS_DEFAULT: u64 = 1_000;
-const SEEDS_LONG: u64 = 20_000;
+const SEEDS_LONG: u64 = 10_000;
 
 #[test]
 fn the_promises_hold_for_every_seed() {
@@ -40,6 +40,8 @@ fn the_runs_meet_what_they_are_for() {
         ("heads held by another instance", sum(|world| world.counts().postponed)),
         ("events trimmed", sum(|world| usize::try_from(world.counts().trimmed).unwrap_or(usize::MAX))),
         ("cuts with something on the way", sum(|world| world.counts().cuts)),
+        ("notifications that came back", sum(|world| world.counts().bounced)),
+        ("what is sent again for that", sum(|world| world.counts().sent_again)),
         ("first sightings", sum(|world| world.counts().arrived)),
         ("repeats", sum(|world| world.counts().handed_over - world.counts().arrived)),
     ] {

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use bus_domain::bounce::BounceClass;
 use bus_domain::park::Parking;
 use bus_domain::{Actor, NodeName, Role};
@@ -12,7 +10,8 @@ use crate::{Command, Verb};
 /// Judges what came back: one read and one write, whatever the number.
 impl Driver {
     pub(super) async fn settle_bounces(&mut self) {
-        if self.store_rests() {
+        // Who lags already keeps its row.
+        if self.store_rests() || !self.lagging_is_loaded {
             return;
         }
         let (pending, passed_over) = self.dispatcher.take_bounces();
@@ -28,9 +27,7 @@ impl Driver {
                 return self.rest("what came back cannot be judged yet", &error);
             }
         };
-        let targets: HashMap<_, _> = targets.into_iter().map(|target| (target.key(), target)).collect();
-        let judge = |bounce: &PendingBounce| self.judge(bounce, targets.get(&bounce.key));
-        let verdicts: Vec<Verdict> = pending.iter().filter_map(judge).collect();
+        let verdicts = self.judge(&pending, targets);
         let notes: Vec<FailureNote> = verdicts.iter().filter_map(|verdict| verdict.note).collect();
         if !notes.is_empty()
             && let Err(error) = self.shared.store.note_failures(Leg::Xmpp, &notes).await
@@ -39,37 +36,44 @@ impl Driver {
             return self.rest("what came back cannot be noted yet", &error);
         }
         for verdict in verdicts {
+            let key = verdict.key;
             if let Some((node, parking)) = self.dispatcher.carry_out(verdict) {
-                self.park(node, parking);
+                self.park(key, node, parking).await;
             }
         }
     }
 
-    fn judge(&self, bounced: &PendingBounce, target: Option<&DeliveryTarget>) -> Option<Verdict> {
+    fn judge(&self, pending: &[PendingBounce], targets: Vec<DeliveryTarget>) -> Vec<Verdict> {
         let shared = &self.shared;
-        let statistics = &shared.statistics;
-        let Some(target) = target else {
-            // Ended or parked meanwhile.
-            statistics.bounces_ignored.add(bounced.count);
-            return None;
+        let random = || {
+            let bytes = shared.ids.random_bytes();
+            u64::from_be_bytes(std::array::from_fn(|index| bytes[index]))
         };
-        let bytes = shared.ids.random_bytes();
-        let random = u64::from_be_bytes(std::array::from_fn(|index| bytes[index]));
         let (limits, now_ms) = (&shared.settings.limits, shared.clock.now_ms());
-        let Judged { class, verdict } = self.dispatcher.judge(bounced, target, limits, now_ms, random);
-        let counter = match class {
+        let judged = self.dispatcher.judge(pending, targets, limits, now_ms, random);
+        judged.into_iter().filter_map(|judged| self.count_judged(judged)).collect()
+    }
+
+    fn count_judged(&self, judged: Judged) -> Option<Verdict> {
+        let statistics = &self.shared.statistics;
+        let counter = match judged.class {
             None => &statistics.bounces_forged,
             Some(BounceClass::Ignored) => &statistics.bounces_ignored,
             Some(BounceClass::Retry) => &statistics.bounces_retried,
             Some(BounceClass::Gone) => &statistics.bounces_gone,
             Some(BounceClass::Failing) => &statistics.bounces_failing,
         };
-        counter.add(bounced.count);
-        verdict
+        counter.add(judged.count);
+        judged.verdict
     }
 
     /// Nobody waits for the outcome: if it fails, the next thing that comes back asks again.
-    fn park(&self, node: NodeName, parking: Parking) {
+    async fn park(&mut self, key: SubscriptionKey, node: NodeName, parking: Parking) {
+        match self.shared.load_facts(&node).await {
+            Ok(Some(facts)) if facts.id == key.node => {}
+            Ok(_) => return self.dispatcher.end_lagging(key),
+            Err(_) => return,
+        }
         let Parking { jid, failures, .. } = &parking;
         tracing::warn!(
             node = node.as_str(),

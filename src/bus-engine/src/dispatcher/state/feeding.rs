@@ -1,9 +1,11 @@
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bus_domain::{Event, Seq};
-use bus_store::{DeliveryTarget, SubscriptionKey};
+use bus_store::{DeliveryTarget, Position, SubscriptionKey};
 
 use super::super::bounces::PendingBounce;
+use super::super::lag::{Common, taken_before};
 use super::super::lagging::LagPosition;
 use super::super::recipients::{give_standing, is_due};
 use super::super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
@@ -20,17 +22,20 @@ impl Dispatcher {
         self.lagging.restore(row);
     }
 
-    /// Takes the time, in milliseconds of a clock that never jumps. To be called often: waits end here.
+    /// Takes the time, in milliseconds of a clock that never jumps. To be called often: waits end here, though not
+    /// before everything is judged that has come back.
     pub fn tick(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
-        self.lagging.tick(now_ms, self.proven_ticket);
+        if self.bounces.is_empty() {
+            self.lagging.tick(now_ms, self.proven_ticket);
+        }
     }
 
-    /// Has an event sent again later, and all behind it after it. `random` spreads the time. False if too many
+    /// Has the first of these events, which came back, sent again later, and all behind it after it. `random` spreads the time. False if too many
     /// subscriptions lag: then the event is not sent again.
-    pub fn hold_back(&mut self, key: SubscriptionKey, bounced_seq: Seq, random: u64) -> bool {
-        let common_seq = self.common_seq(key);
-        self.lagging.hold_back(key, bounced_seq, common_seq, self.now_ms, random)
+    pub fn hold_back(&mut self, key: SubscriptionKey, bounced: &RangeInclusive<Seq>, random: u64) -> bool {
+        let common = self.common(key);
+        self.lagging.hold_back(key, bounced, common, self.now_ms, random)
     }
 
     /// Whether what came back should be judged before more is taken in.
@@ -53,9 +58,9 @@ impl Dispatcher {
         self.lagging.contains(key)
     }
 
-    /// Whether there is room for one more that lags.
-    pub fn may_lag(&self) -> bool {
-        self.lagging.count() < self.lagging.bounds().subscriptions_max
+    /// Whether there is room for one more that lags, besides those that are about to.
+    pub(in super::super) fn may_lag(&self, others: usize) -> bool {
+        self.lagging.count() + others < self.lagging.bounds().subscriptions_max
     }
 
     /// The wait before an event is sent again for the first time.
@@ -97,7 +102,7 @@ impl Dispatcher {
         let Some(mut target) = target else { return self.lagging.end(key) };
         let Some(link) = self.link else { return self.lagging.interrupt(key) };
         give_standing(&mut target.recipient, &self.admins);
-        let end_seq = self.common_seq(key).unwrap_or(target.head.seq);
+        let end_seq = self.common(key).map_or(target.head.seq, |common| common.sent_seq);
         let DeliveryTarget { node, name, config, head, recipient, .. } = target;
         let node = DeliveryNode { id: node, name, epoch: head.epoch, config };
         for event in events.iter().take_while(|event| event.seq <= end_seq) {
@@ -137,7 +142,7 @@ impl Dispatcher {
             let is_resumed = self.resumed_through.is_none_or(|through| key.node <= through);
             if !is_resumed {
                 self.lagging.rest(key, self.now_ms + PAUSE_MS);
-            } else if self.common_seq(key).is_some_and(|common_seq| common_seq <= after_seq) {
+            } else if self.common(key).is_some_and(|common| common.sent_seq <= after_seq) {
                 self.lagging.await_proof(key, self.last_ticket, true);
             } else {
                 return Some(Need::Lagging { key, after_seq, events_max });
@@ -153,8 +158,14 @@ impl Dispatcher {
     }
 
     /// How far the node's cursor has come for the subscription, as far as that is in memory.
-    fn common_seq(&self, key: SubscriptionKey) -> Option<Seq> {
-        let sent = self.nodes.get(&key.node)?.sent;
-        Some(sent.through_seq + u64::from(sent.through_subscription >= key.subscription))
+    fn common(&self, key: SubscriptionKey) -> Option<Common> {
+        let delivery = self.nodes.get(&key.node)?;
+        let of = |at: Position| at.through_seq + u64::from(at.through_subscription >= key.subscription);
+        Some(Common { sent_seq: of(delivery.sent), proven_seq: of(delivery.proven) })
+    }
+
+    /// Where a row begins when an event has come back from a subscription that did not lag.
+    pub(in super::super) fn taken_before(&self, key: SubscriptionKey, bounced_seq: Seq) -> Seq {
+        taken_before(bounced_seq, self.common(key))
     }
 }

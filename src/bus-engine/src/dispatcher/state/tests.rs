@@ -11,6 +11,7 @@ use super::super::lagging::LaggingBounds;
 use super::super::mailbox::{Deltas, NodeSignal, RecipientChange, RecipientDelta};
 use super::*;
 
+mod attempts;
 mod lagging;
 mod look_again;
 

@@ -4,9 +4,9 @@ use super::super::super::lagging::LagPosition;
 use super::*;
 
 const A: SubscriptionKey = SubscriptionKey { node: NODE, subscription: SubscriptionId(1) };
-const B: SubscriptionKey = SubscriptionKey { node: NODE, subscription: SubscriptionId(2) };
+pub(super) const B: SubscriptionKey = SubscriptionKey { node: NODE, subscription: SubscriptionId(2) };
 /// With this, a backoff has its full length.
-const LATEST: u64 = 500;
+pub(super) const LATEST: u64 = 500;
 
 impl World {
     pub(super) fn feed(&mut self, key: SubscriptionKey, after_seq: Seq, events_max: u32) {
@@ -28,12 +28,12 @@ impl World {
     }
 
     /// Everything sent so far is proven.
-    fn prove(&mut self) -> &mut Self {
+    pub(super) fn prove(&mut self) -> &mut Self {
         let through_ticket = self.dispatcher.notifications();
         self.input(DeliveryInput::HandedOver { through_ticket })
     }
 
-    fn at(&mut self, now_ms: u64) -> &mut Self {
+    pub(super) fn at(&mut self, now_ms: u64) -> &mut Self {
         self.dispatcher.tick(now_ms);
         self
     }
@@ -47,7 +47,7 @@ impl World {
     }
 
     /// Nothing of what was sent comes back; returns what is sent then, at `now_ms` + 11.
-    fn confirm(&mut self, now_ms: u64) -> Vec<(Seq, i64, Seq)> {
+    pub(super) fn confirm(&mut self, now_ms: u64) -> Vec<(Seq, i64, Seq)> {
         self.prove().at(now_ms + 1).at(now_ms + 11).run()
     }
 
@@ -56,13 +56,13 @@ impl World {
         let mut world = Self::new(3, 2);
         world.input(DeliveryInput::LinkUp { link: 1 }).run();
         world.prove();
-        assert!(world.dispatcher.hold_back(B, 2, LATEST));
+        assert!(world.dispatcher.hold_back(B, &(2..=2), LATEST));
         world
     }
 }
 
 /// Events of the second subscription with those before.
-fn of_b(seqs: impl IntoIterator<Item = Seq>) -> Vec<(Seq, i64, Seq)> {
+pub(super) fn of_b(seqs: impl IntoIterator<Item = Seq>) -> Vec<(Seq, i64, Seq)> {
     seqs.into_iter().map(|seq| (seq, 2, seq - 1)).collect()
 }
 
@@ -100,8 +100,11 @@ fn what_comes_back_again_waits_longer() {
         assert_eq!(world.at(now_ms + wait_ms - 1).run(), [], "{wait_ms}");
         now_ms += wait_ms;
         assert_eq!(world.at(now_ms).run(), of_b(2..=3), "{wait_ms}");
-        assert!(world.dispatcher.hold_back(B, 2, (2 * wait_ms).min(8_000) / 2), "the longest that it can be");
-        world.dispatcher.hold_back(B, 3, 0);
+        assert!(
+            world.dispatcher.hold_back(B, &(2..=2), (2 * wait_ms).min(8_000) / 2),
+            "the longest that it can be"
+        );
+        world.dispatcher.hold_back(B, &(3..=3), 0);
     }
 }
 
@@ -109,8 +112,8 @@ fn what_comes_back_again_waits_longer() {
 fn what_was_taken_is_not_sent_again() {
     let mut world = World::lagging();
     world.at(1_000).run();
-    world.dispatcher.hold_back(B, 3, LATEST);
-    let moved = LagPosition { key: B, through_seq: 2, attempts: 1, due_ms: 2_000 };
+    world.dispatcher.hold_back(B, &(3..=3), LATEST);
+    let moved = LagPosition { key: B, through_seq: 1, attempts: 1, due_ms: 2_000 };
     assert_eq!(world.dispatcher.lagging_changes().0, [moved], "2 was taken: this is no second failure");
     assert_eq!(world.at(2_000).run(), of_b([3]));
     assert_eq!(world.confirm(2_000), []);
@@ -120,14 +123,14 @@ fn what_was_taken_is_not_sent_again() {
 #[test]
 fn what_comes_back_late_counts_until_it_is_confirmed() {
     let mut world = World::lagging();
-    world.dispatcher.hold_back(B, 1, LATEST);
+    world.dispatcher.hold_back(B, &(1..=1), LATEST);
     assert_eq!(world.at(1_000).run(), of_b(1..=3), "of the same attempt");
     world.publish_more(100).run();
     assert_eq!(world.confirm(1_000), of_b(4..=35));
     assert_eq!(world.confirm(1_100), of_b(36..=99));
-    world.dispatcher.hold_back(B, 35, LATEST);
+    world.dispatcher.hold_back(B, &(35..=35), LATEST);
     assert_eq!(world.at(9_000).run(), [], "35 is confirmed, and what was sent after it has not come back");
-    world.dispatcher.hold_back(B, 36, LATEST);
+    world.dispatcher.hold_back(B, &(36..=36), LATEST);
     assert_eq!(world.at(19_000).run(), of_b(36..=51));
 }
 
@@ -138,7 +141,7 @@ fn one_that_joined_and_fails_again_leaves_again() {
     world.publish_more(1).run();
     assert_eq!(world.confirm(1_000), of_b([4]));
     assert_eq!(world.publish_more(2).run().len(), 4, "both");
-    world.dispatcher.hold_back(B, 5, LATEST);
+    world.dispatcher.hold_back(B, &(5..=5), LATEST);
     assert_eq!(world.publish_more(1).run(), [(7, 1, 6)]);
     assert_eq!(world.at(9_000).run(), of_b(5..=7));
 }
@@ -235,11 +238,11 @@ fn who_has_left_lags_no_longer() {
 #[test]
 fn only_so_many_lag() {
     let mut world = World::lagging();
-    assert!(world.dispatcher.hold_back(A, 2, LATEST));
+    assert!(world.dispatcher.hold_back(A, &(2..=2), LATEST));
     let third = SubscriptionKey { subscription: SubscriptionId(3), ..A };
-    assert!(!world.dispatcher.may_lag());
-    assert!(!world.dispatcher.hold_back(third, 2, LATEST));
-    assert!(world.dispatcher.hold_back(A, 1, LATEST), "one that lags already needs no room");
+    assert!(!world.dispatcher.may_lag(0));
+    assert!(!world.dispatcher.hold_back(third, &(2..=2), LATEST));
+    assert!(world.dispatcher.hold_back(A, &(1..=1), LATEST), "one that lags already needs no room");
 }
 
 #[test]
@@ -288,7 +291,7 @@ fn a_new_life_of_the_log_reaches_who_lags() {
     let mut world = World::new(5, 2);
     world.input(DeliveryInput::LinkUp { link: 1 }).run();
     world.prove();
-    assert!(world.dispatcher.hold_back(B, 5, LATEST));
+    assert!(world.dispatcher.hold_back(B, &(5..=5), LATEST));
     world.log.truncate(2);
     world.log.push(event(3, true, 1));
     let mut node = node();
