@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus_domain::bounce::{BounceClass, BouncedRun};
-use bus_domain::{Epoch, Jid, Seq};
+use bus_domain::{Epoch, Jid, NodeId, Seq};
 use bus_store::SubscriptionKey;
 
 use super::Bounce;
@@ -61,9 +61,9 @@ impl Bounces {
         }
     }
 
-    /// Whether none waits to be judged.
-    pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+    /// The subscriptions of those that wait.
+    pub(super) fn subscriptions(&self) -> BTreeSet<SubscriptionKey> {
+        self.pending.keys().map(|(key, ..)| *key).collect()
     }
 
     /// Whether they should be judged before more is taken in.
@@ -71,10 +71,13 @@ impl Bounces {
         self.pending.len() >= Self::SUBSCRIPTIONS_MAX
     }
 
-    /// Takes all, with the number of those that were passed over.
-    pub(super) fn take(&mut self) -> (Vec<PendingBounce>, u64) {
+    /// Takes those of nodes that are ready for it, with the number of those that were passed over.
+    pub(super) fn take(&mut self, is_ready: impl Fn(NodeId) -> bool) -> (Vec<PendingBounce>, u64) {
         let Self { pending, passed_over } = std::mem::take(self);
-        (pending.into_values().collect(), passed_over)
+        let (taken, left) = pending.into_iter().partition(|((key, ..), _)| is_ready(key.node));
+        self.pending = left;
+        let taken: BTreeMap<_, _> = taken;
+        (taken.into_values().collect(), passed_over)
     }
 
     /// Puts back what could not be judged.

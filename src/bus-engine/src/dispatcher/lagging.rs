@@ -132,12 +132,15 @@ impl Lagging {
         true
     }
 
-    /// Moves on what has waited long enough.
-    pub(super) fn tick(&mut self, now_ms: u64, proven_ticket: u64) {
+    /// Moves on what has waited long enough, but for those of which something has come back that is not judged.
+    pub(super) fn tick(&mut self, now_ms: u64, proven_ticket: u64, unjudged: &BTreeSet<SubscriptionKey>) {
         let mut done = Vec::new();
         for (node, lagging) in &mut self.nodes {
             for (subscription, lag) in &mut lagging.0 {
                 let key = SubscriptionKey { node: *node, subscription: *subscription };
+                if unjudged.contains(&key) {
+                    continue;
+                }
                 if lag.tick(now_ms, proven_ticket, &self.bounds) {
                     self.changed.insert(key);
                 }

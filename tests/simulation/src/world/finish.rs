@@ -51,11 +51,11 @@ impl World {
             self.deliver()?;
         }
         self.resume();
-        if self.delivery().is_waiting() {
+        let is_resumed = self.delivery().is_waiting();
+        if is_resumed {
             self.take_inputs();
             self.take_mail();
             self.pump()?;
-            self.look_for_others();
         }
         self.uptime_ms += SETTLING_STEP_MS;
         self.link.put_barrier();
@@ -65,7 +65,13 @@ impl World {
         }
         self.late_bounce();
         self.keep_house();
+        while !self.delivery().is_waiting() {
+            self.deliver()?;
+        }
         self.reap();
+        if is_resumed {
+            self.look_for_others();
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ fn added(bounces: &[(Seq, Seq, BounceClass)]) -> PendingBounce {
     for (after_seq, seq, class) in bounces {
         all.add(bounce("a@example.org", *after_seq, *seq, *class));
     }
-    let (mut pending, passed_over) = all.take();
+    let (mut pending, passed_over) = all.take(|_| true);
     assert_eq!((pending.len(), passed_over), (1, 0));
     pending.remove(0)
 }
@@ -42,7 +42,7 @@ fn addresses_are_not_mixed_up() {
     for from in ["a@example.org", "mallory@example.org", "a@example.org"] {
         all.add(bounce(from, 4, 5, BounceClass::Failing));
     }
-    let (mut pending, _) = all.take();
+    let (mut pending, _) = all.take(|_| true);
     pending.sort_by_key(|one| one.count);
     let counts: Vec<_> = pending.iter().map(|one| (one.from.as_str(), one.count)).collect();
     assert_eq!(counts, [("mallory@example.org", 1), ("a@example.org", 2)]);
@@ -56,9 +56,9 @@ fn a_flood_is_bounded() {
     }
     assert!(all.is_full());
     all.add(bounce("a0@example.org", 5, 6, BounceClass::Retry));
-    let (pending, passed_over) = all.take();
+    let (pending, passed_over) = all.take(|_| true);
     assert_eq!((pending.len(), passed_over), (Bounces::SUBSCRIPTIONS_MAX, 3));
-    assert_eq!(all.take(), (Vec::new(), 0));
+    assert_eq!(all.take(|_| true), (Vec::new(), 0));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn what_says_nothing_does_not_lengthen_a_run() {
     let mut all = Bounces::default();
     all.add(bounce("a@example.org", 4, 5, BounceClass::Failing));
     all.add(bounce("a@example.org", 5, 6, BounceClass::Ignored));
-    let (pending, passed_over) = all.take();
+    let (pending, passed_over) = all.take(|_| true);
     let expected = BouncedRun { class: BounceClass::Failing, after_seq: 4, through_seq: 5 };
     assert_eq!((pending[0].run, passed_over), (expected, 1));
 }

@@ -23,12 +23,10 @@ impl Dispatcher {
     }
 
     /// Takes the time, in milliseconds of a clock that never jumps. To be called often: waits end here, though not
-    /// before everything is judged that has come back.
+    /// those of subscriptions from which something has come back that is not judged.
     pub fn tick(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
-        if self.bounces.is_empty() {
-            self.lagging.tick(now_ms, self.proven_ticket);
-        }
+        self.lagging.tick(now_ms, self.proven_ticket, &self.bounces.subscriptions());
     }
 
     /// Has the first of these events, which came back, sent again later, and all behind it after it. `random` spreads the time. False if too many
@@ -43,9 +41,13 @@ impl Dispatcher {
         self.bounces.is_full()
     }
 
-    /// What came back and is not judged yet, with the number of those that were passed over.
+    /// What came back and is not judged yet, with the number of those that were passed over. What is of a node that is
+    /// not resumed waits for that: how far its cursor has come is not known.
     pub fn take_bounces(&mut self) -> (Vec<PendingBounce>, u64) {
-        self.bounces.take()
+        let (nodes, resumed_through) = (&self.nodes, self.resumed_through);
+        let is_resumed =
+            |node| resumed_through.is_none_or(|through| node <= through) || nodes.contains_key(&node);
+        self.bounces.take(is_resumed)
     }
 
     /// Keeps what could not be judged.

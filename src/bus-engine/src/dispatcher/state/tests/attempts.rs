@@ -141,3 +141,13 @@ fn who_lags_does_so_until_the_parking_is_done() {
     assert_eq!(parked, [B.subscription]);
     assert!(world.dispatcher.is_lagging(B), "it may fail");
 }
+
+#[test]
+fn what_is_of_a_node_that_is_not_resumed_waits_for_that() {
+    let mut world = World::new(0, 0);
+    world.dispatcher = Dispatcher::new(bounds(10, 10), admins());
+    world.comes_back(2, 2);
+    assert_eq!(world.dispatcher.take_bounces().0, [], "its cursor may be before that");
+    world.dispatcher.resume(Vec::new(), None);
+    assert_eq!(world.dispatcher.take_bounces().0.len(), 1);
+}
