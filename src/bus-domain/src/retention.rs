@@ -36,8 +36,10 @@ pub struct LogState {
     pub head_seq: Seq,
     /// The newest purge; 0 without one.
     pub purged_through_seq: Seq,
-    /// Everything up to here is handed over, to those who lag behind too.
+    /// Everything up to here is handed over, but for those who lag.
     pub delivered_through_seq: Seq,
+    /// Everything up to here is handed over to those who lag; `None` if nobody does.
+    pub lagging_through_seq: Option<Seq>,
     /// Bytes of payload that the log holds.
     pub log_bytes: u64,
 }
@@ -63,6 +65,16 @@ impl Default for History {
     }
 }
 
+impl LogState {
+    /// Up to where nobody needs the log any more. The log waits for those who lag as it does for all together, but not
+    /// for more than so many events: publishers are not held up for one who is away, so he would keep all of it.
+    pub fn handed_over_through(&self, undelivered_events_max: u64) -> Seq {
+        let reached_seq = self.head_seq.saturating_sub(undelivered_events_max);
+        let waits_for = |lagging_seq: Seq| self.delivered_through_seq.min(lagging_seq.max(reached_seq));
+        self.lagging_through_seq.map_or(self.delivered_through_seq, waits_for)
+    }
+}
+
 /// Checks what a configuration says about retention.
 pub fn check(config: &NodeConfig) -> Result<(), BusError> {
     let History { events_max, age_seconds_max, bytes_max } = config.history;
@@ -82,8 +94,9 @@ pub fn check(config: &NodeConfig) -> Result<(), BusError> {
 /// Decides which of the oldest events leave the log: all up to the position that is returned, if any.
 ///
 /// `oldest` is a page from the log's old end, without holes. An event goes when it is outside the history or in front of
-/// a purge, and delivery is through with it (with [`WhenUndeliveredFull::Gap`]: or too many others wait behind it). The first one that stays keeps all behind it, so a clock that was ahead
-/// for a while only delays what goes by age, and one that was behind takes nothing away that is in front of it.
+/// a purge, and delivery is through with it (with [`WhenUndeliveredFull::Gap`]: or too many others wait behind it). The
+/// first one that stays keeps all behind it, so a clock that was ahead for a while only delays what goes by age, and one
+/// that was behind takes nothing away that is in front of it.
 pub fn trim_through(
     config: &NodeConfig,
     log: &LogState,
@@ -91,10 +104,11 @@ pub fn trim_through(
     undelivered_events_max: u64,
     now_ms: i64,
 ) -> Option<Seq> {
+    let delivered_through_seq = log.handed_over_through(undelivered_events_max);
     let may_go_through_seq = match config.when_undelivered_full {
-        WhenUndeliveredFull::Wait => log.delivered_through_seq,
+        WhenUndeliveredFull::Wait => delivered_through_seq,
         WhenUndeliveredFull::Gap => {
-            log.delivered_through_seq.max(log.head_seq.saturating_sub(undelivered_events_max))
+            delivered_through_seq.max(log.head_seq.saturating_sub(undelivered_events_max))
         }
     };
     let mut bytes = log.log_bytes;

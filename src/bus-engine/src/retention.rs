@@ -69,7 +69,8 @@ async fn tend_page(shared: &EngineShared, after: &mut Option<NodeId>) -> Result<
 
 async fn tend(shared: &EngineShared, node: &RetainedNode) -> Result<Left, StoreError> {
     let (store, statistics) = (&*shared.store, &shared.statistics);
-    let (id, delivered) = (node.node, node.log.delivered_through_seq);
+    let id = node.node;
+    let delivered = node.log.handed_over_through(shared.settings.limits.node_undelivered_events_max);
     let mut left = Left::Nothing;
     if node.has_purged_items {
         let step = || store.sweep_purged(id, ROWS_MAX);

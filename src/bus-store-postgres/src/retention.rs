@@ -23,8 +23,8 @@ statements! {
                         WHERE i.node_id = h.node_id AND i.seq <= h.purged_through_seq) AS has_purged_items,
                 (SELECT min(r.retracted_at_seq) FROM retracted_payloads r
                  WHERE r.node_id = h.node_id) AS oldest_retraction_seq,
-                least(coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0),
-                      coalesce((SELECT min(l.seq) FROM lagging l WHERE l.node_id = h.node_id), h.seq)) AS delivered_seq
+                coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0) AS delivered_seq,
+                (SELECT min(l.seq) FROM lagging l WHERE l.node_id = h.node_id) AS lagging_seq
          FROM heads h JOIN nodes n USING (node_id)
          LEFT JOIN events o ON o.node_id = h.node_id AND o.seq = h.trimmed_through_seq + 1
          WHERE h.node_id > $1 AND n.deleted_at_ms IS NULL ORDER BY h.node_id LIMIT $2";
@@ -199,6 +199,7 @@ fn retained(node: NodeId, row: &PgRow) -> Result<RetainedNode, StoreError> {
             head_seq: rows::unsigned(row, "seq")?,
             purged_through_seq: rows::unsigned(row, "purged_through_seq")?,
             delivered_through_seq: rows::unsigned(row, "delivered_seq")?,
+            lagging_through_seq: rows::optional_unsigned(row, "lagging_seq")?,
             log_bytes: rows::unsigned(row, "log_bytes")?,
         },
         trimmed_through_seq: rows::unsigned(row, "trimmed_through_seq")?,

@@ -129,7 +129,7 @@ async fn a_subscription_that_lags_counts_as_the_slowest_reader() {
     let store = SqliteStore::open(&path).await.expect("a store");
     make_undelivered_node(&store, "n").await;
     let delivered =
-        async || store.retained(None, 1).await.expect("a page").nodes[0].log.delivered_through_seq;
+        async || store.retained(None, 1).await.expect("a page").nodes[0].log.handed_over_through(u64::MAX);
     assert_eq!(delivered().await, 0, "no cursor yet");
     let mut connection = connect(&path).await;
     let cursor = "INSERT INTO cursors SELECT node_id, 'xmpp', 1, 0 FROM heads";

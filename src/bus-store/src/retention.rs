@@ -53,7 +53,7 @@ pub struct RetainedNode {
     pub node: NodeId,
     /// Its configuration.
     pub config: NodeConfig,
-    /// Its log. `delivered_through_seq` is the position of the slowest cursor or lagging subscription.
+    /// Its log.
     pub log: LogState,
     /// The newest event that has been taken from the log; 0 if none.
     pub trimmed_through_seq: Seq,

@@ -44,14 +44,15 @@ impl Model {
         self.lives.get(&id)
     }
 
-    /// Retention has taken away events up to here that may not be delivered: where a node lets that happen, subscribers
-    /// may miss them.
-    pub(crate) fn may_miss(&mut self, id: NodeId, through: Seq) {
-        if let Some(life) = self.lives.get_mut(&id)
-            && life.config.when_undelivered_full == WhenUndeliveredFull::Gap
-        {
-            life.may_miss_through = life.may_miss_through.max(through);
-        }
+    /// Retention has taken away events up to here that may not be delivered. Where a node lets that happen, subscribers
+    /// may miss them; elsewhere it is those who lag by more than so many events.
+    pub(crate) fn may_miss(&mut self, id: NodeId, through: Seq, undelivered_events_max: u64) {
+        let Some(life) = self.lives.get_mut(&id) else { return };
+        let allowed = match life.config.when_undelivered_full {
+            WhenUndeliveredFull::Gap => through,
+            WhenUndeliveredFull::Wait => life.head_seq().saturating_sub(undelivered_events_max),
+        };
+        life.may_miss_through = life.may_miss_through.max(through.min(allowed));
     }
 
     fn of_name<'a>(&'a self, name: &'a NodeName) -> impl Iterator<Item = &'a Life> {

@@ -3,8 +3,13 @@ use super::*;
 const NO_BOUND: History = History { events_max: None, age_seconds_max: None, bytes_max: None };
 
 /// A log of ten events of ten bytes, one a second from 1 s on; everything is delivered.
-const LOG: LogState =
-    LogState { head_seq: 10, purged_through_seq: 0, delivered_through_seq: 10, log_bytes: 100 };
+const LOG: LogState = LogState {
+    head_seq: 10,
+    purged_through_seq: 0,
+    delivered_through_seq: 10,
+    lagging_through_seq: None,
+    log_bytes: 100,
+};
 
 fn events(seqs: std::ops::RangeInclusive<u64>) -> Vec<LoggedEvent> {
     let event = |seq: u64| LoggedEvent {
@@ -63,6 +68,22 @@ fn what_is_not_delivered_stays_unless_the_node_prefers_a_gap() {
         let log = LogState { delivered_through_seq: delivered, ..LOG };
         let through = trim_through(config, &log, &events(1..=10), undelivered_max, 0);
         assert_eq!(through, expected, "{:?} {delivered} {undelivered_max}", config.when_undelivered_full);
+    }
+}
+
+#[test]
+fn one_who_lags_keeps_the_log_up_to_a_bound() {
+    let config = config(History { events_max: Some(1), ..NO_BOUND });
+    for (delivered, lagging, undelivered_max, expected) in [
+        (10, Some(3), 100, Some(3)),
+        (10, Some(3), 4, Some(6)),
+        (5, Some(3), 4, Some(5)),
+        (5, Some(9), 100, Some(5)),
+        (10, None, 4, Some(9)),
+    ] {
+        let log = LogState { delivered_through_seq: delivered, lagging_through_seq: lagging, ..LOG };
+        let through = trim_through(&config, &log, &events(1..=10), undelivered_max, 0);
+        assert_eq!(through, expected, "{delivered} {lagging:?} {undelivered_max}");
     }
 }
 

@@ -114,7 +114,8 @@ fn retained(disk: &Disk, node: NodeId, rows: &NodeRows) -> RetainedNode {
         log: LogState {
             head_seq: rows.head.seq,
             purged_through_seq: rows.purged_through_seq,
-            delivered_through_seq: lagging.fold(disk.position(node).through_seq, Seq::min),
+            delivered_through_seq: disk.position(node).through_seq,
+            lagging_through_seq: lagging.min(),
             log_bytes: rows.log_bytes,
         },
         trimmed_through_seq: rows.head.trimmed_through_seq,

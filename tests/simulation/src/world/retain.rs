@@ -24,7 +24,9 @@ impl World {
     }
 
     fn tend(&mut self, node: &RetainedNode) -> Result<u64, StoreError> {
-        let (id, delivered) = (node.node, node.log.delivered_through_seq);
+        let id = node.node;
+        let undelivered_max = self.scenario.settings.limits.node_undelivered_events_max;
+        let delivered = node.log.handed_over_through(undelivered_max);
         if node.has_purged_items {
             at_once(self.store.sweep_purged(id, ROWS_MAX))?;
         }
@@ -33,16 +35,15 @@ impl World {
         }
         let mut log = node.log;
         if self.is(Mutation::TrimmedBeforeDelivery) {
-            log.delivered_through_seq = log.head_seq;
+            (log.delivered_through_seq, log.lagging_through_seq) = (log.head_seq, None);
         }
-        let undelivered_max = self.scenario.settings.limits.node_undelivered_events_max;
         let oldest = at_once(self.store.oldest_events(id, ROWS_MAX))?;
         let through = trim_through(&node.config, &log, &oldest, undelivered_max, self.clock_ms);
         let Some(through) = through else { return Ok(0) };
         let trimmed = at_once(self.store.trim_log(id, through, ROWS_MAX))?;
         self.note(format!("{id:?} keeps no event through {through}: {trimmed} go"));
-        if through > delivered {
-            self.model.may_miss(id, through);
+        if through > node.log.handed_over_through(u64::MAX) {
+            self.model.may_miss(id, through, undelivered_max);
         }
         Ok(trimmed)
     }
