@@ -56,6 +56,17 @@ pub struct BouncedRun {
     pub through_seq: Seq,
 }
 
+/// How the events of a run had been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// Each for the first time, or once more after a cut.
+    First,
+    /// Again, and nothing has been taken since it failed last.
+    Repeated,
+    /// Again, after some of what had failed was taken.
+    Advanced,
+}
+
 /// What follows from a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
@@ -106,16 +117,29 @@ pub fn weigh(class: BounceClass, subscribed: &Jid, from: &Jid) -> Option<BounceC
     }
 }
 
-/// Adds a run to what is known. A run that does not follow the known failures begins anew, because an event between
-/// them was delivered; an old event that comes back once more changes nothing.
-pub fn judge(known: Option<Failures>, run: &BouncedRun, now_ms: i64, limits: &Limits) -> Judgement {
+/// Adds a run to what is known.
+///
+/// A run of a first attempt that does not follow the known failures begins anew, because an event between them was
+/// delivered; an old event that comes back once more changes nothing. Further attempts begin far behind what had failed
+/// at first, so they say themselves whether anything was delivered.
+pub fn judge(
+    known: Option<Failures>,
+    run: &BouncedRun,
+    attempt: Attempt,
+    now_ms: i64,
+    limits: &Limits,
+) -> Judgement {
     let began = Failures { since_ms: now_ms, through_seq: run.through_seq };
-    let failures = match known {
-        Some(known) if run.through_seq < known.through_seq => {
+    let failures = match (known, attempt) {
+        (None, _) => began,
+        (Some(known), Attempt::First) if run.through_seq < known.through_seq => {
             return Judgement { failures: known, parks: false };
         }
-        Some(known) if run.after_seq <= known.through_seq => Failures { since_ms: known.since_ms, ..began },
-        _ => began,
+        (Some(known), Attempt::First) if run.after_seq > known.through_seq => began,
+        (Some(known), attempt) => Failures {
+            since_ms: if attempt == Attempt::Advanced { now_ms } else { known.since_ms },
+            through_seq: run.through_seq.max(known.through_seq),
+        },
     };
     let patience_ms = match run.class {
         BounceClass::Gone => limits.park_gone_after_ms,

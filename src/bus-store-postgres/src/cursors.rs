@@ -20,11 +20,12 @@ statements! {
          ORDER BY h.node_id LIMIT $3";
     POSITIONS = "SELECT node_id, seq AS through_seq, subscription_id AS through_subscription
          FROM cursors WHERE leg = $1 AND node_id = ANY($2)";
-    // The join drops moves of nodes that have been reaped meanwhile; the order keeps instances from a deadlock.
+    // The join drops moves of nodes that have been reaped or have begun a new life meanwhile; the order keeps instances
+    // from a deadlock.
     MOVE = "INSERT INTO cursors (node_id, leg, seq, subscription_id)
          SELECT h.node_id, $1, m.seq, m.subscription_id
-         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS m (node_id, seq, subscription_id)
-         JOIN heads h ON h.node_id = m.node_id ORDER BY h.node_id
+         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS m (node_id, epoch, seq, subscription_id)
+         JOIN heads h ON h.node_id = m.node_id AND h.epoch = coalesce(m.epoch, h.epoch) ORDER BY h.node_id
          ON CONFLICT (node_id, leg) DO UPDATE SET seq = excluded.seq, subscription_id = excluded.subscription_id
          WHERE (excluded.seq, excluded.subscription_id) > (cursors.seq, cursors.subscription_id)";
     // Another instance may be reaping: it is left to that.
@@ -91,6 +92,7 @@ impl CursorStore for PostgresStore {
         let query = query(MOVE)
             .bind(leg.as_str())
             .bind(moves.iter().map(|step| step.node.0).collect::<Vec<_>>())
+            .bind(moves.iter().map(|step| step.epoch.map(|epoch| epoch.0.cast_signed())).collect::<Vec<_>>())
             .bind(moves.iter().map(|step| signed(step.to.through_seq)).collect::<Vec<_>>())
             .bind(moves.iter().map(|step| step.to.through_subscription.0).collect::<Vec<_>>());
         self.pool.session().await?.execute(query).await.map(drop)

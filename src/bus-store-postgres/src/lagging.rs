@@ -14,9 +14,10 @@ use crate::transaction::PostgresTransaction;
 use crate::{PostgresStore, rows};
 
 statements! {
-    PAGE = "SELECT node_id, subscription_id, seq, attempts, due_at_ms FROM lagging
-         WHERE leg = $1 AND (node_id, subscription_id) > ($2, $3)
-         ORDER BY node_id, subscription_id LIMIT $4";
+    PAGE = "SELECT l.node_id, l.subscription_id, h.epoch, l.seq, l.attempts, l.due_at_ms
+         FROM lagging l JOIN heads h USING (node_id)
+         WHERE l.leg = $1 AND (l.node_id, l.subscription_id) > ($2, $3)
+         ORDER BY l.node_id, l.subscription_id LIMIT $4";
     TARGETS = "SELECT n.node_id, n.name, n.config::text AS config,
                 h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
                 s.subscription_id, s.jid, s.state, s.since_seq, s.failing_since_ms, s.failed_seq, a.affiliation
@@ -38,12 +39,19 @@ statements! {
            AND s.failed_seq IS NOT DISTINCT FROM k.seen_through_seq
          RETURNING s.node_id, s.subscription_id";
     ADD = "INSERT INTO lagging (leg, node_id, subscription_id, seq, attempts, due_at_ms)
-         SELECT $1, k.* FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) k
+         SELECT $1, k.node_id, k.subscription_id,
+                CASE WHEN h.epoch = k.epoch THEN k.seq ELSE least(k.seq, coalesce(c.seq, 0)) END,
+                k.attempts, k.due_at_ms
+         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+              AS k (node_id, subscription_id, epoch, seq, attempts, due_at_ms)
+         JOIN heads h ON h.node_id = k.node_id
+         LEFT JOIN cursors c ON c.node_id = k.node_id AND c.leg = $1
          ON CONFLICT (node_id, subscription_id, leg) DO UPDATE
          SET seq = excluded.seq, attempts = excluded.attempts, due_at_ms = excluded.due_at_ms";
     MOVE = "UPDATE lagging l SET seq = k.seq, attempts = k.attempts, due_at_ms = k.due_at_ms
-         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-              AS k (node_id, subscription_id, seq, attempts, due_at_ms)
+         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+              AS k (node_id, subscription_id, epoch, seq, attempts, due_at_ms)
+         JOIN heads h ON h.node_id = k.node_id AND h.epoch = k.epoch
          WHERE l.node_id = k.node_id AND l.subscription_id = k.subscription_id AND l.leg = $1";
     END = "DELETE FROM lagging l USING unnest($2::bigint[], $3::bigint[]) AS k (node_id, subscription_id)
          WHERE l.node_id = k.node_id AND l.subscription_id = k.subscription_id AND l.leg = $1";
@@ -140,6 +148,7 @@ fn with_rows<'q>(query: PgQuery<'q>, rows: &[LaggingRow]) -> PgQuery<'q> {
     query
         .bind(column(rows, |row| row.key.node.0))
         .bind(column(rows, |row| row.key.subscription.0))
+        .bind(column(rows, |row| row.epoch.0.cast_signed()))
         .bind(column(rows, |row| signed(row.through_seq)))
         .bind(column(rows, |row| i64::from(row.attempts)))
         .bind(column(rows, |row| row.due_at_ms))
@@ -157,6 +166,7 @@ fn key(row: &PgRow) -> Result<SubscriptionKey, StoreError> {
 fn lagging_row(row: &PgRow) -> Result<LaggingRow, StoreError> {
     Ok(LaggingRow {
         key: key(row)?,
+        epoch: rows::epoch(row)?,
         through_seq: rows::unsigned(row, "seq")?,
         attempts: u32::try_from(rows::integer(row, "attempts")?).unwrap_or_default(),
         due_at_ms: rows::integer(row, "due_at_ms")?,

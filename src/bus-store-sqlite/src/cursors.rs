@@ -32,10 +32,11 @@ pub(crate) const REAP_NODE: [&str; 3] = [
     "DELETE FROM nodes WHERE node_id = ?1",
 ];
 
-// The join drops moves of nodes that have been reaped meanwhile.
+// The join drops moves of nodes that have been reaped or have begun a new life meanwhile.
 pub(crate) const MOVE: &str = "INSERT INTO cursors (node_id, leg, seq, subscription_id)
      SELECT h.node_id, ?1, m.value ->> 1, m.value ->> 2
-     FROM json_each(?2) m JOIN heads h ON h.node_id = m.value ->> 0 WHERE true
+     FROM json_each(?2) m
+     JOIN heads h ON h.node_id = m.value ->> 0 AND h.epoch = coalesce(m.value ->> 3, h.epoch) WHERE true
      ON CONFLICT (node_id, leg) DO UPDATE SET seq = excluded.seq, subscription_id = excluded.subscription_id
      WHERE (excluded.seq, excluded.subscription_id) > (cursors.seq, cursors.subscription_id)";
 
@@ -82,7 +83,11 @@ impl CursorStore for SqliteStore {
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError> {
         let rows: Vec<_> = moves
             .iter()
-            .map(|step| json!([step.node.0, signed(step.to.through_seq), step.to.through_subscription.0]))
+            .map(|step| {
+                let CursorMove { node, epoch, to } = step;
+                let epoch = epoch.map(|epoch| epoch.0.cast_signed());
+                json!([node.0, signed(to.through_seq), to.through_subscription.0, epoch])
+            })
             .collect();
         let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let query = sqlx::query(MOVE).bind(leg.as_str()).bind(serde_json::Value::Array(rows).to_string());

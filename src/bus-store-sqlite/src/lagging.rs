@@ -33,14 +33,18 @@ pub(crate) const NOTE: &str =
      RETURNING node_id, subscription_id";
 
 pub(crate) const ADD: &str = "INSERT INTO lagging (node_id, leg, subscription_id, seq, attempts, due_at_ms)
-     SELECT value ->> 0, ?1, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?2) WHERE true
+     SELECT h.node_id, ?1, k.value ->> 1,
+            CASE WHEN h.epoch = k.value ->> 5 THEN k.value ->> 2 ELSE min(k.value ->> 2, coalesce(c.seq, 0)) END,
+            k.value ->> 3, k.value ->> 4
+     FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
+     LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = ?1 WHERE true
      ON CONFLICT (node_id, subscription_id, leg) DO UPDATE
      SET seq = excluded.seq, attempts = excluded.attempts, due_at_ms = excluded.due_at_ms";
 
 pub(crate) const MOVE: &str = "UPDATE lagging
      SET seq = k.value ->> 2, attempts = k.value ->> 3, due_at_ms = k.value ->> 4
-     FROM json_each(?2) k
-     WHERE node_id = k.value ->> 0 AND subscription_id = k.value ->> 1 AND leg = ?1";
+     FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 5
+     WHERE lagging.node_id = h.node_id AND lagging.subscription_id = k.value ->> 1 AND leg = ?1";
 
 pub(crate) const END: &str = "DELETE FROM lagging
      WHERE (node_id, subscription_id, leg) IN (SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2))";
@@ -55,9 +59,10 @@ impl LaggingStore for SqliteStore {
     ) -> Result<Vec<LaggingRow>, StoreError> {
         let after = after.map_or((i64::MIN, i64::MIN), |key| (key.node.0, key.subscription.0));
         sqlx::query(
-            "SELECT node_id, subscription_id, seq, attempts, due_at_ms FROM lagging
-             WHERE leg = ?1 AND (node_id, subscription_id) > (?2, ?3)
-             ORDER BY node_id, subscription_id LIMIT ?4",
+            "SELECT l.node_id, l.subscription_id, h.epoch, l.seq, l.attempts, l.due_at_ms
+             FROM lagging l JOIN heads h USING (node_id)
+             WHERE l.leg = ?1 AND (l.node_id, l.subscription_id) > (?2, ?3)
+             ORDER BY l.node_id, l.subscription_id LIMIT ?4",
         )
         .bind(leg.as_str())
         .bind(after.0)
@@ -124,8 +129,9 @@ fn key_values(key: &SubscriptionKey) -> Value {
 }
 
 fn row_values(row: &LaggingRow) -> Value {
-    let LaggingRow { key, through_seq, attempts, due_at_ms } = row;
-    json!([key.node.0, key.subscription.0, signed(*through_seq), attempts, due_at_ms])
+    let LaggingRow { key, epoch, through_seq, attempts, due_at_ms } = row;
+    let epoch = epoch.0.cast_signed();
+    json!([key.node.0, key.subscription.0, signed(*through_seq), attempts, due_at_ms, epoch])
 }
 
 fn note_values(note: &FailureNote) -> Value {
@@ -150,6 +156,7 @@ fn key(row: &SqliteRow) -> Result<SubscriptionKey, StoreError> {
 fn lagging_row(row: &SqliteRow) -> Result<LaggingRow, StoreError> {
     Ok(LaggingRow {
         key: key(row)?,
+        epoch: rows::epoch(row)?,
         through_seq: rows::unsigned(row, "seq")?,
         attempts: u32::try_from(rows::integer(row, "attempts")?).unwrap_or_default(),
         due_at_ms: rows::integer(row, "due_at_ms")?,

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::{NodeConfig, NodeId, NodeName, Seq, SubscriptionId};
+use bus_domain::{Epoch, NodeConfig, NodeId, NodeName, Seq, SubscriptionId};
 
 use crate::{Head, StoreError};
 
@@ -19,7 +19,8 @@ pub trait CursorStore {
     /// The stored cursors of these nodes; those that have not moved yet are left out.
     async fn positions(&self, leg: Leg, nodes: &[NodeId]) -> Result<Vec<(NodeId, Position)>, StoreError>;
 
-    /// Moves cursors in one transaction. A cursor never moves back.
+    /// Moves cursors in one transaction. A cursor never moves back, and not to where another life than the log's had
+    /// come.
     async fn move_cursors(&self, leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError>;
 
     /// Removes at most `rows_max` rows, and at least one, of a deleted node whose last event has been handed over on
@@ -68,6 +69,8 @@ impl Position {
 pub struct CursorMove {
     /// The node.
     pub node: NodeId,
+    /// The life of its log that the place is in. `None` for a node in memory, of whose log only the end is stored.
+    pub epoch: Option<Epoch>,
     /// The place.
     pub to: Position,
 }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bus_domain::bounce::Failures;
-use bus_domain::{NodeConfig, NodeId, NodeName, Seq, SubscriptionId};
+use bus_domain::{Epoch, NodeConfig, NodeId, NodeName, Seq, SubscriptionId};
 
 use crate::{Head, Leg, Recipient, StoreError};
 
@@ -27,10 +27,12 @@ pub trait LaggingStore {
     ) -> Result<Vec<DeliveryTarget>, StoreError>;
 
     /// Notes failed deliveries in one transaction. A note is passed over when the subscription has ended, is parked,
-    /// or has other failures by now than those that were seen.
+    /// or has other failures by now than those that were seen. A row of another life than the log's begins no later than
+    /// the cursor, which was set back with the new life.
     async fn note_failures(&self, leg: Leg, notes: &[FailureNote]) -> Result<(), StoreError>;
 
-    /// Changes rows that there are and removes others, in one transaction; a row that is not there is passed over.
+    /// Changes rows that there are and removes others, in one transaction. A row that is not there is passed over, and
+    /// so is the position of another life than the log's.
     async fn move_lagging(
         &self,
         leg: Leg,
@@ -56,6 +58,8 @@ pub struct SubscriptionKey {
 pub struct LaggingRow {
     /// Whose.
     pub key: SubscriptionKey,
+    /// The life of the log that the position is in.
+    pub epoch: Epoch,
     /// Handed over through this event, and not come back.
     pub through_seq: Seq,
     /// How often in a row it has come back.

@@ -3,7 +3,7 @@
 use bus_domain::{NodeId, SubscriptionId};
 use bus_store::{CursorMove, Leg, Position, Store};
 
-use crate::fixture::Fixture;
+use crate::fixture::{EPOCH, Fixture};
 
 async fn undelivered(
     store: &dyn Store,
@@ -27,18 +27,20 @@ pub async fn cursors_name_what_is_undelivered_and_never_move_back(store: &dyn St
     assert_eq!(undelivered(store, Some(first), 9).await, all[1..]);
 
     let halfway = Position { through_seq: 1, through_subscription: SubscriptionId(7) };
-    let moves =
-        [CursorMove { node: first, to: halfway }, CursorMove { node: second, to: Position::behind(1) }];
+    let moves = [
+        CursorMove { node: first, epoch: Some(EPOCH), to: halfway },
+        CursorMove { node: second, epoch: Some(EPOCH), to: Position::behind(1) },
+    ];
     store.move_cursors(Leg::Xmpp, &moves).await.expect("move");
     assert_eq!(undelivered(store, None, 9).await, [(first, 2, halfway)]);
     let unmoved = fixture.node("unmoved").await.id;
     let mut positions = store.positions(Leg::Xmpp, &[unmoved, second, first]).await.expect("a read");
     positions.sort_unstable_by_key(|(node, _)| *node);
     assert_eq!(positions, [(first, halfway), (second, Position::behind(1))]);
-    let back = CursorMove { node: first, to: Position::behind(1) };
+    let back = CursorMove { node: first, epoch: Some(EPOCH), to: Position::behind(1) };
     store.move_cursors(Leg::Xmpp, &[back]).await.expect("move");
     assert_eq!(undelivered(store, None, 9).await, [(first, 2, halfway)], "never back");
-    let unknown = CursorMove { node: NodeId(i64::MAX), to: halfway };
+    let unknown = CursorMove { node: NodeId(i64::MAX), epoch: Some(EPOCH), to: halfway };
     store.move_cursors(Leg::Xmpp, &[unknown]).await.expect("a node that was reaped is no error");
 }
 
@@ -54,7 +56,7 @@ pub async fn deleted_nodes_are_reaped_once_handed_over(store: &dyn Store) {
     assert_eq!(store.recipients(gone, None, 9).await.expect("a page").recipients.len(), 1);
 
     store
-        .move_cursors(Leg::Xmpp, &[CursorMove { node: gone, to: Position::behind(last) }])
+        .move_cursors(Leg::Xmpp, &[CursorMove { node: gone, epoch: Some(EPOCH), to: Position::behind(last) }])
         .await
         .expect("move");
     let mut steps = 0;
@@ -94,7 +96,7 @@ pub async fn reaping_comes_to_an_end_with_every_budget(store: &dyn Store) {
         fixture.publish(node, &["a", "b"], 10).await;
         fixture.subscribe(node, "a@example.org").await;
         let to = Position::behind(fixture.delete(node).await);
-        store.move_cursors(Leg::Xmpp, &[CursorMove { node, to }]).await.expect("move");
+        store.move_cursors(Leg::Xmpp, &[CursorMove { node, epoch: Some(EPOCH), to }]).await.expect("move");
         let mut reaped = 0;
         for step in 0.. {
             assert!(step < 20, "{rows_max}: it comes to an end");

@@ -1,9 +1,13 @@
 //! Levels of commits, unclean ends, and new lives of logs.
 
-use bus_domain::{Durability, Epoch, NodeId, SubscriptionId};
-use bus_store::{CommitLevel, CursorMove, EpochRenewal, HeadAdvance, Leg, Position, Store};
+use bus_domain::bounce::Failures;
+use bus_domain::{Durability, Epoch, NodeId, Subscription, SubscriptionId};
+use bus_store::{
+    CommitLevel, CursorMove, EpochRenewal, FailureNote, HeadAdvance, LaggingRow, Leg, Position, Store,
+    SubscriptionKey,
+};
 
-use crate::fixture::{Fixture, advance, events, row};
+use crate::fixture::{EPOCH, Fixture, advance, events, row};
 
 pub async fn an_end_without_closing_is_told_to_whoever_comes_next(store: &dyn Store) {
     let mark = async || store.mark_in_use().await.expect("a mark");
@@ -97,7 +101,7 @@ pub async fn what_lies_beyond_a_life_that_ended_is_set_back_to_its_end(store: &d
         let node = fixture.node(&name).await.id;
         fixture.publish(node, &["a", "b", "c"], 10).await;
         fixture.subscribe(node, "a@example.org").await;
-        let to = CursorMove { node, to: before };
+        let to = CursorMove { node, epoch: Some(EPOCH), to: before };
         store.move_cursors(Leg::Xmpp, &[to]).await.expect("move");
         let mut transaction = fixture.begin().await;
         let renewal = EpochRenewal { node, epoch: Epoch(5), last_seq };
@@ -111,4 +115,45 @@ pub async fn what_lies_beyond_a_life_that_ended_is_set_back_to_its_end(store: &d
         let recipients = store.recipients(node, None, 9).await.expect("a page").recipients;
         assert_eq!(recipients[0].subscription.since_seq, last_seq.min(3), "{name}");
     }
+}
+
+pub async fn where_another_life_had_come_says_nothing_of_this_one(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    fixture.publish(node, &["a", "b", "c"], 10).await;
+    let (lagging, failing) =
+        (fixture.subscribe(node, "a@example.org").await, fixture.subscribe(node, "b@example.org").await);
+    let lagging_at = |subscription: &Subscription, epoch, through_seq| {
+        let key = SubscriptionKey { node, subscription: subscription.id };
+        LaggingRow { key, epoch, through_seq, attempts: 1, due_at_ms: 0 }
+    };
+    let failed = |row: LaggingRow| {
+        let now = Failures { since_ms: 0, through_seq: row.through_seq + 1 };
+        FailureNote { key: row.key, seen: None, now, lagging: Some(row) }
+    };
+    let (before, after) = (EPOCH, Epoch(5));
+    store.note_failures(Leg::Xmpp, &[failed(lagging_at(&lagging, before, 2))]).await.expect("a note");
+    let mut transaction = fixture.begin().await;
+    let renewal = EpochRenewal { node, epoch: after, last_seq: 1 };
+    transaction.renew_epochs(&[renewal]).await.expect("renew");
+    transaction.commit().await.expect("commit");
+
+    let old = [lagging_at(&lagging, before, 3)];
+    store.move_lagging(Leg::Xmpp, &old, &[]).await.expect("a write");
+    for (epoch, seq) in [(Some(before), 9), (Some(after), 2), (None, 3)] {
+        let to = CursorMove { node, epoch, to: Position::behind(seq) };
+        store.move_cursors(Leg::Xmpp, &[to]).await.expect("a move");
+    }
+    let positions = store.positions(Leg::Xmpp, &[node]).await.expect("a read");
+    assert_eq!(positions, [(node, Position::behind(3))]);
+    store.note_failures(Leg::Xmpp, &[failed(lagging_at(&failing, before, 7))]).await.expect("a note");
+    let rows = store.lagging(Leg::Xmpp, None, 9).await.expect("a page");
+    assert_eq!(
+        rows,
+        [lagging_at(&lagging, after, 1), lagging_at(&failing, after, 3)],
+        "no further than the cursor"
+    );
+    let moved = [lagging_at(&lagging, after, 2)];
+    store.move_lagging(Leg::Xmpp, &moved, &[]).await.expect("a write");
+    assert_eq!(store.lagging(Leg::Xmpp, None, 1).await.expect("a page"), moved);
 }

@@ -7,6 +7,9 @@ use bus_store::{CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, Node
 /// When an event of position 0 would have been committed.
 pub(crate) const FIRST_SECOND_MS: i64 = 1_700_000_000_000;
 
+/// The first life of every log.
+pub(crate) const EPOCH: Epoch = Epoch(u64::MAX - 1);
+
 /// Writes rows the way the engine does, for cases to read.
 pub(crate) struct Fixture<'a> {
     store: &'a dyn Store,
@@ -167,7 +170,7 @@ pub(crate) fn published(seq: Seq, id: &str, payload_bytes: usize, due_after_seq:
 pub(crate) fn row(name: &str) -> NodeRow {
     NodeRow {
         name: NodeName::new(name).expect("a name"),
-        epoch: Epoch(u64::MAX - 1),
+        epoch: EPOCH,
         owner: bare("owner@example.org"),
         config: NodeConfig { items_max: 7, ..NodeConfig::default() },
         created_at_ms: 5,

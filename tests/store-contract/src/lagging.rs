@@ -5,7 +5,7 @@ use bus_domain::subscribe::Health;
 use bus_domain::{Affiliation, NodeId, Seq, Subscription};
 use bus_store::{CursorMove, FailureNote, LaggingRow, Leg, Position, Store, SubscriptionKey};
 
-use crate::fixture::{Fixture, bare};
+use crate::fixture::{EPOCH, Fixture, bare};
 
 const FIRST: Failures = Failures { since_ms: 1_700_000_000_000, through_seq: 1 };
 
@@ -14,7 +14,7 @@ fn key(node: NodeId, subscription: &Subscription) -> SubscriptionKey {
 }
 
 fn row(key: SubscriptionKey, through_seq: Seq) -> LaggingRow {
-    LaggingRow { key, through_seq, attempts: 1, due_at_ms: 1_700_000_005_000 }
+    LaggingRow { key, epoch: EPOCH, through_seq, attempts: 1, due_at_ms: 1_700_000_005_000 }
 }
 
 fn note(key: SubscriptionKey, seen: Option<Failures>, now: Failures) -> FailureNote {
@@ -148,7 +148,7 @@ pub async fn a_deleted_node_stays_while_somebody_lags(store: &dyn Store) {
     let key = key(node, &fixture.subscribe(node, "a@example.org").await);
     store.note_failures(Leg::Xmpp, &[note(key, None, FIRST)]).await.expect("a write");
     let to = Position::behind(fixture.delete(node).await);
-    store.move_cursors(Leg::Xmpp, &[CursorMove { node, to }]).await.expect("move");
+    store.move_cursors(Leg::Xmpp, &[CursorMove { node, epoch: Some(EPOCH), to }]).await.expect("move");
     assert_eq!(store.reap_deleted(99).await.expect("reap"), 0);
     assert_eq!(store.delivery_targets(&[key]).await.expect("a read").len(), 1);
     store.move_lagging(Leg::Xmpp, &[], &[key]).await.expect("a write");

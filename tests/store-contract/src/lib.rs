@@ -57,6 +57,7 @@ macro_rules! suite {
             epochs: relaxed_nodes_are_found_page_by_page,
             epochs: a_renewed_epoch_moves_both_versions_and_nothing_else_of_the_head,
             epochs: what_lies_beyond_a_life_that_ended_is_set_back_to_its_end,
+            epochs: where_another_life_had_come_says_nothing_of_this_one,
             retention: trimming_keeps_what_items_point_at,
             retention: trimming_is_bounded_and_never_goes_back,
             retention: no_row_stays_behind_without_an_item,

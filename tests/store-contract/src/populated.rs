@@ -13,7 +13,7 @@ use bus_store::{
     SubscriptionKey,
 };
 
-use crate::fixture::{Fixture, bare, events, ids};
+use crate::fixture::{EPOCH, Fixture, bare, events, ids};
 
 /// What [`populate`] leaves, as [`describe`] tells it.
 pub const EXPECTED: &str = "\
@@ -38,11 +38,14 @@ pub async fn populate(store: &dyn Store) {
     fixture.publish(orders, &["d"], 0).await;
     let failures = Failures { since_ms: 1_700_000_000_000, through_seq: 2 };
     let key = SubscriptionKey { node: orders, subscription: bob.id };
-    let row = LaggingRow { key, through_seq: 1, attempts: 1, due_at_ms: 1_700_000_005_000 };
+    let row = LaggingRow { key, epoch: EPOCH, through_seq: 1, attempts: 1, due_at_ms: 1_700_000_005_000 };
     let note = FailureNote { key, seen: None, now: failures, lagging: Some(row) };
     store.note_failures(Leg::Xmpp, &[note]).await.expect("a note");
     let halfway = Position { through_seq: 3, through_subscription: SubscriptionId(1) };
-    store.move_cursors(Leg::Xmpp, &[CursorMove { node: orders, to: halfway }]).await.expect("a move");
+    store
+        .move_cursors(Leg::Xmpp, &[CursorMove { node: orders, epoch: Some(EPOCH), to: halfway }])
+        .await
+        .expect("a move");
 
     fixture.closed_node("closed").await;
     affiliate(&fixture, fixture.facts("closed").await.id).await;

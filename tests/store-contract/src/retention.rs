@@ -5,7 +5,7 @@ use bus_domain::retention::{LogState, LoggedEvent};
 use bus_domain::retrieve::PageAt;
 use bus_store::{CursorMove, ItemWindow, Leg, Position, RetainedNode, Store};
 
-use crate::fixture::{FIRST_SECOND_MS, Fixture, ids, item_id};
+use crate::fixture::{EPOCH, FIRST_SECOND_MS, Fixture, ids, item_id};
 
 /// Bytes of a payload that is asked for with 100.
 const PAYLOAD_BYTES: u64 = 100 + "<a xmlns=''></a>".len() as u64;
@@ -112,7 +112,7 @@ pub async fn no_row_stays_behind_without_an_item(store: &dyn Store) {
         let last = fixture.delete(node).await;
         store.trim_log(node, last - 1, 9).await.expect("trim");
         let to = Position::behind(last);
-        store.move_cursors(Leg::Xmpp, &[CursorMove { node, to }]).await.expect("move");
+        store.move_cursors(Leg::Xmpp, &[CursorMove { node, epoch: Some(EPOCH), to }]).await.expect("move");
         // The last event, the owner, the cursor, the head and the node.
         assert_eq!(store.reap_deleted(100).await.expect("reap"), 5, "{way}");
     }
@@ -231,7 +231,7 @@ pub async fn nodes_are_looked_at_in_pages(store: &dyn Store) {
     assert_eq!(page(None, 0).await, (nodes[..1].to_vec(), Some(nodes[0])), "at least one");
 
     fixture.publish(nodes[0], &["a", "b"], 100).await;
-    let moves = [CursorMove { node: nodes[0], to: Position::behind(1) }];
+    let moves = [CursorMove { node: nodes[0], epoch: Some(EPOCH), to: Position::behind(1) }];
     store.move_cursors(Leg::Xmpp, &moves).await.expect("move");
     let expected = RetainedNode {
         node: nodes[0],
@@ -240,6 +240,7 @@ pub async fn nodes_are_looked_at_in_pages(store: &dyn Store) {
             head_seq: 2,
             purged_through_seq: 0,
             delivered_through_seq: 1,
+            lagging_through_seq: None,
             log_bytes: 2 * PAYLOAD_BYTES,
         },
         trimmed_through_seq: 0,

@@ -50,9 +50,19 @@ fn a_resource_speaks_for_itself_only() {
 
 /// Failures known since day 0 through event 10, and a run some days later.
 fn check(class: BounceClass, after_seq: Seq, through_seq: Seq, day: i64) -> (i64, Seq, bool) {
+    check_attempt(Attempt::First, class, after_seq, through_seq, day)
+}
+
+fn check_attempt(
+    attempt: Attempt,
+    class: BounceClass,
+    after_seq: Seq,
+    through_seq: Seq,
+    day: i64,
+) -> (i64, Seq, bool) {
     let known = Some(Failures { since_ms: 0, through_seq: 10 });
     let run = BouncedRun { class, after_seq, through_seq };
-    let Judgement { failures, parks } = judge(known, &run, day * DAY_MS, &Limits::default());
+    let Judgement { failures, parks } = judge(known, &run, attempt, day * DAY_MS, &Limits::default());
     (failures.since_ms / DAY_MS, failures.through_seq, parks)
 }
 
@@ -73,6 +83,17 @@ fn an_event_that_did_not_come_back_was_delivered() {
 }
 
 #[test]
+fn one_that_is_tried_again_and_again_is_parked_whatever_has_failed_at_first() {
+    use Attempt::{Advanced, Repeated};
+    let class = BounceClass::Retry;
+    assert_eq!(check_attempt(Repeated, class, 0, 4, 6), (0, 10, false));
+    assert_eq!(check_attempt(Repeated, class, 0, 4, 7), (0, 10, true), "nothing was taken for a week");
+    assert_eq!(check_attempt(Repeated, class, 0, 12, 7), (0, 12, true));
+    assert_eq!(check_attempt(Advanced, class, 4, 5, 7), (7, 10, false), "4 was delivered");
+    assert_eq!(check_attempt(Advanced, class, 11, 12, 7), (7, 12, false));
+}
+
+#[test]
 fn a_clock_that_goes_back_parks_nobody() {
     assert_eq!(check(BounceClass::Failing, 10, 11, -30), (0, 11, false));
 }
@@ -80,7 +101,7 @@ fn a_clock_that_goes_back_parks_nobody() {
 #[test]
 fn the_first_failure_parks_nobody() {
     let run = BouncedRun { class: BounceClass::Gone, after_seq: 0, through_seq: 1 };
-    let judgement = judge(None, &run, 9 * DAY_MS, &Limits::default());
+    let judgement = judge(None, &run, Attempt::First, 9 * DAY_MS, &Limits::default());
     assert_eq!(judgement.failures, Failures { since_ms: 9 * DAY_MS, through_seq: 1 });
     assert!(!judgement.parks);
 }

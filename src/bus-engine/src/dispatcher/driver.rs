@@ -40,8 +40,7 @@ pub(crate) async fn run(
     let mut tick = tokio::time::interval(interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        driver.resume().await;
-        let is_behind = driver.send().await;
+        let is_behind = driver.resume().await | driver.send().await;
         tokio::select! {
             _ = tick.tick() => driver.keep_house().await,
             input = inputs.recv() => match input {
@@ -104,11 +103,13 @@ impl Driver {
         }
     }
 
-    /// Finds the next nodes whose log goes on behind their cursor, while there is room for them.
-    async fn resume(&mut self) {
+    /// Finds the next nodes whose log goes on behind their cursor, while there is room for them. True if it stopped
+    /// before, to let others have their turn.
+    async fn resume(&mut self) -> bool {
         if !self.lagging_is_loaded && !self.load_lagging().await {
-            return;
+            return false;
         }
+        let mut reads = 0;
         while !self.store_rests()
             && let Some(after) = self.dispatcher.next_to_resume()
         {
@@ -116,7 +117,12 @@ impl Driver {
                 Ok(page) => self.resume_page(page).await,
                 Err(error) => self.rest("delivery cannot start yet", &error),
             }
+            reads += 1;
+            if reads == READS_MAX {
+                break;
+            }
         }
+        reads == READS_MAX
     }
 
     /// Of nodes in memory the store has nothing but their end. Those that ended in this process go on as they are: word of
@@ -298,6 +304,7 @@ impl Driver {
         }
         if !self.store_rests() {
             self.store_lagging().await;
+            self.reload_stale_lagging();
         }
     }
 

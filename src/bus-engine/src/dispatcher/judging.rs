@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bus_domain::bounce::{self, BounceClass, Judgement};
 use bus_domain::park::Parking;
-use bus_domain::{Limits, NodeName, Seq};
+use bus_domain::{Epoch, Limits, NodeName, Seq};
 use bus_store::{DeliveryTarget, FailureNote, LaggingRow, SubscriptionKey};
 
 use super::bounces::PendingBounce;
@@ -31,6 +31,13 @@ pub struct Verdict {
     park: Option<(NodeName, Parking)>,
 }
 
+impl Verdict {
+    /// Whether the subscription is to be parked.
+    pub fn parks(&self) -> bool {
+        self.park.is_some()
+    }
+}
+
 /// What is to be sent again.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
@@ -38,6 +45,8 @@ pub struct Retry {
     pub from_seq: Seq,
     /// The newest event that came back.
     through_seq: Seq,
+    /// The life of the log that they are of.
+    epoch: Epoch,
     random: u64,
 }
 
@@ -84,7 +93,9 @@ impl Dispatcher {
         if class.is_none_or(|class| class == BounceClass::Ignored) {
             return (class, None);
         }
-        let Judgement { failures, parks } = bounce::judge(target.failures, &bounced.run, now_ms, limits);
+        let attempt = self.attempt(bounced.key, bounced.oldest_seq);
+        let Judgement { failures, parks } =
+            bounce::judge(target.failures, &bounced.run, attempt, now_ms, limits);
         // Whoever lags does so until the parking is on disk: it may fail.
         let retry = self.retry(bounced, random, may_lag).filter(|_| !parks || self.is_lagging(bounced.key));
         let lagging = retry
@@ -106,8 +117,8 @@ impl Dispatcher {
     /// deleted nobody can be, and it lags no longer instead ([`Self::end_lagging`]).
     pub fn carry_out(&mut self, verdict: Verdict) -> Option<(NodeName, Parking)> {
         let Verdict { retry, park, key, .. } = verdict;
-        if let Some(Retry { from_seq, through_seq, random }) = retry {
-            self.hold_back(key, &(from_seq..=through_seq), random);
+        if let Some(Retry { from_seq, through_seq, epoch, random }) = retry {
+            self.hold_back(key, epoch, &(from_seq..=through_seq), random);
         }
         park
     }
@@ -119,13 +130,15 @@ impl Dispatcher {
         } else {
             bounced.oldest_retry_seq.filter(|_| may_lag)
         };
-        from_seq.map(|from_seq| Retry { from_seq, through_seq: bounced.run.through_seq, random })
+        let (through_seq, epoch) = (bounced.run.through_seq, bounced.epoch);
+        from_seq.map(|from_seq| Retry { from_seq, through_seq, epoch, random })
     }
 
     fn new_row(&self, key: SubscriptionKey, retry: Retry, now_ms: i64) -> LaggingRow {
         let wait_ms = self.first_backoff_ms(retry.random);
         LaggingRow {
             key,
+            epoch: retry.epoch,
             through_seq: self.taken_before(key, retry.from_seq),
             attempts: 1,
             due_at_ms: now_ms.saturating_add_unsigned(wait_ms),

@@ -1,6 +1,7 @@
 use std::ops::RangeInclusive;
 
-use bus_domain::Seq;
+use bus_domain::bounce::Attempt;
+use bus_domain::{Epoch, Seq};
 use bus_store::SubscriptionKey;
 
 use super::lagging::{LagPosition, LaggingBounds};
@@ -106,9 +107,9 @@ impl Lag {
     }
 
     /// As the store is to know it.
-    pub(super) fn position(&self, key: SubscriptionKey) -> LagPosition {
+    pub(super) fn position(&self, key: SubscriptionKey, epoch: Epoch) -> LagPosition {
         let due_ms = if let Phase::Resting { until_ms } = self.phase { until_ms } else { 0 };
-        LagPosition { key, through_seq: self.taken_seq, attempts: self.attempts, due_ms }
+        LagPosition { key, epoch, through_seq: self.taken_seq, attempts: self.attempts, due_ms }
     }
 
     /// Whether the node's cursor serves it.
@@ -126,6 +127,21 @@ impl Lag {
         self.attempts > 0
     }
 
+    /// How events had been sent that have come back, this one first. What comes back while it rests is of the attempt
+    /// that failed, or older.
+    pub(super) fn attempt(&self, oldest_seq: Seq) -> Attempt {
+        let is_resting = matches!(self.phase, Phase::Resting { .. });
+        if self.is_on_trial() && (is_resting || self.before(oldest_seq) <= self.through_seq) {
+            Attempt::Repeated
+        } else {
+            Attempt::Advanced
+        }
+    }
+
+    fn before(&self, seq: Seq) -> Seq {
+        seq.saturating_sub(1).max(self.floor_seq)
+    }
+
     /// Takes note that events have come back, the first and the last of these; false if that says nothing new.
     ///
     /// Servers answer in order, so everything before the first event of an attempt that comes back was taken. But what
@@ -139,7 +155,7 @@ impl Lag {
         backoff_ms: impl Fn(u32) -> u64,
     ) -> bool {
         let (first_seq, last_seq) = (*bounced.start(), *bounced.end());
-        let before_seq = first_seq.saturating_sub(1).max(self.floor_seq);
+        let before_seq = self.before(first_seq);
         let sent_seq = if self.is_joined() {
             common.map_or(last_seq, |common| common.sent_seq).max(self.sent_seq)
         } else {

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
-use bus_domain::{NodeId, Seq, SubscriptionId};
+use bus_domain::bounce::Attempt;
+use bus_domain::{Epoch, NodeId, Seq, SubscriptionId};
 use bus_store::SubscriptionKey;
 
 use super::lag::{Common, Lag, Phase};
@@ -20,6 +21,8 @@ pub(super) struct Lagging {
     changed: BTreeSet<SubscriptionKey>,
     /// Rows to be removed from the store.
     ended: BTreeSet<SubscriptionKey>,
+    /// Rows are of a life that has ended.
+    is_stale: bool,
     bounds: LaggingBounds,
 }
 
@@ -43,6 +46,8 @@ pub struct LaggingBounds {
 pub struct LagPosition {
     /// Whose.
     pub key: SubscriptionKey,
+    /// The life of the log that the position is in.
+    pub epoch: Epoch,
     /// Handed over through this event, and not come back.
     pub through_seq: Seq,
     /// How often in a row it has come back.
@@ -52,13 +57,22 @@ pub struct LagPosition {
 }
 
 /// One node's lagging subscriptions.
-#[derive(Debug, Default)]
-pub(super) struct LaggingOfNode(BTreeMap<SubscriptionId, Lag>);
+#[derive(Debug)]
+pub(super) struct LaggingOfNode {
+    /// The life of its log.
+    epoch: Epoch,
+    lags: BTreeMap<SubscriptionId, Lag>,
+}
 
 impl LaggingOfNode {
+    /// The life of the log that the positions are in.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Whether the node's cursor passes the subscription over.
     pub(super) fn skips(&self, subscription: SubscriptionId) -> bool {
-        self.0.get(&subscription).is_some_and(|lag| !lag.is_joined())
+        self.lags.get(&subscription).is_some_and(|lag| !lag.is_joined())
     }
 }
 
@@ -79,6 +93,7 @@ impl Lagging {
             ready: VecDeque::new(),
             changed: BTreeSet::new(),
             ended: BTreeSet::new(),
+            is_stale: false,
             bounds,
         }
     }
@@ -96,6 +111,11 @@ impl Lagging {
         self.get(key).is_some()
     }
 
+    /// How what came back had been sent, the oldest event of it first.
+    pub(super) fn attempt(&self, key: SubscriptionKey, oldest_seq: Seq) -> Attempt {
+        self.get(key).map_or(Attempt::First, |lag| lag.attempt(oldest_seq))
+    }
+
     /// The node's, if it has any.
     pub(super) fn of(&self, node: NodeId) -> Option<&LaggingOfNode> {
         self.nodes.get(&node)
@@ -103,7 +123,7 @@ impl Lagging {
 
     /// Takes a row from the store.
     pub(super) fn restore(&mut self, row: LagPosition) {
-        self.put(row.key, Lag::restored(row));
+        self.put(row.key, row.epoch, Lag::restored(row));
     }
 
     /// Takes note that events have come back. `common` is how far the node's cursor has come for the subscription, if
@@ -111,6 +131,7 @@ impl Lagging {
     pub(super) fn hold_back(
         &mut self,
         key: SubscriptionKey,
+        epoch: Epoch,
         bounced: &RangeInclusive<Seq>,
         common: Option<Common>,
         now_ms: u64,
@@ -127,7 +148,7 @@ impl Lagging {
             return false;
         }
         let until_ms = now_ms + self.bounds.backoff_ms(1, random);
-        self.put(key, Lag::new(*bounced.start(), common, until_ms));
+        self.put(key, epoch, Lag::new(*bounced.start(), common, until_ms));
         self.changed.insert(key);
         true
     }
@@ -136,7 +157,7 @@ impl Lagging {
     pub(super) fn tick(&mut self, now_ms: u64, proven_ticket: u64, unjudged: &BTreeSet<SubscriptionKey>) {
         let mut done = Vec::new();
         for (node, lagging) in &mut self.nodes {
-            for (subscription, lag) in &mut lagging.0 {
+            for (subscription, lag) in &mut lagging.lags {
                 let key = SubscriptionKey { node: *node, subscription: *subscription };
                 if unjudged.contains(&key) {
                     continue;
@@ -163,14 +184,17 @@ impl Lagging {
     pub(super) fn rewind(&mut self) {
         self.ready.clear();
         for lagging in self.nodes.values_mut() {
-            lagging.0.values_mut().for_each(Lag::rewind);
+            lagging.lags.values_mut().for_each(Lag::rewind);
         }
     }
 
-    /// A new life of a node's log goes on behind this position: what was sent behind it is no more.
-    pub(super) fn set_back(&mut self, node: NodeId, end_seq: Seq) {
-        let Some(lagging) = self.nodes.get_mut(&node) else { return };
-        for (subscription, lag) in &mut lagging.0 {
+    /// This life of a node's log began behind this position. If it is a new one, what was sent behind that is no more.
+    pub(super) fn begin_life(&mut self, node: NodeId, epoch: Epoch, end_seq: Seq) {
+        let Some(lagging) = self.nodes.get_mut(&node).filter(|lagging| lagging.epoch != epoch) else {
+            return;
+        };
+        lagging.epoch = epoch;
+        for (subscription, lag) in &mut lagging.lags {
             lag.set_back(end_seq);
             self.changed.insert(SubscriptionKey { node, subscription: *subscription });
         }
@@ -198,6 +222,17 @@ impl Lagging {
         }
     }
 
+    /// The log has begun another life, of which no word has come; where the row stands in it, the store knows.
+    pub(super) fn set_aside_outdated(&mut self, key: SubscriptionKey, until_ms: u64) {
+        self.is_stale = true;
+        self.rest(key, until_ms);
+    }
+
+    /// Whether all rows are to be read from the store again.
+    pub(super) fn take_stale(&mut self) -> bool {
+        std::mem::take(&mut self.is_stale)
+    }
+
     /// Takes note that one was sent everything through this event; true if that was for the first time.
     pub(super) fn sent(&mut self, key: SubscriptionKey, seq: Seq) -> bool {
         self.get_mut(key).is_some_and(|lag| lag.sent(seq))
@@ -217,10 +252,10 @@ impl Lagging {
     /// One lags no longer.
     pub(super) fn end(&mut self, key: SubscriptionKey) {
         let Some(lagging) = self.nodes.get_mut(&key.node) else { return };
-        if lagging.0.remove(&key.subscription).is_none() {
+        if lagging.lags.remove(&key.subscription).is_none() {
             return;
         }
-        if lagging.0.is_empty() {
+        if lagging.lags.is_empty() {
             self.nodes.remove(&key.node);
         }
         self.count -= 1;
@@ -230,14 +265,16 @@ impl Lagging {
 
     /// Rows to be changed and rows to be removed; to be called again after they were stored.
     pub(super) fn changes(&self) -> (Vec<LagPosition>, Vec<SubscriptionKey>) {
-        let position = |key: &SubscriptionKey| Some(self.get(*key)?.position(*key));
-        (self.changed.iter().filter_map(position).collect(), self.ended.iter().copied().collect())
+        (
+            self.changed.iter().filter_map(|key| self.position(*key)).collect(),
+            self.ended.iter().copied().collect(),
+        )
     }
 
     /// Takes note that changes were stored.
     pub(super) fn stored(&mut self, moves: &[LagPosition], ended: &[SubscriptionKey]) {
         for stored in moves {
-            if self.get(stored.key).is_some_and(|lag| lag.position(stored.key) == *stored) {
+            if self.position(stored.key) == Some(*stored) {
                 self.changed.remove(&stored.key);
             }
         }
@@ -246,18 +283,26 @@ impl Lagging {
         }
     }
 
-    fn put(&mut self, key: SubscriptionKey, lag: Lag) {
+    fn position(&self, key: SubscriptionKey) -> Option<LagPosition> {
+        let of_node = self.nodes.get(&key.node)?;
+        Some(of_node.lags.get(&key.subscription)?.position(key, of_node.epoch))
+    }
+
+    fn put(&mut self, key: SubscriptionKey, epoch: Epoch, lag: Lag) {
         self.ended.remove(&key);
-        if self.nodes.entry(key.node).or_default().0.insert(key.subscription, lag).is_none() {
+        let of_node =
+            self.nodes.entry(key.node).or_insert_with(|| LaggingOfNode { epoch, lags: BTreeMap::new() });
+        of_node.epoch = epoch;
+        if of_node.lags.insert(key.subscription, lag).is_none() {
             self.count += 1;
         }
     }
 
     fn get(&self, key: SubscriptionKey) -> Option<&Lag> {
-        self.nodes.get(&key.node)?.0.get(&key.subscription)
+        self.nodes.get(&key.node)?.lags.get(&key.subscription)
     }
 
     fn get_mut(&mut self, key: SubscriptionKey) -> Option<&mut Lag> {
-        self.nodes.get_mut(&key.node)?.0.get_mut(&key.subscription)
+        self.nodes.get_mut(&key.node)?.lags.get_mut(&key.subscription)
     }
 }

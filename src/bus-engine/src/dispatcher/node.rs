@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus_domain::{Event, EventKind, Seq, SubscriptionId};
-use bus_store::{Head, Position, RecipientPage};
+use bus_store::{CursorMove, Head, Position, RecipientPage};
 
 use super::lagging::LaggingOfNode;
 use super::mailbox::NodeSignal;
@@ -100,6 +100,12 @@ impl NodeDelivery {
             self.stored = position;
         }
         is_for_store
+    }
+
+    /// The cursor as it is to be stored.
+    pub(super) fn cursor_move(&self) -> CursorMove {
+        let epoch = matches!(self.log, Log::Stored).then_some(self.node.epoch);
+        CursorMove { node: self.node.id, epoch, to: self.proven }
     }
 
     /// Takes what the store says of the node by now.

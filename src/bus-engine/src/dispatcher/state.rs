@@ -14,6 +14,8 @@ use super::{DeliveryInput, HandOff, NotificationSink, SinkFull};
 mod feeding;
 mod resuming;
 
+use resuming::Resumption;
+
 /// Nodes in line that may keep the rest of the page that they were reading.
 const HELD_PAGES_MAX: usize = 64;
 /// Notifications for one node before it is the next one's turn.
@@ -45,8 +47,7 @@ pub struct Dispatcher {
     admins: HashSet<BareJid>,
     /// Recipients taken into memory since they were counted last, and those that were there then.
     recipients_taken: usize,
-    /// Nodes behind this one are not resumed yet; `None` when all are.
-    resumed_through: Option<NodeId>,
+    resumption: Resumption,
     has_ended_nodes: bool,
     lagging: Lagging,
     /// Notifications that came back and are not judged yet.
@@ -144,7 +145,7 @@ impl Dispatcher {
             bounds,
             admins,
             recipients_taken: 0,
-            resumed_through: Some(NodeId(i64::MIN)),
+            resumption: Resumption::default(),
             has_ended_nodes: false,
             feeds_next: false,
             now_ms: 0,
@@ -233,8 +234,7 @@ impl Dispatcher {
 
     /// Cursors that are to be stored; to be called again after they were ([`Self::stored`]).
     pub fn cursor_moves(&self) -> Vec<CursorMove> {
-        let to = |node: &NodeId| self.nodes.get(node).map(|delivery| delivery.proven);
-        self.moved.iter().filter_map(|node| Some(CursorMove { node: *node, to: to(node)? })).collect()
+        self.moved.iter().filter_map(|node| self.nodes.get(node)).map(NodeDelivery::cursor_move).collect()
     }
 
     /// Takes note that cursors were stored.

@@ -44,7 +44,8 @@ impl CursorStore for SimulatedStore {
     async fn move_cursors(&self, _leg: Leg, moves: &[CursorMove]) -> Result<(), StoreError> {
         let mut disk = self.up()?;
         for step in moves {
-            if disk.nodes.contains_key(&step.node) {
+            let is_of_life = |rows: &super::NodeRows| step.epoch.is_none_or(|epoch| rows.head.epoch == epoch);
+            if disk.nodes.get(&step.node).is_some_and(is_of_life) {
                 let position = disk.position(step.node).max(step.to);
                 disk.cursors.insert(step.node, position);
             }

@@ -32,7 +32,8 @@ impl LaggingStore for SimulatedStore {
             let is_as_seen = disk.target(note.key).is_some_and(|target| target.failures == note.seen);
             if is_as_seen {
                 disk.health.entry(note.key).or_default().failures = Some(note.now);
-                disk.lagging.extend(note.lagging.map(|row| (note.key, row)));
+                let row = note.lagging.map(|row| disk.in_this_life(row));
+                disk.lagging.extend(row.map(|row| (note.key, row)));
             }
         }
         Ok(())
@@ -46,7 +47,7 @@ impl LaggingStore for SimulatedStore {
     ) -> Result<(), StoreError> {
         let mut disk = self.up()?;
         for row in moves {
-            if let Some(stored) = disk.lagging.get_mut(&row.key) {
+            if let Some(stored) = disk.lagging.get_mut(&row.key).filter(|stored| stored.epoch == row.epoch) {
                 *stored = *row;
             }
         }
@@ -63,6 +64,16 @@ impl Disk {
     /// Whether a subscription is parked.
     pub fn is_parked(&self, key: SubscriptionKey) -> bool {
         self.health.get(&key).is_some_and(|health| health.is_parked)
+    }
+
+    fn in_this_life(&self, row: LaggingRow) -> LaggingRow {
+        match self.nodes.get(&row.key.node).map(|rows| rows.head.epoch) {
+            Some(epoch) if epoch != row.epoch => {
+                let cursor_seq = self.position(row.key.node).through_seq;
+                LaggingRow { epoch, through_seq: row.through_seq.min(cursor_seq), ..row }
+            }
+            _ => row,
+        }
     }
 
     fn target(&self, key: SubscriptionKey) -> Option<DeliveryTarget> {

@@ -339,8 +339,10 @@ impl SimulatedTransaction {
             }
         }
         for (node, last_seq) in std::mem::take(&mut self.set_back) {
+            let epoch = disk.nodes.get(&node).map(|rows| rows.head.epoch);
             for row in disk.lagging.values_mut().filter(|row| row.key.node == node) {
                 row.through_seq = row.through_seq.min(last_seq);
+                row.epoch = epoch.unwrap_or(row.epoch);
             }
             let position = disk.position(node).min(Position::behind(last_seq));
             disk.cursors.insert(node, position);

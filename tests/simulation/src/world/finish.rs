@@ -4,7 +4,7 @@ use bus_domain::{Affiliation, EventKind, ItemId, Seq};
 
 use crate::model::Life;
 use crate::store::NodeRows;
-use crate::violation::{Checked, Promise};
+use crate::violation::{Checked, Promise, Violation};
 
 use super::World;
 
@@ -25,8 +25,8 @@ impl World {
         let mut quiet = 0;
         for _ in 0..ROUNDS_MAX {
             let before = self.trace.len();
-            self.settle_round()?;
-            quiet = if self.trace.len() == before { quiet + 1 } else { 0 };
+            let is_resumed = self.settle_round()?;
+            quiet = if self.trace.len() == before { quiet + usize::from(is_resumed) } else { 0 };
             if quiet == QUIET_ROUNDS {
                 return Ok(());
             }
@@ -34,7 +34,8 @@ impl World {
         Err(Promise::ComesToRest.broken(format!("not within {ROUNDS_MAX} rounds")))
     }
 
-    fn settle_round(&mut self) -> Checked {
+    /// False if delivery was busy with nothing but looking for nodes, which leaves no trace.
+    fn settle_round(&mut self) -> Result<bool, Violation> {
         for at in 0..self.instances.len() {
             while !self.instances[at].loads.is_empty() {
                 self.load(at)?;
@@ -72,7 +73,7 @@ impl World {
         if is_resumed {
             self.look_for_others();
         }
-        Ok(())
+        Ok(is_resumed)
     }
 
     /// Everything that must be so when nothing is under way.

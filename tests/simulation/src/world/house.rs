@@ -195,17 +195,23 @@ impl World {
                 let wait_ms = u64::try_from(row.due_at_ms.saturating_sub(self.clock_ms)).unwrap_or_default();
                 let longest_ms = self.scenario.settings.engine.lagging_backoff_ms_max;
                 let due_ms = self.uptime_ms + wait_ms.min(longest_ms);
-                let LaggingRow { key, through_seq, attempts, .. } = row;
+                let LaggingRow { key, epoch, through_seq, attempts, .. } = row;
                 self.note(format!("{key:?} lags behind {through_seq}"));
-                self.delivery().dispatcher.resume_lagging(LagPosition { key, through_seq, attempts, due_ms });
+                self.delivery().dispatcher.resume_lagging(LagPosition {
+                    key,
+                    epoch,
+                    through_seq,
+                    attempts,
+                    due_ms,
+                });
             }
         }
         true
     }
 
     fn row(&self, position: &LagPosition) -> LaggingRow {
-        let LagPosition { key, through_seq, attempts, due_ms } = *position;
+        let LagPosition { key, epoch, through_seq, attempts, due_ms } = *position;
         let wait_ms = i64::try_from(due_ms.saturating_sub(self.uptime_ms)).unwrap_or(i64::MAX);
-        LaggingRow { key, through_seq, attempts, due_at_ms: self.clock_ms.saturating_add(wait_ms) }
+        LaggingRow { key, epoch, through_seq, attempts, due_at_ms: self.clock_ms.saturating_add(wait_ms) }
     }
 }

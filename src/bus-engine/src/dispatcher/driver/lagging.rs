@@ -36,6 +36,13 @@ impl Driver {
         false
     }
 
+    /// Reads all rows again if some of them are of a life that has ended, once what is known of the others is stored.
+    pub(super) fn reload_stale_lagging(&mut self) {
+        if self.dispatcher.take_stale_rows() {
+            self.lagging_is_loaded = false;
+        }
+    }
+
     /// Nothing is lost when it fails: the changes stay, and what lies behind an old row is only sent again.
     pub(super) async fn store_lagging(&mut self) {
         let (moves, ended) = self.dispatcher.lagging_changes();
@@ -62,17 +69,17 @@ impl Driver {
     }
 
     fn resume_lagging(&mut self, row: LaggingRow) {
-        let LaggingRow { key, through_seq, attempts, due_at_ms } = row;
+        let LaggingRow { key, epoch, through_seq, attempts, due_at_ms } = row;
         let wait_ms = u64::try_from(due_at_ms.saturating_sub(self.shared.clock.now_ms())).unwrap_or_default();
         let longest_ms = self.shared.settings.engine.lagging_backoff_ms_max;
         let due_ms = self.elapsed_ms() + wait_ms.min(longest_ms);
-        self.dispatcher.resume_lagging(LagPosition { key, through_seq, attempts, due_ms });
+        self.dispatcher.resume_lagging(LagPosition { key, epoch, through_seq, attempts, due_ms });
     }
 
     fn row(&self, position: &LagPosition) -> LaggingRow {
-        let LagPosition { key, through_seq, attempts, due_ms } = *position;
+        let LagPosition { key, epoch, through_seq, attempts, due_ms } = *position;
         let wait_ms = i64::try_from(due_ms.saturating_sub(self.elapsed_ms())).unwrap_or(i64::MAX);
         let due_at_ms = self.shared.clock.now_ms().saturating_add(wait_ms);
-        LaggingRow { key, through_seq, attempts, due_at_ms }
+        LaggingRow { key, epoch, through_seq, attempts, due_at_ms }
     }
 }

@@ -1,7 +1,8 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use bus_domain::{Event, Seq};
+use bus_domain::bounce::Attempt;
+use bus_domain::{Epoch, Event, Seq};
 use bus_store::{DeliveryTarget, Position, SubscriptionKey};
 
 use super::super::bounces::PendingBounce;
@@ -29,11 +30,17 @@ impl Dispatcher {
         self.lagging.tick(now_ms, self.proven_ticket, &self.bounces.subscriptions());
     }
 
-    /// Has the first of these events, which came back, sent again later, and all behind it after it. `random` spreads the time. False if too many
-    /// subscriptions lag: then the event is not sent again.
-    pub fn hold_back(&mut self, key: SubscriptionKey, bounced: &RangeInclusive<Seq>, random: u64) -> bool {
+    /// Has the first of these events, which came back, sent again later, and all behind it after it. `random` spreads
+    /// the time. False if too many subscriptions lag: then the event is not sent again.
+    pub fn hold_back(
+        &mut self,
+        key: SubscriptionKey,
+        epoch: Epoch,
+        bounced: &RangeInclusive<Seq>,
+        random: u64,
+    ) -> bool {
         let common = self.common(key);
-        self.lagging.hold_back(key, bounced, common, self.now_ms, random)
+        self.lagging.hold_back(key, epoch, bounced, common, self.now_ms, random)
     }
 
     /// Whether what came back should be judged before more is taken in.
@@ -44,10 +51,8 @@ impl Dispatcher {
     /// What came back and is not judged yet, with the number of those that were passed over. What is of a node that is
     /// not resumed waits for that: how far its cursor has come is not known.
     pub fn take_bounces(&mut self) -> (Vec<PendingBounce>, u64) {
-        let (nodes, resumed_through) = (&self.nodes, self.resumed_through);
-        let is_resumed =
-            |node| resumed_through.is_none_or(|through| node <= through) || nodes.contains_key(&node);
-        self.bounces.take(is_resumed)
+        let (nodes, resumption) = (&self.nodes, &self.resumption);
+        self.bounces.take(|node| resumption.has_resumed(node) || nodes.contains_key(&node))
     }
 
     /// Keeps what could not be judged.
@@ -58,6 +63,11 @@ impl Dispatcher {
     /// Whether a subscription lags.
     pub fn is_lagging(&self, key: SubscriptionKey) -> bool {
         self.lagging.contains(key)
+    }
+
+    /// How what came back had been sent, the oldest event of it first.
+    pub(in super::super) fn attempt(&self, key: SubscriptionKey, oldest_seq: Seq) -> Attempt {
+        self.lagging.attempt(key, oldest_seq)
     }
 
     /// Whether there is room for one more that lags, besides those that are about to.
@@ -78,6 +88,11 @@ impl Dispatcher {
     /// Has a subscription lag no longer, whatever it has not got.
     pub fn end_lagging(&mut self, key: SubscriptionKey) {
         self.lagging.end(key);
+    }
+
+    /// Whether the rows are to be read from the store again: a log has begun a new life of which no word has come.
+    pub fn take_stale_rows(&mut self) -> bool {
+        self.lagging.take_stale()
     }
 
     /// Rows to be changed and to be removed; [`Self::stored_lagging`] when they were.
@@ -103,6 +118,9 @@ impl Dispatcher {
     ) {
         let Some(mut target) = target else { return self.lagging.end(key) };
         let Some(link) = self.link else { return self.lagging.interrupt(key) };
+        if self.lagging.of(key.node).is_some_and(|lagging| lagging.epoch() != target.head.epoch) {
+            return self.lagging.set_aside_outdated(key, self.now_ms + PAUSE_MS);
+        }
         give_standing(&mut target.recipient, &self.admins);
         let end_seq = self.common(key).map_or(target.head.seq, |common| common.sent_seq);
         let DeliveryTarget { node, name, config, head, recipient, .. } = target;
@@ -141,8 +159,7 @@ impl Dispatcher {
             && !self.sink_full
             && let Some((key, after_seq, events_max)) = self.lagging.take_ready()
         {
-            let is_resumed = self.resumed_through.is_none_or(|through| key.node <= through);
-            if !is_resumed {
+            if !self.resumption.has_resumed(key.node) {
                 self.lagging.rest(key, self.now_ms + PAUSE_MS);
             } else if self.common(key).is_some_and(|common| common.sent_seq <= after_seq) {
                 self.lagging.await_proof(key, self.last_ticket, true);

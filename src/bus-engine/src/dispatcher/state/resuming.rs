@@ -8,11 +8,58 @@ use crate::dispatcher::DeliveryNode;
 use crate::dispatcher::mailbox::{Deltas, NodeSignal, RecipientChange};
 use crate::dispatcher::node::NodeDelivery;
 
+/// How far the dispatcher has looked for nodes that are behind their cursors: in passes, page by page in the order of
+/// their ids.
+#[derive(Debug)]
+pub(super) struct Resumption {
+    /// Where the pass that is under way goes on; `None` between passes.
+    pass_through: Option<NodeId>,
+    /// Commits became known to be there while that pass was under way: another one has to follow. It does not begin
+    /// anew, or those who call often enough would keep it from its end.
+    again: bool,
+    /// Nodes behind this one were not looked for since the start; `None` once all were.
+    resumed_through: Option<NodeId>,
+}
+
+impl Default for Resumption {
+    fn default() -> Self {
+        let nothing = Some(NodeId(i64::MIN));
+        Self { pass_through: nothing, again: false, resumed_through: nothing }
+    }
+}
+
+impl Resumption {
+    /// Whether it is known how far the node's cursor had come when the dispatcher started.
+    pub(super) fn has_resumed(&self, node: NodeId) -> bool {
+        self.resumed_through.is_none_or(|through| node <= through)
+    }
+
+    /// Whether no pass will bring commits of the node that no signal told of.
+    fn is_past(&self, node: NodeId) -> bool {
+        !self.again && self.pass_through.is_none_or(|through| node <= through)
+    }
+
+    fn look_again(&mut self) {
+        self.again = self.pass_through.is_some();
+        self.pass_through = self.pass_through.or(Some(NodeId(i64::MIN)));
+    }
+
+    fn turn_page(&mut self, through: Option<NodeId>) {
+        if self.resumed_through.is_some() {
+            self.resumed_through = through;
+        }
+        self.pass_through = through;
+        if through.is_none() && std::mem::take(&mut self.again) {
+            self.look_again();
+        }
+    }
+}
+
 impl Dispatcher {
     /// Takes a page of the nodes that are behind their cursors. They come in the order of their ids; `through` is
     /// where the next page starts, `None` after the last.
     pub fn resume(&mut self, nodes: Vec<Undelivered>, through: Option<NodeId>) {
-        self.resumed_through = through;
+        self.resumption.turn_page(through);
         self.resume_also(nodes);
     }
 
@@ -21,6 +68,7 @@ impl Dispatcher {
         for Undelivered { node, name, config, head, position } in nodes {
             let id = node;
             let node = DeliveryNode { id, name, epoch: head.epoch, config };
+            self.lagging.begin_life(id, head.epoch, position.through_seq);
             match self.nodes.get_mut(&id) {
                 Some(known) if known.node.epoch == node.epoch => {
                     known.catch_up(node, &head);
@@ -30,7 +78,6 @@ impl Dispatcher {
                     // Another process has begun a new life of the log: only the store knows where it goes on.
                     self.marks.forget(id);
                     self.nodes.remove(&id);
-                    self.lagging.set_back(id, position.through_seq);
                     self.moved_to(node, head.seq, position);
                 }
                 None => self.moved_to(node, head.seq, position),
@@ -42,12 +89,12 @@ impl Dispatcher {
     /// because their outcome was never known here, or because another process made them. Until all pages are read,
     /// nodes that are not known are left to them.
     pub fn look_again(&mut self) {
-        self.resumed_through = Some(NodeId(i64::MIN));
+        self.resumption.look_again();
     }
 
     /// Where the next page of nodes to resume starts, if there is one and there is room for it.
     pub fn next_to_resume(&self) -> Option<NodeId> {
-        self.resumed_through.filter(|_| self.nodes.len() < self.bounds.nodes_max)
+        self.resumption.pass_through.filter(|_| self.nodes.len() < self.bounds.nodes_max)
     }
 
     /// Whether the node is in memory.
@@ -60,15 +107,13 @@ impl Dispatcher {
         let (id, from, head_seq) = (signal.node.id, signal.from, signal.head_seq);
         let is_transient = signal.node.is_transient();
         self.end_lagging_of_removed(id, &signal.deltas);
+        self.lagging.begin_life(id, signal.node.epoch, from.through_seq);
         if let Some(known) = self.nodes.get_mut(&id) {
             self.recipients_taken += signal.deltas.give_standing(&self.admins);
             if known.moved_to(signal) {
                 self.marks.forget(id);
-                self.lagging.set_back(id, from.through_seq);
             }
-        } else if from < Position::behind(head_seq)
-            && (is_transient || self.resumed_through.is_none_or(|through| id <= through))
-        {
+        } else if from < Position::behind(head_seq) && (is_transient || self.resumption.is_past(id)) {
             // Everything before the signal is handed over, or the node would be known.
             let make = if is_transient { NodeDelivery::new_transient } else { NodeDelivery::new };
             let mut delivery = make(signal.node.clone(), head_seq, from);

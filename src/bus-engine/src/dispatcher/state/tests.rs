@@ -41,6 +41,7 @@ struct World {
     log: Vec<Arc<Event>>,
     recipients: Vec<Recipient>,
     recipients_version: u64,
+    epoch: Epoch,
     reads: usize,
 }
 
@@ -109,6 +110,7 @@ impl World {
             log: (1..=events).map(|seq| event(seq, true, 1)).collect(),
             recipients: (1..=recipients).map(|id| recipient(id, 0)).collect(),
             recipients_version: 1,
+            epoch: Epoch(1),
             reads: 0,
         }
     }

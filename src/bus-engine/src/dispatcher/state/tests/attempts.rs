@@ -6,7 +6,7 @@ use bus_store::DeliveryTarget;
 
 use super::lagging::{B, LATEST, of_b};
 use super::*;
-use crate::dispatcher::{Bounce, Judged};
+use crate::dispatcher::{Bounce, Judged, Verdict};
 use crate::{EventRef, MessageRef};
 
 impl World {
@@ -15,7 +15,7 @@ impl World {
         let mut world = Self::new(40, 2);
         world.input(DeliveryInput::LinkUp { link: 1 }).run();
         world.prove();
-        assert!(world.dispatcher.hold_back(B, &(2..=2), LATEST));
+        assert!(world.dispatcher.hold_back(B, Epoch(1), &(2..=2), LATEST));
         world
     }
 
@@ -32,13 +32,13 @@ impl World {
 fn what_was_on_the_way_before_says_nothing_of_the_attempt() {
     let mut world = World::with_much_on_the_way();
     assert_eq!(world.at(1_000).run(), of_b(2..=17));
-    world.dispatcher.hold_back(B, &(30..=30), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(30..=30), LATEST);
     assert_eq!(
         world.at(9_000).run(),
         [],
         "30 goes out again anyway, and nothing before it was taken by that"
     );
-    world.dispatcher.hold_back(B, &(2..=2), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(2..=2), LATEST);
     assert_eq!(world.at(19_000).run(), of_b(2..=17));
 }
 
@@ -46,9 +46,9 @@ fn what_was_on_the_way_before_says_nothing_of_the_attempt() {
 fn an_older_event_may_come_back_behind_a_newer_one() {
     let mut world = World::with_much_on_the_way();
     world.at(1_000).run();
-    world.dispatcher.hold_back(B, &(5..=5), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(5..=5), LATEST);
     assert_eq!(world.at(9_000).run(), of_b(5..=20), "as if 2 to 4 had been taken");
-    world.dispatcher.hold_back(B, &(2..=2), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(2..=2), LATEST);
     assert_eq!(world.at(19_000).run(), of_b(2..=17));
 }
 
@@ -56,7 +56,7 @@ fn an_older_event_may_come_back_behind_a_newer_one() {
 fn a_cut_takes_back_what_is_not_proven() {
     let mut world = World::with_much_on_the_way();
     world.at(1_000).run();
-    world.dispatcher.hold_back(B, &(5..=5), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(5..=5), LATEST);
     let again = world.input(DeliveryInput::LinkDown).input(DeliveryInput::LinkUp { link: 2 }).at(9_000).run();
     assert_eq!(again, of_b(2..=17), "2 may have come back on the link that is gone");
 }
@@ -65,7 +65,7 @@ fn a_cut_takes_back_what_is_not_proven() {
 fn what_is_not_proven_when_something_comes_back_is_left_to_the_row() {
     let mut world = World::new(3, 2);
     world.input(DeliveryInput::LinkUp { link: 1 }).run();
-    world.dispatcher.hold_back(B, &(3..=3), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(3..=3), LATEST);
     let (rows, _) = world.dispatcher.lagging_changes();
     assert_eq!(rows.iter().map(|row| row.through_seq).collect::<Vec<_>>(), [0], "the cursor passes it over");
     let again = world.input(DeliveryInput::LinkDown).input(DeliveryInput::LinkUp { link: 2 }).at(9_000).run();
@@ -77,7 +77,7 @@ fn one_that_is_too_old_hides_no_newer_one() {
     let mut world = World::with_much_on_the_way();
     world.at(1_000).run();
     assert_eq!(world.confirm(1_000), of_b(18..=40));
-    world.dispatcher.hold_back(B, &(10..=20), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(10..=20), LATEST);
     assert_eq!(world.at(9_000).run(), of_b(18..=33));
 }
 
@@ -89,12 +89,16 @@ fn no_wait_ends_before_what_came_back_is_judged() {
     assert_eq!(world.run(), [], "it may be that nothing of it was taken");
     let (pending, _) = world.dispatcher.take_bounces();
     assert_eq!(pending.len(), 1);
-    world.dispatcher.hold_back(B, &(2..=2), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(2..=2), LATEST);
     assert_eq!(world.at(9_000).run(), of_b(2..=17));
 }
 
 /// Judges everything that has come back, from subscribers whose failures began at `since_ms`.
 fn judge(world: &mut World, since_ms: i64, now_ms: i64) -> Vec<Judged> {
+    judge_failed(world, 1, since_ms, now_ms)
+}
+
+fn judge_failed(world: &mut World, through_seq: Seq, since_ms: i64, now_ms: i64) -> Vec<Judged> {
     let (pending, _) = world.dispatcher.take_bounces();
     let target = |one: &Recipient| {
         let DeliveryNode { id: node, name, config, .. } = node();
@@ -105,7 +109,7 @@ fn judge(world: &mut World, since_ms: i64, now_ms: i64) -> Vec<Judged> {
             rules_version: 1,
             recipients_version: 1,
         };
-        let failures = Some(Failures { since_ms, through_seq: 1 });
+        let failures = Some(Failures { since_ms, through_seq });
         DeliveryTarget { node, name, config, head, recipient: one.clone(), failures }
     };
     let targets = world.recipients.iter().map(target).collect();
@@ -140,6 +144,19 @@ fn who_lags_does_so_until_the_parking_is_done() {
         .collect();
     assert_eq!(parked, [B.subscription]);
     assert!(world.dispatcher.is_lagging(B), "it may fail");
+}
+
+#[test]
+fn who_takes_nothing_of_a_window_is_parked_in_time() {
+    let mut world = World::with_much_on_the_way();
+    world.dispatcher.hold_back(B, Epoch(1), &(2..=40), LATEST);
+    world.at(9_000).run();
+    world.comes_back(2, 2);
+    let parks =
+        |judged: Vec<Judged>| judged.iter().any(|one| one.verdict.as_ref().is_some_and(Verdict::parks));
+    assert!(parks(judge_failed(&mut world, 40, 0, i64::MAX)), "40 had failed at first, 17 was sent again");
+    world.comes_back(9, 2);
+    assert!(!parks(judge_failed(&mut world, 40, 0, i64::MAX)), "8 was taken");
 }
 
 #[test]

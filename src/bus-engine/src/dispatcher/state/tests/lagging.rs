@@ -13,7 +13,7 @@ impl World {
         let events = self.log.iter().filter(|event| event.seq > after_seq);
         let events: Vec<_> = events.take(events_max as usize).cloned().collect();
         let head = Head {
-            epoch: Epoch(1),
+            epoch: self.epoch,
             seq: self.log.last().map_or(0, |event| event.seq),
             trimmed_through_seq: 0,
             rules_version: 1,
@@ -56,7 +56,7 @@ impl World {
         let mut world = Self::new(3, 2);
         world.input(DeliveryInput::LinkUp { link: 1 }).run();
         world.prove();
-        assert!(world.dispatcher.hold_back(B, &(2..=2), LATEST));
+        assert!(world.dispatcher.hold_back(B, Epoch(1), &(2..=2), LATEST));
         world
     }
 }
@@ -81,7 +81,7 @@ fn who_lags_is_passed_over_and_then_gets_all_from_what_came_back() {
 fn a_row_goes_once_nothing_comes_back_any_more() {
     let mut world = World::lagging();
     world.at(1_000).run();
-    let moved = LagPosition { key: B, through_seq: 1, attempts: 1, due_ms: 0 };
+    let moved = LagPosition { key: B, epoch: Epoch(1), through_seq: 1, attempts: 1, due_ms: 0 };
     assert_eq!(world.at(2_000).dispatcher.lagging_changes(), (vec![moved], vec![]), "not proven");
     assert_eq!(world.prove().at(3_000).dispatcher.lagging_changes(), (vec![moved], vec![]), "not quiet");
     assert_eq!(world.at(3_009).dispatcher.lagging_count(), 1);
@@ -101,10 +101,10 @@ fn what_comes_back_again_waits_longer() {
         now_ms += wait_ms;
         assert_eq!(world.at(now_ms).run(), of_b(2..=3), "{wait_ms}");
         assert!(
-            world.dispatcher.hold_back(B, &(2..=2), (2 * wait_ms).min(8_000) / 2),
+            world.dispatcher.hold_back(B, Epoch(1), &(2..=2), (2 * wait_ms).min(8_000) / 2),
             "the longest that it can be"
         );
-        world.dispatcher.hold_back(B, &(3..=3), 0);
+        world.dispatcher.hold_back(B, Epoch(1), &(3..=3), 0);
     }
 }
 
@@ -112,8 +112,8 @@ fn what_comes_back_again_waits_longer() {
 fn what_was_taken_is_not_sent_again() {
     let mut world = World::lagging();
     world.at(1_000).run();
-    world.dispatcher.hold_back(B, &(3..=3), LATEST);
-    let moved = LagPosition { key: B, through_seq: 1, attempts: 1, due_ms: 2_000 };
+    world.dispatcher.hold_back(B, Epoch(1), &(3..=3), LATEST);
+    let moved = LagPosition { key: B, epoch: Epoch(1), through_seq: 1, attempts: 1, due_ms: 2_000 };
     assert_eq!(world.dispatcher.lagging_changes().0, [moved], "2 was taken: this is no second failure");
     assert_eq!(world.at(2_000).run(), of_b([3]));
     assert_eq!(world.confirm(2_000), []);
@@ -123,14 +123,14 @@ fn what_was_taken_is_not_sent_again() {
 #[test]
 fn what_comes_back_late_counts_until_it_is_confirmed() {
     let mut world = World::lagging();
-    world.dispatcher.hold_back(B, &(1..=1), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(1..=1), LATEST);
     assert_eq!(world.at(1_000).run(), of_b(1..=3), "of the same attempt");
     world.publish_more(100).run();
     assert_eq!(world.confirm(1_000), of_b(4..=35));
     assert_eq!(world.confirm(1_100), of_b(36..=99));
-    world.dispatcher.hold_back(B, &(35..=35), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(35..=35), LATEST);
     assert_eq!(world.at(9_000).run(), [], "35 is confirmed, and what was sent after it has not come back");
-    world.dispatcher.hold_back(B, &(36..=36), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(36..=36), LATEST);
     assert_eq!(world.at(19_000).run(), of_b(36..=51));
 }
 
@@ -141,7 +141,7 @@ fn one_that_joined_and_fails_again_leaves_again() {
     world.publish_more(1).run();
     assert_eq!(world.confirm(1_000), of_b([4]));
     assert_eq!(world.publish_more(2).run().len(), 4, "both");
-    world.dispatcher.hold_back(B, &(5..=5), LATEST);
+    world.dispatcher.hold_back(B, Epoch(1), &(5..=5), LATEST);
     assert_eq!(world.publish_more(1).run(), [(7, 1, 6)]);
     assert_eq!(world.at(9_000).run(), of_b(5..=7));
 }
@@ -238,11 +238,11 @@ fn who_has_left_lags_no_longer() {
 #[test]
 fn only_so_many_lag() {
     let mut world = World::lagging();
-    assert!(world.dispatcher.hold_back(A, &(2..=2), LATEST));
+    assert!(world.dispatcher.hold_back(A, Epoch(1), &(2..=2), LATEST));
     let third = SubscriptionKey { subscription: SubscriptionId(3), ..A };
     assert!(!world.dispatcher.may_lag(0));
-    assert!(!world.dispatcher.hold_back(third, &(2..=2), LATEST));
-    assert!(world.dispatcher.hold_back(A, &(1..=1), LATEST), "one that lags already needs no room");
+    assert!(!world.dispatcher.hold_back(third, Epoch(1), &(2..=2), LATEST));
+    assert!(world.dispatcher.hold_back(A, Epoch(1), &(1..=1), LATEST), "one that lags already needs no room");
 }
 
 #[test]
@@ -250,7 +250,13 @@ fn after_a_restart_rows_wait_for_their_time_and_for_their_node() {
     let mut world = World::new(0, 2);
     world.dispatcher = Dispatcher::new(bounds(10, 10), admins());
     world.log = (1..=5).map(|seq| event(seq, true, 1)).collect();
-    world.dispatcher.resume_lagging(LagPosition { key: B, through_seq: 1, attempts: 3, due_ms: 500 });
+    world.dispatcher.resume_lagging(LagPosition {
+        key: B,
+        epoch: Epoch(1),
+        through_seq: 1,
+        attempts: 3,
+        due_ms: 500,
+    });
     world.input(DeliveryInput::LinkUp { link: 1 });
     assert_eq!(world.at(500).run(), [], "the node may be behind");
     world.dispatcher.resume(Vec::new(), None);
@@ -291,11 +297,12 @@ fn a_new_life_of_the_log_reaches_who_lags() {
     let mut world = World::new(5, 2);
     world.input(DeliveryInput::LinkUp { link: 1 }).run();
     world.prove();
-    assert!(world.dispatcher.hold_back(B, &(5..=5), LATEST));
+    assert!(world.dispatcher.hold_back(B, Epoch(1), &(5..=5), LATEST));
     world.log.truncate(2);
     world.log.push(event(3, true, 1));
     let mut node = node();
     node.epoch = Epoch(2);
+    world.epoch = Epoch(2);
     world.dispatcher.signal(NodeSignal {
         node,
         from: Position::behind(2),
@@ -308,4 +315,19 @@ fn a_new_life_of_the_log_reaches_who_lags() {
     sent.extend(world.confirm(1_000));
     let of_b_seqs: Vec<_> = sent.iter().filter(|(_, to, _)| *to == 2).map(|(seq, ..)| *seq).collect();
     assert_eq!(of_b_seqs, [3], "{sent:?}");
+}
+
+#[test]
+fn a_new_life_of_which_no_word_has_come_has_the_rows_read_again() {
+    let mut world = World::new(5, 2);
+    world.input(DeliveryInput::LinkUp { link: 1 }).run();
+    world.prove();
+    assert!(world.dispatcher.hold_back(B, Epoch(1), &(3..=5), LATEST));
+    world.epoch = Epoch(2);
+    assert_eq!(world.at(1_000).run(), [], "what 3 is now is not known here");
+    assert!(world.dispatcher.take_stale_rows());
+    let row = LagPosition { key: B, epoch: Epoch(2), through_seq: 1, attempts: 1, due_ms: 0 };
+    world.dispatcher.resume_lagging(row);
+    assert_eq!(world.at(1_000).run(), of_b(2..=5), "from where the store has set it back to");
+    assert!(!world.dispatcher.take_stale_rows());
 }

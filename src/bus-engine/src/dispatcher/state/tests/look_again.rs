@@ -80,3 +80,19 @@ fn a_signal_that_begins_at_the_cursor_brings_what_others_have_committed() {
     });
     assert_eq!(world.run(), [(1, 1, 0), (2, 1, 1)]);
 }
+
+#[test]
+fn who_asks_again_and_again_does_not_keep_a_pass_from_its_end() {
+    let mut world = World::new(1, 1).without_nodes();
+    world.dispatcher.look_again();
+    world.dispatcher.resume(Vec::new(), Some(NodeId(NODE.0 + 1)));
+    world.dispatcher.look_again();
+    assert_eq!(world.dispatcher.next_to_resume(), Some(NodeId(NODE.0 + 1)), "the pass goes on");
+    world.signal(&[event(2, true, 1)], Vec::new());
+    assert_eq!(world.run(), [], "1 may be what was asked for, and the pass is past it");
+    world.dispatcher.resume(Vec::new(), None);
+    assert_eq!(world.dispatcher.next_to_resume(), Some(NodeId(i64::MIN)), "then there is another one");
+    let page = world.page();
+    world.dispatcher.resume(page, None);
+    assert_eq!((world.run(), world.dispatcher.next_to_resume()), (vec![(1, 1, 0), (2, 1, 1)], None));
+}
