@@ -1,10 +1,12 @@
 //! Other instances on the same database: what they have committed is seen here, and they are told of what is committed
 //! here. Wakes only; the truth is read from the store.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_store::StoreError;
+use bus_domain::NodeId;
+use bus_store::{Head, StoreError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -67,9 +69,19 @@ async fn listen(shared: &EngineShared, poll: Duration, is_reported: &mut bool) -
     }
 }
 
-/// Wakes the readers of logs that go on, and has the dispatcher look for nodes that it must deliver.
+/// Wakes the readers of logs that go on, lets go of rules that are no longer so where no commit would find that out, and
+/// has the dispatcher look for nodes that it must deliver.
 async fn look(shared: &EngineShared) -> Result<(), StoreError> {
     shared.statistics.doorbell_looks.add(1);
+    for facts in shared.facts.transient().chunks(HEADS_MAX) {
+        let nodes: Vec<NodeId> = facts.iter().map(|facts| facts.id).collect();
+        let heads: HashMap<NodeId, Head> = shared.store.heads(&nodes).await?.into_iter().collect();
+        for facts in facts {
+            if heads.get(&facts.id).is_none_or(|head| head.rules_version != facts.rules_version) {
+                shared.facts.forget(&facts.name);
+            }
+        }
+    }
     for nodes in shared.recent.watched().chunks(HEADS_MAX) {
         for (node, head) in shared.store.heads(nodes).await? {
             shared.recent.note_head(node, head.seq);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus_domain::{BusError, NodeFacts, NodeName};
 use bus_store::{Store, StoreError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{self, CommitQueue};
@@ -42,6 +42,8 @@ pub(crate) struct EngineShared {
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
     pub(crate) delivery_pulse: Pulse,
+    /// Held from the beginning of a batch until what it has changed is known to everybody here.
+    pub(crate) batch: Arc<Mutex<()>>,
     /// Something was committed since other instances were told.
     pub(crate) committed: Notify,
 }
@@ -78,6 +80,7 @@ impl Engine {
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
             delivery_pulse: Pulse::default(),
+            batch: Arc::default(),
             committed: Notify::new(),
             store,
             settings,

@@ -53,6 +53,17 @@ impl FactsCache {
         cache.nodes.put(facts.name.clone(), facts);
     }
 
+    /// The facts of nodes in memory. No commit checks the versions of what is published on them.
+    pub fn transient(&self) -> Vec<Arc<NodeFacts>> {
+        self.lock()
+            .nodes
+            .iter()
+            .map(|(_, facts)| facts)
+            .filter(|facts| facts.is_transient())
+            .cloned()
+            .collect()
+    }
+
     /// Lets go of facts that turned out to be old; what others are reading now is none the worse for it.
     pub fn evict(&self, name: &NodeName) {
         self.lock().nodes.pop(name);

@@ -5,6 +5,7 @@ use bus_domain::{BusError, EventKind, ItemId, NodeFacts, NodeName};
 use bus_store::{BatchId, CommitLevel, StoreError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::emit::{self, emit_all};
@@ -27,9 +28,10 @@ pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) 
     while is_open || !shared.queue.lock().committer.is_idle() {
         tokio::select! {
             biased;
-            result = async { driver.write.as_mut().expect("guarded").await }, if driver.write.is_some() => {
+            (batch, result) = async { driver.write.as_mut().expect("guarded").await }, if driver.write.is_some() => {
                 driver.write = None;
                 driver.written(result);
+                drop(batch);
             }
             Some((name, loaded)) = driver.loads.next() => driver.facts_loaded(&name, loaded),
             () = shared.queue.changed() => {}
@@ -46,7 +48,7 @@ pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) 
 struct Driver {
     shared: Arc<EngineShared>,
     loads: FuturesUnordered<BoxFuture<'static, Loaded>>,
-    write: Option<BoxFuture<'static, Result<Written, BatchFailure>>>,
+    write: Option<BoxFuture<'static, (OwnedMutexGuard<()>, Result<Written, BatchFailure>)>>,
 }
 
 impl Driver {
@@ -135,7 +137,11 @@ impl Driver {
                 // A requester that went away has no use for the answer.
                 Action::Reply(reply, answer) => drop(reply.send(answer)),
                 Action::Write(batch) => {
-                    self.write = Some(Box::pin(write_batch(Arc::clone(&self.shared), batch)));
+                    let shared = Arc::clone(&self.shared);
+                    self.write = Some(Box::pin(async move {
+                        let under_way = Arc::clone(&shared.batch).lock_owned().await;
+                        (under_way, write_batch(shared, batch).await)
+                    }));
                 }
             }
         }

@@ -185,6 +185,7 @@ impl Driver {
         let Mail { look_again, mut signals } = mail;
         if look_again {
             self.dispatcher.look_again();
+            self.recipients_of_transient().await;
         }
         if self.shared.store.is_shared()
             && let Err(error) = self.begin_at_cursors(&mut signals).await
@@ -198,6 +199,16 @@ impl Driver {
             let (node, seq) = (signal.node.id, signal.head_seq);
             self.dispatcher.signal(signal);
             self.followed.start(&self.dispatcher, node, seq);
+        }
+    }
+
+    /// Other instances may have changed the recipients of nodes in memory, whose events do not say which they need.
+    async fn recipients_of_transient(&mut self) {
+        for nodes in self.dispatcher.transient_nodes().chunks(RESUME_NODES_MAX as usize) {
+            match self.shared.store.heads(nodes).await {
+                Ok(heads) => self.dispatcher.recipients_changed(&heads),
+                Err(error) => return self.rest("changes of recipients are not seen yet", &error),
+            }
         }
     }
 
@@ -233,7 +244,11 @@ impl Driver {
             }
             Need::Recipients { node, after } => {
                 let mut page = shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
-                shared.recent.give_since_seq(node, &mut page.recipients);
+                if shared.recent.has_transient(node) {
+                    // The page may show a subscription whose batch is not over: then its beginning is not known yet.
+                    drop(shared.batch.lock().await);
+                    shared.recent.give_since_seq(node, &mut page.recipients);
+                }
                 self.dispatcher.take_recipients(node, page, RECIPIENTS_MAX as usize);
             }
             Need::Lagging { key, after_seq, events_max: window_events } => {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bus_domain::bounce::{self, BounceClass, Judgement};
 use bus_domain::park::Parking;
-use bus_domain::{Epoch, Limits, NodeName, Seq};
+use bus_domain::{Durability, Epoch, Limits, NodeName, Seq};
 use bus_store::{DeliveryTarget, FailureNote, LaggingRow, SubscriptionKey};
 
 use super::bounces::PendingBounce;
@@ -87,6 +87,10 @@ impl Dispatcher {
         random: u64,
         may_lag: bool,
     ) -> (Option<BounceClass>, Option<Verdict>) {
+        if target.config.durability == Durability::Memory {
+            // Its log ends with the process, so nothing can be sent again, and nothing be said of later ones.
+            return (Some(BounceClass::Ignored), None);
+        }
         let subscription = &target.recipient.subscription;
         let class = bounce::weigh(bounced.run.class, &subscription.jid, &bounced.from)
             .filter(|_| bounced.epoch == target.head.epoch && bounced.run.through_seq <= target.head.seq);

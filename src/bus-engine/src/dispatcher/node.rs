@@ -20,6 +20,8 @@ pub(super) struct NodeDelivery {
     pub(super) active: bool,
     /// What the store has of the node cannot be read.
     pub(super) is_broken: bool,
+    /// There is no link, and the next event is due to somebody.
+    pub(super) waits_for_link: bool,
     /// In the sink's hands.
     pub(super) sent: Position,
     /// Proven to be in the other side's hands.
@@ -54,6 +56,7 @@ impl NodeDelivery {
             recipients: Recipients::default(),
             active: false,
             is_broken: false,
+            waits_for_link: false,
             sent: position,
             proven: position,
             stored: position,
@@ -104,7 +107,7 @@ impl NodeDelivery {
 
     /// The cursor as it is to be stored.
     pub(super) fn cursor_move(&self) -> CursorMove {
-        let epoch = matches!(self.log, Log::Stored).then_some(self.node.epoch);
+        let epoch = (!self.node.is_transient()).then_some(self.node.epoch);
         CursorMove { node: self.node.id, epoch, to: self.proven }
     }
 
@@ -134,6 +137,7 @@ impl NodeDelivery {
     pub(super) fn rewind(&mut self) {
         self.sent_before = self.sent_before.max(self.sent);
         self.sent = self.proven;
+        self.waits_for_link = false;
         self.forget_events();
         self.recipients.forget_unless_loaded();
     }
@@ -180,6 +184,12 @@ impl NodeDelivery {
             Some(_) => {}
         }
         self.events = events.into();
+    }
+
+    /// Whether the next event is of a time that the store knows nothing of, going by recipients that were just read: it
+    /// has lost commits, and the event with them.
+    pub(super) fn is_ahead_of_store(&self) -> bool {
+        self.events.front().is_some_and(|event| self.recipients.are_older_than(event.recipients_version))
     }
 
     pub(super) fn take_recipients(&mut self, page: RecipientPage, asked_for: usize) {

@@ -30,6 +30,11 @@ impl Recipients {
         matches!(self.state, State::Loaded { version: known } if known >= version)
     }
 
+    /// True if what was read to its end is older than this version.
+    pub(super) fn are_older_than(&self, version: u64) -> bool {
+        matches!(self.state, State::Loaded { version: known } if known < version)
+    }
+
     /// True while pages are being read.
     pub(super) fn are_loading(&self) -> bool {
         matches!(self.state, State::Loading { .. })
@@ -48,7 +53,7 @@ impl Recipients {
     /// Lets go of a snapshot that is older than this version: changes may have been missed. One that is being read
     /// is read to its end, so that changes elsewhere cannot starve a large node.
     pub(super) fn forget_older_than(&mut self, version: u64) {
-        if matches!(self.state, State::Loaded { version: known } if known < version) {
+        if self.are_older_than(version) {
             self.forget();
         }
     }

@@ -9,17 +9,13 @@ use super::lagging::{Lagging, LaggingBounds};
 use super::marks::Marks;
 use super::node::NodeDelivery;
 use super::recipients::give_standing;
-use super::{DeliveryInput, HandOff, NotificationSink, SinkFull};
+use super::{DeliveryInput, NotificationSink};
 
 mod feeding;
 mod resuming;
+mod turns;
 
 use resuming::Resumption;
-
-/// Nodes in line that may keep the rest of the page that they were reading.
-const HELD_PAGES_MAX: usize = 64;
-/// Notifications for one node before it is the next one's turn.
-const TURN_NOTIFICATIONS_MAX: usize = 256;
 
 /// The dispatcher without I/O: signals, pages and proofs go in; notifications go to the sink, and
 /// [`Dispatcher::pump`] says what it needs to go on.
@@ -37,6 +33,9 @@ pub struct Dispatcher {
     marks: Marks,
     /// Nodes whose proven position is not stored yet.
     moved: BTreeSet<NodeId>,
+    /// Nodes whose events are of a time that the store knows nothing of. Word of their new life is on its way; until
+    /// then they hold up no other.
+    ahead: BTreeSet<NodeId>,
     last_ticket: u64,
     proven_ticket: u64,
     /// The life of the link, while it is up.
@@ -118,16 +117,6 @@ pub enum Need {
     },
 }
 
-/// How a turn of a node ended.
-enum Turn {
-    /// There is nothing left to send.
-    Idle,
-    /// Others first.
-    Over,
-    Needs(Need),
-    SinkFull,
-}
-
 impl Dispatcher {
     /// A dispatcher that knows no node and has no link.
     pub fn new(bounds: DispatcherBounds, admins: HashSet<BareJid>) -> Self {
@@ -136,6 +125,7 @@ impl Dispatcher {
             active: VecDeque::new(),
             marks: Marks::default(),
             moved: BTreeSet::new(),
+            ahead: BTreeSet::new(),
             last_ticket: 0,
             proven_ticket: 0,
             link: None,
@@ -185,6 +175,10 @@ impl Dispatcher {
         if let Some(delivery) = self.nodes.get_mut(&node) {
             self.recipients_taken += page.recipients.len();
             delivery.take_recipients(page, asked_for);
+            if delivery.is_ahead_of_store() {
+                self.ahead.insert(node);
+                self.put_aside(node);
+            }
             if self.recipients_taken > self.bounds.recipients_max {
                 self.bound_recipients(node);
             }
@@ -198,9 +192,8 @@ impl Dispatcher {
             Need::Events { node, .. } | Need::Recent { node, .. } | Need::Recipients { node, .. } => node,
             Need::Lagging { key, .. } => return self.feeding_failed(key, for_good),
         };
-        self.active.retain(|active| *active != node);
+        self.put_aside(node);
         if let Some(delivery) = self.nodes.get_mut(&node) {
-            delivery.active = false;
             delivery.is_broken = for_good;
         }
         self.activate(node);
@@ -215,21 +208,6 @@ impl Dispatcher {
         }
         self.feeds_next = true;
         self.pump_nodes(sink).or_else(|| self.next_to_feed())
-    }
-
-    fn pump_nodes(&mut self, sink: &mut dyn NotificationSink) -> Option<Need> {
-        while let Some(link) = self.link
-            && !self.sink_full
-        {
-            let id = *self.active.front()?;
-            match self.turn(link, id, sink) {
-                Turn::Needs(need) => return Some(need),
-                Turn::SinkFull => self.sink_full = true,
-                Turn::Over => self.put_last(id),
-                Turn::Idle => self.deactivate_first(),
-            }
-        }
-        None
     }
 
     /// Cursors that are to be stored; to be called again after they were ([`Self::stored`]).
@@ -295,68 +273,6 @@ impl Dispatcher {
         let is_behind =
             |delivery: &NodeDelivery| delivery.head_seq.saturating_sub(delivery.proven.through_seq) >= events;
         self.nodes.iter().filter(|(_, delivery)| is_behind(delivery)).map(|(id, _)| *id).collect()
-    }
-
-    fn activate(&mut self, id: NodeId) {
-        if let Some(delivery) = self.nodes.get_mut(&id)
-            && !delivery.active
-            && !delivery.is_broken
-            && delivery.sent < delivery.end()
-        {
-            delivery.active = true;
-            self.active.push_back(id);
-        }
-    }
-
-    fn deactivate_first(&mut self) {
-        if let Some(id) = self.active.pop_front()
-            && let Some(delivery) = self.nodes.get_mut(&id)
-        {
-            delivery.active = false;
-        }
-    }
-
-    /// The first becomes the last. Where many are in line it comes back with a fresh page, so that what is held in
-    /// memory does not grow with their number.
-    fn put_last(&mut self, id: NodeId) {
-        self.active.rotate_left(1);
-        if self.active.len() > HELD_PAGES_MAX
-            && let Some(delivery) = self.nodes.get_mut(&id)
-        {
-            delivery.forget_events();
-        }
-    }
-
-    fn turn(&mut self, link: u64, id: NodeId, sink: &mut dyn NotificationSink) -> Turn {
-        let Some(delivery) = self.nodes.get_mut(&id) else { return Turn::Idle };
-        let mut left = TURN_NOTIFICATIONS_MAX;
-        while left > 0 {
-            let event = match delivery.next_event() {
-                Ok(None) => return Turn::Idle,
-                Ok(Some(event)) => event,
-                Err(need) => return Turn::Needs(need),
-            };
-            let before = self.last_ticket;
-            let mut last = HandOff { link, ticket: before };
-            let (outcome, repeats) = delivery.send(&event, &mut last, left, self.lagging.of(id), sink);
-            self.repeats += repeats;
-            self.last_ticket = last.ticket;
-            // An event that is due to nobody takes its share of the turn too.
-            let sent = usize::try_from(self.last_ticket - before).unwrap_or(left);
-            left = left.saturating_sub(sent.max(1));
-            if self.last_ticket == self.proven_ticket {
-                // Nothing is on its way, so what was due to nobody is proven at once.
-                if delivery.prove(delivery.sent) {
-                    self.moved.insert(id);
-                }
-            } else {
-                self.marks.note(self.last_ticket, id, delivery.sent);
-            }
-            if outcome == Err(SinkFull) {
-                return Turn::SinkFull;
-            }
-        }
-        Turn::Over
     }
 
     fn prove(&mut self, through_ticket: u64) {

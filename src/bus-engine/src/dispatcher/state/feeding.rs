@@ -27,6 +27,7 @@ impl Dispatcher {
     /// those of subscriptions from which something has come back that is not judged.
     pub fn tick(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+        self.look_at_ahead();
         self.lagging.tick(now_ms, self.proven_ticket, &self.bounces.subscriptions());
     }
 

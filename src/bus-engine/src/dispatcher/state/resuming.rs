@@ -1,7 +1,7 @@
 //! Which nodes have something to send: those that were behind at the start, and those that have moved since.
 
 use bus_domain::{NodeId, Seq};
-use bus_store::{Position, SubscriptionKey, Undelivered};
+use bus_store::{Head, Position, SubscriptionKey, Undelivered};
 
 use super::Dispatcher;
 use crate::dispatcher::DeliveryNode;
@@ -90,6 +90,25 @@ impl Dispatcher {
     /// nodes that are not known are left to them.
     pub fn look_again(&mut self) {
         self.resumption.look_again();
+    }
+
+    /// The nodes in memory of which the store has nothing but rules and recipients.
+    pub fn transient_nodes(&self) -> Vec<NodeId> {
+        self.nodes
+            .values()
+            .map(|delivery| &delivery.node)
+            .filter(|node| node.is_transient())
+            .map(|node| node.id)
+            .collect()
+    }
+
+    /// Lets go of recipients that are older than those of these heads.
+    pub fn recipients_changed(&mut self, heads: &[(NodeId, Head)]) {
+        for (node, head) in heads {
+            if let Some(delivery) = self.nodes.get_mut(node) {
+                delivery.recipients.forget_older_than(head.recipients_version);
+            }
+        }
     }
 
     /// Where the next page of nodes to resume starts, if there is one and there is room for it.

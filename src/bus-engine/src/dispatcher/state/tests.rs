@@ -5,15 +5,16 @@ use bus_domain::{
 };
 use bus_store::{Head, Recipient, Undelivered};
 
-use super::super::Delivery;
 use super::super::DeliveryNode;
 use super::super::lagging::LaggingBounds;
 use super::super::mailbox::{Deltas, NodeSignal, RecipientChange, RecipientDelta};
+use super::super::{Delivery, SinkFull};
 use super::*;
 
 mod attempts;
 mod lagging;
 mod look_again;
+mod turns;
 
 /// A sink that writes down (seq, subscription, after) and has room for so many.
 struct Lane {
