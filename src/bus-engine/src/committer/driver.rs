@@ -45,10 +45,13 @@ pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) 
     }
 }
 
+/// What a batch has come to, while it still counts as under way.
+type Write = (OwnedMutexGuard<()>, Result<Written, BatchFailure>);
+
 struct Driver {
     shared: Arc<EngineShared>,
     loads: FuturesUnordered<BoxFuture<'static, Loaded>>,
-    write: Option<BoxFuture<'static, (OwnedMutexGuard<()>, Result<Written, BatchFailure>)>>,
+    write: Option<BoxFuture<'static, Write>>,
 }
 
 impl Driver {

@@ -16,12 +16,7 @@ pub(super) struct NodeDelivery {
     pub(super) node: DeliveryNode,
     pub(super) head_seq: Seq,
     pub(super) recipients: Recipients,
-    /// Whether the node stands in the queue of those with something to send.
-    pub(super) active: bool,
-    /// What the store has of the node cannot be read.
-    pub(super) is_broken: bool,
-    /// There is no link, and the next event is due to somebody.
-    pub(super) waits_for_link: bool,
+    pub(super) place: Place,
     /// In the sink's hands.
     pub(super) sent: Position,
     /// Proven to be in the other side's hands.
@@ -36,6 +31,19 @@ pub(super) struct NodeDelivery {
     recipients_after: Option<SubscriptionId>,
     deleted: bool,
     log: Log,
+}
+
+/// Where a node stands as regards the queue of those with something to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Outside, until it has something to send.
+    Out,
+    /// In line.
+    InLine,
+    /// Outside until there is a link: the next event is due to somebody.
+    WaitsForLink,
+    /// Outside for good: what the store has of the node cannot be read.
+    Broken,
 }
 
 /// Where the events of a node are.
@@ -54,9 +62,7 @@ impl NodeDelivery {
             node,
             head_seq,
             recipients: Recipients::default(),
-            active: false,
-            is_broken: false,
-            waits_for_link: false,
+            place: Place::Out,
             sent: position,
             proven: position,
             stored: position,
@@ -137,7 +143,9 @@ impl NodeDelivery {
     pub(super) fn rewind(&mut self) {
         self.sent_before = self.sent_before.max(self.sent);
         self.sent = self.proven;
-        self.waits_for_link = false;
+        if self.place == Place::WaitsForLink {
+            self.place = Place::Out;
+        }
         self.forget_events();
         self.recipients.forget_unless_loaded();
     }

@@ -7,7 +7,7 @@ use bus_store::{CursorMove, Position, RecipientPage, SubscriptionKey};
 use super::bounces::Bounces;
 use super::lagging::{Lagging, LaggingBounds};
 use super::marks::Marks;
-use super::node::NodeDelivery;
+use super::node::{NodeDelivery, Place};
 use super::recipients::give_standing;
 use super::{DeliveryInput, NotificationSink};
 
@@ -193,8 +193,8 @@ impl Dispatcher {
             Need::Lagging { key, .. } => return self.feeding_failed(key, for_good),
         };
         self.put_aside(node);
-        if let Some(delivery) = self.nodes.get_mut(&node) {
-            delivery.is_broken = for_good;
+        if for_good && let Some(delivery) = self.nodes.get_mut(&node) {
+            delivery.place = Place::Broken;
         }
         self.activate(node);
     }

@@ -1,5 +1,7 @@
 //! The daemon on PostgreSQL: the same bus, and a database that dies under load.
 
+use bridge_grpc::v1;
+use bus_xml::Element;
 use harness::{Daemon, Postgres, XmppServer, wait_until};
 use tokio::sync::mpsc;
 use tonic::Code;
@@ -103,6 +105,45 @@ async fn a_database_that_is_stopped_costs_waiting_only() {
     let third = wait_until("a publish to be taken", PATIENCE, async || publish(&grpc, 3).await.ok());
     assert!([2, 3].contains(&third.await.unwrap()), "the second may have been committed after all");
     daemon.terminate().await.unwrap();
+}
+
+/// No commit checks what is published on such a node, so nothing else would tell.
+#[tokio::test]
+async fn what_another_instance_does_to_a_node_in_memory_is_heeded_here() {
+    let url = Postgres::shared().await.create_database().await.unwrap();
+    let (prosody, daemon) = with_subscriber(&url).await;
+    let mut elsewhere = init(&url, harness::free_port()).await;
+    elsewhere.start().unwrap();
+    wait_not_ready(&elsewhere, "xmpp: ").await;
+    let (here, there) = (GrpcCaller::new(&daemon), GrpcCaller::new(&elsewhere));
+    let durability = v1::Durability::Memory.into();
+    let config = v1::NodeConfig { durability, ..v1::NodeConfig::default() };
+    here.create_node_with("game", config).await.unwrap();
+    let mut users = Vec::new();
+    for name in ["alice", "bob"] {
+        let mut user = XmppPeer::user(&prosody, name).await;
+        user.send("<presence/>").await;
+        user.subscribe("game", &format!("{name}@localhost")).await;
+        users.push(user);
+    }
+    let [alice, bob] = &mut users[..] else { unreachable!("two were just made") };
+    // Bob is behind alice, so what has come to him has come to her.
+    let mut reaches_alice = async || {
+        let seq = here.publish("game", "move", "<move xmlns='urn:example'/>").await.unwrap();
+        let is_new = |it: &Element| Notification::of(it).is_some_and(|it| it.seq == seq && it.node == "game");
+        bob.receive_until(|stanzas| stanzas.iter().any(is_new)).await;
+        alice.ask("", "to='localhost'").await.iter().any(is_new)
+    };
+    assert!(reaches_alice().await);
+    there.affiliate("game", "alice@localhost", v1::Affiliation::Outcast).await.unwrap();
+    let is_heeded = wait_until("the ban", PATIENCE, async || (!reaches_alice().await).then_some(()));
+    is_heeded.await.unwrap();
+    there.delete_node("game").await.unwrap();
+    let is_gone = wait_until("the end of the node", PATIENCE, async || {
+        let answer = here.publish("game", "move", "<move xmlns='urn:example'/>").await;
+        answer.err().map(|status| status.code())
+    });
+    assert_eq!(is_gone.await.unwrap(), Code::NotFound);
 }
 
 #[tokio::test]

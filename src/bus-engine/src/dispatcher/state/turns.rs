@@ -2,6 +2,7 @@
 
 use bus_domain::NodeId;
 
+use super::super::node::Place;
 use super::super::{Delivery, HandOff, NotificationSink, SinkFull};
 use super::{Dispatcher, Need};
 
@@ -50,21 +51,20 @@ impl Dispatcher {
 
     /// What is due to nobody needs no link; the first one in line has come to something else.
     fn wait_for_link(&mut self) {
-        if let Some(delivery) = self.active.front().and_then(|id| self.nodes.get_mut(id)) {
-            delivery.waits_for_link = true;
+        if let Some(id) = self.active.pop_front()
+            && let Some(delivery) = self.nodes.get_mut(&id)
+        {
+            delivery.place = Place::WaitsForLink;
             delivery.forget_events();
         }
-        self.deactivate_first();
     }
 
     pub(super) fn activate(&mut self, id: NodeId) {
         if let Some(delivery) = self.nodes.get_mut(&id)
-            && !delivery.active
-            && !delivery.is_broken
-            && !delivery.waits_for_link
+            && delivery.place == Place::Out
             && delivery.sent < delivery.end()
         {
-            delivery.active = true;
+            delivery.place = Place::InLine;
             self.active.push_back(id);
         }
     }
@@ -72,7 +72,7 @@ impl Dispatcher {
     pub(super) fn put_aside(&mut self, id: NodeId) {
         self.active.retain(|active| *active != id);
         if let Some(delivery) = self.nodes.get_mut(&id) {
-            delivery.active = false;
+            delivery.place = Place::Out;
         }
     }
 
@@ -90,7 +90,7 @@ impl Dispatcher {
         if let Some(id) = self.active.pop_front()
             && let Some(delivery) = self.nodes.get_mut(&id)
         {
-            delivery.active = false;
+            delivery.place = Place::Out;
         }
     }
 
