@@ -131,6 +131,23 @@ impl Postgres {
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
 
+    /// Everything in a database, as SQL that [`Self::sql`] takes in an empty one.
+    ///
+    /// # Errors
+    /// With what the program said.
+    pub async fn dump(&self, database: &str) -> Result<String> {
+        let mut command = Command::new(self.programs.join("pg_dump"));
+        command.args(["--inserts", "--no-owner", "--no-privileges", &self.url(database)]);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let text = String::from_utf8(output.stdout)?;
+        // Without what is for psql itself, which differs between its versions, and without remarks.
+        let statements = text.lines().filter(|line| !line.is_empty() && !line.starts_with(['\\', '-']));
+        Ok(statements.map(|line| format!("{line}\n")).collect())
+    }
+
     /// The process id of the server's first process, while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.as_ref().and_then(Child::id)

@@ -8,6 +8,7 @@ mod fixture;
 mod locks;
 mod opening;
 mod outages;
+mod populated;
 mod statements;
 
 store_contract::suite!(fixture::open_shared);
