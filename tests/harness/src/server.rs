@@ -74,6 +74,7 @@ impl XmppServer {
             component_port: free_port(),
             components: Vec::new(),
             users: Vec::new(),
+            keeps_messages: true,
             global_options: String::new(),
             component_options: String::new(),
             component_tls: None,
@@ -99,6 +100,13 @@ impl XmppServer {
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
         self.setup.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Has it keep no messages for users who are away: what comes for them goes back. jabberd2 has no say in that.
+    #[must_use]
+    pub fn without_offline_storage(mut self) -> Self {
+        self.setup.keeps_messages = false;
         self
     }
 

@@ -61,6 +61,11 @@ fn config(setup: &Setup) -> String {
             format!("    tls: true\n    certfile: \"{}/component.pem\"\n", setup.folder.display())
         }
     };
+    let offline = if setup.keeps_messages {
+        "  mod_offline:\n    access_max_user_messages: max_user_offline_messages\n"
+    } else {
+        ""
+    };
     let mut hosts = String::new();
     for (domain, secret) in &setup.components {
         write!(hosts, "      \"{domain}\":\n        password: \"{secret}\"\n")
@@ -91,9 +96,7 @@ shaper_rules:
   max_user_offline_messages: 1000000
 modules:
   mod_disco: {{}}
-  mod_offline:
-    access_max_user_messages: max_user_offline_messages
-  mod_ping: {{}}
+{offline}  mod_ping: {{}}
   mod_roster: {{}}
 {global_options}"#
     )

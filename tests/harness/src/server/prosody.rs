@@ -28,6 +28,8 @@ pub(super) fn write_files(setup: &Setup) -> Result<()> {
 
 fn config(setup: &Setup) -> String {
     let Setup { client_port, component_port, global_options, .. } = setup;
+    // It loads its offline storage by itself.
+    let offline = if setup.keeps_messages { "" } else { ", \"offline\"" };
     let folder = setup.folder.display();
     let host = XmppServer::HOST;
     let mut config = format!(
@@ -42,7 +44,7 @@ c2s_direct_tls_ports = {{}}
 component_interfaces = {{ "127.0.0.1" }}
 component_ports = {{ {component_port} }}
 modules_enabled = {{ "disco", "ping", "roster", "saslauth" }}
-modules_disabled = {{ "s2s", "tls", "http" }}
+modules_disabled = {{ "s2s", "tls", "http"{offline} }}
 
 authentication = "internal_plain"
 c2s_require_encryption = false

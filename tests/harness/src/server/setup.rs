@@ -17,6 +17,7 @@ pub(super) struct Setup {
     pub(super) component_port: u16,
     pub(super) components: Vec<(String, String)>,
     pub(super) users: Vec<(String, String)>,
+    pub(super) keeps_messages: bool,
     pub(super) global_options: String,
     pub(super) component_options: String,
     /// Private key and certificates, in PEM.

@@ -1,20 +1,24 @@
 //! What becomes of notifications that come back: subscribers on another domain of the same server, which the test plays.
 
 use bus_xml::Element;
-use harness::{Daemon, RawStream, XmppServer};
+use harness::{Daemon, RawStream, ServerKind, XmppServer};
 
 use crate::peers::{
-    DOMAIN, GrpcCaller, Notification, PATIENCE, SECRET, XmppPeer, assert_in_order, impatient, init, metric,
-    prosody,
+    DOMAIN, GrpcCaller, Notification, PATIENCE, SECRET, XmppPeer, assert_in_order, behind_each_server,
+    impatient, init, metric, server,
 };
 
 /// The other domain, and its only user.
 const REMOTE: &str = "remote.localhost";
 const USER: &str = "user@remote.localhost";
 
-#[tokio::test]
-async fn a_domain_that_is_away_for_a_while_misses_nothing() {
-    let mut rig = Rig::start().await;
+behind_each_server!(
+    a_domain_that_is_away_for_a_while_misses_nothing,
+    forged_bounces_are_counted_and_change_nothing,
+);
+
+async fn a_domain_that_is_away_for_a_while_misses_nothing(kind: ServerKind) {
+    let mut rig = Rig::start(kind).await;
     for number in 1..=5 {
         rig.publish(number).await;
     }
@@ -36,9 +40,8 @@ async fn a_domain_that_is_away_for_a_while_misses_nothing() {
     assert_eq!(rig.hear_through(9).await.iter().filter(|one| one.seq == 9).count(), 1);
 }
 
-#[tokio::test]
-async fn forged_bounces_are_counted_and_change_nothing() {
-    let mut rig = Rig::start().await;
+async fn forged_bounces_are_counted_and_change_nothing(kind: ServerKind) {
+    let mut rig = Rig::start(kind).await;
     rig.publish(1).await;
     let message = rig.next_messages(|messages| !messages.is_empty()).await.remove(0);
     let id = message.attr("id").expect("a notification has an id").to_owned();
@@ -63,14 +66,14 @@ struct Rig {
     remote: XmppPeer,
     publisher: GrpcCaller,
     daemon: Daemon,
-    _prosody: XmppServer,
+    _server: XmppServer,
 }
 
 impl Rig {
-    async fn start() -> Self {
-        let mut prosody = prosody().component(REMOTE, SECRET);
-        prosody.start().await.expect("Prosody starts");
-        let mut daemon = init(prosody.component_port()).await;
+    async fn start(kind: ServerKind) -> Self {
+        let mut server = server(kind).component(REMOTE, SECRET);
+        server.start().await.expect("the server starts");
+        let mut daemon = init(server.component_port()).await;
         impatient(&mut daemon);
         for (key, value) in [("BACKOFF_MS_MIN", "50"), ("BACKOFF_MS_MAX", "200"), ("QUIET_MS", "300")] {
             daemon.set_env(format!("STANZABUS_LIMITS__LAGGING_{key}"), value);
@@ -79,10 +82,10 @@ impl Rig {
         daemon.wait_ready().await.expect("the daemon attaches");
         let publisher = GrpcCaller::new(&daemon);
         publisher.create_node("news").await.expect("it may create");
-        let remote = RawStream::attach(prosody.component_port(), REMOTE, SECRET).await;
+        let remote = RawStream::attach(server.component_port(), REMOTE, SECRET).await;
         let mut remote = XmppPeer::new(remote.expect("it attaches"));
         subscribe(&mut remote).await;
-        Self { remote, publisher, daemon, _prosody: prosody }
+        Self { remote, publisher, daemon, _server: server }
     }
 
     async fn publish(&self, number: u64) {

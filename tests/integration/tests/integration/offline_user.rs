@@ -5,32 +5,33 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use harness::{Daemon, XmppServer, wait_until};
+use harness::{Daemon, ServerKind, XmppServer, wait_until};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
 
-use crate::peers::{GrpcCaller, PASSWORD, PATIENCE, attached, metric, prosody};
+use crate::peers::{GrpcCaller, PASSWORD, PATIENCE, attached, behind_each_server, metric, server};
 
 const MISSED: u64 = 500;
 const LIVE: u64 = 20;
 
-#[tokio::test]
-async fn a_user_away_for_500_events_gets_all_of_them_on_return() {
-    // Prosody loads its offline storage by itself.
-    let keeps_nothing = r#"modules_disabled = { "s2s", "tls", "http", "offline" }"#;
-    come_back(prosody().global_options(keeps_nothing), MISSED).await;
+behind_each_server!(
+    a_user_away_for_500_events_gets_all_of_them_on_return,
+    a_user_whose_server_has_kept_them_too_sees_each_once,
+);
+
+async fn a_user_away_for_500_events_gets_all_of_them_on_return(kind: ServerKind) {
+    come_back(server(kind).without_offline_storage(), MISSED).await;
 }
 
-#[tokio::test]
-async fn a_user_whose_server_has_kept_them_too_sees_each_once() {
-    come_back(prosody(), 0).await;
+async fn a_user_whose_server_has_kept_them_too_sees_each_once(kind: ServerKind) {
+    come_back(server(kind), 0).await;
 }
 
-async fn come_back(mut prosody: XmppServer, bounces: u64) {
-    prosody.start().await.expect("Prosody starts");
-    let daemon = attached(prosody.component_port()).await;
+async fn come_back(mut server: XmppServer, bounces: u64) {
+    server.start().await.expect("the server starts");
+    let daemon = attached(server.component_port()).await;
     let publisher = GrpcCaller::new(&daemon);
     publisher.create_node("news").await.expect("it may create");
     let publish = async |number: u64| {
@@ -38,7 +39,7 @@ async fn come_back(mut prosody: XmppServer, bounces: u64) {
         publisher.publish("news", &number.to_string(), payload).await.expect("it is published");
     };
 
-    let mut alice = Tail::start(&daemon, &prosody, &["--count", "1"]);
+    let mut alice = Tail::start(&daemon, &server, &["--count", "1"]);
     alice.until_listening().await;
     publish(1).await;
     let (first, last_event_id) = alice.next().await;
@@ -56,7 +57,7 @@ async fn come_back(mut prosody: XmppServer, bounces: u64) {
     wait_until("the end of delivery", PATIENCE, handed_over).await.expect("the server takes or refuses each");
 
     let count = (MISSED + LIVE).to_string();
-    let mut alice = Tail::start(&daemon, &prosody, &["--after", &last_event_id, "--count", &count]);
+    let mut alice = Tail::start(&daemon, &server, &["--after", &last_event_id, "--count", &count]);
     alice.until_listening().await;
     // Half of the new ones come while she is still fetching, or not; the others when she has all that she missed.
     let mut shown = Vec::new();
@@ -82,9 +83,9 @@ struct Tail {
 }
 
 impl Tail {
-    fn start(daemon: &Daemon, prosody: &XmppServer, arguments: &[&str]) -> Self {
+    fn start(daemon: &Daemon, xmpp: &XmppServer, arguments: &[&str]) -> Self {
         let stderr = daemon.folder().join("tail.log");
-        let server = format!("127.0.0.1:{}", prosody.client_port());
+        let server = format!("127.0.0.1:{}", xmpp.client_port());
         let mut command = daemon.command();
         command.args(["tail", "news", "--as", "alice@localhost", "--xmpp-server", &server]).args(arguments);
         command.env("STANZABUS_PASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::piped());
