@@ -24,6 +24,7 @@ pub(crate) struct Barriers {
     last_ticket: Option<u64>,
     proven_ticket: Option<u64>,
     is_wanted: bool,
+    has_answer: bool,
 }
 
 #[derive(Debug)]
@@ -62,7 +63,8 @@ impl Barriers {
             longest_since_last_bytes: 0,
             last_ticket: None,
             proven_ticket: None,
-            is_wanted: false,
+            is_wanted: true,
+            has_answer: false,
         }
     }
 
@@ -86,6 +88,12 @@ impl Barriers {
     /// Asks for a ping at the next occasion, whether or not anything is unproven.
     pub(crate) fn want(&mut self) {
         self.is_wanted = true;
+    }
+
+    /// Whether the server has answered one on this stream. Before that it may have accepted the stream without being
+    /// whole: what is sent then may be lost although a later answer seems to prove it.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.has_answer
     }
 
     /// A barrier must stand before the next notification.
@@ -144,6 +152,7 @@ impl Barriers {
     /// Takes the id of an IQ answer from the host domain. `None` when it is none of ours.
     pub(crate) fn answer(&mut self, id: &str) -> Option<Proof> {
         let number: u64 = id.strip_prefix(self.id_prefix.as_str())?.parse().ok()?;
+        self.has_answer = true;
         let mut proof = Proof { barriers: 0, through_ticket: None, longest_bytes: 0 };
         while let Some(barrier) = self.in_flight.pop_front_if(|barrier| barrier.number <= number) {
             proof.barriers += 1;

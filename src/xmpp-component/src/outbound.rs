@@ -252,7 +252,7 @@ impl Outbound {
 
     fn stage_notifications(&mut self, now: Instant, start: usize, out: &mut Vec<u8>) {
         let Some(OpenStream { barriers, padding, .. }) = &mut self.stream else { return };
-        while out.len() - start < WRITE_BYTES {
+        while barriers.has_answer() && out.len() - start < WRITE_BYTES {
             if barriers.is_due() {
                 if !barriers.has_room() {
                     return;

@@ -144,8 +144,8 @@ impl Postgres {
         }
         let text = String::from_utf8(output.stdout)?;
         // Without what is for psql itself, which differs between its versions, and without remarks.
-        let statements = text.lines().filter(|line| !line.is_empty() && !line.starts_with(['\\', '-']));
-        Ok(statements.map(|line| format!("{line}\n")).collect())
+        let is_statement = |line: &&str| !line.trim_end().is_empty() && !line.starts_with(['\\', '-']);
+        Ok(text.split_inclusive('\n').filter(is_statement).collect())
     }
 
     /// The process id of the server's first process, while it runs.

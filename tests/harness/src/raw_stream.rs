@@ -4,6 +4,7 @@ mod attach;
 mod login;
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -70,6 +71,23 @@ impl RawStream {
                 Err(_) => bail!("not within {patience:?}; received: {}", self.text()),
             }
         }
+    }
+
+    /// Reads until `find` says where something is, takes that out, and leaves what stands around it.
+    ///
+    /// # Errors
+    /// See [`Self::read_until`].
+    pub async fn take_out(
+        &mut self,
+        patience: Duration,
+        find: impl Fn(&str) -> Option<Range<usize>>,
+    ) -> Result<String> {
+        let mut text = self.read_until(patience, |text| find(text).is_some()).await?;
+        let place = find(&text).context("it was just found")?;
+        let found = text[place.clone()].to_owned();
+        text.replace_range(place, "");
+        self.received = text.into_bytes();
+        Ok(found)
     }
 
     /// Reads until the text holds `needle`, and takes all of it.

@@ -1,6 +1,7 @@
 //! The server's side of XEP-0114 with every word in the hands of the test: for what no real server sends.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -47,13 +48,17 @@ impl ScriptedServer {
         Ok(RawStream::new(accepted?.0))
     }
 
-    /// The next connection, accepted as a component.
+    /// The next connection, accepted as a component, whose first ping is answered: notifications wait for that.
     ///
     /// # Errors
     /// When none comes within 30 seconds, or it does not speak XEP-0114.
     pub async fn accept_component(&self) -> Result<RawStream> {
         let mut stream = self.accept_handshake().await?;
         stream.send("<handshake/>").await?;
+        let ping = stream.take_out(PATIENCE, first_ping).await?;
+        let id = ping.split("id='").nth(1).and_then(|rest| rest.split('\'').next());
+        let id = id.context("a ping has an id")?;
+        stream.send(format!("<iq type='result' from='localhost' id='{id}'/>")).await?;
         Ok(stream)
     }
 
@@ -70,4 +75,11 @@ impl ScriptedServer {
         stream.read_until_contains(PATIENCE, "</handshake>").await?;
         Ok(stream)
     }
+}
+
+fn first_ping(text: &str) -> Option<Range<usize>> {
+    const END: &str = "<ping xmlns='urn:xmpp:ping'/></iq>";
+    let end = text.find(END)? + END.len();
+    let start = text[..end].rfind("<iq ")?;
+    Some(start..end)
 }

@@ -38,7 +38,7 @@ async fn what_earlier_versions_have_written_is_read() {
 
 async fn version(postgres: &Postgres, url: &str) -> i64 {
     let version = "SELECT max(version) FROM _sqlx_migrations";
-    postgres.sql(database_of(url), version).await.unwrap().parse().expect("a number")
+    postgres.sql(database_of(url), version).await.expect("a version").parse().expect("a number")
 }
 
 fn database_of(url: &str) -> &str {

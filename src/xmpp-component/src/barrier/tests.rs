@@ -26,13 +26,17 @@ fn a_barrier_is_a_ping_to_the_host() {
 #[test]
 fn one_is_due_when_something_is_unproven_and_none_is_in_flight() {
     let mut barriers = barriers(10);
+    assert!(barriers.is_due_at_rest() && !barriers.has_answer(), "the first one of a stream");
+    place(&mut barriers);
     assert!(!barriers.is_due_at_rest());
+    barriers.answer(&id(0)).unwrap();
+    assert!(!barriers.is_due_at_rest() && barriers.has_answer());
     barriers.notification_placed(1);
     assert!(barriers.is_due_at_rest());
     place(&mut barriers);
     barriers.notification_placed(2);
     assert!(!barriers.is_due_at_rest());
-    barriers.answer(&id(0)).unwrap();
+    barriers.answer(&id(1)).unwrap();
     assert!(barriers.is_due_at_rest());
 }
 

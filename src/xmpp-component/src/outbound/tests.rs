@@ -11,7 +11,7 @@ struct Lanes {
     now: Instant,
 }
 
-/// Lanes on an open stream, generation 1, whose notification lane holds three notifications of ten bytes.
+/// Lanes on an open stream, generation 1, on which the first barrier is answered, whose notification lane holds three notifications of ten bytes.
 fn lanes(every_stanzas: u32) -> Lanes {
     let limits = LinkLimits {
         outbound_stanza_bytes_max: 95,
@@ -29,6 +29,20 @@ fn lanes(every_stanzas: u32) -> Lanes {
 
 impl Lanes {
     fn open(&mut self, generation: u64, every_stanzas: u32) {
+        self.accept(generation, every_stanzas);
+        let mut out = Vec::new();
+        self.outbound.stage(self.now, &mut out);
+        self.outbound.written(out.len());
+        self.answer_first();
+    }
+
+    fn answer_first(&mut self) {
+        let answer = self.outbound.take_answer(&format!("b{:032x}-0", 0));
+        assert!(matches!(answer, Answer::Proof(_)), "{answer:?}");
+    }
+
+    /// A stream on which nothing is answered yet.
+    fn accept(&mut self, generation: u64, every_stanzas: u32) {
         let ends = BarrierEnds { domain: "e".to_owned(), host: "h".to_owned(), every_stanzas };
         self.outbound.open(generation, Barriers::new(&ends, 0));
     }
@@ -45,7 +59,8 @@ impl Lanes {
         self.outbound.push_notification(1, ticket, Notification::new([Bytes::from_static(stanza.as_bytes())]))
     }
 
-    /// What is written next without the padding behind it, each barrier shown as `|` and its number.
+    /// What is written next without the padding behind it, each barrier shown as `|` and its number behind the first
+    /// one of the stream, which is `|!`.
     fn stage(&mut self) -> String {
         self.stage_padded().0
     }
@@ -57,16 +72,36 @@ impl Lanes {
         let text = String::from_utf8(out).unwrap();
         let stanzas = text.trim_end_matches(' ');
         let head = format!("<iq type='get' from='e' to='h' id='b{:032x}-", 0);
-        let shown = stanzas.replace(&head, "|").replace("'><ping xmlns='urn:xmpp:ping'/></iq>", "");
+        let mut pieces = stanzas.split(&head);
+        let mut shown = pieces.next().unwrap().to_owned();
+        for piece in pieces {
+            let (number, rest) = piece.split_once("'><ping xmlns='urn:xmpp:ping'/></iq>").unwrap();
+            let number: u64 = number.parse().unwrap();
+            let number = number.checked_sub(1).map_or_else(|| "!".to_owned(), |number| number.to_string());
+            shown = format!("{shown}|{number}{rest}");
+        }
         (shown, text.len() - stanzas.len())
     }
 
     fn answer(&mut self, number: u64) -> Option<u64> {
-        match self.outbound.take_answer(&format!("b{:032x}-{number}", 0)) {
+        match self.outbound.take_answer(&format!("b{:032x}-{}", 0, number + 1)) {
             Answer::Proof(proof) => proof.through_ticket,
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn notifications_wait_for_the_first_answer_of_a_stream() {
+    let mut lanes = lanes(10);
+    lanes.outbound.lose_stream();
+    lanes.accept(1, 10);
+    lanes.notify(1, "<n1/>").unwrap();
+    lanes.reply("<r1/>");
+    assert_eq!(lanes.stage(), "<r1/>|!");
+    assert_eq!(lanes.stage(), "", "one is enough");
+    lanes.answer_first();
+    assert_eq!(lanes.stage(), "<n1/>|0");
 }
 
 #[test]
@@ -155,8 +190,8 @@ fn replies_that_a_stream_did_not_take_go_out_on_the_next_in_order() {
     lanes.reply("<r4/>");
     lanes.outbound.written(9);
     lanes.outbound.lose_stream();
-    lanes.open(2, 10);
-    assert_eq!(lanes.stage(), "<r2/><r3/><r4/>");
+    lanes.accept(2, 10);
+    assert_eq!(lanes.stage(), "<r2/><r3/><r4/>|!");
 }
 
 #[test]

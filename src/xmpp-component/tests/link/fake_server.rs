@@ -76,8 +76,17 @@ impl FakeServer {
         Connection { socket, seen: String::new() }
     }
 
-    /// The next connection, with the handshake behind it.
+    /// The next connection, with the handshake behind it and its first barrier answered.
     pub(crate) async fn accept_stream(&self) -> Connection {
+        let mut connection = self.accept_silently().await;
+        let (before, id) = connection.read_barrier().await;
+        connection.seen.insert_str(0, &before);
+        connection.answer(&id).await;
+        connection
+    }
+
+    /// The next connection, with the handshake behind it.
+    pub(crate) async fn accept_silently(&self) -> Connection {
         let mut connection = self.accept().await;
         connection.read_until("to='events.localhost'>").await;
         connection.write(HEADER).await;
