@@ -2,13 +2,43 @@ use async_trait::async_trait;
 use bus_domain::retrieve::PageAt;
 use bus_domain::{Event, ItemId, NodeId};
 use bus_store::{FoundItems, ItemPage, ItemStore, ItemWindow, StoreError};
-use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::SqliteStore;
 use crate::error::store_error;
 use crate::events::collect_bounded;
-use crate::rows::{self, EVENT_COLUMNS, signed};
+use crate::rows::{self, event_columns, signed};
+use crate::statement::{Statement, query, statements};
+
+/// A window in one direction.
+macro_rules! window {
+    ($order:literal) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+             WHERE i.node_id = ?1 AND i.seq > ?2 AND i.seq < ?3 AND e.published_at_ms > ?4
+             ORDER BY i.seq ",
+            $order,
+            " LIMIT ?5 OFFSET ?6"
+        )
+    };
+}
+
+statements! {
+    WINDOW_FORWARDS = window!("ASC");
+    WINDOW_BACKWARDS = window!("DESC");
+    // The plus keeps the planner from reading all positions behind the purge.
+    FIND = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
+           AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+         ORDER BY i.seq");
+    HEAD = "SELECT item_count, purged_through_seq FROM heads WHERE node_id = ?1";
+    ITEMS_BEFORE = "SELECT count(*) AS items FROM items WHERE node_id = ?1 AND seq > ?2 AND seq < ?3";
+    EXPIRED_BEFORE = "SELECT count(*) AS items
+         FROM (SELECT seq FROM items WHERE node_id = ?1 AND seq > ?2 AND seq < ?3 ORDER BY seq LIMIT ?5) i
+         JOIN events e ON e.node_id = ?1 AND e.seq = i.seq WHERE e.published_at_ms <= ?4";
+}
 
 #[async_trait]
 impl ItemStore for SqliteStore {
@@ -16,22 +46,16 @@ impl ItemStore for SqliteStore {
         // One read transaction: count, index and items must fit each other.
         let mut reader = self.readers.begin().await.map_err(store_error)?;
         let visible = Visible::read(&mut reader, node, window.expired_through_ms).await?;
-        let scan = scan(window.at, window.items_max);
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-             WHERE i.node_id = ?1 AND i.seq > ?2 AND i.seq < ?3 AND e.published_at_ms > ?4
-             ORDER BY i.seq {} LIMIT ?5 OFFSET ?6",
-            if scan.backwards { "DESC" } else { "ASC" }
-        );
-        let query = sqlx::query(AssertSqlSafe(sql))
+        let scan = scan(window.at);
+        let query = query(scan.statement)
             .bind(node.0)
             .bind(scan.after.max(visible.purged_through_seq))
             .bind(scan.before)
             .bind(visible.expired_through_ms.unwrap_or(i64::MIN))
-            .bind(scan.limit)
+            .bind(i64::from(window.items_max))
             .bind(scan.offset);
         let (mut items, _) = collect_bounded(query.fetch(&mut *reader), window.bytes_max).await?;
-        if scan.backwards {
+        if scan.is_backwards {
             items.reverse();
         }
         let count = visible.count(&mut reader, node).await?;
@@ -56,13 +80,7 @@ impl ItemStore for SqliteStore {
         bytes_max: usize,
     ) -> Result<FoundItems, StoreError> {
         let ids: Vec<&str> = ids.iter().map(ItemId::as_str).collect();
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-             WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
-               AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
-             ORDER BY i.seq"
-        );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(node.0).bind(serde_json::json!(ids).to_string());
+        let query = query(FIND).bind(node.0).bind(serde_json::json!(ids).to_string());
         let (items, truncated) = collect_bounded(query.fetch(&self.readers), bytes_max).await?;
         Ok(FoundItems { items, truncated })
     }
@@ -70,21 +88,23 @@ impl ItemStore for SqliteStore {
 
 /// How a window is read from the index of positions.
 struct Scan {
+    statement: Statement,
     after: i64,
     before: i64,
-    backwards: bool,
-    limit: i64,
+    is_backwards: bool,
     offset: i64,
 }
 
-fn scan(at: PageAt, items_max: u32) -> Scan {
-    let all = Scan { after: 0, before: i64::MAX, backwards: false, limit: i64::from(items_max), offset: 0 };
+fn scan(at: PageAt) -> Scan {
+    let forwards =
+        Scan { statement: WINDOW_FORWARDS, after: 0, before: i64::MAX, is_backwards: false, offset: 0 };
+    let backwards = |before| Scan { statement: WINDOW_BACKWARDS, before, is_backwards: true, ..forwards };
     match at {
-        PageAt::First => all,
-        PageAt::After(seq) => Scan { after: signed(seq), ..all },
-        PageAt::Index(index) => Scan { offset: signed(index), ..all },
-        PageAt::Before(seq) => Scan { before: signed(seq), backwards: true, ..all },
-        PageAt::Last => Scan { backwards: true, ..all },
+        PageAt::First => forwards,
+        PageAt::After(seq) => Scan { after: signed(seq), ..forwards },
+        PageAt::Index(index) => Scan { offset: signed(index), ..forwards },
+        PageAt::Before(seq) => backwards(signed(seq)),
+        PageAt::Last => backwards(i64::MAX),
     }
 }
 
@@ -104,11 +124,7 @@ impl Visible {
         node: NodeId,
         expired_through_ms: Option<i64>,
     ) -> Result<Self, StoreError> {
-        let row = sqlx::query("SELECT item_count, purged_through_seq FROM heads WHERE node_id = ?1")
-            .bind(node.0)
-            .fetch_optional(reader)
-            .await
-            .map_err(store_error)?;
+        let row = query(HEAD).bind(node.0).fetch_optional(reader).await.map_err(store_error)?;
         let (item_count, purged_through_seq) = match &row {
             None => (0, 0),
             Some(row) => (rows::unsigned(row, "item_count")?, rows::integer(row, "purged_through_seq")?),
@@ -128,14 +144,13 @@ impl Visible {
         first: &Event,
     ) -> Result<u64, StoreError> {
         let before = signed(first.seq);
-        let row =
-            sqlx::query("SELECT count(*) AS items FROM items WHERE node_id = ?1 AND seq > ?2 AND seq < ?3")
-                .bind(node.0)
-                .bind(self.purged_through_seq)
-                .bind(before)
-                .fetch_one(&mut *reader)
-                .await
-                .map_err(store_error)?;
+        let row = query(ITEMS_BEFORE)
+            .bind(node.0)
+            .bind(self.purged_through_seq)
+            .bind(before)
+            .fetch_one(&mut *reader)
+            .await
+            .map_err(store_error)?;
         let expired = self.expired_before(reader, node, before).await?;
         Ok(rows::unsigned(&row, "items")?.saturating_sub(expired))
     }
@@ -148,19 +163,15 @@ impl Visible {
         before: i64,
     ) -> Result<u64, StoreError> {
         let Some(expired_through_ms) = self.expired_through_ms else { return Ok(0) };
-        let row = sqlx::query(
-            "SELECT count(*) AS items
-             FROM (SELECT seq FROM items WHERE node_id = ?1 AND seq > ?2 AND seq < ?3 ORDER BY seq LIMIT ?5) i
-             JOIN events e ON e.node_id = ?1 AND e.seq = i.seq WHERE e.published_at_ms <= ?4",
-        )
-        .bind(node.0)
-        .bind(self.purged_through_seq)
-        .bind(before)
-        .bind(expired_through_ms)
-        .bind(EXPIRED_COUNTED_MAX)
-        .fetch_one(reader)
-        .await
-        .map_err(store_error)?;
+        let row = query(EXPIRED_BEFORE)
+            .bind(node.0)
+            .bind(self.purged_through_seq)
+            .bind(before)
+            .bind(expired_through_ms)
+            .bind(EXPIRED_COUNTED_MAX)
+            .fetch_one(reader)
+            .await
+            .map_err(store_error)?;
         rows::unsigned(&row, "items")
     }
 }

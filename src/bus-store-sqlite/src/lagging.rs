@@ -12,42 +12,45 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::error::store_error;
 use crate::rows::signed;
+use crate::statement::{query, statements};
 use crate::{SqliteStore, rows};
 
-pub(crate) const TARGETS: &str = "SELECT n.node_id, n.name, n.config,
-            h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
-            s.subscription_id, s.jid, s.state, s.since_seq, s.failing_since_ms, s.failed_seq, a.affiliation
-     FROM json_each(?1) k
-     JOIN subscriptions s ON s.node_id = k.value ->> 0 AND s.subscription_id = k.value ->> 1
-     JOIN heads h ON h.node_id = s.node_id
-     JOIN nodes n ON n.node_id = s.node_id
-     LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
-     WHERE s.parked_at_ms IS NULL";
-
-/// The rows are added by what comes back, so that both happen on the same condition.
-pub(crate) const NOTE: &str =
-    "UPDATE subscriptions SET failing_since_ms = k.value ->> 4, failed_seq = k.value ->> 5
-     FROM json_each(?1) k
-     WHERE node_id = k.value ->> 0 AND subscription_id = k.value ->> 1 AND parked_at_ms IS NULL
-       AND failing_since_ms IS (k.value ->> 2) AND failed_seq IS (k.value ->> 3)
-     RETURNING node_id, subscription_id";
-
-pub(crate) const ADD: &str = "INSERT INTO lagging (node_id, leg, subscription_id, seq, attempts, due_at_ms)
-     SELECT h.node_id, ?1, k.value ->> 1,
-            CASE WHEN h.epoch = k.value ->> 5 THEN k.value ->> 2 ELSE min(k.value ->> 2, coalesce(c.seq, 0)) END,
-            k.value ->> 3, k.value ->> 4
-     FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
-     LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = ?1 WHERE true
-     ON CONFLICT (node_id, subscription_id, leg) DO UPDATE
-     SET seq = excluded.seq, attempts = excluded.attempts, due_at_ms = excluded.due_at_ms";
-
-pub(crate) const MOVE: &str = "UPDATE lagging
-     SET seq = k.value ->> 2, attempts = k.value ->> 3, due_at_ms = k.value ->> 4
-     FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 5
-     WHERE lagging.node_id = h.node_id AND lagging.subscription_id = k.value ->> 1 AND leg = ?1";
-
-pub(crate) const END: &str = "DELETE FROM lagging
-     WHERE (node_id, subscription_id, leg) IN (SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2))";
+statements! {
+    PAGE = "SELECT l.node_id, l.subscription_id, h.epoch, l.seq, l.attempts, l.due_at_ms
+         FROM lagging l JOIN heads h USING (node_id)
+         WHERE l.leg = ?1 AND (l.node_id, l.subscription_id) > (?2, ?3)
+         ORDER BY l.node_id, l.subscription_id LIMIT ?4";
+    pub(crate) TARGETS = "SELECT n.node_id, n.name, n.config,
+                h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
+                s.subscription_id, s.jid, s.state, s.since_seq, s.failing_since_ms, s.failed_seq, a.affiliation
+         FROM json_each(?1) k
+         JOIN subscriptions s ON s.node_id = k.value ->> 0 AND s.subscription_id = k.value ->> 1
+         JOIN heads h ON h.node_id = s.node_id
+         JOIN nodes n ON n.node_id = s.node_id
+         LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
+         WHERE s.parked_at_ms IS NULL";
+    // The rows are added by what comes back, so that both happen on the same condition.
+    pub(crate) NOTE = "UPDATE subscriptions SET failing_since_ms = k.value ->> 4, failed_seq = k.value ->> 5
+         FROM json_each(?1) k
+         WHERE node_id = k.value ->> 0 AND subscription_id = k.value ->> 1 AND parked_at_ms IS NULL
+           AND failing_since_ms IS (k.value ->> 2) AND failed_seq IS (k.value ->> 3)
+         RETURNING node_id, subscription_id";
+    pub(crate) ADD = "INSERT INTO lagging (node_id, leg, subscription_id, seq, attempts, due_at_ms)
+         SELECT h.node_id, ?1, k.value ->> 1,
+                CASE WHEN h.epoch = k.value ->> 5 THEN k.value ->> 2 ELSE min(k.value ->> 2, coalesce(c.seq, 0)) END,
+                k.value ->> 3, k.value ->> 4
+         FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
+         LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = ?1 WHERE true
+         ON CONFLICT (node_id, subscription_id, leg) DO UPDATE
+         SET seq = excluded.seq, attempts = excluded.attempts, due_at_ms = excluded.due_at_ms";
+    pub(crate) MOVE = "UPDATE lagging
+         SET seq = k.value ->> 2, attempts = k.value ->> 3, due_at_ms = k.value ->> 4
+         FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 5
+         WHERE lagging.node_id = h.node_id AND lagging.subscription_id = k.value ->> 1 AND leg = ?1";
+    pub(crate) END = "DELETE FROM lagging
+         WHERE (node_id, subscription_id, leg) IN (SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2))";
+    COUNT_PARKED = "SELECT count(*) FROM subscriptions WHERE parked_at_ms IS NOT NULL";
+}
 
 #[async_trait]
 impl LaggingStore for SqliteStore {
@@ -58,22 +61,17 @@ impl LaggingStore for SqliteStore {
         rows_max: u32,
     ) -> Result<Vec<LaggingRow>, StoreError> {
         let after = after.map_or((i64::MIN, i64::MIN), |key| (key.node.0, key.subscription.0));
-        sqlx::query(
-            "SELECT l.node_id, l.subscription_id, h.epoch, l.seq, l.attempts, l.due_at_ms
-             FROM lagging l JOIN heads h USING (node_id)
-             WHERE l.leg = ?1 AND (l.node_id, l.subscription_id) > (?2, ?3)
-             ORDER BY l.node_id, l.subscription_id LIMIT ?4",
-        )
-        .bind(leg.as_str())
-        .bind(after.0)
-        .bind(after.1)
-        .bind(i64::from(rows_max))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(store_error)?
-        .iter()
-        .map(lagging_row)
-        .collect()
+        query(PAGE)
+            .bind(leg.as_str())
+            .bind(after.0)
+            .bind(after.1)
+            .bind(i64::from(rows_max))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(store_error)?
+            .iter()
+            .map(lagging_row)
+            .collect()
     }
 
     async fn delivery_targets(
@@ -81,18 +79,18 @@ impl LaggingStore for SqliteStore {
         subscriptions: &[SubscriptionKey],
     ) -> Result<Vec<DeliveryTarget>, StoreError> {
         let keys = array(subscriptions.iter().map(key_values));
-        let found = sqlx::query(TARGETS).bind(keys).fetch_all(&self.readers).await.map_err(store_error)?;
+        let found = query(TARGETS).bind(keys).fetch_all(&self.readers).await.map_err(store_error)?;
         Ok(found.iter().filter_map(readable_target).collect())
     }
 
     async fn note_failures(&self, leg: Leg, notes: &[FailureNote]) -> Result<(), StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
-        let query = sqlx::query(NOTE).bind(array(notes.iter().map(note_values)));
-        let changed = transaction.fetch_all(query).await?;
+        let note = query(NOTE).bind(array(notes.iter().map(note_values)));
+        let changed = transaction.fetch_all(note).await?;
         let changed = changed.iter().map(key).collect::<Result<HashSet<_>, _>>()?;
         let added = notes.iter().filter_map(|note| note.lagging).filter(|row| changed.contains(&row.key));
         let added = array(added.map(|row| row_values(&row)));
-        transaction.execute(sqlx::query(ADD).bind(leg.as_str()).bind(added)).await?;
+        transaction.execute(query(ADD).bind(leg.as_str()).bind(added)).await?;
         transaction.commit_write().await
     }
 
@@ -104,17 +102,14 @@ impl LaggingStore for SqliteStore {
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let moves = array(moves.iter().map(row_values));
-        transaction.execute(sqlx::query(MOVE).bind(leg.as_str()).bind(moves)).await?;
+        transaction.execute(query(MOVE).bind(leg.as_str()).bind(moves)).await?;
         let ended = array(ended.iter().map(key_values));
-        transaction.execute(sqlx::query(END).bind(leg.as_str()).bind(ended)).await?;
+        transaction.execute(query(END).bind(leg.as_str()).bind(ended)).await?;
         transaction.commit_write().await
     }
 
     async fn count_parked(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT count(*) FROM subscriptions WHERE parked_at_ms IS NOT NULL")
-            .fetch_one(&self.readers)
-            .await
-            .map_err(store_error)?;
+        let row = query(COUNT_PARKED).fetch_one(&self.readers).await.map_err(store_error)?;
         let count: i64 = row.try_get(0).map_err(store_error)?;
         Ok(count.unsigned_abs())
     }

@@ -15,6 +15,7 @@ mod open;
 mod retention;
 mod rows;
 mod size_bound;
+mod statement;
 mod subscriptions;
 mod transaction;
 mod writer;
@@ -27,10 +28,17 @@ use sqlx::{Row as _, SqlitePool};
 
 use crate::error::store_error;
 use crate::lock::FileLock;
+use crate::statement::{query, statements};
 use crate::transaction::SqliteTransaction;
 use crate::writer::Writer;
 
 pub use crate::size_bound::RESERVE_BYTES;
+
+statements! {
+    FIND_BATCH = "SELECT EXISTS (SELECT 1 FROM batches WHERE batch_id = ?1)";
+    ID_KEY = "SELECT id_key FROM store";
+    PING = "SELECT 1 FROM store";
+}
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -38,6 +46,27 @@ pub struct SqliteStore {
     writer: Arc<tokio::sync::Mutex<Writer>>,
     readers: SqlitePool,
     _lock: FileLock,
+}
+
+/// The text of every statement that the store sends after it is open, for a test that prepares them all.
+pub fn statement_texts() -> Vec<&'static str> {
+    [
+        STATEMENTS,
+        cursors::STATEMENTS,
+        epochs::STATEMENTS,
+        events::STATEMENTS,
+        items::STATEMENTS,
+        lagging::STATEMENTS,
+        nodes::STATEMENTS,
+        retention::STATEMENTS,
+        subscriptions::STATEMENTS,
+        transaction::STATEMENTS,
+        writer::STATEMENTS,
+    ]
+    .concat()
+    .into_iter()
+    .chain(transaction::statement_texts())
+    .collect()
 }
 
 impl SqliteStore {
@@ -53,17 +82,12 @@ impl Store for SqliteStore {
     }
 
     async fn find_batch(&self, id: BatchId) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT EXISTS (SELECT 1 FROM batches WHERE batch_id = ?1)")
-            .bind(&id.0[..])
-            .fetch_one(&self.readers)
-            .await
-            .map_err(store_error)?;
+        let row = query(FIND_BATCH).bind(&id.0[..]).fetch_one(&self.readers).await.map_err(store_error)?;
         row.try_get::<bool, _>(0).map_err(store_error)
     }
 
     async fn id_key(&self) -> Result<[u8; 16], StoreError> {
-        let row =
-            sqlx::query("SELECT id_key FROM store").fetch_one(&self.readers).await.map_err(store_error)?;
+        let row = query(ID_KEY).fetch_one(&self.readers).await.map_err(store_error)?;
         let key: Vec<u8> = row.try_get(0).map_err(store_error)?;
         key.try_into().map_err(|_| StoreError::Inconsistent {
             table: "store",
@@ -72,7 +96,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1 FROM store").fetch_one(&self.readers).await.map_err(store_error)?;
+        query(PING).fetch_one(&self.readers).await.map_err(store_error)?;
         Ok(())
     }
 }

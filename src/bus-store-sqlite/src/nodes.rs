@@ -3,33 +3,38 @@ use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName};
 use bus_store::{NodeListing, NodeStore, NodeSummary, StoreError};
 
 use crate::error::store_error;
+use crate::statement::{query, statements};
 use crate::{SqliteStore, rows};
+
+statements! {
+    FIND = "SELECT n.node_id, n.name, n.creator, n.created_at_ms, n.config, h.epoch, h.rules_version
+         FROM nodes n JOIN heads h USING (node_id)
+         WHERE n.name = ?1 AND n.deleted_at_ms IS NULL";
+    AFFILIATIONS = "SELECT jid, affiliation FROM affiliations WHERE node_id = ?1";
+    LIST = "SELECT n.name, n.config, a.affiliation
+         FROM nodes n LEFT JOIN affiliations a ON a.node_id = n.node_id AND a.jid = ?1
+         WHERE n.deleted_at_ms IS NULL AND n.name > ?2
+           AND (a.affiliation IS NOT NULL
+                OR n.config ->> 'access_model' IN (SELECT value FROM json_each(?4)))
+         ORDER BY n.name LIMIT ?3";
+}
 
 #[async_trait]
 impl NodeStore for SqliteStore {
     async fn find_node(&self, name: &NodeName) -> Result<Option<NodeFacts>, StoreError> {
         // One read transaction: the affiliations must be those of the version.
         let mut reader = self.readers.begin().await.map_err(store_error)?;
-        let row = sqlx::query(
-            "SELECT n.node_id, n.name, n.creator, n.created_at_ms, n.config, h.epoch, h.rules_version
-             FROM nodes n JOIN heads h USING (node_id)
-             WHERE n.name = ?1 AND n.deleted_at_ms IS NULL",
-        )
-        .bind(name.as_str())
-        .fetch_optional(&mut *reader)
-        .await
-        .map_err(store_error)?;
+        let row = query(FIND).bind(name.as_str()).fetch_optional(&mut *reader).await.map_err(store_error)?;
         let Some(row) = row else { return Ok(None) };
         let id = rows::integer(&row, "node_id")?;
-        let affiliations: Affiliations =
-            sqlx::query("SELECT jid, affiliation FROM affiliations WHERE node_id = ?1")
-                .bind(id)
-                .fetch_all(&mut *reader)
-                .await
-                .map_err(store_error)?
-                .iter()
-                .map(|row| Ok((rows::bare_jid(row, "jid")?, rows::affiliation(row)?)))
-                .collect::<Result<_, StoreError>>()?;
+        let affiliations: Affiliations = query(AFFILIATIONS)
+            .bind(id)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(store_error)?
+            .iter()
+            .map(|row| Ok((rows::bare_jid(row, "jid")?, rows::affiliation(row)?)))
+            .collect::<Result<_, StoreError>>()?;
         Ok(Some(NodeFacts {
             id: NodeId(id),
             name: rows::node_name(&row)?,
@@ -43,29 +48,22 @@ impl NodeStore for SqliteStore {
     }
 
     async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError> {
-        sqlx::query(
-            "SELECT n.name, n.config, a.affiliation
-             FROM nodes n LEFT JOIN affiliations a ON a.node_id = n.node_id AND a.jid = ?1
-             WHERE n.deleted_at_ms IS NULL AND n.name > ?2
-               AND (a.affiliation IS NOT NULL
-                    OR n.config ->> 'access_model' IN (SELECT value FROM json_each(?4)))
-             ORDER BY n.name LIMIT ?3",
-        )
-        .bind(listing.viewer.as_str())
-        .bind(listing.after.as_ref().map_or("", NodeName::as_str))
-        .bind(i64::from(listing.nodes_max))
-        .bind(serde_json::json!(listing.open_models).to_string())
-        .fetch_all(&self.readers)
-        .await
-        .map_err(store_error)?
-        .iter()
-        .map(|row| {
-            Ok(NodeSummary {
-                name: rows::node_name(row)?,
-                config: rows::node_config(row)?,
-                affiliation: rows::affiliation(row)?,
+        query(LIST)
+            .bind(listing.viewer.as_str())
+            .bind(listing.after.as_ref().map_or("", NodeName::as_str))
+            .bind(i64::from(listing.nodes_max))
+            .bind(serde_json::json!(listing.open_models).to_string())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(store_error)?
+            .iter()
+            .map(|row| {
+                Ok(NodeSummary {
+                    name: rows::node_name(row)?,
+                    config: rows::node_config(row)?,
+                    affiliation: rows::affiliation(row)?,
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 }

@@ -7,78 +7,72 @@ use sqlx::sqlite::SqliteRow;
 use crate::SqliteStore;
 use crate::error::store_error;
 use crate::rows::{self, signed};
+use crate::statement::{query, statements};
 use crate::transaction::SqliteTransaction;
 
-pub(crate) const RETAINED: &str = "SELECT n.node_id, n.config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
-            h.log_bytes, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0) AS payload_bytes,
-            o.published_at_ms,
-            CASE WHEN NOT json_valid(n.config) THEN NULL -- or one damaged node would fail the whole page
-                 WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
-                (SELECT min(e.published_at_ms)
-                 FROM (SELECT i.seq FROM items i
-                       WHERE i.node_id = h.node_id AND i.seq > h.purged_through_seq ORDER BY i.seq LIMIT 16) oldest
-                 JOIN events e ON e.node_id = h.node_id AND e.seq = oldest.seq)
-            END AS oldest_item_published_at_ms,
-            EXISTS (SELECT 1 FROM items i
-                    WHERE i.node_id = h.node_id AND i.seq <= h.purged_through_seq) AS has_purged_items,
-            (SELECT min(r.retracted_at_seq) FROM retracted_payloads r
-             WHERE r.node_id = h.node_id) AS oldest_retraction_seq,
-            coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0) AS delivered_seq,
-            (SELECT min(l.seq) FROM lagging l WHERE l.node_id = h.node_id) AS lagging_seq
-     FROM heads h JOIN nodes n USING (node_id)
-     LEFT JOIN events o ON o.node_id = h.node_id AND o.seq = h.trimmed_through_seq + 1
-     WHERE h.node_id > ?1 AND n.deleted_at_ms IS NULL ORDER BY h.node_id LIMIT ?2";
-
-pub(crate) const OLDEST: &str =
-    "SELECT e.seq, coalesce(octet_length(e.payload), 0) AS payload_bytes, e.published_at_ms
-     FROM events e
-     WHERE e.node_id = ?1 AND e.seq > (SELECT trimmed_through_seq FROM heads WHERE node_id = ?1)
-     ORDER BY e.seq LIMIT ?2";
-
-pub(crate) const TRIM_HEAD: &str = "UPDATE heads SET
-         trimmed_through_seq = ?3,
-         log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
-                                  WHERE e.node_id = ?1 AND e.seq > ?2 AND e.seq <= ?3)
-     WHERE node_id = ?1";
-
-pub(crate) const TRIM_EVENTS: &str = "DELETE FROM events WHERE node_id = ?1 AND seq > ?2 AND seq <= ?3
-     AND NOT EXISTS (SELECT 1 FROM items i WHERE i.node_id = ?1 AND i.seq = events.seq)";
-
-pub(crate) const EXPIRE: &str = "DELETE FROM items WHERE node_id = ?1 AND seq IN
-     (SELECT oldest.seq
-      FROM (SELECT seq FROM items
-            WHERE node_id = ?1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
-            ORDER BY seq LIMIT ?3) oldest
-      JOIN events e ON e.node_id = ?1 AND e.seq = oldest.seq WHERE e.published_at_ms <= ?2)";
-
-pub(crate) const SWEEP: &str = "DELETE FROM items WHERE node_id = ?1 AND seq IN
-     (SELECT seq FROM items
-      WHERE node_id = ?1 AND seq <= (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
-      ORDER BY seq LIMIT ?2)";
-
-pub(crate) const TAKE_RETRACTED: &str = "DELETE FROM retracted_payloads WHERE node_id = ?1
-     AND (retracted_at_seq, seq) IN
-         (SELECT retracted_at_seq, seq FROM retracted_payloads
-          WHERE node_id = ?1 AND retracted_at_seq <= ?2 ORDER BY retracted_at_seq, seq LIMIT ?3)
-     RETURNING seq";
-
-pub(crate) const BLANK_HEAD: &str = "UPDATE heads SET
-         log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
-                                  WHERE e.node_id = ?1 AND e.seq > heads.trimmed_through_seq
-                                    AND e.seq IN (SELECT value FROM json_each(?2)))
-     WHERE node_id = ?1";
-
-pub(crate) const BLANK_EVENTS: &str = "UPDATE events SET payload = NULL
-     WHERE node_id = ?1 AND seq IN (SELECT value FROM json_each(?2))";
-
-const LOWER_COUNT: &str = "UPDATE heads SET item_count = item_count - ?2 WHERE node_id = ?1";
+statements! {
+    pub(crate) RETAINED = "SELECT n.node_id, n.config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
+                h.log_bytes, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0) AS payload_bytes,
+                o.published_at_ms,
+                CASE WHEN NOT json_valid(n.config) THEN NULL -- or one damaged node would fail the whole page
+                     WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
+                    (SELECT min(e.published_at_ms)
+                     FROM (SELECT i.seq FROM items i
+                           WHERE i.node_id = h.node_id AND i.seq > h.purged_through_seq ORDER BY i.seq LIMIT 16) oldest
+                     JOIN events e ON e.node_id = h.node_id AND e.seq = oldest.seq)
+                END AS oldest_item_published_at_ms,
+                EXISTS (SELECT 1 FROM items i
+                        WHERE i.node_id = h.node_id AND i.seq <= h.purged_through_seq) AS has_purged_items,
+                (SELECT min(r.retracted_at_seq) FROM retracted_payloads r
+                 WHERE r.node_id = h.node_id) AS oldest_retraction_seq,
+                coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0) AS delivered_seq,
+                (SELECT min(l.seq) FROM lagging l WHERE l.node_id = h.node_id) AS lagging_seq
+         FROM heads h JOIN nodes n USING (node_id)
+         LEFT JOIN events o ON o.node_id = h.node_id AND o.seq = h.trimmed_through_seq + 1
+         WHERE h.node_id > ?1 AND n.deleted_at_ms IS NULL ORDER BY h.node_id LIMIT ?2";
+    pub(crate) OLDEST = "SELECT e.seq, coalesce(octet_length(e.payload), 0) AS payload_bytes, e.published_at_ms
+         FROM events e
+         WHERE e.node_id = ?1 AND e.seq > (SELECT trimmed_through_seq FROM heads WHERE node_id = ?1)
+         ORDER BY e.seq LIMIT ?2";
+    HEAD = "SELECT seq, trimmed_through_seq FROM heads WHERE node_id = ?1";
+    pub(crate) TRIM_HEAD = "UPDATE heads SET
+             trimmed_through_seq = ?3,
+             log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
+                                      WHERE e.node_id = ?1 AND e.seq > ?2 AND e.seq <= ?3)
+         WHERE node_id = ?1";
+    pub(crate) TRIM_EVENTS = "DELETE FROM events WHERE node_id = ?1 AND seq > ?2 AND seq <= ?3
+         AND NOT EXISTS (SELECT 1 FROM items i WHERE i.node_id = ?1 AND i.seq = events.seq)";
+    pub(crate) EXPIRE = "DELETE FROM items WHERE node_id = ?1 AND seq IN
+         (SELECT oldest.seq
+          FROM (SELECT seq FROM items
+                WHERE node_id = ?1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+                ORDER BY seq LIMIT ?3) oldest
+          JOIN events e ON e.node_id = ?1 AND e.seq = oldest.seq WHERE e.published_at_ms <= ?2)";
+    pub(crate) SWEEP = "DELETE FROM items WHERE node_id = ?1 AND seq IN
+         (SELECT seq FROM items
+          WHERE node_id = ?1 AND seq <= (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+          ORDER BY seq LIMIT ?2)";
+    pub(crate) TAKE_RETRACTED = "DELETE FROM retracted_payloads WHERE node_id = ?1
+         AND (retracted_at_seq, seq) IN
+             (SELECT retracted_at_seq, seq FROM retracted_payloads
+              WHERE node_id = ?1 AND retracted_at_seq <= ?2 ORDER BY retracted_at_seq, seq LIMIT ?3)
+         RETURNING seq";
+    pub(crate) BLANK_HEAD = "UPDATE heads SET
+             log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
+                                      WHERE e.node_id = ?1 AND e.seq > heads.trimmed_through_seq
+                                        AND e.seq IN (SELECT value FROM json_each(?2)))
+         WHERE node_id = ?1";
+    pub(crate) BLANK_EVENTS = "UPDATE events SET payload = NULL
+         WHERE node_id = ?1 AND seq IN (SELECT value FROM json_each(?2))";
+    LOWER_COUNT = "UPDATE heads SET item_count = item_count - ?2 WHERE node_id = ?1";
+}
 
 /// The transactions hold the file's write lock, so there is no head to be locked.
 #[async_trait]
 impl RetentionStore for SqliteStore {
     async fn retained(&self, after: Option<NodeId>, nodes_max: u32) -> Result<RetainedPage, StoreError> {
         let nodes_max = nodes_max.max(1);
-        let rows = sqlx::query(RETAINED)
+        let rows = query(RETAINED)
             .bind(after.map_or(0, |node| node.0))
             .bind(i64::from(nodes_max))
             .fetch_all(&self.readers)
@@ -101,7 +95,7 @@ impl RetentionStore for SqliteStore {
     }
 
     async fn oldest_events(&self, node: NodeId, events_max: u32) -> Result<Vec<LoggedEvent>, StoreError> {
-        let rows = sqlx::query(OLDEST)
+        let rows = query(OLDEST)
             .bind(node.0)
             .bind(i64::from(events_max))
             .fetch_all(&self.readers)
@@ -112,7 +106,7 @@ impl RetentionStore for SqliteStore {
 
     async fn trim_log(&self, node: NodeId, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        let head = sqlx::query("SELECT seq, trimmed_through_seq FROM heads WHERE node_id = ?1").bind(node.0);
+        let head = query(HEAD).bind(node.0);
         let head = transaction.fetch_all(head).await?;
         let Some(head) = head.first() else { return Ok(0) };
         let from = rows::unsigned(head, "trimmed_through_seq")?;
@@ -121,8 +115,8 @@ impl RetentionStore for SqliteStore {
         if through <= from {
             return Ok(0);
         }
-        for sql in [TRIM_HEAD, TRIM_EVENTS] {
-            let query = sqlx::query(sql).bind(node.0).bind(signed(from)).bind(signed(through));
+        for statement in [TRIM_HEAD, TRIM_EVENTS] {
+            let query = query(statement).bind(node.0).bind(signed(from)).bind(signed(through));
             transaction.execute(query).await?;
         }
         transaction.commit_write().await?;
@@ -136,10 +130,10 @@ impl RetentionStore for SqliteStore {
         items_max: u32,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        let query = sqlx::query(EXPIRE).bind(node.0).bind(published_through_ms).bind(bound(items_max));
-        let expired = transaction.execute(query).await?;
+        let expire = query(EXPIRE).bind(node.0).bind(published_through_ms).bind(bound(items_max));
+        let expired = transaction.execute(expire).await?;
         if expired > 0 {
-            transaction.execute(sqlx::query(LOWER_COUNT).bind(node.0).bind(signed(expired))).await?;
+            transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(expired))).await?;
             transaction.commit_write().await?;
         }
         Ok(expired)
@@ -147,7 +141,7 @@ impl RetentionStore for SqliteStore {
 
     async fn sweep_purged(&self, node: NodeId, items_max: u32) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        let swept = transaction.execute(sqlx::query(SWEEP).bind(node.0).bind(bound(items_max))).await?;
+        let swept = transaction.execute(query(SWEEP).bind(node.0).bind(bound(items_max))).await?;
         transaction.commit_write().await?;
         Ok(swept)
     }
@@ -161,8 +155,8 @@ impl RetentionStore for SqliteStore {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
         let seqs = take_retracted(&mut transaction, node, retracted_through_seq, events_max).await?;
         let rows = serde_json::json!(seqs).to_string();
-        for sql in [BLANK_HEAD, BLANK_EVENTS] {
-            transaction.execute(sqlx::query(sql).bind(node.0).bind(rows.clone())).await?;
+        for statement in [BLANK_HEAD, BLANK_EVENTS] {
+            transaction.execute(query(statement).bind(node.0).bind(rows.clone())).await?;
         }
         transaction.commit_write().await?;
         Ok(seqs.len() as u64)
@@ -176,7 +170,7 @@ async fn take_retracted(
     events_max: u32,
 ) -> Result<Vec<i64>, StoreError> {
     let query =
-        sqlx::query(TAKE_RETRACTED).bind(node.0).bind(signed(retracted_through_seq)).bind(bound(events_max));
+        query(TAKE_RETRACTED).bind(node.0).bind(signed(retracted_through_seq)).bind(bound(events_max));
     let rows = transaction.fetch_all(query).await?;
     rows.iter().map(|row| rows::integer(row, "seq")).collect()
 }

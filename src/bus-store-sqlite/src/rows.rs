@@ -12,8 +12,12 @@ use sqlx::sqlite::SqliteRow;
 use crate::error::store_error;
 
 /// The columns that [`event`] reads, of the table alias `e`.
-pub(crate) const EVENT_COLUMNS: &str = "e.seq, e.kind, e.item_id, e.publisher, e.payload, e.published_at_ms, \
-                                        e.recipients_version, e.due_after_seq";
+macro_rules! event_columns {
+    () => {
+        "e.seq, e.kind, e.item_id, e.publisher, e.payload, e.published_at_ms, e.recipients_version, e.due_after_seq"
+    };
+}
+pub(crate) use event_columns;
 
 const PUBLISHED: i64 = 1;
 const RETRACTED: i64 = 2;
@@ -30,7 +34,7 @@ pub(crate) fn kind_number(kind: &EventKind) -> i64 {
     }
 }
 
-/// An event from [`EVENT_COLUMNS`].
+/// An event from [`event_columns!`].
 pub(crate) fn event(row: &SqliteRow) -> Result<Event, StoreError> {
     Ok(Event {
         seq: unsigned(row, "seq")?,

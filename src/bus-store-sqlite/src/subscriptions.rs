@@ -4,7 +4,16 @@ use bus_store::{Recipient, RecipientPage, StoreError, SubscriptionStore};
 use sqlx::Row as _;
 
 use crate::error::store_error;
+use crate::statement::{query, statements};
 use crate::{SqliteStore, rows};
+
+statements! {
+    VERSION = "SELECT recipients_version FROM heads WHERE node_id = ?1";
+    RECIPIENTS = "SELECT s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
+         FROM subscriptions s LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
+         WHERE s.node_id = ?1 AND s.subscription_id > ?2 AND s.parked_at_ms IS NULL
+         ORDER BY s.subscription_id LIMIT ?3";
+}
 
 #[async_trait]
 impl SubscriptionStore for SqliteStore {
@@ -16,31 +25,22 @@ impl SubscriptionStore for SqliteStore {
     ) -> Result<RecipientPage, StoreError> {
         // One read transaction: the page must be of the version.
         let mut reader = self.readers.begin().await.map_err(store_error)?;
-        let version = sqlx::query("SELECT recipients_version FROM heads WHERE node_id = ?1")
-            .bind(node.0)
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(store_error)?;
+        let version = query(VERSION).bind(node.0).fetch_optional(&mut *reader).await.map_err(store_error)?;
         let Some(version) = version else {
             return Ok(RecipientPage { recipients_version: 0, recipients: Vec::new() });
         };
-        let recipients = sqlx::query(
-            "SELECT s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
-             FROM subscriptions s LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
-             WHERE s.node_id = ?1 AND s.subscription_id > ?2 AND s.parked_at_ms IS NULL
-             ORDER BY s.subscription_id LIMIT ?3",
-        )
-        .bind(node.0)
-        .bind(after.map_or(0, |id| id.0))
-        .bind(i64::from(recipients_max))
-        .fetch_all(&mut *reader)
-        .await
-        .map_err(store_error)?
-        .iter()
-        .map(|row| {
-            Ok(Recipient { subscription: rows::subscription(row)?, affiliation: rows::affiliation(row)? })
-        })
-        .collect::<Result<_, StoreError>>()?;
+        let recipients = query(RECIPIENTS)
+            .bind(node.0)
+            .bind(after.map_or(0, |id| id.0))
+            .bind(i64::from(recipients_max))
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(store_error)?
+            .iter()
+            .map(|row| {
+                Ok(Recipient { subscription: rows::subscription(row)?, affiliation: rows::affiliation(row)? })
+            })
+            .collect::<Result<_, StoreError>>()?;
         let version: i64 = version.try_get(0).map_err(store_error)?;
         Ok(RecipientPage { recipients_version: version.cast_unsigned(), recipients })
     }

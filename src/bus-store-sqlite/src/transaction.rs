@@ -9,12 +9,12 @@ use bus_store::{
     StoreError, Transaction,
 };
 use serde_json::Value;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Sqlite, query::Query};
+use sqlx::sqlite::SqliteRow;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::store_error;
 use crate::rows;
+use crate::statement::{SqliteQuery, query, statements};
 use crate::writer::Writer;
 
 mod epochs;
@@ -25,13 +25,26 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
+statements! {
+    APPEND_EVENTS = "INSERT INTO events (node_id, seq, kind, item_id, publisher, payload, published_at_ms,
+             recipients_version, due_after_seq)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                value ->> 7, value ->> 8
+         FROM json_each(?1)";
+    RECORD_BATCH = "INSERT INTO batches (batch_id, committed_at_ms) VALUES (?1, ?2)";
+}
+
+/// The texts of the statements that change and read what a transaction is about.
+pub(crate) fn statement_texts() -> Vec<&'static str> {
+    [epochs::STATEMENTS, heads::STATEMENTS, items::STATEMENTS, nodes::STATEMENTS, subscriptions::STATEMENTS]
+        .concat()
+}
+
 /// A write transaction: the writer, held until the end.
 #[derive(Debug)]
 pub(crate) struct SqliteTransaction {
     writer: OwnedMutexGuard<Writer>,
 }
-
-type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteTransaction {
     pub(crate) async fn begin(writer: Arc<Mutex<Writer>>, level: CommitLevel) -> Result<Self, StoreError> {
@@ -71,17 +84,7 @@ impl Transaction for SqliteTransaction {
             self.writer.begin_publish().await?;
         }
         let batch = array(events.iter().map(|(node, event)| event_values(*node, event)));
-        self.execute(
-            sqlx::query(
-                "INSERT INTO events (node_id, seq, kind, item_id, publisher, payload, published_at_ms,
-                                     recipients_version, due_after_seq)
-                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                        value ->> 7, value ->> 8
-                 FROM json_each(?1)",
-            )
-            .bind(batch),
-        )
-        .await?;
+        self.execute(query(APPEND_EVENTS).bind(batch)).await?;
         Ok(())
     }
 
@@ -167,9 +170,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {
-        let query = sqlx::query("INSERT INTO batches (batch_id, committed_at_ms) VALUES (?1, ?2)")
-            .bind(id.0.to_vec())
-            .bind(committed_at_ms);
+        let query = query(RECORD_BATCH).bind(id.0.to_vec()).bind(committed_at_ms);
         self.execute(query).await?;
         Ok(())
     }

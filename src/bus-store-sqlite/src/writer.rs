@@ -1,10 +1,18 @@
 use bus_store::{CommitLevel, StoreError};
 use futures::FutureExt as _;
-use sqlx::SqlStr;
 use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
 
 use crate::error::store_error;
 use crate::size_bound::SizeBound;
+use crate::statement::{Statement, query, statements};
+
+statements! {
+    BEGIN = "BEGIN IMMEDIATE";
+    COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
+    SYNC_EACH_COMMIT = "PRAGMA synchronous = FULL";
+    SYNC_LATER = "PRAGMA synchronous = NORMAL";
+}
 
 /// The one connection that writes.
 #[derive(Debug)]
@@ -29,7 +37,7 @@ impl Writer {
         self.set_level(level).await?;
         // Before the statement: it is carried out even if the caller stops waiting for it.
         self.in_transaction = true;
-        self.execute("BEGIN IMMEDIATE").await?;
+        self.execute(BEGIN).await?;
         self.bound(false).await
     }
 
@@ -53,8 +61,8 @@ impl Writer {
         }
         self.level = None;
         self.execute(match level {
-            CommitLevel::Fsync => "PRAGMA synchronous = FULL",
-            CommitLevel::Relaxed => "PRAGMA synchronous = NORMAL",
+            CommitLevel::Fsync => SYNC_EACH_COMMIT,
+            CommitLevel::Relaxed => SYNC_LATER,
         })
         .await?;
         self.level = Some(level);
@@ -63,7 +71,7 @@ impl Writer {
 
     /// Returns when what the level promises holds. A commit that SQLite refuses has not happened.
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
-        match self.execute("COMMIT").await {
+        match self.execute(COMMIT).await {
             Ok(_) => {
                 self.in_transaction = false;
                 Ok(())
@@ -82,7 +90,7 @@ impl Writer {
     /// next [`Self::begin`] rolls back once more.
     pub(crate) fn abandon(&mut self) {
         if self.in_transaction {
-            let _unanswered = self.execute("ROLLBACK").now_or_never();
+            let _unanswered = self.execute(ROLLBACK).now_or_never();
         }
     }
 
@@ -93,7 +101,7 @@ impl Writer {
 
     /// Some errors have rolled back already; a second time is refused and does no harm.
     async fn rollback(&mut self) -> Result<(), StoreError> {
-        match self.execute("ROLLBACK").await {
+        match self.execute(ROLLBACK).await {
             Ok(_) | Err(StoreError::Refused { .. }) => {
                 self.in_transaction = false;
                 Ok(())
@@ -102,7 +110,7 @@ impl Writer {
         }
     }
 
-    async fn execute(&mut self, sql: &'static str) -> Result<SqliteQueryResult, StoreError> {
-        sqlx::query(SqlStr::from_static(sql)).execute(&mut self.connection).await.map_err(store_error)
+    async fn execute(&mut self, statement: Statement) -> Result<SqliteQueryResult, StoreError> {
+        query(statement).execute(&mut self.connection).await.map_err(store_error)
     }
 }

@@ -5,28 +5,30 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{SqliteTransaction, array};
 use crate::rows;
+use crate::statement::{Statement, query, statements};
 
-pub(crate) const RENEW: &str = "UPDATE heads SET
-         epoch = r.epoch, rules_version = rules_version + 1, recipients_version = recipients_version + 1
-     FROM (SELECT value ->> 0 AS node, value ->> 1 AS epoch FROM json_each(?1)) r
-     WHERE heads.node_id = r.node
-     RETURNING node_id, rules_version, recipients_version";
+statements! {
+    pub(crate) RENEW = "UPDATE heads SET
+             epoch = r.epoch, rules_version = rules_version + 1, recipients_version = recipients_version + 1
+         FROM (SELECT value ->> 0 AS node, value ->> 1 AS epoch FROM json_each(?1)) r
+         WHERE heads.node_id = r.node
+         RETURNING node_id, rules_version, recipients_version";
+    SET_BACK_CURSORS = "UPDATE cursors SET seq = r.last, subscription_id = 0
+         FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
+               FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
+         WHERE cursors.node_id = r.node AND (cursors.seq, cursors.subscription_id) > (r.last, 0)";
+    SET_BACK_LAGGING = "UPDATE lagging SET seq = r.last
+         FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
+               FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
+         WHERE lagging.node_id = r.node AND lagging.seq > r.last";
+    SET_BACK_SUBSCRIPTIONS = "UPDATE subscriptions SET since_seq = r.last
+         FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
+               FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
+         WHERE subscriptions.node_id = r.node AND subscriptions.since_seq > r.last";
+}
 
 /// Set back what lies beyond the end of the old life.
-pub(crate) const SET_BACK: [&str; 3] = [
-    "UPDATE cursors SET seq = r.last, subscription_id = 0
-     FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
-           FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
-     WHERE cursors.node_id = r.node AND (cursors.seq, cursors.subscription_id) > (r.last, 0)",
-    "UPDATE lagging SET seq = r.last
-     FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
-           FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
-     WHERE lagging.node_id = r.node AND lagging.seq > r.last",
-    "UPDATE subscriptions SET since_seq = r.last
-     FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
-           FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
-     WHERE subscriptions.node_id = r.node AND subscriptions.since_seq > r.last",
-];
+pub(crate) const SET_BACK: [Statement; 3] = [SET_BACK_CURSORS, SET_BACK_LAGGING, SET_BACK_SUBSCRIPTIONS];
 
 pub(super) async fn renew(
     transaction: &mut SqliteTransaction,
@@ -35,9 +37,9 @@ pub(super) async fn renew(
     let batch = array(renewals.iter().map(|renewal| {
         json!([renewal.node.0, renewal.epoch.0.cast_signed(), rows::signed(renewal.last_seq)])
     }));
-    let renewed = transaction.fetch_all(sqlx::query(RENEW).bind(batch.clone())).await?;
-    for sql in SET_BACK {
-        transaction.execute(sqlx::query(sql).bind(batch.clone())).await?;
+    let renewed = transaction.fetch_all(query(RENEW).bind(batch.clone())).await?;
+    for statement in SET_BACK {
+        transaction.execute(query(statement).bind(batch.clone())).await?;
     }
     renewed.iter().map(renewed_head).collect()
 }

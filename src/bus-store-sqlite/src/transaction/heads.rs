@@ -5,32 +5,35 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{SqliteTransaction, array};
 use crate::rows;
+use crate::statement::{query, statements};
 
-/// All heads of a batch. The expressions on the right see the values from before.
-pub(crate) const ADVANCE: &str = "UPDATE heads SET
-         due_before_seq = last_due_seq,
-         last_due_seq = iif(a.last_due > 0, seq + a.last_due, last_due_seq),
-         seq = seq + a.events,
-         log_bytes = log_bytes + a.payload_bytes,
-         item_count = iif(a.purge, 0, item_count) + a.items,
-         purged_through_seq = iif(a.purge, seq + a.events, purged_through_seq),
-         rules_version = rules_version + a.rules_change,
-         recipients_version = recipients_version + a.recipients_change,
-         last_subscription_id = last_subscription_id + a.new_subscriptions,
-         subscription_count = subscription_count + a.new_subscriptions - a.ended_subscriptions
-     FROM (SELECT value ->> 0 AS node, value ->> 1 AS version, value ->> 2 AS events, value ->> 3 AS last_due,
-                  value ->> 4 AS items, value ->> 5 AS rules_change, value ->> 6 AS recipients_change,
-                  value ->> 7 AS new_subscriptions, value ->> 8 AS ended_subscriptions,
-                  value ->> 9 AS payload_bytes, value ->> 10 AS purge
-           FROM json_each(?1)) a
-     WHERE heads.node_id = a.node AND heads.rules_version = a.version
-     RETURNING node_id, seq, due_before_seq, rules_version, recipients_version, item_count, last_subscription_id";
+statements! {
+    // All heads of a batch. The expressions on the right see the values from before.
+    pub(crate) ADVANCE = "UPDATE heads SET
+             due_before_seq = last_due_seq,
+             last_due_seq = iif(a.last_due > 0, seq + a.last_due, last_due_seq),
+             seq = seq + a.events,
+             log_bytes = log_bytes + a.payload_bytes,
+             item_count = iif(a.purge, 0, item_count) + a.items,
+             purged_through_seq = iif(a.purge, seq + a.events, purged_through_seq),
+             rules_version = rules_version + a.rules_change,
+             recipients_version = recipients_version + a.recipients_change,
+             last_subscription_id = last_subscription_id + a.new_subscriptions,
+             subscription_count = subscription_count + a.new_subscriptions - a.ended_subscriptions
+         FROM (SELECT value ->> 0 AS node, value ->> 1 AS version, value ->> 2 AS events, value ->> 3 AS last_due,
+                      value ->> 4 AS items, value ->> 5 AS rules_change, value ->> 6 AS recipients_change,
+                      value ->> 7 AS new_subscriptions, value ->> 8 AS ended_subscriptions,
+                      value ->> 9 AS payload_bytes, value ->> 10 AS purge
+               FROM json_each(?1)) a
+         WHERE heads.node_id = a.node AND heads.rules_version = a.version
+         RETURNING node_id, seq, due_before_seq, rules_version, recipients_version, item_count, last_subscription_id";
+}
 
 pub(super) async fn advance(
     transaction: &mut SqliteTransaction,
     advances: &[HeadAdvance],
 ) -> Result<Vec<HeadAfter>, StoreError> {
-    let query = sqlx::query(ADVANCE).bind(array(advances.iter().map(values)));
+    let query = query(ADVANCE).bind(array(advances.iter().map(values)));
     transaction.fetch_all(query).await?.iter().map(head_after).collect()
 }
 

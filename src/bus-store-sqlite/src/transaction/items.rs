@@ -5,31 +5,29 @@ use serde_json::json;
 
 use super::{SqliteTransaction, array};
 use crate::rows;
+use crate::statement::{query, statements};
 
-pub(crate) const PLACE: &str = "INSERT INTO items (node_id, item_id, seq)
-     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
-
-// The plus keeps the planner from reading all positions behind the purge.
-pub(crate) const FIND: &str = "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms,
-            e.recipients_version, e.due_after_seq
-     FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-     WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
-       AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";
-
-pub(crate) const NOTE_RETRACTED: &str = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
-     SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
-
-pub(crate) const REMOVE: &str = "DELETE FROM items
-     WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
-     RETURNING node_id, seq > (SELECT purged_through_seq FROM heads h WHERE h.node_id = items.node_id) AS is_live";
-
-pub(crate) const REMOVE_OLDEST: &str = "DELETE FROM items WHERE node_id = ?1
-     AND seq IN (SELECT seq FROM items WHERE node_id = ?1
-         AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1) ORDER BY seq LIMIT ?2)";
-
-pub(crate) const LOWER_COUNTS: &str = "UPDATE heads SET item_count = item_count - a.count
-     FROM (SELECT value ->> 0 AS node, value ->> 1 AS count FROM json_each(?1)) a
-     WHERE heads.node_id = a.node";
+statements! {
+    pub(crate) PLACE = "INSERT INTO items (node_id, item_id, seq)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
+    // The plus keeps the planner from reading all positions behind the purge.
+    pub(crate) FIND = "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms,
+                e.recipients_version, e.due_after_seq
+         FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
+           AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";
+    pub(crate) NOTE_RETRACTED = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
+         SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
+    pub(crate) REMOVE = "DELETE FROM items
+         WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
+         RETURNING node_id, seq > (SELECT purged_through_seq FROM heads h WHERE h.node_id = items.node_id) AS is_live";
+    pub(crate) REMOVE_OLDEST = "DELETE FROM items WHERE node_id = ?1
+         AND seq IN (SELECT seq FROM items WHERE node_id = ?1
+             AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1) ORDER BY seq LIMIT ?2)";
+    pub(crate) LOWER_COUNTS = "UPDATE heads SET item_count = item_count - a.count
+         FROM (SELECT value ->> 0 AS node, value ->> 1 AS count FROM json_each(?1)) a
+         WHERE heads.node_id = a.node";
+}
 
 pub(super) async fn place(
     transaction: &mut SqliteTransaction,
@@ -37,8 +35,7 @@ pub(super) async fn place(
 ) -> Result<(), StoreError> {
     let batch =
         array(pointers.iter().map(|pointer| json!([pointer.node.0, pointer.item_id.as_str(), pointer.seq])));
-    let query = sqlx::query(PLACE);
-    transaction.execute(query.bind(batch)).await?;
+    transaction.execute(query(PLACE).bind(batch)).await?;
     Ok(())
 }
 
@@ -47,7 +44,7 @@ pub(super) async fn find(
     node: NodeId,
     ids: &[ItemId],
 ) -> Result<Vec<StoredItem>, StoreError> {
-    let query = sqlx::query(FIND).bind(node.0).bind(array(ids.iter().map(|id| json!(id.as_str()))));
+    let query = query(FIND).bind(node.0).bind(array(ids.iter().map(|id| json!(id.as_str()))));
     let rows = transaction.fetch_all(query).await?;
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -64,7 +61,7 @@ pub(super) async fn note_retracted(
     node: NodeId,
     events: &[(Seq, Seq)],
 ) -> Result<(), StoreError> {
-    let query = sqlx::query(NOTE_RETRACTED).bind(node.0).bind(array(events.iter().map(|pair| json!(pair))));
+    let query = query(NOTE_RETRACTED).bind(node.0).bind(array(events.iter().map(|pair| json!(pair))));
     transaction.execute(query).await?;
     Ok(())
 }
@@ -73,7 +70,7 @@ pub(super) async fn remove(
     transaction: &mut SqliteTransaction,
     items: &[(NodeId, ItemId)],
 ) -> Result<Vec<NodeId>, StoreError> {
-    let query = sqlx::query(REMOVE).bind(array(items.iter().map(|(node, id)| json!([node.0, id.as_str()]))));
+    let query = query(REMOVE).bind(array(items.iter().map(|(node, id)| json!([node.0, id.as_str()]))));
     let rows = transaction.fetch_all(query).await?;
     let mut nodes = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -89,7 +86,7 @@ pub(super) async fn remove_oldest(
     node: NodeId,
     count: u64,
 ) -> Result<(), StoreError> {
-    let query = sqlx::query(REMOVE_OLDEST).bind(node.0).bind(rows::signed(count));
+    let query = query(REMOVE_OLDEST).bind(node.0).bind(rows::signed(count));
     transaction.execute(query).await?;
     Ok(())
 }
@@ -98,8 +95,7 @@ pub(super) async fn lower_counts(
     transaction: &mut SqliteTransaction,
     counts: &[(NodeId, u64)],
 ) -> Result<(), StoreError> {
-    let query =
-        sqlx::query(LOWER_COUNTS).bind(array(counts.iter().map(|(node, count)| json!([node.0, count]))));
+    let query = query(LOWER_COUNTS).bind(array(counts.iter().map(|(node, count)| json!([node.0, count]))));
     transaction.execute(query).await?;
     Ok(())
 }

@@ -4,6 +4,18 @@ use serde_json::json;
 
 use super::{SqliteTransaction, array};
 use crate::rows;
+use crate::statement::{query, statements};
+
+statements! {
+    INSERT = "INSERT INTO nodes (name, creator, created_at_ms, config) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO NOTHING RETURNING node_id";
+    INSERT_HEAD = "INSERT INTO heads (node_id, epoch) VALUES (?1, ?2)";
+    RETIRE = "UPDATE nodes SET deleted_at_ms = ?2 WHERE node_id = ?1";
+    PUT_AFFILIATIONS = "INSERT INTO affiliations (node_id, jid, affiliation)
+         SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true
+         ON CONFLICT (node_id, jid) DO UPDATE SET affiliation = excluded.affiliation";
+    REMOVE_NO_AFFILIATIONS = "DELETE FROM affiliations WHERE node_id = ?1 AND affiliation = 'none'";
+}
 
 pub(super) async fn insert(
     transaction: &mut SqliteTransaction,
@@ -11,20 +23,15 @@ pub(super) async fn insert(
 ) -> Result<Option<NodeId>, StoreError> {
     let config = serde_json::to_string(&node.config)
         .map_err(|error| StoreError::Inconsistent { table: "nodes", message: error.to_string() })?;
-    let query = sqlx::query(
-        "INSERT INTO nodes (name, creator, created_at_ms, config) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO NOTHING RETURNING node_id",
-    )
-    .bind(node.name.as_str().to_owned())
-    .bind(node.owner.as_str().to_owned())
-    .bind(node.created_at_ms)
-    .bind(config);
-    let rows = transaction.fetch_all(query).await?;
+    let insert = query(INSERT)
+        .bind(node.name.as_str().to_owned())
+        .bind(node.owner.as_str().to_owned())
+        .bind(node.created_at_ms)
+        .bind(config);
+    let rows = transaction.fetch_all(insert).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let id = NodeId(rows::integer(row, "node_id")?);
-    let head = sqlx::query("INSERT INTO heads (node_id, epoch) VALUES (?1, ?2)")
-        .bind(id.0)
-        .bind(node.epoch.0.cast_signed());
+    let head = query(INSERT_HEAD).bind(id.0).bind(node.epoch.0.cast_signed());
     transaction.execute(head).await?;
     put_affiliations(transaction, id, &[(node.owner.clone(), Affiliation::Owner)]).await?;
     Ok(Some(id))
@@ -35,9 +42,7 @@ pub(super) async fn retire(
     node: NodeId,
     deleted_at_ms: i64,
 ) -> Result<(), StoreError> {
-    let query = sqlx::query("UPDATE nodes SET deleted_at_ms = ?2 WHERE node_id = ?1")
-        .bind(node.0)
-        .bind(deleted_at_ms);
+    let query = query(RETIRE).bind(node.0).bind(deleted_at_ms);
     transaction.execute(query).await?;
     Ok(())
 }
@@ -48,13 +53,7 @@ pub(super) async fn put_affiliations(
     entries: &[(BareJid, Affiliation)],
 ) -> Result<(), StoreError> {
     let all = array(entries.iter().map(|(jid, affiliation)| json!([jid.as_str(), affiliation.as_str()])));
-    let upsert = sqlx::query(
-        "INSERT INTO affiliations (node_id, jid, affiliation)
-         SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true
-         ON CONFLICT (node_id, jid) DO UPDATE SET affiliation = excluded.affiliation",
-    );
-    transaction.execute(upsert.bind(node.0).bind(all)).await?;
-    let without = sqlx::query("DELETE FROM affiliations WHERE node_id = ?1 AND affiliation = 'none'");
-    transaction.execute(without.bind(node.0)).await?;
+    transaction.execute(query(PUT_AFFILIATIONS).bind(node.0).bind(all)).await?;
+    transaction.execute(query(REMOVE_NO_AFFILIATIONS).bind(node.0)).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items};
+use crate::statement::Statement;
 use crate::{SqliteStore, cursors, lagging, retention};
 
 const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
@@ -30,7 +31,9 @@ async fn hot_statements_never_read_a_whole_table() {
         retention::BLANK_HEAD,
         retention::BLANK_EVENTS,
     ];
-    for sql in own.into_iter().chain(epochs::SET_BACK).chain(cursors::REAP_ROWS).chain(cursors::REAP_NODE) {
+    for Statement(sql) in
+        own.into_iter().chain(epochs::SET_BACK).chain(cursors::REAP_ROWS).chain(cursors::REAP_REST)
+    {
         assert_eq!(full_scans(&planner.plan(sql).await), Vec::<&String>::new(), "{sql}");
     }
     let whole = planner.plan("DELETE FROM items WHERE seq = 1").await;
@@ -40,7 +43,7 @@ async fn hot_statements_never_read_a_whole_table() {
 #[tokio::test]
 async fn hot_statements_look_each_row_up_by_its_whole_key() {
     let mut planner = Planner::new().await;
-    for (sql, look_up) in [
+    for (Statement(sql), look_up) in [
         (heads::ADVANCE, "SEARCH heads USING INTEGER PRIMARY KEY (rowid=?)"),
         (crate::epochs::RELAXED_NODES, "SEARCH nodes USING INDEX nodes_relaxed (node_id>?)"),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),

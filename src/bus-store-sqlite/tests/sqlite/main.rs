@@ -1,5 +1,7 @@
 //! The store contract on SQLite, and what is SQLite's own.
 
+mod statements;
+
 use std::path::Path;
 
 use bus_domain::{Actor, Epoch, Jid, NodeConfig, NodeName, Role};

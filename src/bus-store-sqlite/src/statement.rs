@@ -1,0 +1,25 @@
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{SqlStr, Sqlite};
+
+/// A statement with its parameters.
+pub(crate) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// A statement out of a list that [`statements!`] has made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statement(pub(crate) &'static str);
+
+/// Declares the statements of a file and lists them as `STATEMENTS`, so that a test can prepare every one.
+macro_rules! statements {
+    ($($(#[$comment:meta])* $visibility:vis $name:ident = $sql:expr;)+) => {
+        $($(#[$comment])* $visibility const $name: $crate::statement::Statement = $crate::statement::Statement($sql);)+
+        /// The texts of this file's statements.
+        pub(crate) const STATEMENTS: &[&str] = &[$($name.0),+];
+    };
+}
+pub(crate) use statements;
+
+/// Starts a query, prepared once per connection.
+pub(crate) fn query<'q>(statement: Statement) -> SqliteQuery<'q> {
+    sqlx::query(SqlStr::from_static(statement.0))
+}
