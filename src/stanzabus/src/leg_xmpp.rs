@@ -221,4 +221,8 @@ impl ReplySender for LinkReplies {
             tracing::warn!(%error, "an answer cannot be sent");
         }
     }
+
+    fn stanza_bytes_max(&self) -> usize {
+        self.0.stanza_bytes_max()
+    }
 }

@@ -124,6 +124,12 @@ impl Link {
         self.shared.outbound().proof_overdue(Instant::now())
     }
 
+    /// The longest stanza that is taken now, in bytes: at most [`LinkLimits::outbound_stanza_bytes_max`], and less once
+    /// the server has ended a stream on one that was too long for it.
+    pub fn stanza_bytes_max(&self) -> usize {
+        self.shared.outbound().stanza_bytes_max()
+    }
+
     /// Whether somebody else is attached as our domain; see [`LinkStatistics::is_contested`].
     pub fn is_contested(&self) -> bool {
         self.shared.outbound().is_contested()

@@ -17,7 +17,14 @@ enum Begun<Changing> {
 impl Service {
     /// Carries a request out and says what came of it. A change has its place in the engine's queue when this returns:
     /// changes are made in the order of these calls, whenever their answers are awaited.
-    pub(crate) fn carry_out(&self, envelope: Envelope, work: Work) -> impl Future<Output = String> + Send {
+    /// The answer is never longer than `stanza_bytes_max`.
+    pub(crate) fn carry_out(
+        &self,
+        envelope: Envelope,
+        work: Work,
+        stanza_bytes_max: usize,
+    ) -> impl Future<Output = String> + Send {
+        let bytes_max = stanza_bytes_max.min(self.settings.answer_bytes_max);
         let begun = match work {
             Work::Command(command) => {
                 Begun::Change { node: command.node.clone(), outcome: self.engine.submit(command) }
@@ -32,29 +39,24 @@ impl Service {
                     .await
                     .map(|outcome| encode_outcome(&node, &outcome, &mut out))
                     .map_err(Refusal::from),
-                Begun::Query { actor, query } => self.query(&actor, query, &mut out).await,
+                Begun::Query { actor, query } => self.query(&actor, query, bytes_max, &mut out).await,
             };
             match done {
-                Ok(()) => self.bounded(&envelope, out, is_change),
+                Ok(()) => bounded(&envelope, out, bytes_max, is_change),
                 Err(refusal) => envelope.error(&refusal),
             }
         }
     }
 
-    /// The answer is never longer than the stream may take: a change that is done then gets a bare result.
-    fn bounded(&self, envelope: &Envelope, out: Xml, is_change: bool) -> String {
-        let answer = out.finish();
-        let bytes_max = self.settings.answer_bytes_max;
-        match (answer.len() <= bytes_max, is_change) {
-            (true, _) => answer,
-            (false, true) => envelope.result().finish(),
-            (false, false) => envelope.error(&Refusal::AnswerTooLong { bytes_max }),
-        }
-    }
-
-    async fn query(&self, actor: &Actor, query: Query, out: &mut Xml) -> Result<(), Refusal> {
+    async fn query(
+        &self,
+        actor: &Actor,
+        query: Query,
+        bytes_max: usize,
+        out: &mut Xml,
+    ) -> Result<(), Refusal> {
         let Self { engine, settings, features } = self;
-        let (service, bytes_max) = (settings.domain.as_str(), settings.answer_bytes_max);
+        let service = settings.domain.as_str();
         match query {
             Query::Items { node, items } => {
                 let found = items::find(engine, actor, &node, items).await?;
@@ -83,6 +85,16 @@ impl Service {
             Query::Version => version::encode(&settings.name, &settings.version, out),
         }
         Ok(())
+    }
+}
+
+/// A change that is done gets a bare result where its answer would be too long.
+fn bounded(envelope: &Envelope, out: Xml, bytes_max: usize, is_change: bool) -> String {
+    let answer = out.finish();
+    match (answer.len() <= bytes_max, is_change) {
+        (true, _) => answer,
+        (false, true) => envelope.result().finish(),
+        (false, false) => envelope.error(&Refusal::AnswerTooLong { bytes_max }),
     }
 }
 

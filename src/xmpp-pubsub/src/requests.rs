@@ -28,6 +28,9 @@ pub enum Inbound {
 pub trait ReplySender: Send + Sync {
     /// Takes a stanza; waits for room. At most one call is under way.
     fn send(&self, stanza: String) -> impl Future<Output = ()> + Send;
+
+    /// The longest stanza that it takes now, in bytes: a server may have shown that it takes less than is set.
+    fn stanza_bytes_max(&self) -> usize;
 }
 
 /// Answers stanzas until `inbound` is closed and everything taken in is answered.
@@ -49,7 +52,7 @@ pub async fn run(
     loop {
         while let Some((ticket, (envelope, work))) = ordering.start() {
             // Publishes stand in the engine's queue in the order of these calls.
-            let answer = service.carry_out(envelope, work);
+            let answer = service.carry_out(envelope, work, replies.stanza_bytes_max());
             running.push(async move { (ticket, answer.await) });
         }
         if sending.is_none() {

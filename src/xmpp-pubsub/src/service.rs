@@ -67,7 +67,7 @@ impl Service {
     pub async fn handle(&self, stanza: &Element) -> Option<String> {
         match self.prepare(stanza)?.task {
             Task::Answer(answer) => Some(answer),
-            Task::Work(envelope, work) => Some(self.carry_out(envelope, *work).await),
+            Task::Work(envelope, work) => Some(self.carry_out(envelope, *work, usize::MAX).await),
         }
     }
 

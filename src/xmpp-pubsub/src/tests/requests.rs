@@ -13,6 +13,10 @@ impl ReplySender for Replies {
     async fn send(&self, stanza: String) {
         self.0.send(stanza).await.expect("the test reads the replies");
     }
+
+    fn stanza_bytes_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 fn numbered(from: &str, number: usize, kind: &str, content: &str) -> Inbound {
