@@ -48,13 +48,22 @@ impl ScriptedServer {
         Ok(RawStream::new(accepted?.0))
     }
 
-    /// The next connection, accepted as a component, whose first ping is answered: notifications wait for that.
+    /// The next connection, accepted as a component.
     ///
     /// # Errors
     /// When none comes within 30 seconds, or it does not speak XEP-0114.
     pub async fn accept_component(&self) -> Result<RawStream> {
         let mut stream = self.accept_handshake().await?;
         stream.send("<handshake/>").await?;
+        Ok(stream)
+    }
+
+    /// As [`Self::accept_component`], for the daemon: its first ping is answered, because notifications wait for that.
+    ///
+    /// # Errors
+    /// See [`Self::accept_component`]; when no ping comes.
+    pub async fn accept_daemon(&self) -> Result<RawStream> {
+        let mut stream = self.accept_component().await?;
         let ping = stream.take_out(PATIENCE, first_ping).await?;
         let id = ping.split("id='").nth(1).and_then(|rest| rest.split('\'').next());
         let id = id.context("a ping has an id")?;

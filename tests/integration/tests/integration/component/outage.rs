@@ -76,7 +76,7 @@ async fn a_publish_whose_stream_breaks_before_its_answer_is_not_lost() {
     first.send(format!("{}{}", set("publish", item), ping(FROM_ALICE, "unread"))).await;
     drop(first);
 
-    let mut second = XmppPeer::new(server.accept_component().await.unwrap());
+    let mut second = XmppPeer::new(server.accept_daemon().await.unwrap());
     second.ask("", FROM_ALICE).await;
     let items = GrpcCaller::new(&daemon).items("n").await.unwrap();
     let found: Vec<_> = items.iter().map(|event| (event.item_id.as_str(), event.seq)).collect();

@@ -65,7 +65,7 @@ async fn refusals_are_tried_again_for_ever_and_reported_once() {
     refused.send(stream_error("undefined-condition")).await.unwrap();
     let log = wait_for_log(&daemon, "undefined-condition", 1).await;
     assert_eq!(log.matches("no XMPP link: ").count(), 2, "one line for each reason:\n{log}");
-    let _accepted = server.accept_component().await.unwrap();
+    let _accepted = server.accept_daemon().await.unwrap();
     daemon.wait_ready().await.unwrap();
 }
 

@@ -25,7 +25,7 @@ async fn a_user_who_answers_a_barrier_proves_nothing() {
     assert_eq!(metric(&daemon, "stanzabus_link_barriers_answered_total").await, 1, "the first of the stream");
     drop(first);
 
-    let mut second = XmppPeer::new(server.accept_component().await.unwrap());
+    let mut second = XmppPeer::new(server.accept_daemon().await.unwrap());
     let received = second.receive_until(|stanzas| stanzas.iter().any(is_barrier)).await;
     assert_eq!(positions(&received), [1], "it is delivered again");
     let id = received.iter().rfind(|stanza| is_barrier(stanza)).and_then(|stanza| stanza.attr("id")).unwrap();
@@ -38,7 +38,7 @@ async fn a_user_who_answers_a_barrier_proves_nothing() {
     );
     drop(second);
 
-    let mut third = XmppPeer::new(server.accept_component().await.unwrap());
+    let mut third = XmppPeer::new(server.accept_daemon().await.unwrap());
     grpc.publish("n", "j", "<entry xmlns='urn:example'/>").await.unwrap();
     let received = third.receive_until(|stanzas| stanzas.iter().any(is_barrier)).await;
     assert_eq!(positions(&received), [2], "what is proven is not delivered again");

@@ -58,7 +58,7 @@ async fn a_server_that_passes_on_what_is_no_xml_gets_a_new_stream() {
         peer.send(with_addresses(bytes, FROM_ALICE.as_bytes())).await;
         let closed = peer.into_stream().read_to_close(PATIENCE).await;
         closed.unwrap_or_else(|error| panic!("{name}: {error:#}"));
-        peer = XmppPeer::new(server.accept_component().await.unwrap());
+        peer = XmppPeer::new(server.accept_daemon().await.unwrap());
         assert_eq!(peer.ask("", FROM_ALICE).await, [], "{name}");
     }
     let reconnects = metric(&daemon, "stanzabus_link_reconnects_total").await;

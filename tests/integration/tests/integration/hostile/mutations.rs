@@ -38,12 +38,12 @@ async fn no_mutation_of_a_stream_ends_the_daemon_or_makes_it_grow() {
             let whole = format!("{}<handshake/>{STANZAS}", ScriptedServer::HEADER);
             send_mutated(server.accept().await.unwrap(), &whole, &mut random).await;
         } else {
-            let mut peer = XmppPeer::new(server.accept_component().await.unwrap());
+            let mut peer = XmppPeer::new(server.accept_daemon().await.unwrap());
             peer.ask("", FROM_ALICE).await;
             send_mutated(peer.into_stream(), STANZAS, &mut random).await;
         }
     }
-    let mut peer = XmppPeer::new(server.accept_component().await.unwrap());
+    let mut peer = XmppPeer::new(server.accept_daemon().await.unwrap());
     peer.ask("", FROM_ALICE).await;
     let bytes_after = resident_bytes(&daemon);
     assert!(bytes_after < bytes_before + GROWTH_BYTES_MAX, "from {bytes_before} to {bytes_after} bytes");

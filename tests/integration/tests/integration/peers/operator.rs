@@ -20,7 +20,7 @@ pub(crate) async fn on_prosody() -> (XmppServer, Daemon) {
 /// A server that says what the test says, a daemon on it, ready, and the server's end of their stream.
 pub(crate) async fn on_script() -> (ScriptedServer, Daemon, XmppPeer) {
     let server = ScriptedServer::start().await.expect("a free port");
-    let (daemon, accepted) = tokio::join!(attached(server.port()), server.accept_component());
+    let (daemon, accepted) = tokio::join!(attached(server.port()), server.accept_daemon());
     let peer = XmppPeer::new(accepted.expect("the daemon attaches"));
     (server, daemon, peer)
 }

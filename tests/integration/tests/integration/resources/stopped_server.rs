@@ -18,7 +18,7 @@ async fn a_server_that_never_reads_costs_a_bounded_lane_and_loses_its_link() {
     let server = harness::ScriptedServer::start().await.unwrap();
     let mut daemon = hasty(server.port()).await;
     daemon.start().unwrap();
-    let mut peer = XmppPeer::new(server.accept_component().await.unwrap());
+    let mut peer = XmppPeer::new(server.accept_daemon().await.unwrap());
     daemon.wait_ready().await.unwrap();
     let grpc = GrpcCaller::new(&daemon);
     grpc.create_node(NODE).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_server_that_never_reads_costs_a_bounded_lane_and_loses_its_link() {
 
     publish(&grpc, &daemon, MANY).await;
     wait_not_ready(&daemon, "xmpp: ").await;
-    let mut second = server.accept_component().await.unwrap();
+    let mut second = server.accept_daemon().await.unwrap();
     // Nothing was proven, so all comes again, from the first on.
     let heard = second.read_until_contains(PATIENCE, " seq='").await.unwrap();
     assert!(heard.contains(" seq='1' after='0'"), "the first is another one");
