@@ -22,8 +22,7 @@ async fn a_domain_that_is_away_for_a_while_misses_nothing(kind: ServerKind) {
     for number in 1..=5 {
         rig.publish(number).await;
     }
-    // The first three rounds come back, whatever is in them.
-    rig.refuse_until("stanzabus_bounces_retried_total", 15, "wait", "remote-server-timeout").await;
+    rig.refuse_through(5, "stanzabus_bounces_retried_total", 15, "wait", "remote-server-timeout").await;
     assert_eq!(metric(&rig.daemon, "stanzabus_lagging_subscriptions").await, 1);
     for number in 6..=8 {
         rig.publish(number).await;
@@ -98,10 +97,12 @@ impl Rig {
         received.into_iter().filter(|stanza| stanza.name() == "message").collect()
     }
 
-    /// Sends everything back until the daemon has counted so much of it.
-    async fn refuse_until(&mut self, name: &str, count: u64, kind: &str, condition: &str) {
+    /// Sends everything back, in rounds up to this event, until the daemon has counted so much of it. Who took the end
+    /// of a round whose beginning he sent back would see that end before it.
+    async fn refuse_through(&mut self, seq: u64, name: &str, count: u64, kind: &str, condition: &str) {
+        let is_last = |stanza: &Element| Notification::of(stanza).is_some_and(|one| one.seq == seq);
         while metric(&self.daemon, name).await < count {
-            for message in self.next_messages(|messages| !messages.is_empty()).await {
+            for message in self.next_messages(|stanzas| stanzas.iter().any(is_last)).await {
                 let id = message.attr("id").expect("a notification has an id");
                 self.remote.send(bounce(USER, id, kind, condition)).await;
             }
