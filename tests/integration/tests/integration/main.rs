@@ -9,6 +9,7 @@ mod bounces;
 #[cfg(test)]
 mod component;
 mod compose;
+mod conformance;
 mod doctor;
 mod drain;
 mod durability;

@@ -12,7 +12,7 @@ pub(crate) use operator::{
     attached, impatient, init, metric, on_prosody, on_script, on_server, wait_for_log, wait_not_ready,
     wait_until_proven,
 };
-pub(crate) use xmpp::{StanzaKind, XmppPeer, kind_of, ping};
+pub(crate) use xmpp::{StanzaKind, XmppPeer, kind_of, ping, stanzas};
 
 use std::time::Duration;
 

@@ -118,7 +118,7 @@ fn error_condition(stanza: &Element) -> String {
 }
 
 /// The stanzas in a text that ends between two of them.
-fn stanzas(text: &str) -> Option<Vec<Element>> {
+pub(crate) fn stanzas(text: &str) -> Option<Vec<Element>> {
     let namespaces = "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
     let all = parse_document(&format!("<all {namespaces}>{text}</all>"), LIMITS).ok()?;
     Some(all.children().cloned().collect())

@@ -1,0 +1,117 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus_domain::BareJid;
+use bus_engine::{DeliveryInput, Engine, HandOff, Settings, SystemClock, SystemIds};
+use bus_store_sqlite::SqliteStore;
+use bus_xml::{Element, XmlLimits, parse_document};
+use bytes::Bytes;
+use conformance::Stage;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use xmpp_pubsub::{LaneRefusal, NotificationLane, Notifier, Service, ServiceSettings};
+
+const DOMAIN: &str = "events.example.org";
+const LIMITS: XmlLimits = XmlLimits { depth_max: 256, bytes_max: 8 * 1024 * 1024 };
+/// Far more than any case has on its way.
+const MESSAGES_MAX: usize = 1_000;
+/// What comes in process comes at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The service without a server: messages go to everybody who is addressed, with or without a resource.
+pub(crate) struct InProcess {
+    service: Service,
+    messages: mpsc::Receiver<String>,
+    waiting: HashMap<String, Vec<String>>,
+    _inputs: mpsc::Sender<DeliveryInput>,
+    _folder: tempfile::TempDir,
+}
+
+struct Lane(mpsc::Sender<String>);
+
+impl NotificationLane for Lane {
+    fn try_send(&mut self, _: HandOff, parts: [Bytes; 3]) -> Result<(), LaneRefusal> {
+        let message = String::from_utf8(parts.concat()).expect("UTF-8");
+        self.0.try_send(message).map_err(|_| LaneRefusal::Full)
+    }
+}
+
+impl InProcess {
+    /// Alice may create nodes, like everybody at her domain; mallory is from elsewhere.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("bus.db")).await.expect("a store");
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let settings = Settings::default();
+        let parts = Engine::start(Arc::new(store), settings, clock, ids, CancellationToken::new()).await;
+        let engine = parts.expect("an engine").engine;
+        let (lane, messages) = mpsc::channel(MESSAGES_MAX);
+        let (inputs, received) = mpsc::channel(1);
+        let notifier = Notifier::new(Lane(lane), bare(DOMAIN), engine.event_ids().clone());
+        let delivering = engine.clone();
+        tokio::spawn(async move { delivering.deliver(notifier, received).await });
+        inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("delivery runs");
+        let service = Service::new(
+            engine,
+            ServiceSettings {
+                domain: bare(DOMAIN),
+                admins: HashSet::from([bare("admin@example.org")]),
+                create_domains: vec![bare("example.org")],
+                name: "stanzabus".to_owned(),
+                version: "0.1".to_owned(),
+                answer_bytes_max: 480 * 1024,
+            },
+        );
+        Self { service, messages, waiting: HashMap::new(), _inputs: inputs, _folder: folder }
+    }
+
+    fn put(&mut self, stanza: String) {
+        let wrapped = format!("<stream xmlns='jabber:client'>{stanza}</stream>");
+        let stream = parse_document(&wrapped, LIMITS).expect("well-formed");
+        let to = stream.children().next().and_then(|stanza| stanza.attr("to")).expect("a receiver");
+        let name = to.split('@').next().unwrap_or_default().to_owned();
+        self.waiting.entry(name).or_default().push(stanza);
+    }
+}
+
+impl Stage for InProcess {
+    fn service(&self) -> &str {
+        DOMAIN
+    }
+
+    fn address(&self, actor: &str) -> String {
+        let domain = if actor == "mallory" { "example.net" } else { "example.org" };
+        format!("{actor}@{domain}/here")
+    }
+
+    async fn send(&mut self, actor: &str, stanza: String) {
+        let stanza = addressed(&stanza, &self.address(actor));
+        if let Some(answer) = self.service.handle(&stanza).await {
+            self.put(answer);
+        }
+    }
+
+    async fn receive(&mut self, actor: &str) -> Option<String> {
+        loop {
+            if let Some(waiting) = self.waiting.get_mut(actor).filter(|waiting| !waiting.is_empty()) {
+                return Some(waiting.remove(0));
+            }
+            let message = timeout(PATIENCE, self.messages.recv()).await.ok()??;
+            self.put(message);
+        }
+    }
+}
+
+/// As the server passes it on: with the sender's address, in the namespace of components.
+fn addressed(stanza: &str, from: &str) -> Element {
+    let start = stanza.find([' ', '/', '>']).expect("an element");
+    let (name, rest) = stanza.split_at(start);
+    let text = format!("{name} xmlns='jabber:component:accept' from='{from}'{rest}");
+    parse_document(&text, LIMITS).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn bare(jid: &str) -> BareJid {
+    BareJid::new(jid).expect("an address")
+}
