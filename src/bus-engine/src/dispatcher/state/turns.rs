@@ -124,7 +124,7 @@ impl Dispatcher {
             left = left.saturating_sub(sent.max(1));
             if self.last_ticket == self.proven_ticket {
                 // Nothing is on its way, so what was due to nobody is proven at once.
-                if delivery.prove(delivery.sent) {
+                if delivery.proven < delivery.sent && delivery.prove(delivery.sent) {
                     self.moved.insert(id);
                 }
             } else {

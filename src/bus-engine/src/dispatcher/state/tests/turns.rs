@@ -15,6 +15,12 @@ fn what_is_due_to_nobody_needs_no_link() {
 }
 
 #[test]
+fn what_waits_for_a_link_costs_no_write() {
+    let mut world = World::new(1, 1);
+    assert_eq!((world.run(), world.proven()), (vec![], vec![]));
+}
+
+#[test]
 fn events_of_a_time_that_the_store_has_lost_wait_for_word_of_it() {
     let mut world = World::new(0, 1);
     world.log.push(event(1, true, 9));
