@@ -36,7 +36,8 @@ pub enum ErrorKind {
     Wait,
 }
 
-/// Failures of one subscription without a delivery in between.
+/// Failures of one subscription without a delivery in between, as far as that shows: what was sent again and taken ends
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {
     /// When they began, in milliseconds since 1970.

@@ -55,6 +55,12 @@ statements! {
          WHERE l.node_id = k.node_id AND l.subscription_id = k.subscription_id AND l.leg = $1";
     END = "DELETE FROM lagging l USING unnest($2::bigint[], $3::bigint[]) AS k (node_id, subscription_id)
          WHERE l.node_id = k.node_id AND l.subscription_id = k.subscription_id AND l.leg = $1";
+    // What was taken has ended the failures before it. Of those who have ended, some have ended otherwise: they are
+    // parked, or gone.
+    CLEAR = "UPDATE subscriptions s SET failing_since_ms = NULL, failed_seq = NULL
+         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (node_id, subscription_id, seq)
+         WHERE s.node_id = k.node_id AND s.subscription_id = k.subscription_id AND s.parked_at_ms IS NULL
+           AND s.failed_seq <= coalesce(k.seq, s.failed_seq)";
     COUNT_PARKED = "SELECT count(*) AS parked FROM subscriptions WHERE parked_at_ms IS NOT NULL";
 }
 
@@ -108,6 +114,14 @@ impl LaggingStore for PostgresStore {
         let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         let keys = moves.iter().map(|row| row.key).chain(ended.iter().copied());
         lock_heads(&mut transaction, keys).await?;
+        let taken =
+            moves.iter().filter(|row| row.attempts == 0).map(|row| (row.key, Some(signed(row.through_seq))));
+        let taken: Vec<_> = taken.chain(ended.iter().map(|key| (*key, None))).collect();
+        let clear = query(CLEAR)
+            .bind(column(&taken, |(key, _)| key.node.0))
+            .bind(column(&taken, |(key, _)| key.subscription.0))
+            .bind(column(&taken, |(_, seq)| *seq));
+        transaction.execute(clear).await?;
         transaction.execute(with_rows(query(MOVE).bind(leg.as_str()), moves)).await?;
         let end = query(END)
             .bind(leg.as_str())

@@ -49,6 +49,12 @@ statements! {
          WHERE lagging.node_id = h.node_id AND lagging.subscription_id = k.value ->> 1 AND leg = ?1";
     pub(crate) END = "DELETE FROM lagging
          WHERE (node_id, subscription_id, leg) IN (SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2))";
+    // What was taken has ended the failures before it. Of those who have ended, some have ended otherwise: they are
+    // parked, or gone.
+    CLEAR = "UPDATE subscriptions SET failing_since_ms = NULL, failed_seq = NULL
+         FROM json_each(?1) k
+         WHERE node_id = k.value ->> 0 AND subscription_id = k.value ->> 1 AND parked_at_ms IS NULL
+           AND failed_seq <= coalesce(k.value ->> 2, failed_seq)";
     COUNT_PARKED = "SELECT count(*) FROM subscriptions WHERE parked_at_ms IS NOT NULL";
 }
 
@@ -101,6 +107,9 @@ impl LaggingStore for SqliteStore {
         ended: &[SubscriptionKey],
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let taken = moves.iter().filter(|row| row.attempts == 0).map(taken_values);
+        let taken = array(taken.chain(ended.iter().map(key_values)));
+        transaction.execute(query(CLEAR).bind(taken)).await?;
         let moves = array(moves.iter().map(row_values));
         transaction.execute(query(MOVE).bind(leg.as_str()).bind(moves)).await?;
         let ended = array(ended.iter().map(key_values));
@@ -121,6 +130,10 @@ fn array(values: impl Iterator<Item = Value>) -> String {
 
 fn key_values(key: &SubscriptionKey) -> Value {
     json!([key.node.0, key.subscription.0])
+}
+
+fn taken_values(row: &LaggingRow) -> Value {
+    json!([row.key.node.0, row.key.subscription.0, signed(row.through_seq)])
 }
 
 fn row_values(row: &LaggingRow) -> Value {

@@ -32,7 +32,8 @@ pub trait LaggingStore {
     async fn note_failures(&self, leg: Leg, notes: &[FailureNote]) -> Result<(), StoreError>;
 
     /// Changes rows that there are and removes others, in one transaction. A row that is not there is passed over, and
-    /// so is the position of another life than the log's.
+    /// so is the position of another life than the log's. Failures end with what was taken: those of subscriptions whose
+    /// rows have gone, and those up to the position of a row without attempts.
     async fn move_lagging(
         &self,
         leg: Leg,

@@ -154,3 +154,27 @@ pub async fn a_deleted_node_stays_while_somebody_lags(store: &dyn Store) {
     store.move_lagging(Leg::Xmpp, &[], &[key]).await.expect("a write");
     assert!(store.reap_deleted(99).await.expect("reap") > 0);
 }
+
+pub async fn failures_end_with_what_was_taken(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let known = Failures { through_seq: 5, ..FIRST };
+    for (number, (moved, has_ended, expected)) in [
+        (Some((4, 0)), false, Some(known)),
+        (Some((5, 1)), false, Some(known)),
+        (Some((5, 0)), false, None),
+        (None, true, None),
+        (None, false, Some(known)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let subscription = fixture.subscribe(node, &format!("u{number}@example.org")).await;
+        let key = key(node, &subscription);
+        store.note_failures(Leg::Xmpp, &[note(key, None, known)]).await.expect("a write");
+        let moves = moved.map(|(through_seq, attempts)| LaggingRow { attempts, ..row(key, through_seq) });
+        let ended = has_ended.then_some(key);
+        store.move_lagging(Leg::Xmpp, moves.as_slice(), ended.as_slice()).await.expect("a write");
+        assert_eq!(failures(store, key).await, expected, "{moved:?} {has_ended}");
+    }
+}

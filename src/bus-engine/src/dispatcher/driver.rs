@@ -314,6 +314,10 @@ impl Driver {
     /// the cursor is on disk that takes its subscription over.
     async fn store_positions(&mut self) {
         self.settle_bounces().await;
+        // What came back is not judged while the rows are being read.
+        if !self.lagging_is_loaded {
+            return;
+        }
         if !self.store_rests() {
             self.store_cursors().await;
         }

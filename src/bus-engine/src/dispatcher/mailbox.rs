@@ -148,6 +148,11 @@ impl Deltas {
         added
     }
 
+    /// Whether nothing has changed.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Known(deltas) if deltas.is_empty())
+    }
+
     fn extend(&mut self, delta: Option<RecipientDelta>) {
         let Some(delta) = delta else { return };
         match self {

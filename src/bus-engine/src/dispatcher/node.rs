@@ -90,6 +90,9 @@ impl NodeDelivery {
             self.forget_events();
             self.recipients.forget();
         }
+        if !deltas.is_empty() {
+            self.leave_the_link_alone();
+        }
         self.recipients.change(deltas);
         self.node = node;
         self.head_seq = self.head_seq.max(head_seq);
@@ -121,7 +124,9 @@ impl NodeDelivery {
     pub(super) fn catch_up(&mut self, node: DeliveryNode, head: &Head) {
         self.node = node;
         self.head_seq = self.head_seq.max(head.seq);
-        self.recipients.forget_older_than(head.recipients_version);
+        if self.recipients.forget_older_than(head.recipients_version) {
+            self.leave_the_link_alone();
+        }
     }
 
     /// Where delivery is when everything is handed over.
@@ -143,11 +148,16 @@ impl NodeDelivery {
     pub(super) fn rewind(&mut self) {
         self.sent_before = self.sent_before.max(self.sent);
         self.sent = self.proven;
+        self.leave_the_link_alone();
+        self.forget_events();
+        self.recipients.forget_unless_loaded();
+    }
+
+    /// Whom the next event was due to may be gone.
+    fn leave_the_link_alone(&mut self) {
         if self.place == Place::WaitsForLink {
             self.place = Place::Out;
         }
-        self.forget_events();
-        self.recipients.forget_unless_loaded();
     }
 
     /// Lets go of events that are still to be sent; they are read again.

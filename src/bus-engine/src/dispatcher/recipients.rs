@@ -51,11 +51,13 @@ impl Recipients {
     }
 
     /// Lets go of a snapshot that is older than this version: changes may have been missed. One that is being read
-    /// is read to its end, so that changes elsewhere cannot starve a large node.
-    pub(super) fn forget_older_than(&mut self, version: u64) {
-        if self.are_older_than(version) {
+    /// is read to its end, so that changes elsewhere cannot starve a large node. True if there was one to let go of.
+    pub(super) fn forget_older_than(&mut self, version: u64) -> bool {
+        let are_older = self.are_older_than(version);
+        if are_older {
             self.forget();
         }
+        are_older
     }
 
     /// Lets go of a snapshot that is not complete.

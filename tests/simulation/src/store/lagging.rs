@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use bus_domain::Seq;
 use bus_store::{
     DeliveryTarget, FailureNote, LaggingRow, LaggingStore, Leg, Recipient, StoreError, SubscriptionKey,
 };
@@ -46,6 +47,13 @@ impl LaggingStore for SimulatedStore {
         ended: &[SubscriptionKey],
     ) -> Result<(), StoreError> {
         let mut disk = self.up()?;
+        let taken = moves.iter().filter(|row| row.attempts == 0).map(|row| (row.key, row.through_seq));
+        for (key, through_seq) in taken.chain(ended.iter().map(|key| (*key, Seq::MAX))) {
+            let health = disk.health.get_mut(&key).filter(|health| !health.is_parked);
+            if let Some(health) = health {
+                health.failures = health.failures.filter(|failures| failures.through_seq > through_seq);
+            }
+        }
         for row in moves {
             if let Some(stored) = disk.lagging.get_mut(&row.key).filter(|stored| stored.epoch == row.epoch) {
                 *stored = *row;

@@ -92,6 +92,9 @@ impl World {
         let is_stored = notes.is_empty() || at_once(self.store.note_failures(Leg::Xmpp, &notes)).is_ok();
         let is_heard = is_stored && (notes.is_empty() || !self.trouble(10));
         self.note(format!("failures {notes:?}: stored {is_stored}, heard {is_heard}"));
+        if is_stored && !is_heard {
+            self.give_up_behind_rows(&notes);
+        }
         if !is_heard {
             self.put_back(pending);
             return Ok(false);
@@ -105,6 +108,15 @@ impl World {
             self.subscribers.give_up(key, seqs);
         }
         Ok(true)
+    }
+
+    /// Rows that are stored count after a crash too, although nobody has heard of them: what came back from before
+    /// them is not sent again.
+    fn give_up_behind_rows(&mut self, notes: &[FailureNote]) {
+        for row in notes.iter().filter_map(|note| note.lagging) {
+            let unjudged = self.delivery().unjudged.get(&row.key).cloned().unwrap_or_default();
+            self.subscribers.give_up(row.key, unjudged.range(..=row.through_seq).copied());
+        }
     }
 
     fn carry_out(&mut self, verdict: Verdict, seqs: BTreeSet<Seq>) -> Checked {

@@ -107,6 +107,8 @@ impl Dispatcher {
 
     fn turn(&mut self, link: u64, id: NodeId, sink: &mut dyn NotificationSink) -> Turn {
         let Some(delivery) = self.nodes.get_mut(&id) else { return Turn::Idle };
+        // Without a link, another instance may deliver, and may have made up with those who lag by what is known here.
+        let lagging = self.link.and_then(|_| self.lagging.of(id));
         let mut left = TURN_NOTIFICATIONS_MAX;
         while left > 0 {
             let event = match delivery.next_event() {
@@ -116,7 +118,7 @@ impl Dispatcher {
             };
             let before = self.last_ticket;
             let mut last = HandOff { link, ticket: before };
-            let (outcome, repeats) = delivery.send(&event, &mut last, left, self.lagging.of(id), sink);
+            let (outcome, repeats) = delivery.send(&event, &mut last, left, lagging, sink);
             self.repeats += repeats;
             self.last_ticket = last.ticket;
             // An event that is due to nobody takes its share of the turn too.
