@@ -115,14 +115,10 @@ pub enum Feature {
     PublishOptions,
     /// Removing all items of a node.
     PurgeNodes,
-    /// Listing one's own affiliations.
-    RetrieveAffiliations,
     /// Reading the default configuration of nodes.
     RetrieveDefault,
     /// Reading the default options of subscriptions.
     RetrieveDefaultSub,
-    /// Listing one's own subscriptions.
-    RetrieveSubscriptions,
     /// Options of a subscription.
     SubscriptionOptions,
 }
@@ -140,10 +136,8 @@ impl Feature {
             Self::PersistentItems => "persistent-items",
             Self::PublishOptions => "publish-options",
             Self::PurgeNodes => "purge-nodes",
-            Self::RetrieveAffiliations => "retrieve-affiliations",
             Self::RetrieveDefault => "retrieve-default",
             Self::RetrieveDefaultSub => "retrieve-default-sub",
-            Self::RetrieveSubscriptions => "retrieve-subscriptions",
             Self::SubscriptionOptions => "subscription-options",
         }
     }

@@ -17,6 +17,7 @@ pub mod committer;
 pub mod dispatcher;
 mod doorbell;
 mod engine;
+mod entities;
 mod epochs;
 mod facts_cache;
 mod histogram;
@@ -43,10 +44,12 @@ pub mod parts {
     pub use crate::transact::{Commit, CommittedNode, Sources, Written, write};
 }
 
+pub use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, Outcome, Published, Verb};
 pub use dispatcher::{Bounce, Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 pub use engine::{Engine, EngineParts};
+pub use entities::EntityPage;
 pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
 pub use ids::{EventIds, EventRef, MessageRef};
 pub use payload::{payload_from_element, payload_from_text};

@@ -6,6 +6,7 @@
 
 mod cursors;
 mod doorbell;
+mod entities;
 mod epochs;
 mod error;
 mod events;
@@ -57,6 +58,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         STATEMENTS,
         cursors::STATEMENTS,
         doorbell::STATEMENTS,
+        entities::STATEMENTS,
         epochs::STATEMENTS,
         inspect::STATEMENTS,
         events::STATEMENTS,

@@ -4,6 +4,7 @@
 //! would keep the write-ahead log from being folded back.
 
 mod cursors;
+mod entities;
 mod epochs;
 mod error;
 mod events;
@@ -53,6 +54,7 @@ pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
         cursors::STATEMENTS,
+        entities::STATEMENTS,
         epochs::STATEMENTS,
         events::STATEMENTS,
         items::STATEMENTS,

@@ -13,6 +13,7 @@
 
 mod cursors;
 mod doorbell;
+mod entities;
 mod epochs;
 mod error;
 mod events;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
 pub use doorbell::Doorbell;
+pub use entities::{EntityAffiliation, EntityStore, EntitySubscription};
 pub use epochs::{EpochRenewal, EpochStore, RenewedHead};
 pub use error::StoreError;
 pub use events::{EventStore, Head};
@@ -46,6 +48,7 @@ pub trait Store:
     + EventStore
     + ItemStore
     + SubscriptionStore
+    + EntityStore
     + CursorStore
     + LaggingStore
     + RetentionStore

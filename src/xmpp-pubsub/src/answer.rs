@@ -6,7 +6,7 @@ use crate::errors::Refusal;
 use crate::items::{self, ItemsRequest};
 use crate::request::{Query, Work};
 use crate::xml::Xml;
-use crate::{Service, create, disco, publish, subscribe, unsubscribe, version};
+use crate::{Service, affiliations, create, disco, publish, subscribe, subscriptions, unsubscribe, version};
 
 /// A request that is under way.
 enum Begun<Changing> {
@@ -80,6 +80,14 @@ impl Service {
                     }
                     found => disco::encode_items(engine, service, &node, &found?, bytes_max, out),
                 }
+            }
+            Query::Subscriptions { node, page } => {
+                let found = subscriptions::find(engine, actor, node.as_ref(), page).await?;
+                subscriptions::encode(node.as_ref(), &found, bytes_max, out);
+            }
+            Query::Affiliations { node, page } => {
+                let found = affiliations::find(engine, actor, node.as_ref(), page).await?;
+                affiliations::encode(node.as_ref(), &found, bytes_max, out);
             }
             Query::Ping => {}
             Query::Version => version::encode(&settings.name, &settings.version, out),

@@ -9,7 +9,7 @@ use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB};
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
-use crate::rsm::{self, PageRequest, PageStart, PageSummary};
+use crate::rsm::{self, ForwardPage, PageRequest, PageSummary};
 use crate::xml::Xml;
 
 /// Pages that are read to find nodes that the requester may see, before it is told to come back.
@@ -82,21 +82,11 @@ pub(crate) async fn find_nodes(
     actor: &Actor,
     page: Option<PageRequest>,
 ) -> Result<FoundNodes, Refusal> {
-    let is_paged = page.is_some();
-    let (at, entries_max) = page.map_or((PageStart::First, None), |page| (page.at, page.entries_max));
-    let mut after = match at {
-        PageStart::First => None,
-        PageStart::After(name) => Some(NodeName::new(&name).map_err(|_| BusError::UnknownPosition)?),
-        PageStart::Before(_) | PageStart::Last => {
-            return Err(Refusal::NotImplemented("paging nodes backwards"));
-        }
-        PageStart::Index(_) => return Err(Refusal::NotImplemented("paging nodes by number")),
-    };
-    if entries_max == Some(0) {
-        return Err(Refusal::NotImplemented("counting nodes"));
-    }
+    let ForwardPage { is_paged, after, entries_max: nodes_max } =
+        ForwardPage::of(page, engine.settings().limits.page_items_max)?;
+    let mut after =
+        after.map(|name| NodeName::new(&name).map_err(|_| BusError::UnknownPosition)).transpose()?;
     let is_from_start = after.is_none();
-    let nodes_max = entries_max.unwrap_or(u32::MAX).min(engine.settings().limits.page_items_max);
     let mut nodes = Vec::new();
     for _ in 0..PAGES_MAX {
         let list = engine.nodes(actor, after, nodes_max).await?;

@@ -9,6 +9,7 @@
 //!
 //! Stanzas that leave stand in the stream's default namespace, without declaring it.
 
+mod affiliations;
 mod answer;
 mod bounce;
 mod create;
@@ -34,6 +35,7 @@ mod retract;
 mod rsm;
 mod service;
 mod subscribe;
+mod subscriptions;
 mod unsubscribe;
 mod version;
 mod xml;

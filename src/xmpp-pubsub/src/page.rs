@@ -1,5 +1,8 @@
 use std::ops::Range;
 
+use bus_engine::EntityPage;
+
+use crate::rsm::{self, ForwardPage, PageSummary};
 use crate::xml::Xml;
 
 /// The entries of a listing, written one behind the other, so that an answer can hold as many as fit.
@@ -62,6 +65,26 @@ impl Entries {
     /// Where the entry of this number starts.
     fn start(&self, number: usize) -> usize {
         number.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+/// Writes the entries of a page that fit, ends the list that they stand in, and says by `<set/>` behind it which they
+/// are, if a page was asked for or there is more.
+pub(crate) fn encode_forward<Entry>(
+    page: &ForwardPage,
+    found: &EntityPage<Entry>,
+    write: impl Fn(&Entry, &mut Xml),
+    uid: impl Fn(&Entry) -> String,
+    answer_bytes_max: usize,
+    out: &mut Xml,
+) {
+    let written = Entries::new(&found.rows, write).append(Keep::First, answer_bytes_max, out);
+    out.end();
+    if page.is_paged || found.has_more || written.len() < found.rows.len() {
+        let entries = &found.rows[written];
+        let ends = entries.first().zip(entries.last()).map(|(first, last)| (uid(first), uid(last)));
+        let first_index = page.after.is_none().then_some(0);
+        rsm::encode(&PageSummary { ends, first_index, count: None }, out);
     }
 }
 

@@ -11,7 +11,10 @@ use crate::items::ItemsRequest;
 use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, STANZA_ID, VERSION};
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
-use crate::{create, delete, disco, items, ping, publish, purge, retract, subscribe, unsubscribe, version};
+use crate::{
+    affiliations, create, delete, disco, items, ping, publish, purge, retract, subscribe, subscriptions,
+    unsubscribe, version,
+};
 
 use IqKind::{Get, Set};
 
@@ -35,8 +38,8 @@ const TABLE: &[Row] = &[
     wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
     wired(Set, PUBSUB_OWNER, "delete", delete::parse).with_features(&["delete-nodes"]),
     wired(Set, PUBSUB_OWNER, "purge", purge::parse).with_features(&["purge-nodes"]),
-    not_built(Get, PUBSUB, "subscriptions", Feature::RetrieveSubscriptions),
-    not_built(Get, PUBSUB, "affiliations", Feature::RetrieveAffiliations),
+    wired(Get, PUBSUB, "subscriptions", subscriptions::parse).with_features(&["retrieve-subscriptions"]),
+    wired(Get, PUBSUB, "affiliations", affiliations::parse).with_features(&["retrieve-affiliations"]),
     not_built(Get, PUBSUB, "options", Feature::SubscriptionOptions),
     not_built(Set, PUBSUB, "options", Feature::SubscriptionOptions),
     not_built(Get, PUBSUB, "default", Feature::SubscriptionOptions),
@@ -81,6 +84,20 @@ pub(crate) enum Query {
     /// XEP-0030, the nodes of the service or the items of a node.
     DiscoItems {
         /// The node.
+        node: Option<NodeName>,
+        /// Which page, if the requester pages.
+        page: Option<PageRequest>,
+    },
+    /// The requester's subscriptions (XEP-0060 §5.6).
+    Subscriptions {
+        /// On this node only.
+        node: Option<NodeName>,
+        /// Which page, if the requester pages.
+        page: Option<PageRequest>,
+    },
+    /// The requester's affiliations (XEP-0060 §5.7).
+    Affiliations {
+        /// On this node only.
         node: Option<NodeName>,
         /// Which page, if the requester pages.
         page: Option<PageRequest>,

@@ -31,6 +31,37 @@ pub(crate) enum PageStart {
     Index(u64),
 }
 
+/// A page of a list that is read forwards only, and not counted.
+#[derive(Debug)]
+pub(crate) struct ForwardPage {
+    /// Whether a page was asked for.
+    pub(crate) is_paged: bool,
+    /// The UID of the entry before it.
+    pub(crate) after: Option<String>,
+    /// Entries at most; at least 1.
+    pub(crate) entries_max: u32,
+}
+
+impl ForwardPage {
+    /// As asked for, but of no more than `entries_limit`.
+    pub(crate) fn of(page: Option<PageRequest>, entries_limit: u32) -> Result<Self, Refusal> {
+        let is_paged = page.is_some();
+        let (at, entries_max) = page.map_or((PageStart::First, None), |page| (page.at, page.entries_max));
+        let after = match at {
+            PageStart::First => None,
+            PageStart::After(uid) => Some(uid),
+            PageStart::Before(_) | PageStart::Last => {
+                return Err(Refusal::NotImplemented("paging this list backwards"));
+            }
+            PageStart::Index(_) => return Err(Refusal::NotImplemented("paging this list by number")),
+        };
+        if entries_max == Some(0) {
+            return Err(Refusal::NotImplemented("counting this list"));
+        }
+        Ok(Self { is_paged, after, entries_max: entries_max.unwrap_or(u32::MAX).min(entries_limit) })
+    }
+}
+
 /// What a page says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageSummary {

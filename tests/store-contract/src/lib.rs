@@ -6,6 +6,7 @@
 use bus_store::Store;
 
 pub mod cursors;
+pub mod entities;
 pub mod epochs;
 pub mod events;
 mod fixture;
@@ -48,6 +49,8 @@ macro_rules! suite {
             subscriptions: recipients_are_paged_with_their_standing,
             subscriptions: subscription_ids_are_never_used_again,
             subscriptions: existing_subscriptions_are_those_of_the_bare_address,
+            entities: what_an_entity_has_is_found_page_by_page,
+            entities: what_an_entity_has_on_a_deleted_node_is_not_seen,
             cursors: cursors_name_what_is_undelivered_and_never_move_back,
             cursors: pages_of_undelivered_nodes_say_where_the_next_one_starts,
             cursors: deleted_nodes_are_reaped_once_handed_over,
@@ -66,6 +69,7 @@ macro_rules! suite {
             retention: retracted_payloads_are_blanked_once_asked_for,
             retention: nodes_are_looked_at_in_pages,
             lagging: lagging_rows_are_added_moved_and_ended,
+            lagging: failures_end_with_what_was_taken,
             lagging: failures_are_noted_on_what_was_seen,
             lagging: delivery_targets_are_those_that_are_asked_for,
             lagging: parked_subscriptions_are_no_recipients_until_they_are_revived,

@@ -87,7 +87,7 @@ pub async fn describe(store: &dyn Store) -> String {
     text
 }
 
-async fn affiliate(fixture: &Fixture<'_>, node: NodeId) {
+pub(crate) async fn affiliate(fixture: &Fixture<'_>, node: NodeId) {
     let mut transaction = fixture.begin().await;
     transaction.lock_heads(&[node], LockMode::Wait).await.expect("a lock");
     let step = HeadAdvance { rules_change: true, ..events(node, 0) };

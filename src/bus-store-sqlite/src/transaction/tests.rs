@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items};
 use crate::statement::Statement;
-use crate::{SqliteStore, cursors, lagging, retention};
+use crate::{SqliteStore, cursors, entities, lagging, retention};
 
 const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
@@ -46,6 +46,11 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
     for (Statement(sql), look_up) in [
         (heads::ADVANCE, "SEARCH heads USING INTEGER PRIMARY KEY (rowid=?)"),
         (crate::epochs::RELAXED_NODES, "SEARCH nodes USING INDEX nodes_relaxed (node_id>?)"),
+        (
+            entities::SUBSCRIPTIONS,
+            "SEARCH s USING INDEX subscriptions_by_entity (bare_jid=? AND (node_id,subscription_id)>(?,?))",
+        ),
+        (entities::AFFILIATIONS, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
         (lagging::NOTE, &format!("SEARCH subscriptions {SUBSCRIPTION_BY_ID}")),

@@ -39,7 +39,9 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#publisher-affiliation",
         "pubsub#purge-nodes",
         "pubsub#retract-items",
+        "pubsub#retrieve-affiliations",
         "pubsub#retrieve-items",
+        "pubsub#retrieve-subscriptions",
         "pubsub#rsm",
         "pubsub#subscribe",
         "rsm",
@@ -84,6 +86,8 @@ async fn every_announced_feature_is_wired() {
             "pubsub#retrieve-items" | "pubsub#persistent-items" | "pubsub" => {
                 ("get", pubsub("<items node='news'/>"))
             }
+            "pubsub#retrieve-subscriptions" => ("get", pubsub("<subscriptions/>")),
+            "pubsub#retrieve-affiliations" => ("get", pubsub("<affiliations/>")),
             "pubsub#rsm" => ("get", pubsub(&format!("<items node='news'/><set xmlns='{RSM}'/>"))),
             "pubsub#subscribe" => ("set", pubsub("<subscribe node='news' jid='alice@example.org'/>")),
             // Enforced by the rules' own tests, and seen on notifications.

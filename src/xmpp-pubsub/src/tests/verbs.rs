@@ -286,8 +286,6 @@ async fn subscriptions_of_one_address_are_bounded() {
 async fn verbs_that_are_not_built_name_their_feature() {
     let fixture = Fixture::new().await;
     for (kind, content, feature) in [
-        ("get", pubsub("<subscriptions/>"), "retrieve-subscriptions"),
-        ("get", pubsub("<affiliations/>"), "retrieve-affiliations"),
         ("get", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
         ("set", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
         ("get", pubsub("<default/>"), "subscription-options"),

@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus_domain::retrieve::PageAt;
-use bus_domain::{Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, SubscriptionId};
+use bus_domain::{BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, SubscriptionId};
 use bus_store::{
-    EventStore, FoundItems, Head, ItemPage, ItemStore, ItemWindow, NodeListing, NodeStore, NodeSummary,
-    Recipient, RecipientPage, StoreError, SubscriptionKey, SubscriptionStore,
+    EntityAffiliation, EntityStore, EntitySubscription, EventStore, FoundItems, Head, ItemPage, ItemStore,
+    ItemWindow, NodeListing, NodeStore, NodeSummary, Recipient, RecipientPage, StoreError, SubscriptionKey,
+    SubscriptionStore,
 };
 
-use super::{NodeRows, SimulatedStore};
+use super::{Disk, NodeRows, SimulatedStore};
 
 #[async_trait]
 impl NodeStore for SimulatedStore {
@@ -135,6 +136,52 @@ impl SubscriptionStore for SimulatedStore {
             recipients: recipients.take(recipients_max as usize).collect(),
         })
     }
+}
+
+#[async_trait]
+impl EntityStore for SimulatedStore {
+    async fn subscriptions_of(
+        &self,
+        entity: &BareJid,
+        node: Option<NodeId>,
+        after: Option<SubscriptionKey>,
+        subscriptions_max: u32,
+    ) -> Result<Vec<EntitySubscription>, StoreError> {
+        let disk = self.up()?;
+        let all = live(&disk, node).flat_map(|(id, rows)| {
+            rows.subscriptions.values().map(move |subscription| EntitySubscription {
+                node: id,
+                name: rows.row.name.clone(),
+                subscription: subscription.clone(),
+            })
+        });
+        let found = all.filter(|one| {
+            one.subscription.jid.to_bare() == *entity && after.is_none_or(|after| one.key() > after)
+        });
+        Ok(found.take(subscriptions_max as usize).collect())
+    }
+
+    async fn affiliations_of(
+        &self,
+        entity: &BareJid,
+        node: Option<NodeId>,
+        after: Option<NodeId>,
+        affiliations_max: u32,
+    ) -> Result<Vec<EntityAffiliation>, StoreError> {
+        let disk = self.up()?;
+        let found = live(&disk, node).filter(|(id, _)| after.is_none_or(|after| *id > after)).filter_map(
+            |(node, rows)| {
+                let affiliation = *rows.affiliations.get(entity)?;
+                Some(EntityAffiliation { node, name: rows.row.name.clone(), affiliation })
+            },
+        );
+        Ok(found.take(affiliations_max as usize).collect())
+    }
+}
+
+fn live(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = (NodeId, &NodeRows)> {
+    let nodes = disk.nodes.iter().map(|(id, rows)| (*id, rows));
+    nodes.filter(move |(id, rows)| rows.deleted_at_ms.is_none() && only.is_none_or(|only| only == *id))
 }
 
 fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
