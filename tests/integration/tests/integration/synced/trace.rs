@@ -1,12 +1,14 @@
 //! What the interposer noted, and whether a reply waited for its sync.
 
+use std::collections::HashMap;
+
 /// One line of the interposer's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Entry {
     /// The daemon has got this from a socket.
-    Read(String),
+    Read(Piece),
     /// The daemon is about to write this to a socket.
-    Write(String),
+    Write(Piece),
     /// A sync was asked for.
     SyncBegin(Sync),
     /// It waits because the test holds syncs back.
@@ -15,6 +17,13 @@ enum Entry {
     SyncEnd(Sync),
     /// It has returned and failed.
     SyncFailed(Sync),
+}
+
+/// What one call moved. A socket's bytes are cut where buffers end, so a token may be in two pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    socket: u64,
+    text: String,
 }
 
 /// The number of a call, and the file.
@@ -39,9 +48,9 @@ impl Trace {
     pub(super) fn check_synced_before_reply(&self, token: &str) -> Result<(), String> {
         let read_at = self.read_at(token).ok_or_else(|| format!("{token} was never read"))?;
         let after_read = &self.0[read_at + 1..];
-        let written =
-            after_read.iter().position(|entry| matches!(entry, Entry::Write(text) if text.contains(token)));
-        let between = &after_read[..written.ok_or_else(|| format!("{token} was never answered"))?];
+        let written = find(after_read, token, Entry::written);
+        let (written_from, _) = written.ok_or_else(|| format!("{token} was never answered"))?;
+        let between = &after_read[..written_from];
         let has_ended = |sync: &Sync| between.contains(&Entry::SyncEnd(sync.clone()));
         let begun = between.iter().filter_map(|entry| match entry {
             Entry::SyncBegin(sync) if sync.is_of_store() => Some(sync),
@@ -63,11 +72,38 @@ impl Trace {
 
     /// Whether something with `token` was written to a socket.
     pub(super) fn is_answered(&self, token: &str) -> bool {
-        self.0.iter().any(|entry| matches!(entry, Entry::Write(text) if text.contains(token)))
+        find(&self.0, token, Entry::written).is_some()
     }
 
     fn read_at(&self, token: &str) -> Option<usize> {
-        self.0.iter().position(|entry| matches!(entry, Entry::Read(text) if text.contains(token)))
+        find(&self.0, token, Entry::read).map(|(_, read_through)| read_through)
+    }
+}
+
+/// Between which entries, both included, the token first went over one socket.
+fn find(entries: &[Entry], token: &str, piece: fn(&Entry) -> Option<&Piece>) -> Option<(usize, usize)> {
+    // Of each socket: the end of what went before, and where that was noted.
+    let mut ends: HashMap<u64, (String, usize)> = HashMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let Some(Piece { socket, text }) = piece(entry) else { continue };
+        let (before, noted_at) = ends.remove(socket).unwrap_or_default();
+        let joined = format!("{before}{text}");
+        if let Some(at) = joined.find(token) {
+            return Some((if at < before.len() { noted_at } else { index }, index));
+        }
+        let end = joined[joined.len().saturating_sub(token.len() - 1)..].to_owned();
+        ends.insert(*socket, (end, index));
+    }
+    None
+}
+
+impl Entry {
+    fn read(&self) -> Option<&Piece> {
+        if let Self::Read(piece) = self { Some(piece) } else { None }
+    }
+
+    fn written(&self) -> Option<&Piece> {
+        if let Self::Write(piece) = self { Some(piece) } else { None }
     }
 }
 
@@ -83,10 +119,12 @@ fn parse_entry(line: &str) -> Entry {
     let (Some(what), Some(number), Some(rest)) = (words.next(), words.next(), words.next()) else {
         panic!("the interposer wrote {line:?}");
     };
-    let sync = || Sync { number: number.parse().expect("syncs are numbered"), path: rest.to_owned() };
+    let number = number.parse().expect("syncs and sockets are numbered");
+    let sync = || Sync { number, path: rest.to_owned() };
+    let piece = || Piece { socket: number, text: rest.to_owned() };
     match what {
-        "read" => Entry::Read(rest.to_owned()),
-        "write" => Entry::Write(rest.to_owned()),
+        "read" => Entry::Read(piece()),
+        "write" => Entry::Write(piece()),
         "sync-begin" => Entry::SyncBegin(sync()),
         "sync-held" => Entry::SyncHeld(sync()),
         "sync-end" => Entry::SyncEnd(sync()),

@@ -44,6 +44,23 @@ fn a_reply_after_its_sync_passes_and_every_other_order_fails() {
 }
 
 #[test]
+fn a_token_may_come_and_go_in_pieces() {
+    let check = |lines: &[&str]| trace(lines).check_synced_before_reply("item-7").err();
+    let (read, write) = (["read 9 publish it", "read 9 em-7"], ["write 9 result item-", "write 9 7"]);
+    let passes = [read[0], "read 8 em-7", "write 9 em-7", read[1], BEGIN, END, write[0], write[1]];
+    assert_eq!(check(&passes), None);
+    let of_another_socket = check(&[read[0], "read 8 em-7", BEGIN, END, REPLY]);
+    assert!(of_another_socket.is_some_and(|violation| violation.contains("never read")));
+    for early in [
+        [read[0], BEGIN, read[1], END, write[0], write[1]],
+        [read[0], read[1], BEGIN, write[0], END, write[1]],
+    ] {
+        let violation = check(&early);
+        assert!(violation.is_some_and(|violation| violation.contains("before a sync")), "{early:?}");
+    }
+}
+
+#[test]
 fn a_held_sync_counts_for_requests_before_it() {
     assert!(trace(&[READ, BEGIN, HELD]).holds_sync_after("item-7"));
     assert!(!trace(&[BEGIN, HELD, READ]).holds_sync_after("item-7"));
