@@ -7,7 +7,9 @@ use bus_engine::{EventIds, EventRef, TailFrame};
 use prost_types::Timestamp;
 use tonic::Status;
 
-pub(crate) use self::config::{config_from_message, config_to_message, durability_to_message};
+pub(crate) use self::config::{
+    config_from_message, config_to_message, durability_to_message, settings_from_message,
+};
 use crate::status::invalid_field;
 use crate::v1;
 
@@ -55,6 +57,7 @@ pub(crate) fn event_to_message(ids: &EventIds, node: &NodeFacts, event: &Event) 
         EventKind::Published { .. } => v1::EventKind::Published,
         EventKind::Retracted { .. } => v1::EventKind::Retracted,
         EventKind::Purged => v1::EventKind::NodePurged,
+        EventKind::Configured => v1::EventKind::NodeConfigured,
         EventKind::Deleted => v1::EventKind::NodeDeleted,
     };
     v1::Event {

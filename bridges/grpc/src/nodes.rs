@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::auth::authenticated;
 use crate::convert::{
     affiliation_from_message, affiliation_to_message, bare_jid, config_from_message, config_to_message,
-    node_name, timestamp,
+    node_name, settings_from_message, timestamp,
 };
 use crate::status::{invalid_field, status};
 use crate::{items, v1};
@@ -68,6 +68,21 @@ impl v1::nodes_server::Nodes for NodesService {
             nodes: nodes.collect(),
             next_page_token: next_page_token.unwrap_or_default(),
         }))
+    }
+
+    async fn configure_node(
+        &self,
+        request: Request<v1::ConfigureNodeRequest>,
+    ) -> Result<Response<v1::ConfigureNodeResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        let node = node_name("name", &message.name)?;
+        let settings = settings_from_message("config", &message.config.unwrap_or_default())?;
+        let Outcome::Configured(config) =
+            self.execute(Command { actor, node, verb: Verb::Configure(settings) }).await?
+        else {
+            return Err(status(&BusError::Internal));
+        };
+        Ok(Response::new(v1::ConfigureNodeResponse { config: Some(config_to_message(&config)) }))
     }
 
     async fn delete_node(

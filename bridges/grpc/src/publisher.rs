@@ -25,7 +25,7 @@ impl v1::publisher_server::Publisher for PublisherService {
         let (actor, message) = authenticated(request)?;
         let node = node_name("node", &message.node)?;
         let items = new_items(message.events, &self.engine.settings().limits)?;
-        let verb = Verb::Publish(publish::Request { items });
+        let verb = Verb::Publish(publish::Request { items, ..publish::Request::default() });
         match self.engine.execute(Command { actor, node, verb }).await {
             Ok(Outcome::Published(published)) => Ok(Response::new(response(&published))),
             Ok(_) => Err(status(&BusError::Internal)),

@@ -91,6 +91,8 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::PayloadTooBig { .. } => (Code::InvalidArgument, ErrorReason::PayloadTooBig),
         BusError::InvalidPayload { .. } => (Code::InvalidArgument, ErrorReason::PayloadInvalid),
         BusError::TooManyItems { .. } => (Code::InvalidArgument, ErrorReason::TooManyItems),
+        BusError::PreconditionNotMet => (Code::FailedPrecondition, ErrorReason::PreconditionNotMet),
+        BusError::InvalidConfig { .. } => (Code::InvalidArgument, ErrorReason::ConfigInvalid),
         BusError::BadRequest(_) => (Code::InvalidArgument, ErrorReason::RequestInvalid),
         BusError::Unsupported(_) => (Code::Unimplemented, ErrorReason::Unsupported),
         BusError::LimitReached(_) => (Code::ResourceExhausted, ErrorReason::LimitReached),

@@ -21,6 +21,8 @@ pub enum Action {
     Purge,
     /// Change affiliations.
     Affiliate,
+    /// See and change the configuration.
+    Configure,
     /// Delete the node.
     Delete,
 }
@@ -60,11 +62,13 @@ pub fn models_open_to(role: Role) -> Vec<AccessModel> {
 /// Where `publish-only` meets an open node the affiliation wins: a device that may only publish stays blind.
 #[expect(clippy::match_same_arms, reason = "one line per row of the XEP's table")]
 pub fn allows(affiliation: Affiliation, access: AccessModel, publish: PublishModel, action: Action) -> bool {
-    use Action::{Affiliate, Delete, Publish, Purge, Receive, RetractAny, RetractOwn, Retrieve, Subscribe};
+    use Action::{
+        Affiliate, Configure, Delete, Publish, Purge, Receive, RetractAny, RetractOwn, Retrieve, Subscribe,
+    };
     match (affiliation, action) {
         (Affiliation::Outcast, _) => false,
         (Affiliation::Owner, _) => true,
-        (_, Purge | Affiliate | Delete) => false,
+        (_, Purge | Affiliate | Configure | Delete) => false,
 
         (Affiliation::Publisher, _) => true,
 

@@ -2,7 +2,7 @@
 
 use jid::BareJid;
 
-use crate::{Actor, BusError, Durability, Limits, NodeConfig, NodeFacts, Role, retention};
+use crate::{Actor, BusError, Limits, NodeConfig, NodeFacts, Role};
 
 /// A node to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,23 +26,14 @@ pub fn decide(
     if existing.is_some() {
         return Err(BusError::NodeExists);
     }
-    if config.items_max == 0 || config.items_max > limits.node_items_max {
-        return Err(BusError::bad_request(format!("items_max must be from 1 to {}", limits.node_items_max)));
-    }
-    retention::check(&config)?;
-    Ok(NewNode { owner: actor.bare().clone(), config: without_items_in_memory(config) })
-}
-
-/// What is never on disk cannot be retrieved (XEP-0060 §4.3, transient nodes).
-fn without_items_in_memory(mut config: NodeConfig) -> NodeConfig {
-    config.persist_items &= config.durability != Durability::Memory;
-    config
+    config.check(&NodeConfig::default(), limits)?;
+    Ok(NewNode { owner: actor.bare().clone(), config: config.settled() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts;
+    use crate::{Durability, facts};
 
     fn check(existing: bool, role: Role, items_max: u32) -> Result<(), BusError> {
         let sample = facts::sample();
@@ -64,13 +55,13 @@ mod tests {
         let config = NodeConfig { item_expire_seconds: Some(0), ..NodeConfig::default() };
         let admin = Actor::new(BareJid::new("a@example.org").unwrap(), Role::Admin);
         let refused = decide(None, &admin, config, &Limits::default());
-        assert!(matches!(refused, Err(BusError::BadRequest(_))), "{refused:?}");
+        assert!(matches!(refused, Err(BusError::InvalidConfig { .. })), "{refused:?}");
     }
 
     #[test]
     fn a_node_keeps_at_least_one_item_and_at_most_what_the_operator_allows() {
         for items_max in [0, 1_000_001] {
-            assert!(matches!(check(false, Role::Creator, items_max), Err(BusError::BadRequest(_))));
+            assert!(matches!(check(false, Role::Creator, items_max), Err(BusError::InvalidConfig { .. })));
         }
     }
 

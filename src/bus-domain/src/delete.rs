@@ -10,10 +10,12 @@ use crate::{Actor, BusError, NodeFacts};
 pub struct Deletion {
     /// Who deletes, as authenticated.
     pub deleter: Jid,
+    /// Whether subscribers are told.
+    pub notify: bool,
 }
 
 /// Decides a deletion (XEP-0060 §8.4).
 pub fn decide(facts: &NodeFacts, actor: &Actor) -> Result<Deletion, BusError> {
     may(facts, actor, Action::Delete)?;
-    Ok(Deletion { deleter: actor.jid().clone() })
+    Ok(Deletion { deleter: actor.jid().clone(), notify: facts.config.notify_delete })
 }

@@ -48,6 +48,15 @@ pub enum BusError {
         /// The bound.
         items_max: usize,
     },
+    /// A node cannot be configured like this.
+    #[error("the configuration is not acceptable: {reason}")]
+    InvalidConfig {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The node is not configured as the publisher wants it to be.
+    #[error("the node is not configured as the request demands")]
+    PreconditionNotMet,
     /// The request does not say what it must, or says it wrongly.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
@@ -119,6 +128,8 @@ pub enum Feature {
     RetrieveDefault,
     /// Reading the default options of subscriptions.
     RetrieveDefaultSub,
+    /// Subscribing at all.
+    Subscribe,
     /// Options of a subscription.
     SubscriptionOptions,
 }
@@ -138,6 +149,7 @@ impl Feature {
             Self::PurgeNodes => "purge-nodes",
             Self::RetrieveDefault => "retrieve-default",
             Self::RetrieveDefaultSub => "retrieve-default-sub",
+            Self::Subscribe => "subscribe",
             Self::SubscriptionOptions => "subscription-options",
         }
     }
@@ -200,9 +212,16 @@ impl BusError {
             | Self::PayloadTooBig { .. }
             | Self::InvalidPayload { .. }
             | Self::TooManyItems { .. }
+            | Self::InvalidConfig { .. }
+            | Self::PreconditionNotMet
             | Self::BadRequest(_)
             | Self::Unsupported(_) => ErrorClass::Request,
         }
+    }
+
+    /// A [`Self::InvalidConfig`] with this text.
+    pub fn invalid_config(reason: impl Into<String>) -> Self {
+        Self::InvalidConfig { reason: reason.into() }
     }
 
     /// A [`BadRequest::Other`] with this text.

@@ -37,6 +37,8 @@ pub enum EventKind {
     },
     /// All items were removed at once.
     Purged,
+    /// The configuration was changed; it is read where it is needed, as it is then.
+    Configured,
     /// The node is gone: the last event of its log.
     Deleted,
 }
@@ -46,7 +48,7 @@ impl EventKind {
     pub fn item_id(&self) -> Option<&ItemId> {
         match self {
             Self::Published { item_id, .. } | Self::Retracted { item_id } => Some(item_id),
-            Self::Purged | Self::Deleted => None,
+            Self::Purged | Self::Configured | Self::Deleted => None,
         }
     }
 
@@ -54,7 +56,7 @@ impl EventKind {
     pub fn payload(&self) -> Option<&Payload> {
         match self {
             Self::Published { payload, .. } => payload.as_ref(),
-            Self::Retracted { .. } | Self::Purged | Self::Deleted => None,
+            Self::Retracted { .. } | Self::Purged | Self::Configured | Self::Deleted => None,
         }
     }
 }

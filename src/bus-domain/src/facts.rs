@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use jid::BareJid;
 
-use crate::{Affiliations, Durability, Epoch, NodeConfig, NodeId, NodeName};
+use crate::{Affiliations, Epoch, NodeConfig, NodeId, NodeName};
 
 /// What decisions about a node rest on. Immutable: a change of rules makes new facts with a higher `rules_version`,
 /// and a commit goes through only on the version that the decision saw.
@@ -29,7 +29,7 @@ pub struct NodeFacts {
 impl NodeFacts {
     /// Whether the node's events live in memory alone.
     pub fn is_transient(&self) -> bool {
-        self.config.durability == Durability::Memory
+        self.config.is_transient()
     }
 
     /// The affiliations, for changing.

@@ -1,19 +1,21 @@
 //! The rules of the bus: plain values in, a decision or an error out.
 //!
 //! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
-//! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`delete`],
-//! [`affiliate`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
+//! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
+//! [`delete`], [`affiliate`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
 //! subscriber is [`bounce`], and what follows is [`park`].
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
 //! facts, `settle` runs inside the transaction on the rows that it concerns.
 
+mod about;
 pub mod access;
 mod actor;
 pub mod affiliate;
 mod affiliation;
 pub mod bounce;
+pub mod configure;
 pub mod create;
 pub mod delete;
 mod error;
@@ -29,11 +31,13 @@ pub mod purge;
 pub mod retention;
 pub mod retract;
 pub mod retrieve;
+mod setting;
 pub mod subscribe;
 mod subscription;
 mod text;
 pub mod unsubscribe;
 
+pub use about::About;
 pub use actor::{Actor, Role};
 pub use affiliation::{Affiliation, Affiliations};
 pub use error::{BadRequest, BusError, ErrorClass, Feature, LimitKind};
@@ -42,7 +46,8 @@ pub use facts::NodeFacts;
 pub use ids::{Epoch, ItemId, NodeId, NodeName, Seq, SubscriptionId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use limits::Limits;
-pub use node_config::{AccessModel, Durability, NodeConfig, PublishModel};
+pub use node_config::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
 pub use payload::Payload;
+pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};
 pub use text::{TextError, check_text};

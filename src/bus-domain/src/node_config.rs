@@ -1,21 +1,40 @@
 use serde::{Deserialize, Serialize};
 
-use crate::retention::{History, WhenUndeliveredFull};
+use crate::retention::{self, History, WhenUndeliveredFull};
+use crate::{About, BusError, Limits};
 
 /// How a node behaves. Stored with the node as JSON; a field that an older daemon wrote without keeps its default.
+///
+/// A change of it is a list of [`Setting`](crate::Setting)s, of which there is one for each field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "as XEP-0060 has them, one field of the form each")]
 pub struct NodeConfig {
     /// Who may subscribe and retrieve (`pubsub#access_model`).
     pub access_model: AccessModel,
     /// Who may publish (`pubsub#publish_model`).
     pub publish_model: PublishModel,
-    /// Items kept, newest first (`pubsub#max_items`); at least 1.
+    /// Whether anybody may subscribe (`pubsub#subscribe`). Those who are subscribed stay so.
+    pub allow_subscriptions: bool,
+    /// Items kept, newest first (`pubsub#max_items`); at least 1. With [`Self::ITEMS_MAX_HIGHEST`] as many as the operator
+    /// allows.
     pub items_max: u32,
+    /// Bytes of a payload as XML (`pubsub#max_payload_size`); at least 1. `None` leaves it to the operator, whose bound
+    /// holds in any case.
+    pub payload_bytes_max: Option<u32>,
     /// Whether notifications carry the payload (`pubsub#deliver_payloads`).
     pub deliver_payloads: bool,
+    /// Whether subscribers are sent items and retractions at all (`pubsub#deliver_notifications`). Without it they come
+    /// and fetch, and the log has everything.
+    pub deliver_notifications: bool,
+    /// Whether subscribers hear of a changed configuration (`pubsub#notify_config`).
+    pub notify_config: bool,
+    /// Whether subscribers hear that the node is gone (`pubsub#notify_delete`).
+    pub notify_delete: bool,
     /// Whether subscribers hear of retractions that did not ask for it (`pubsub#notify_retract`).
     pub notify_retract: bool,
+    /// The type of messages that carry notifications (`pubsub#notification_type`).
+    pub message_type: MessageType,
     /// Whether items can be retrieved once they are published (`pubsub#persist_items`). Never on a node of
     /// [`Durability::Memory`]. This governs retrieval; `durability` governs the log.
     pub persist_items: bool,
@@ -27,6 +46,8 @@ pub struct NodeConfig {
     pub history: History,
     /// What happens when too much of the log waits for its delivery.
     pub when_undelivered_full: WhenUndeliveredFull,
+    /// What the node is about, for people and for clients.
+    pub about: About,
 }
 
 /// XEP-0060 §4.5. The models that need a roster or an approval are not offered yet, so they cannot be set.
@@ -47,6 +68,19 @@ pub enum PublishModel {
     Publishers,
     /// Everyone but outcasts.
     Open,
+}
+
+/// XEP-0060 §16.4.4, `pubsub#notification_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageType {
+    /// `normal`, which servers keep for users who are away; `headline` on a node of [`Durability::Memory`], where there
+    /// is nothing to come back to.
+    Automatic,
+    /// Kept for users who are away.
+    Normal,
+    /// Gone for users who are away.
+    Headline,
 }
 
 /// What holds when a publish is acknowledged.
@@ -76,6 +110,33 @@ impl Durability {
     }
 }
 
+impl PublishModel {
+    /// Every model, for tables.
+    pub const ALL: [Self; 2] = [Self::Publishers, Self::Open];
+
+    /// The value of `pubsub#publish_model`; the stored configuration uses it too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Publishers => "publishers",
+            Self::Open => "open",
+        }
+    }
+}
+
+impl MessageType {
+    /// Every type, for tables.
+    pub const ALL: [Self; 3] = [Self::Automatic, Self::Normal, Self::Headline];
+
+    /// The stored configuration's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Normal => "normal",
+            Self::Headline => "headline",
+        }
+    }
+}
+
 impl AccessModel {
     /// Every model, for tables.
     pub const ALL: [Self; 2] = [Self::Open, Self::Whitelist];
@@ -92,6 +153,63 @@ impl AccessModel {
 impl NodeConfig {
     /// Items kept where nobody says otherwise.
     pub const ITEMS_MAX_DEFAULT: u32 = 1_000;
+
+    /// As many items as the operator allows, however many that are (`max` of XEP-0060's `config-node-max`).
+    pub const ITEMS_MAX_HIGHEST: u32 = u32::MAX;
+
+    /// Checks what the configuration of a node must be like, whoever made it. It takes the place of `before`, of which
+    /// everything may stay that a limit of the operator's is now below.
+    pub fn check(&self, before: &Self, limits: &Limits) -> Result<(), BusError> {
+        let stays = [before.items_max, Self::ITEMS_MAX_HIGHEST].contains(&self.items_max);
+        if !stays && !(1..=limits.node_items_max).contains(&self.items_max) {
+            let highest = limits.node_items_max;
+            return Err(BusError::invalid_config(format!("items_max must be from 1 to {highest}")));
+        }
+        if self.payload_bytes_max == Some(0) {
+            return Err(BusError::invalid_config("payload_bytes_max must be at least 1, or not set"));
+        }
+        self.about.check()?;
+        retention::check(self)
+    }
+
+    /// Items that the node keeps.
+    pub fn items_max(&self, limits: &Limits) -> u32 {
+        self.items_max.min(limits.node_items_max)
+    }
+
+    /// Bytes that a payload may have.
+    pub fn payload_bytes_max(&self, limits: &Limits) -> usize {
+        let of_node = self.payload_bytes_max.and_then(|bytes| usize::try_from(bytes).ok());
+        of_node.map_or(limits.payload_bytes_max, |bytes| bytes.min(limits.payload_bytes_max))
+    }
+
+    /// The configuration with what follows from the level of durability: what is never on disk cannot be retrieved
+    /// (XEP-0060 §4.3, transient nodes), and the type of messages is a certain one.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.persist_items &= !self.is_transient();
+        self.message_type = if self.sends_headlines() { MessageType::Headline } else { MessageType::Normal };
+        self
+    }
+
+    /// Whether the node's events live in memory alone.
+    pub fn is_transient(&self) -> bool {
+        self.durability == Durability::Memory
+    }
+
+    /// Whether subscribers hear of retractions, and so of purges, without anybody asking for it.
+    pub fn notifies_of_retractions(&self) -> bool {
+        self.notify_retract && self.deliver_notifications
+    }
+
+    /// Whether notifications go out as headlines.
+    pub fn sends_headlines(&self) -> bool {
+        match self.message_type {
+            MessageType::Automatic => self.is_transient(),
+            MessageType::Normal => false,
+            MessageType::Headline => true,
+        }
+    }
 }
 
 impl Default for NodeConfig {
@@ -99,14 +217,21 @@ impl Default for NodeConfig {
         Self {
             access_model: AccessModel::Open,
             publish_model: PublishModel::Publishers,
+            allow_subscriptions: true,
             items_max: Self::ITEMS_MAX_DEFAULT,
+            payload_bytes_max: None,
             deliver_payloads: true,
+            deliver_notifications: true,
+            notify_config: false,
+            notify_delete: true,
             notify_retract: false,
+            message_type: MessageType::Automatic,
             persist_items: true,
             durability: Durability::Fsync,
             item_expire_seconds: None,
             history: History::default(),
             when_undelivered_full: WhenUndeliveredFull::Wait,
+            about: About::default(),
         }
     }
 }

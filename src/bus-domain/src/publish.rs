@@ -3,13 +3,18 @@
 use jid::Jid;
 
 use crate::access::{Action, may};
-use crate::{Actor, BadRequest, BusError, ItemId, Limits, NodeFacts, Payload};
+use crate::create::{self, NewNode};
+use crate::{Actor, BadRequest, BusError, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting};
 
 /// A request to publish; all of its items stand or fall together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// In the order in which they are to be published.
     pub items: Vec<NewItem>,
+    /// How the node must be configured, or nothing is published (XEP-0060 §7.1.5).
+    pub preconditions: Vec<Setting>,
+    /// Whether a node that is not there is made (§7.1.4), and so that the preconditions hold.
+    pub creates_node: bool,
 }
 
 /// One item of a request.
@@ -28,8 +33,8 @@ pub struct Publication {
     pub publisher: Jid,
     /// The items, each with an id.
     pub items: Vec<PublishedItem>,
-    /// Items that the node keeps.
-    pub items_max: u32,
+    /// Whether subscribers are told.
+    pub notify: bool,
 }
 
 /// One item of a publication.
@@ -49,25 +54,55 @@ pub fn decide(
     actor: &Actor,
     request: Request,
     limits: &Limits,
-    mut next_id: impl FnMut() -> ItemId,
+    next_id: impl FnMut() -> ItemId,
 ) -> Result<Publication, BusError> {
     may(facts, actor, Action::Publish)?;
-    check_count(facts, request.items.len(), limits)?;
-    let items = request
-        .items
-        .into_iter()
-        .map(|item| complete(facts, item, limits, &mut next_id))
-        .collect::<Result<_, _>>()?;
-    Ok(Publication { publisher: actor.jid().clone(), items, items_max: facts.config.items_max })
+    if !facts.config.meets(&request.preconditions) {
+        return Err(BusError::PreconditionNotMet);
+    }
+    compose(&facts.config, actor, request.items, limits, next_id)
+}
+
+/// Decides a publish on a node that is not there: it is made with the defaults and what the preconditions say, by whoever
+/// may make nodes, and only together with the items.
+pub fn decide_new(
+    actor: &Actor,
+    request: Request,
+    limits: &Limits,
+    next_id: impl FnMut() -> ItemId,
+) -> Result<(NewNode, Publication), BusError> {
+    if !request.creates_node {
+        return Err(BusError::NodeNotFound);
+    }
+    let config = NodeConfig::default().with(&request.preconditions);
+    if config.is_transient() {
+        return Err(BusError::invalid_config("a node in memory is made before anything is published on it"));
+    }
+    let new = create::decide(None, actor, config, limits)?;
+    let publication = compose(&new.config, actor, request.items, limits, next_id)?;
+    Ok((new, publication))
+}
+
+fn compose(
+    config: &NodeConfig,
+    actor: &Actor,
+    items: Vec<NewItem>,
+    limits: &Limits,
+    mut next_id: impl FnMut() -> ItemId,
+) -> Result<Publication, BusError> {
+    check_count(config, items.len(), limits)?;
+    let complete = |item| complete(config, item, limits, &mut next_id);
+    let items = items.into_iter().map(complete).collect::<Result<_, _>>()?;
+    Ok(Publication { publisher: actor.jid().clone(), items, notify: config.deliver_notifications })
 }
 
 /// At least one item, and not more than a request may carry or the node keeps (XEP-0060 §12.11).
-fn check_count(facts: &NodeFacts, items: usize, limits: &Limits) -> Result<(), BusError> {
+fn check_count(config: &NodeConfig, items: usize, limits: &Limits) -> Result<(), BusError> {
     if items == 0 {
         return Err(BadRequest::ItemRequired.into());
     }
-    let items_max = match usize::try_from(facts.config.items_max) {
-        Ok(node_keeps) if facts.config.persist_items => limits.request_items_max.min(node_keeps),
+    let items_max = match usize::try_from(config.items_max(limits)) {
+        Ok(node_keeps) if config.persist_items => limits.request_items_max.min(node_keeps),
         _ => limits.request_items_max,
     };
     if items > items_max {
@@ -78,15 +113,16 @@ fn check_count(facts: &NodeFacts, items: usize, limits: &Limits) -> Result<(), B
 
 /// Checks the payload (XEP-0060 §7.1.3) and sees to an id.
 fn complete(
-    facts: &NodeFacts,
+    config: &NodeConfig,
     item: NewItem,
     limits: &Limits,
     next_id: &mut impl FnMut() -> ItemId,
 ) -> Result<PublishedItem, BusError> {
+    let bytes_max = config.payload_bytes_max(limits);
     match &item.payload {
-        None if facts.config.deliver_payloads => return Err(BadRequest::PayloadRequired.into()),
-        Some(payload) if payload.len_bytes() > limits.payload_bytes_max => {
-            return Err(BusError::PayloadTooBig { bytes_max: limits.payload_bytes_max });
+        None if config.deliver_payloads => return Err(BadRequest::PayloadRequired.into()),
+        Some(payload) if payload.len_bytes() > bytes_max => {
+            return Err(BusError::PayloadTooBig { bytes_max });
         }
         _ => {}
     }

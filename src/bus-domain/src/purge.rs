@@ -17,7 +17,7 @@ pub struct Purge {
 /// Decides a purge (XEP-0060 §8.5). A node without items can be purged too.
 pub fn decide(facts: &NodeFacts, actor: &Actor) -> Result<Purge, BusError> {
     may(facts, actor, Action::Purge)?;
-    Ok(Purge { purger: actor.jid().clone(), notify: facts.config.notify_retract })
+    Ok(Purge { purger: actor.jid().clone(), notify: facts.config.notifies_of_retractions() })
 }
 
 #[cfg(test)]

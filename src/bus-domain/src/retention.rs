@@ -55,6 +55,19 @@ pub struct LoggedEvent {
     pub published_at_ms: i64,
 }
 
+impl WhenUndeliveredFull {
+    /// Every choice, for tables.
+    pub const ALL: [Self; 2] = [Self::Wait, Self::Gap];
+
+    /// The stored configuration's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Gap => "gap",
+        }
+    }
+}
+
 impl Default for History {
     fn default() -> Self {
         Self {
@@ -86,7 +99,7 @@ pub fn check(config: &NodeConfig) -> Result<(), BusError> {
         ("history.bytes_max", bytes_max),
     ];
     match bounds.into_iter().find(|(_, bound)| *bound == Some(0)) {
-        Some((name, _)) => Err(BusError::bad_request(format!("{name} must be at least 1, or not set"))),
+        Some((name, _)) => Err(BusError::invalid_config(format!("{name} must be at least 1, or not set"))),
         None => Ok(()),
     }
 }

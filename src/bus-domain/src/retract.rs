@@ -64,7 +64,7 @@ pub fn decide(
         retractor: actor.jid().clone(),
         item_ids: without_repeats(request.item_ids),
         only_published_by: (!any).then(|| actor.bare().clone()),
-        notify: request.notify.unwrap_or(facts.config.notify_retract),
+        notify: facts.config.deliver_notifications && request.notify.unwrap_or(facts.config.notify_retract),
     })
 }
 

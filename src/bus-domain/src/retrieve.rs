@@ -52,7 +52,7 @@ pub fn decide(
     }
     Ok(match selection {
         Selection::Newest(wanted) => Selection::Newest(Some(
-            wanted.unwrap_or(u32::MAX).min(facts.config.items_max).min(limits.page_items_max),
+            wanted.unwrap_or(u32::MAX).min(facts.config.items_max(limits)).min(limits.page_items_max),
         )),
         Selection::Page(page) => {
             Selection::Page(Page { items_max: page.items_max.min(limits.page_items_max), ..page })

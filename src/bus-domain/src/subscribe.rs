@@ -4,7 +4,7 @@ use jid::{BareJid, Jid};
 
 use crate::access::{Action, may};
 use crate::bounce::Failures;
-use crate::{Actor, BusError, LimitKind, Limits, NodeFacts, Subscription, SubscriptionId};
+use crate::{Actor, BusError, Feature, LimitKind, Limits, NodeFacts, Subscription, SubscriptionId};
 
 /// A subscription that the node's rules allow; whether there is one already is settled in the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,9 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Re
         return Err(BusError::ForeignJid);
     }
     may(facts, actor, Action::Subscribe)?;
+    if !facts.config.allow_subscriptions {
+        return Err(BusError::Unsupported(Feature::Subscribe));
+    }
     Ok(Subscribing {
         jid,
         per_jid_max: limits.node_subscriptions_per_jid_max,

@@ -1,6 +1,6 @@
 use bus_domain::{
-    Actor, Affiliation, BareJid, Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Seq, Subscription,
-    park, publish, retract,
+    Actor, Affiliation, BareJid, Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Seq, Setting,
+    Subscription, park, publish, retract,
 };
 
 /// Something that an actor wants changed on a node. Every leg makes these, and the committer carries them out.
@@ -19,6 +19,8 @@ pub struct Command {
 pub enum Verb {
     /// Make the node.
     Create(NodeConfig),
+    /// Change fields of the node's configuration.
+    Configure(Vec<Setting>),
     /// End the node.
     Delete,
     /// Publish items.
@@ -43,6 +45,8 @@ pub enum Verb {
 pub enum Outcome {
     /// The node exists now.
     Created(Created),
+    /// The node behaves like this now.
+    Configured(NodeConfig),
     /// The node is gone.
     Deleted,
     /// The items are in the log.
@@ -89,19 +93,22 @@ impl Command {
         const FIXED_BYTES: usize = 256;
         const ENTRY_BYTES: usize = 96;
         let variable = match &self.verb {
-            Verb::Publish(request) => request
-                .items
-                .iter()
-                .map(|item| {
+            Verb::Publish(request) => {
+                let items = request.items.iter().map(|item| {
                     let id_bytes = item.id.as_ref().map_or(0, |id| id.as_str().len());
                     ENTRY_BYTES + id_bytes + item.payload.as_ref().map_or(0, bus_domain::Payload::len_bytes)
-                })
-                .sum(),
+                });
+                let settings = request.preconditions.iter().map(|it| ENTRY_BYTES + it.weight_bytes());
+                items.chain(settings).sum()
+            }
             Verb::Retract(request) => {
                 request.item_ids.iter().map(|id| ENTRY_BYTES + id.as_str().len()).sum::<usize>()
             }
             Verb::Affiliate(entries) => {
                 entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
+            }
+            Verb::Configure(settings) => {
+                settings.iter().map(|setting| ENTRY_BYTES + setting.weight_bytes()).sum::<usize>()
             }
             Verb::Create(_)
             | Verb::Delete

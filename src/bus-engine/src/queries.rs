@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bus_domain::access::{self, Action};
+use bus_domain::configure;
 use bus_domain::retention;
 use bus_domain::retrieve::{self, PageAt, Selection};
 use bus_domain::{Actor, Affiliation, BusError, Event, NodeConfig, NodeFacts, NodeName};
@@ -44,6 +45,19 @@ pub struct NodeList {
 }
 
 impl Engine {
+    /// A node's configuration, as its owners may see it (XEP-0060 §8.2.1).
+    pub async fn configuration(&self, actor: &Actor, node: &NodeName) -> Result<NodeConfig, BusError> {
+        let facts = self.facts(node).await?;
+        configure::decide_reading(&facts, actor)?;
+        Ok(facts.config.clone())
+    }
+
+    /// Subscriptions to a node in all; 0 for one that is gone.
+    pub async fn count_subscriptions(&self, facts: &NodeFacts) -> Result<u64, BusError> {
+        let counted = self.store().count_subscriptions(facts.id).await;
+        counted.map_err(|error| self.unavailable(&error))
+    }
+
     /// Items of a node (XEP-0060 §6.5).
     pub async fn items(
         &self,

@@ -76,6 +76,11 @@ async fn tend(shared: &EngineShared, node: &RetainedNode) -> Result<Left, StoreE
         let step = || store.sweep_purged(id, ROWS_MAX);
         left = left.and(repeat(shared, &statistics.purged_items_removed, step).await?);
     }
+    let items_kept = node.config.items_max(&shared.settings.limits);
+    if node.item_count > u64::from(items_kept) {
+        let step = || store.evict_items(id, items_kept, ROWS_MAX);
+        left = left.and(repeat(shared, &statistics.items_evicted, step).await?);
+    }
     if let Some(through_ms) = expired_through_ms(&node.config, shared.clock.now_ms())
         && node.oldest_item_published_at_ms.is_some_and(|oldest| oldest <= through_ms)
     {

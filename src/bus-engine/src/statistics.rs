@@ -97,6 +97,8 @@ statistics! {
     retention_steps: Counter => u64,
     /// Events that have left their node's log.
     events_trimmed: Counter => u64,
+    /// Items that were removed because their node keeps fewer than it did.
+    items_evicted: Counter => u64,
     /// Items that were removed because of their age.
     items_expired: Counter => u64,
     /// Items that were removed after a purge.

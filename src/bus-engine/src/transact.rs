@@ -4,13 +4,14 @@
 //! read. Overwritten ids and full nodes cost a few more, for the batch as a whole.
 
 mod apply;
+mod create;
 mod node_work;
 mod settle;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bus_domain::{Event, NodeId};
+use bus_domain::{Event, Limits, NodeId};
 use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, Store, StoreError, Transaction};
 
 use crate::DeliveryNode;
@@ -51,6 +52,8 @@ pub struct Sources<'a> {
     pub ids: &'a dyn IdSource,
     /// What is mixed into the epochs of logs in memory.
     pub process_epoch: ProcessEpoch,
+    /// The operator's bounds.
+    pub limits: &'a Limits,
     /// The heads of relaxed nodes as far as they are known.
     pub known_heads: &'a KnownHeads,
 }
@@ -70,7 +73,7 @@ pub async fn write(
         writing.advance(&mut *transaction).await?;
         writing.renew_epochs(&mut *transaction, sources).await?;
         writing.append(&mut *transaction, sources).await?;
-        writing.place_items(&mut *transaction).await?;
+        writing.place_items(&mut *transaction, sources).await?;
         writing.apply(&mut *transaction, sources).await?;
         transaction.record_batch(batch_id, sources.now_ms).await?;
     }
@@ -205,7 +208,11 @@ impl<'a> Writing<'a> {
     }
 
     /// Points item ids at their newest events, lets go of the overwritten, and trims full nodes.
-    async fn place_items(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+    async fn place_items(
+        &mut self,
+        transaction: &mut dyn Transaction,
+        sources: &Sources<'_>,
+    ) -> Result<(), StoreError> {
         let overwritable: Vec<_> = self.works.iter().flat_map(NodeWork::overwritable).collect();
         let mut lowered: HashMap<NodeId, u64> = HashMap::new();
         if !overwritable.is_empty() {
@@ -220,7 +227,7 @@ impl<'a> Writing<'a> {
         for work in &self.works {
             let Some(id) = work.node_id() else { continue };
             let lowered = lowered.entry(id).or_default();
-            let excess = work.excess_items(*lowered);
+            let excess = work.excess_items(*lowered, sources.limits);
             if excess > 0 {
                 transaction.remove_oldest_items(id, excess).await?;
                 *lowered += excess;

@@ -58,7 +58,10 @@ async fn run_on(node: &str, engine: &Engine, user: &str, verb: Verb) {
 fn publish(id: Option<&str>) -> Verb {
     let id = id.map(|id| ItemId::new(id).expect("an item id"));
     let payload = Some(Payload::from_serialised("<a xmlns='urn:test'/>"));
-    Verb::Publish(publish::Request { items: vec![publish::NewItem { id, payload }] })
+    Verb::Publish(publish::Request {
+        items: vec![publish::NewItem { id, payload }],
+        ..publish::Request::default()
+    })
 }
 
 /// One test, because the statements are those of the whole process.

@@ -11,7 +11,7 @@ use crate::transaction::{PostgresTransaction, removing_items};
 
 statements! {
     RETAINED = "SELECT n.node_id, n.config::text AS config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
-                h.log_bytes, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0)::bigint AS payload_bytes,
+                h.log_bytes, h.item_count, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0)::bigint AS payload_bytes,
                 o.published_at_ms,
                 CASE WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
                     (SELECT min(e.published_at_ms)
@@ -48,6 +48,13 @@ statements! {
                     WHERE node_id = $1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)
                     ORDER BY seq LIMIT $3) oldest
               JOIN events e ON e.node_id = $1 AND e.seq = oldest.seq WHERE e.published_at_ms <= $2)",
+        "SELECT count(*) AS removed FROM removed"
+    );
+    EVICT = removing_items!(
+        "WHERE i.node_id = $1 AND i.seq IN
+             (SELECT seq FROM items
+              WHERE node_id = $1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)
+              ORDER BY seq LIMIT (SELECT greatest(0, least($3, item_count - $2)) FROM heads WHERE node_id = $1))",
         "SELECT count(*) AS removed FROM removed"
     );
     SWEEP = removing_items!(
@@ -120,6 +127,16 @@ impl RetentionStore for PostgresStore {
         transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(expired))).await?;
         transaction.commit_write().await?;
         Ok(expired)
+    }
+
+    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        lock_head(&mut transaction, node).await?;
+        let evict = query(EVICT).bind(node.0).bind(i64::from(items_kept)).bind(bound(items_max));
+        let evicted = removed(transaction.fetch_optional(evict).await?)?;
+        transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(evicted))).await?;
+        transaction.commit_write().await?;
+        Ok(evicted)
     }
 
     async fn sweep_purged(&self, node: NodeId, items_max: u32) -> Result<u64, StoreError> {
@@ -206,6 +223,7 @@ fn retained(node: NodeId, row: &PgRow) -> Result<RetainedNode, StoreError> {
         oldest_event: rows::optional_unsigned(row, "oldest_seq")?
             .map(|seq| logged_event(seq, row))
             .transpose()?,
+        item_count: rows::unsigned(row, "item_count")?,
         oldest_item_published_at_ms: rows::optional_integer(row, "oldest_item_published_at_ms")?,
         has_purged_items: rows::boolean(row, "has_purged_items")?,
         oldest_retraction_seq: rows::optional_unsigned(row, "oldest_retraction_seq")?,

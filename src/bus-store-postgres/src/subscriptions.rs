@@ -8,6 +8,7 @@ use crate::statement::{query, statements};
 use crate::{PostgresStore, rows};
 
 statements! {
+    COUNT = "SELECT subscription_count FROM heads WHERE node_id = $1";
     // One statement, because the page must be of the version. A node without recipients has one row of NULLs.
     RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
          FROM heads h
@@ -44,5 +45,10 @@ impl SubscriptionStore for PostgresStore {
             }
         }
         Ok(RecipientPage { recipients_version, recipients })
+    }
+
+    async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {
+        let head = self.pool.session().await?.fetch_optional(query(COUNT).bind(node.0)).await?;
+        head.map_or(Ok(0), |head| rows::unsigned(&head, "subscription_count"))
     }
 }

@@ -94,5 +94,8 @@ async fn run(engine: &Engine, verb: Verb) {
 fn publish(id: Option<&str>) -> Verb {
     let id = id.map(|id| ItemId::new(id).expect("an item id"));
     let payload = Some(Payload::from_serialised("<a xmlns='urn:test'/>"));
-    Verb::Publish(publish::Request { items: vec![publish::NewItem { id, payload }] })
+    Verb::Publish(publish::Request {
+        items: vec![publish::NewItem { id, payload }],
+        ..publish::Request::default()
+    })
 }

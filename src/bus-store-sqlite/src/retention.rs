@@ -12,7 +12,7 @@ use crate::transaction::SqliteTransaction;
 
 statements! {
     pub(crate) RETAINED = "SELECT n.node_id, n.config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
-                h.log_bytes, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0) AS payload_bytes,
+                h.log_bytes, h.item_count, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0) AS payload_bytes,
                 o.published_at_ms,
                 CASE WHEN NOT json_valid(n.config) THEN NULL -- or one damaged node would fail the whole page
                      WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
@@ -48,6 +48,10 @@ statements! {
                 WHERE node_id = ?1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
                 ORDER BY seq LIMIT ?3) oldest
           JOIN events e ON e.node_id = ?1 AND e.seq = oldest.seq WHERE e.published_at_ms <= ?2)";
+    pub(crate) EVICT = "DELETE FROM items WHERE node_id = ?1 AND seq IN
+         (SELECT seq FROM items
+          WHERE node_id = ?1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+          ORDER BY seq LIMIT (SELECT max(0, min(?3, item_count - ?2)) FROM heads WHERE node_id = ?1))";
     pub(crate) SWEEP = "DELETE FROM items WHERE node_id = ?1 AND seq IN
          (SELECT seq FROM items
           WHERE node_id = ?1 AND seq <= (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
@@ -139,6 +143,15 @@ impl RetentionStore for SqliteStore {
         Ok(expired)
     }
 
+    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        let evict = query(EVICT).bind(node.0).bind(i64::from(items_kept)).bind(bound(items_max));
+        let evicted = transaction.execute(evict).await?;
+        transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(evicted))).await?;
+        transaction.commit_write().await?;
+        Ok(evicted)
+    }
+
     async fn sweep_purged(&self, node: NodeId, items_max: u32) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
         let swept = transaction.execute(query(SWEEP).bind(node.0).bind(bound(items_max))).await?;
@@ -202,6 +215,7 @@ fn retained(node: NodeId, row: &SqliteRow) -> Result<RetainedNode, StoreError> {
         oldest_event: rows::optional_unsigned(row, "oldest_seq")?
             .map(|seq| logged_event(seq, row))
             .transpose()?,
+        item_count: rows::unsigned(row, "item_count")?,
         oldest_item_published_at_ms: rows::optional_integer(row, "oldest_item_published_at_ms")?,
         has_purged_items: rows::integer(row, "has_purged_items")? != 0,
         oldest_retraction_seq: rows::optional_unsigned(row, "oldest_retraction_seq")?,

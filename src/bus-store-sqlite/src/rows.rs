@@ -22,6 +22,7 @@ pub(crate) use event_columns;
 const PUBLISHED: i64 = 1;
 const RETRACTED: i64 = 2;
 const PURGED: i64 = 3;
+const CONFIGURED: i64 = 4;
 const DELETED: i64 = 5;
 
 /// The number of a kind in `events.kind`.
@@ -30,6 +31,7 @@ pub(crate) fn kind_number(kind: &EventKind) -> i64 {
         EventKind::Published { .. } => PUBLISHED,
         EventKind::Retracted { .. } => RETRACTED,
         EventKind::Purged => PURGED,
+        EventKind::Configured => CONFIGURED,
         EventKind::Deleted => DELETED,
     }
 }
@@ -58,6 +60,7 @@ fn event_kind(row: &SqliteRow) -> Result<EventKind, StoreError> {
         }
         RETRACTED => Ok(EventKind::Retracted { item_id: item_id()? }),
         PURGED => Ok(EventKind::Purged),
+        CONFIGURED => Ok(EventKind::Configured),
         DELETED => Ok(EventKind::Deleted),
         other => Err(inconsistent("events", &format!("kind {other}"))),
     }

@@ -8,6 +8,7 @@ use crate::statement::{query, statements};
 use crate::{SqliteStore, rows};
 
 statements! {
+    COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
     VERSION = "SELECT recipients_version FROM heads WHERE node_id = ?1";
     RECIPIENTS = "SELECT s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
          FROM subscriptions s LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
@@ -43,5 +44,10 @@ impl SubscriptionStore for SqliteStore {
             .collect::<Result<_, StoreError>>()?;
         let version: i64 = version.try_get(0).map_err(store_error)?;
         Ok(RecipientPage { recipients_version: version.cast_unsigned(), recipients })
+    }
+
+    async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {
+        let head = query(COUNT).bind(node.0).fetch_optional(&self.readers).await.map_err(store_error)?;
+        head.map_or(Ok(0), |head| rows::unsigned(&head, "subscription_count"))
     }
 }

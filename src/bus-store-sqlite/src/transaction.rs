@@ -3,7 +3,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
-use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
+use bus_domain::{
+    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, Seq, Subscription, SubscriptionId,
+};
 use bus_store::{
     BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RenewedHead,
     StoreError, Transaction,
@@ -114,6 +116,10 @@ impl Transaction for SqliteTransaction {
 
     async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError> {
         nodes::insert(self, node).await
+    }
+
+    async fn put_config(&mut self, node: NodeId, config: &NodeConfig) -> Result<(), StoreError> {
+        nodes::put_config(self, node, config).await
     }
 
     async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError> {

@@ -34,6 +34,9 @@ pub trait RetentionStore {
         items_max: u32,
     ) -> Result<u64, StoreError>;
 
+    /// Removes the node's oldest items over `items_kept`.
+    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError>;
+
     /// Removes the pointers that the node's purge mark has made void.
     async fn sweep_purged(&self, node: NodeId, items_max: u32) -> Result<u64, StoreError>;
 
@@ -59,6 +62,8 @@ pub struct RetainedNode {
     pub trimmed_through_seq: Seq,
     /// The oldest event of the log.
     pub oldest_event: Option<LoggedEvent>,
+    /// Items that the node counts.
+    pub item_count: u64,
     /// Where items expire: when the first of the few oldest was published, in milliseconds since 1970.
     pub oldest_item_published_at_ms: Option<i64>,
     /// Whether pointers are there that a purge has made void.

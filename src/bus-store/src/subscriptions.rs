@@ -14,6 +14,9 @@ pub trait SubscriptionStore {
         after: Option<SubscriptionId>,
         recipients_max: u32,
     ) -> Result<RecipientPage, StoreError>;
+
+    /// Subscriptions to the node, parked ones too; 0 for a node that is gone.
+    async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError>;
 }
 
 /// Somebody to whom a node's events may be due.

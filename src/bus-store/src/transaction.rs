@@ -46,6 +46,9 @@ pub trait Transaction: Send {
     /// Adds a node with an empty log; `None` if its name is taken.
     async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError>;
 
+    /// Puts a configuration in the place of the node's.
+    async fn put_config(&mut self, node: NodeId, config: &NodeConfig) -> Result<(), StoreError>;
+
     /// Frees the node's name and leaves the rest for the last notification.
     async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError>;
 

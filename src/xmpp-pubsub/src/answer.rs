@@ -6,7 +6,9 @@ use crate::errors::Refusal;
 use crate::items::{self, ItemsRequest};
 use crate::request::{Query, Work};
 use crate::xml::Xml;
-use crate::{Service, affiliations, create, disco, publish, subscribe, subscriptions, unsubscribe, version};
+use crate::{
+    Service, affiliations, configure, create, disco, publish, subscribe, subscriptions, unsubscribe, version,
+};
 
 /// A request that is under way.
 enum Begun<Changing> {
@@ -64,9 +66,17 @@ impl Service {
             }
             Query::DiscoInfo { node: None } => disco::encode_service(&settings.name, features, out),
             Query::DiscoInfo { node: Some(node) } => {
-                engine.node(actor, &node).await?;
-                disco::encode_node(&node, out);
+                let view = engine.node(actor, &node).await?;
+                let subscriptions = engine.count_subscriptions(&view.facts).await?;
+                disco::encode_node(&view.facts, subscriptions, out);
             }
+            Query::Configuration { node } => {
+                configure::encode(&node, &engine.configuration(actor, &node).await?, out);
+            }
+            Query::ConfigurationKept { node } => {
+                engine.configuration(actor, &node).await?;
+            }
+            Query::DefaultConfiguration => configure::encode_default(out),
             Query::DiscoItems { node: None, page } => {
                 let found = disco::find_nodes(engine, actor, page).await?;
                 disco::encode_nodes(service, &found, bytes_max, out);
@@ -112,7 +122,8 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
         Outcome::Published(published) => publish::encode(node, published, out),
         Outcome::Subscribed(subscription) => subscribe::encode(node, subscription, out),
         Outcome::Unsubscribed(subscription) => unsubscribe::encode(node, subscription, out),
-        Outcome::Deleted
+        Outcome::Configured(_)
+        | Outcome::Deleted
         | Outcome::Retracted
         | Outcome::Purged
         | Outcome::Affiliated

@@ -1,11 +1,12 @@
 use std::fmt::Write as _;
 
-use bus_domain::{BusError, Feature, NodeConfig, NodeName};
+use bus_domain::{BusError, Feature, NodeConfig, NodeName, Setting};
 use bus_engine::{IdSource, Verb};
 use bus_xml::Element;
 
+use crate::configure;
 use crate::errors::Refusal;
-use crate::form::{form, has_fields};
+use crate::form::form;
 use crate::namespaces::PUBSUB;
 use crate::parts::{Context, Parts};
 use crate::request::Request;
@@ -16,14 +17,12 @@ pub(crate) fn parse(parts: &Parts<'_>, context: &Context<'_>) -> Result<Request,
     if parts.verb().attr("type") == Some("collection") {
         return Err(BusError::Unsupported(Feature::Collections).into());
     }
-    if let Some(configure) = parts.companion("configure") {
-        check_configure(configure)?;
-    }
+    let settings = parts.companion("configure").map(settings).transpose()?.unwrap_or_default();
     let node = match parts.node_if_given()? {
         Some(node) => node,
         None => instant_name(context.ids)?,
     };
-    Ok(Request::Change { node, verb: Verb::Create(NodeConfig::default()) })
+    Ok(Request::Change { node, verb: Verb::Create(NodeConfig::default().with(&settings)) })
 }
 
 /// Names the node, which an instant node's creator could not know.
@@ -31,19 +30,15 @@ pub(crate) fn encode(node: &NodeName, out: &mut Xml) {
     out.start_in("pubsub", PUBSUB).start("create").attribute("node", node.as_str()).end().end();
 }
 
-/// No configuration is taken yet, so a form that asks for some is refused rather than ignored.
-fn check_configure(configure: &Element) -> Result<(), Refusal> {
+/// How the node is to be from the start (§8.1.3): without a form as nodes are. Cancelling what is not there yet has no
+/// meaning.
+fn settings(configure: &Element) -> Result<Vec<Setting>, Refusal> {
     if configure.attr("node").is_some() {
         return Err(BusError::bad_request("<configure/> beside <create/> names no node").into());
     }
-    let Some(form) = form(configure) else { return Ok(()) };
-    if form.attr("type") == Some("cancel") {
-        return Err(BusError::bad_request("a cancelled form creates no node").into());
-    }
-    if has_fields(form) {
-        return Err(BusError::Unsupported(Feature::CreateAndConfigure).into());
-    }
-    Ok(())
+    let Some(form) = form(configure) else { return Ok(Vec::new()) };
+    let settings = configure::settings(form)?;
+    settings.ok_or_else(|| BusError::bad_request("a cancelled form creates no node").into())
 }
 
 /// 128 random bits: no name clashes, and none can be guessed.

@@ -1,10 +1,11 @@
 //! XEP-0030 of the service, of its nodes and of their items (XEP-0060 §5).
 
-use bus_domain::{Actor, BusError, Event, NodeName};
+use bus_domain::{Actor, BusError, Event, NodeFacts, NodeName};
 use bus_engine::Engine;
 
 use crate::errors::Refusal;
 use crate::items::FoundItems;
+use crate::meta_data;
 use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB};
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
@@ -43,11 +44,16 @@ pub(crate) fn encode_service(name: &str, features: &[String], out: &mut Xml) {
     out.end();
 }
 
-/// Writes that this is a leaf node (§5.3).
-pub(crate) fn encode_node(node: &NodeName, out: &mut Xml) {
-    out.start_in("query", DISCO_INFO).attribute("node", node.as_str());
-    out.start("identity").attribute("category", "pubsub").attribute("type", "leaf").end();
+/// Writes that this is a leaf node (§5.3), and what it is about (§5.4).
+pub(crate) fn encode_node(node: &NodeFacts, subscriptions: u64, out: &mut Xml) {
+    out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
+    out.start("identity").attribute("category", "pubsub").attribute("type", "leaf");
+    if let Some(title) = &node.config.about.title {
+        out.attribute("name", title);
+    }
+    out.end();
     encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB].into_iter(), out);
+    meta_data::encode(node, subscriptions, out);
     out.end();
 }
 

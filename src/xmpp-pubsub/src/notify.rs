@@ -7,7 +7,9 @@ use bus_engine::{Delivery, EventIds, EventRef, HandOff, MessageRef, Notification
 use bus_xml::escape_attribute;
 use bytes::Bytes;
 
+use crate::form;
 use crate::namespaces::{POSITION, PUBSUB_EVENT, STANZA_ID};
+use crate::node_form::{NODE_CONFIG, TABLE};
 use crate::xml::Xml;
 
 /// The lane that notifications leave by.
@@ -92,7 +94,7 @@ impl<Lane> Notifier<Lane> {
 
     fn encode_event(&self, delivery: &Delivery<'_>, with_payload: bool) -> String {
         let mut out = Xml::default();
-        encode_kind(delivery.node.name.as_str(), &delivery.event.kind, with_payload, &mut out);
+        encode_kind(delivery, with_payload, &mut out);
         let id = self.event_ids.event_id(reference(delivery));
         out.start_in("stanza-id", STANZA_ID)
             .attribute("by", self.service.as_str())
@@ -121,7 +123,7 @@ impl<Lane> Notifier<Lane> {
             after_seq: delivery.after_seq,
         };
         self.event_ids.write_message_id(message, &mut markup);
-        markup.push_str(if delivery.node.is_transient() { "' type='headline'>" } else { "'>" });
+        markup.push_str(if delivery.node.config.sends_headlines() { "' type='headline'>" } else { "'>" });
         let split_at = markup.len();
         append(&mut markup, format_args!("{}'/></message>", delivery.after_seq));
         (Bytes::from(markup), split_at)
@@ -175,10 +177,11 @@ impl NotificationCounters {
     }
 }
 
-/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.4.2 and §8.5.2.
-fn encode_kind(node: &str, kind: &EventKind, with_payload: bool, out: &mut Xml) {
+/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.2.5.3, §8.4.2 and §8.5.2.
+fn encode_kind(delivery: &Delivery<'_>, with_payload: bool, out: &mut Xml) {
+    let node = delivery.node.name.as_str();
     out.start_in("event", PUBSUB_EVENT);
-    match kind {
+    match &delivery.event.kind {
         EventKind::Published { item_id, payload } => {
             out.start("items").attribute("node", node);
             out.start("item").attribute("id", item_id.as_str());
@@ -193,6 +196,13 @@ fn encode_kind(node: &str, kind: &EventKind, with_payload: bool, out: &mut Xml) 
         }
         EventKind::Purged => {
             out.start("purge").attribute("node", node).end();
+        }
+        EventKind::Configured => {
+            out.start("configuration").attribute("node", node);
+            if with_payload {
+                form::encode_result(NODE_CONFIG, TABLE, &delivery.node.config, |_| {}, out);
+            }
+            out.end();
         }
         EventKind::Deleted => {
             out.start("delete").attribute("node", node).end();

@@ -1,26 +1,37 @@
 use bus_domain::publish::{NewItem, Request as Publish};
-use bus_domain::{BusError, Feature, Limits, NodeName};
+use bus_domain::{BusError, Limits, NodeName, Setting};
 use bus_engine::{Published, Verb, payload_from_element};
 use bus_xml::Element;
 
 use crate::errors::Refusal;
+use crate::form::{self, Submission, Unknown};
 use crate::namespaces::PUBSUB;
+use crate::node_form::{PUBLISH_OPTIONS, TABLE};
 use crate::parts::{Context, Parts, given, has_text, item_id};
 use crate::request::Request;
 use crate::xml::Xml;
 
 /// Reads `<publish/>` (XEP-0060 §7.1) with any number of items (§12.11).
 pub(crate) fn parse(parts: &Parts<'_>, context: &Context<'_>) -> Result<Request, Refusal> {
-    if parts.companion("publish-options").is_some() {
-        return Err(BusError::Unsupported(Feature::PublishOptions).into());
-    }
+    let preconditions = parts.companion("publish-options").map(preconditions).transpose()?;
     let node = parts.node()?;
     if has_text(parts.verb()) || parts.verb().children().any(|child| !child.is("item", PUBSUB)) {
         return Err(BusError::bad_request("<publish/> holds items and nothing else").into());
     }
     let items = parts.verb().children().map(|item| parse_item(item, context.limits));
     let items = items.collect::<Result<_, _>>()?;
-    Ok(Request::Change { node, verb: Verb::Publish(Publish { items }) })
+    let preconditions = preconditions.unwrap_or_default();
+    let publish = Publish { items, preconditions, creates_node: true };
+    Ok(Request::Change { node, verb: Verb::Publish(publish) })
+}
+
+/// What must hold of the node (§7.1.5). A field that is not known cannot hold; cancelling has no meaning.
+fn preconditions(options: &Element) -> Result<Vec<Setting>, Refusal> {
+    let Some(form) = form::form(options) else { return Ok(Vec::new()) };
+    match form::read(form, PUBLISH_OPTIONS)? {
+        Submission::Filled(filled) => filled.settings(TABLE, Unknown::Refused),
+        Submission::Cancelled => Err(BusError::bad_request("a cancelled form publishes nothing").into()),
+    }
 }
 
 /// Names the items, which a publisher that left the ids to us could not know.

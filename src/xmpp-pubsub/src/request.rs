@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bus_domain::{AccessModel, Actor, Affiliation, BusError, Feature, NodeConfig, NodeName};
+use bus_domain::{AccessModel, Actor, Affiliation, BusError, Feature, NodeName};
 use bus_engine::{Command, Verb};
 use bus_xml::Element;
 
@@ -12,8 +12,8 @@ use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
 use crate::{
-    affiliations, create, delete, disco, items, ping, publish, purge, retract, subscribe, subscriptions,
-    unsubscribe, version,
+    affiliations, configure, create, defaults, delete, disco, items, ping, publish, purge, retract,
+    subscribe, subscriptions, unsubscribe, version,
 };
 
 use IqKind::{Get, Set};
@@ -22,20 +22,23 @@ use IqKind::{Get, Set};
 ///
 /// Disco's features come from here, so what is not wired cannot be announced.
 const TABLE: &[Row] = &[
-    wired(Get, DISCO_INFO, "query", disco::parse_info),
+    wired(Get, DISCO_INFO, "query", disco::parse_info).with_features(&["meta-data"]),
     wired(Get, DISCO_ITEMS, "query", disco::parse_items),
     wired(Get, PING, "ping", ping::parse),
     wired(Get, VERSION, "query", version::parse),
     wired(Set, PUBSUB, "create", create::parse)
-        .with_features(&["create-nodes", "instant-nodes"])
+        .with_features(&["create-nodes", "instant-nodes", "create-and-configure"])
         .beside(&["configure"]),
     wired(Set, PUBSUB, "publish", publish::parse)
-        .with_features(&["publish", "item-ids", "persistent-items"])
+        .with_features(&["publish", "item-ids", "persistent-items", "auto-create", "publish-options"])
         .beside(&["publish-options"]),
     wired(Set, PUBSUB, "retract", retract::parse).with_features(&["retract-items", "delete-items"]),
     wired(Get, PUBSUB, "items", items::parse).with_features(&["retrieve-items", "rsm"]),
     wired(Set, PUBSUB, "subscribe", subscribe::parse).with_features(&["subscribe"]).beside(&["options"]),
     wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
+    wired(Get, PUBSUB_OWNER, "configure", configure::parse_get).with_features(&["config-node"]),
+    wired(Set, PUBSUB_OWNER, "configure", configure::parse_set).with_features(&["config-node-max"]),
+    wired(Get, PUBSUB_OWNER, "default", defaults::parse).with_features(&["retrieve-default"]),
     wired(Set, PUBSUB_OWNER, "delete", delete::parse).with_features(&["delete-nodes"]),
     wired(Set, PUBSUB_OWNER, "purge", purge::parse).with_features(&["purge-nodes"]),
     wired(Get, PUBSUB, "subscriptions", subscriptions::parse).with_features(&["retrieve-subscriptions"]),
@@ -43,9 +46,6 @@ const TABLE: &[Row] = &[
     not_built(Get, PUBSUB, "options", Feature::SubscriptionOptions),
     not_built(Set, PUBSUB, "options", Feature::SubscriptionOptions),
     not_built(Get, PUBSUB, "default", Feature::SubscriptionOptions),
-    not_built(Get, PUBSUB_OWNER, "configure", Feature::ConfigNode),
-    not_built(Set, PUBSUB_OWNER, "configure", Feature::ConfigNode),
-    not_built(Get, PUBSUB_OWNER, "default", Feature::ConfigNode),
     not_built(Get, PUBSUB_OWNER, "subscriptions", Feature::ManageSubscriptions),
     not_built(Set, PUBSUB_OWNER, "subscriptions", Feature::ManageSubscriptions),
     not_built(Get, PUBSUB_OWNER, "affiliations", Feature::ModifyAffiliations),
@@ -88,6 +88,18 @@ pub(crate) enum Query {
         /// Which page, if the requester pages.
         page: Option<PageRequest>,
     },
+    /// The configuration of a node (XEP-0060 §8.2.1).
+    Configuration {
+        /// The node.
+        node: NodeName,
+    },
+    /// Whether the requester could configure the node, which it leaves as it is (§8.2.4).
+    ConfigurationKept {
+        /// The node.
+        node: NodeName,
+    },
+    /// The configuration of new nodes (§8.3).
+    DefaultConfiguration,
     /// The requester's subscriptions (XEP-0060 §5.6).
     Subscriptions {
         /// On this node only.
@@ -173,16 +185,14 @@ pub(crate) fn features() -> Vec<String> {
         .into_iter()
         .filter(|affiliation| !matches!(affiliation, Affiliation::Owner | Affiliation::None))
         .map(|affiliation| format!("{PUBSUB}#{}-affiliation", affiliation.as_str()));
-    let access_default = match NodeConfig::default().access_model {
-        AccessModel::Open => "access-open",
-        AccessModel::Whitelist => "access-whitelist",
-    };
+    let access_models =
+        AccessModel::ALL.into_iter().map(|model| format!("{PUBSUB}#access-{}", model.as_str()));
     let features: BTreeSet<String> = namespaces
         .chain([RSM, STANZA_ID])
         .map(str::to_owned)
         .chain(of_rows)
         .chain(affiliations)
-        .chain([format!("{PUBSUB}#{access_default}")])
+        .chain(access_models)
         .collect();
     features.into_iter().collect()
 }

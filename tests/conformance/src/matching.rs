@@ -16,6 +16,9 @@ const FREE_CHILDREN: [(&str, &str); 4] = [
 const ANY: &str = "{any}";
 const MORE: &str = "{more}";
 const FORM: &str = "jabber:x:data";
+/// What people see of a form, and which values there are.
+const FREE_IN_FORMS: [&str; 3] = ["option", "title", "instructions"];
+const FREE_OF_FIELDS: [&str; 2] = ["label", "type"];
 
 /// Compares, and gives the words of `expected` that have no value yet the values that they meet. Says what differs.
 pub(crate) fn compare(expected: &Element, actual: &Element, words: &mut Words) -> Result<(), String> {
@@ -51,7 +54,8 @@ fn compare_attributes(
         meet(value, found, words).map_err(|error| format!("{place}/@{name}: {error}"))?;
     }
     for ((_, name), value) in actual.attrs() {
-        let is_free = is_stanza && FREE_ATTRIBUTES.contains(&name.as_str());
+        let is_free = is_stanza && FREE_ATTRIBUTES.contains(&name.as_str())
+            || actual.is("field", FORM) && FREE_OF_FIELDS.contains(&name.as_str());
         if !is_free && expected.attr(name.as_str()).is_none() {
             return Err(format!("{place}: {name}='{value}' besides what is expected"));
         }
@@ -69,7 +73,8 @@ fn compare_children(
     let may_have_more = expected.text().contains(MORE);
     let is_ordered = expected.ns() != FORM && !may_have_more;
     let is_named = |child: &&Element| {
-        let is_free = FREE_CHILDREN.contains(&(child.name(), child.ns().as_str()));
+        let is_free = FREE_CHILDREN.contains(&(child.name(), child.ns().as_str()))
+            || child.ns() == FORM && FREE_IN_FORMS.contains(&child.name());
         !is_free || expected.children().any(|one| (one.name(), one.ns()) == (child.name(), child.ns()))
     };
     let mut left: Vec<&Element> = actual.children().filter(is_named).collect();

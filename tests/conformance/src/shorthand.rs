@@ -6,7 +6,11 @@
 /// * `ok`: an empty result.
 /// * `error TYPE/CONDITION`: an error, `+CONDITION` adds one of XEP-0060, `+unsupported:FEATURE` that one with its feature.
 /// * `event CHILD`: a notification.
+///
+/// In any of them, `[submit TYPE: VAR=VALUE; VAR=VALUE|VALUE]` is a form of XEP-0004 about `pubsub#TYPE`; `[form …]` and
+/// `[result …]` are such that may have more fields, `[cancel]` is one that is cancelled.
 pub(crate) fn expand(text: &str) -> Result<String, String> {
+    let text = &*forms(text)?;
     if text.starts_with('<') {
         return Ok(text.to_owned());
     }
@@ -18,6 +22,46 @@ pub(crate) fn expand(text: &str) -> Result<String, String> {
         "event" => Ok(format!("<message><event xmlns='pubsub#event'>{rest}</event></message>")),
         _ => Err(format!("neither a stanza nor a short form of one: {text}")),
     }
+}
+
+fn forms(text: &str) -> Result<String, String> {
+    let mut pieces = text.split('[');
+    let mut expanded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (short, rest) = piece.split_once(']').ok_or_else(|| format!("a form without an end: {text}"))?;
+        expanded.push_str(&form(short).ok_or_else(|| format!("no such form: {short}"))?);
+        expanded.push_str(rest);
+    }
+    Ok(expanded)
+}
+
+fn form(short: &str) -> Option<String> {
+    if short == "cancel" {
+        return Some("<x xmlns='data' type='cancel'/>".to_owned());
+    }
+    let (kind, rest) = short.split_once(' ')?;
+    let more = match kind {
+        "submit" => "",
+        "form" | "result" => "{more}",
+        _ => return None,
+    };
+    let (about, fields) = rest.split_once(':').unwrap_or((rest, ""));
+    let fields = fields.split(';').map(str::trim).filter(|field| !field.is_empty());
+    let fields = fields.map(|text| text.split_once('=').map(|(var, values)| field(var, "", values)));
+    let fields: String = fields.collect::<Option<_>>()?;
+    let form_type =
+        field("FORM_TYPE", " type='hidden'", &format!("http://jabber.org/protocol/pubsub#{about}"));
+    Some(format!("<x xmlns='data' type='{kind}'>{more}{form_type}{fields}</x>"))
+}
+
+fn field(var: &str, attributes: &str, values: &str) -> String {
+    let values: Vec<_> = values.split('|').filter(|value| !value.is_empty()).collect();
+    let inside = if values.is_empty() {
+        String::new()
+    } else {
+        format!("<value>{}</value>", values.join("</value><value>"))
+    };
+    format!("<field var='{var}'{attributes}>{inside}</field>")
 }
 
 fn content(text: &str) -> String {

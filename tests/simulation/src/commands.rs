@@ -1,7 +1,7 @@
 use bus_domain::retention::{History, WhenUndeliveredFull};
 use bus_domain::{
     AccessModel, Actor, Affiliation, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload,
-    PublishModel, Role, publish, retract,
+    PublishModel, Role, Setting, publish, retract,
 };
 use bus_engine::{Command, Verb};
 
@@ -46,6 +46,7 @@ enum Kind {
     Affiliate,
     Retract,
     Purge,
+    Configure,
     Delete,
     Create,
 }
@@ -58,6 +59,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
         (12, Kind::Affiliate),
         (8, Kind::Retract),
         (2, Kind::Purge),
+        (5, Kind::Configure),
         (2, Kind::Delete),
         (3, Kind::Create),
     ];
@@ -71,6 +73,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
         Kind::Affiliate => (ruler, Verb::Affiliate(vec![(address(user).0, random.pick(&STANDINGS))])),
         Kind::Retract => (ruler, retract(random)),
         Kind::Purge => (ruler, Verb::Purge),
+        Kind::Configure => (ruler, configure(random)),
         Kind::Delete => (ruler, Verb::Delete),
         Kind::Create => (ruler, Verb::Create(config(random))),
     }
@@ -93,7 +96,9 @@ fn publish(random: &mut Random) -> Verb {
         payload: Some(Payload::from_serialised("<a xmlns='urn:test'/>")),
     };
     let items = (0..random.between(1, 3)).map(|_| item(random)).collect();
-    Verb::Publish(publish::Request { items })
+    // A precondition that holds on some nodes and not on others, and makes a new one strict.
+    let preconditions = if random.percent(10) { vec![Setting::NotifyRetract(true)] } else { Vec::new() };
+    Verb::Publish(publish::Request { items, preconditions, creates_node: random.percent(50) })
 }
 
 fn retract(random: &mut Random) -> Verb {
@@ -127,6 +132,25 @@ fn config(random: &mut Random) -> NodeConfig {
         when_undelivered_full: random.pick(&WHEN_FULL),
         ..NodeConfig::default()
     }
+}
+
+/// Some fields, each with a value that it may have already.
+fn configure(random: &mut Random) -> Verb {
+    let drawn = config(random);
+    let settings = [
+        Setting::AccessModel(drawn.access_model),
+        Setting::PublishModel(drawn.publish_model),
+        Setting::ItemsMax(drawn.items_max),
+        Setting::NotifyRetract(drawn.notify_retract),
+        Setting::NotifyConfig(random.percent(50)),
+        Setting::NotifyDelete(random.percent(50)),
+        Setting::DeliverNotifications(random.percent(80)),
+        Setting::PersistItems(drawn.persist_items),
+        Setting::Durability(drawn.durability),
+        Setting::HistoryEventsMax(drawn.history.events_max),
+        Setting::WhenUndeliveredFull(drawn.when_undelivered_full),
+    ];
+    Verb::Configure(settings.into_iter().filter(|_| random.percent(30)).collect())
 }
 
 const WHEN_FULL: [WhenUndeliveredFull; 3] =

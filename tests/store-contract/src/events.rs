@@ -15,16 +15,17 @@ pub async fn events_come_back_as_they_were_appended(store: &dyn Store) {
         published(2, "empty", 0, 1),
         Event { kind: retracted, due_after_seq: None, ..published(3, "x", 0, 2) },
         Event { kind: EventKind::Purged, ..published(4, "x", 0, 2) },
-        Event { kind: EventKind::Deleted, ..published(5, "x", 0, 4) },
+        Event { kind: EventKind::Configured, ..published(5, "x", 0, 4) },
+        Event { kind: EventKind::Deleted, ..published(6, "x", 0, 5) },
     ];
     let mut transaction = fixture.begin().await;
-    advance(&mut *transaction, events(node.id, 5)).await;
+    advance(&mut *transaction, events(node.id, 6)).await;
     let rows: Vec<_> = log.iter().map(|event| (node.id, event.clone())).collect();
     transaction.append_events(&rows).await.expect("append");
     transaction.commit().await.expect("commit");
     assert_eq!(store.events_after(node.id, 0, 10, 10_000).await.expect("a page"), log);
     assert_eq!(store.events_after(node.id, 2, 10, 10_000).await.expect("a page"), log[2..]);
-    assert_eq!(store.events_after(node.id, 5, 10, 10_000).await.expect("a page"), []);
+    assert_eq!(store.events_after(node.id, 6, 10, 10_000).await.expect("a page"), []);
     assert_eq!(store.events_after(other.id, 0, 10, 10_000).await.expect("a page"), []);
 }
 

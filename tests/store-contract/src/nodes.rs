@@ -1,9 +1,11 @@
 //! Nodes and affiliations.
 
-use bus_domain::{AccessModel, Affiliation, Epoch, NodeName};
+use bus_domain::{
+    About, AccessModel, Affiliation, Durability, Epoch, MessageType, NodeConfig, NodeFacts, NodeName,
+};
 use bus_store::{NodeListing, Store};
 
-use crate::fixture::{Fixture, bare, row};
+use crate::fixture::{Fixture, bare, jid, row};
 
 pub async fn a_node_comes_back_as_it_was_made(store: &dyn Store) {
     let facts = Fixture::new(store).node("näme \"with\" 'quotes' and 💡").await;
@@ -15,6 +17,30 @@ pub async fn a_node_comes_back_as_it_was_made(store: &dyn Store) {
     assert_eq!(facts.affiliations.len(), 1);
     let absent = store.find_node(&NodeName::new("absent").expect("a name")).await.expect("a read");
     assert_eq!(absent, None);
+}
+
+pub async fn a_configuration_takes_the_place_of_another(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let (node, other) = (fixture.node("n").await, fixture.node("other").await);
+    let about = About {
+        title: Some("Ü & \"'".to_owned()),
+        contacts: vec![jid("a@example.org/é")],
+        ..About::default()
+    };
+    let config = NodeConfig {
+        access_model: AccessModel::Whitelist,
+        items_max: NodeConfig::ITEMS_MAX_HIGHEST,
+        durability: Durability::Relaxed,
+        message_type: MessageType::Headline,
+        about,
+        ..node.config.clone()
+    };
+    let mut transaction = fixture.begin().await;
+    transaction.put_config(node.id, &config).await.expect("put");
+    transaction.commit().await.expect("commit");
+    assert_eq!(fixture.facts("n").await, NodeFacts { config, ..node.clone() }, "the version is the head's");
+    assert_eq!(fixture.facts("other").await, other);
+    assert_eq!(store.relaxed_nodes(None, 9).await.expect("a read"), [node.id]);
 }
 
 pub async fn a_name_is_taken_once(store: &dyn Store) {

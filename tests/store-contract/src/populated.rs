@@ -126,6 +126,7 @@ fn entry(event: &Event) -> String {
         EventKind::Published { item_id, .. } => format!("{seq} {item_id}"),
         EventKind::Retracted { item_id } => format!("{seq} -{item_id}"),
         EventKind::Purged => format!("{seq} purged"),
+        EventKind::Configured => format!("{seq} configured"),
         EventKind::Deleted => format!("{seq} deleted"),
     }
 }

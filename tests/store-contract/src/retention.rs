@@ -82,7 +82,7 @@ pub async fn trimming_is_bounded_and_never_goes_back(store: &dyn Store) {
 
 pub async fn no_row_stays_behind_without_an_item(store: &dyn Store) {
     let fixture = Fixture::new(store);
-    for way in ["overwrite", "retract", "items_max", "expire", "purge"] {
+    for way in ["overwrite", "retract", "items_max", "evict", "expire", "purge"] {
         let node = fixture.node("n").await.id;
         fixture.publish(node, &["a", "b"], 100).await;
         store.trim_log(node, 2, 9).await.expect("trim");
@@ -103,6 +103,7 @@ pub async fn no_row_stays_behind_without_an_item(store: &dyn Store) {
                 transaction.remove_oldest_items(node, 2).await.expect("remove");
                 transaction.commit().await.expect("commit");
             }
+            "evict" => assert_eq!(store.evict_items(node, 0, 9).await.expect("evict"), 2),
             "expire" => assert_eq!(store.expire_items(node, i64::MAX, 9).await.expect("expire"), 2),
             _ => {
                 fixture.purge(node).await;
@@ -141,6 +142,22 @@ pub async fn expired_items_are_hidden_and_then_removed(store: &dyn Store) {
     assert_eq!(store.expire_items(node, through_ms, 2).await.expect("expire"), 0);
     assert_eq!(items(store, node, PageAt::First, None).await, listed(&["d", "e"], 2, Some(0)));
     assert_eq!(log(store, node).await, [1, 2, 3, 4, 5], "the log has its own bounds");
+}
+
+pub async fn items_over_a_lowered_bound_go_step_by_step(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    fixture.publish(node, &["gone"], 100).await;
+    fixture.purge(node).await;
+    fixture.publish(node, &["a", "b", "c", "d", "e"], 100).await;
+    let counted = store.retained(None, 9).await.expect("a read").nodes[0].item_count;
+    assert_eq!(counted, 5);
+    for (evicted, left) in [(2, &["c", "d", "e"][..]), (1, &["d", "e"]), (0, &["d", "e"])] {
+        assert_eq!(store.evict_items(node, 2, 2).await.expect("evict"), evicted, "bounded");
+        let count = left.len() as u64;
+        assert_eq!(items(store, node, PageAt::First, None).await, listed(left, count, Some(0)));
+    }
+    assert_eq!(log(store, node).await, [1, 2, 3, 4, 5, 6, 7], "the log has its own bounds");
 }
 
 pub async fn a_purge_is_one_mark_that_every_read_honours(store: &dyn Store) {
@@ -249,6 +266,7 @@ pub async fn nodes_are_looked_at_in_pages(store: &dyn Store) {
             payload_bytes: PAYLOAD_BYTES,
             published_at_ms: FIRST_SECOND_MS + 1_000,
         }),
+        item_count: 2,
         oldest_item_published_at_ms: None,
         has_purged_items: false,
         oldest_retraction_seq: None,

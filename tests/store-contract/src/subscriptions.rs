@@ -1,6 +1,6 @@
 //! Subscriptions and recipients.
 
-use bus_domain::{Affiliation, SubscriptionId};
+use bus_domain::{Affiliation, NodeId, SubscriptionId};
 use bus_store::{HeadAdvance, Store};
 
 use crate::fixture::{Fixture, advance, bare, events};
@@ -23,6 +23,8 @@ pub async fn recipients_are_paged_with_their_standing(store: &dyn Store) {
     assert_eq!(first.recipients_version, 4, "three subscribed after the first version");
     let found: Vec<_> = first.recipients.iter().map(|one| (&one.subscription, one.affiliation)).collect();
     assert_eq!(found, [(&subscribed[0], Affiliation::Outcast), (&subscribed[1], Affiliation::Outcast)]);
+    assert_eq!(store.count_subscriptions(node).await.expect("a read"), 3);
+    assert_eq!(store.count_subscriptions(NodeId(i64::MAX)).await.expect("a read"), 0, "gone");
     let second = store.recipients(node, Some(subscribed[1].id), 2).await.expect("a page");
     let found: Vec<_> = second.recipients.iter().map(|one| (&one.subscription, one.affiliation)).collect();
     assert_eq!(found, [(&subscribed[2], Affiliation::None)]);

@@ -1,69 +1,88 @@
-use bus_domain::retention::{History, WhenUndeliveredFull};
-use bus_domain::{AccessModel, Durability, NodeConfig, PublishModel};
+use bus_domain::retention::WhenUndeliveredFull;
+use bus_domain::{AccessModel, Durability, Jid, MessageType, NodeConfig, PublishModel, Setting};
 use tonic::Status;
 
 use super::enum_value;
+use crate::status::invalid_field;
 use crate::v1;
 
 /// The configuration of a new node: what is not set keeps its default. The rules check the bounds.
 pub(crate) fn config_from_message(field: &str, message: &v1::NodeConfig) -> Result<NodeConfig, Status> {
-    let default = NodeConfig::default();
-    let field = |name: &str| format!("{field}.{name}");
-    Ok(NodeConfig {
-        access_model: match enum_value(&field("access_model"), message.access_model)? {
-            None | Some(v1::AccessModel::Unspecified) => default.access_model,
-            Some(v1::AccessModel::Open) => AccessModel::Open,
-            Some(v1::AccessModel::Whitelist) => AccessModel::Whitelist,
-        },
-        publish_model: match enum_value(&field("publish_model"), message.publish_model)? {
-            None | Some(v1::PublishModel::Unspecified) => default.publish_model,
-            Some(v1::PublishModel::Publishers) => PublishModel::Publishers,
-            Some(v1::PublishModel::Open) => PublishModel::Open,
-        },
-        items_max: message.items_max.unwrap_or(default.items_max),
-        deliver_payloads: message.deliver_payloads.unwrap_or(default.deliver_payloads),
-        notify_retract: message.notify_retract.unwrap_or(default.notify_retract),
-        durability: match enum_value(&field("durability"), message.durability)? {
-            None | Some(v1::Durability::Unspecified) => default.durability,
-            Some(v1::Durability::Fsync) => Durability::Fsync,
-            Some(v1::Durability::Relaxed) => Durability::Relaxed,
-            Some(v1::Durability::Memory) => Durability::Memory,
-        },
-        persist_items: message.persist_items.unwrap_or(default.persist_items),
-        item_expire_seconds: message.item_expire_seconds.filter(|seconds| *seconds > 0),
-        history: History {
-            events_max: bound(message.history_events_max, default.history.events_max),
-            age_seconds_max: bound(message.history_age_seconds_max, default.history.age_seconds_max),
-            bytes_max: bound(message.history_bytes_max, default.history.bytes_max),
-        },
-        when_undelivered_full: match enum_value(
-            &field("when_undelivered_full"),
-            message.when_undelivered_full,
-        )? {
-            None | Some(v1::WhenUndeliveredFull::Unspecified) => default.when_undelivered_full,
-            Some(v1::WhenUndeliveredFull::Wait) => WhenUndeliveredFull::Wait,
-            Some(v1::WhenUndeliveredFull::Gap) => WhenUndeliveredFull::Gap,
-        },
-    })
+    Ok(NodeConfig::default().with(&settings_from_message(field, message)?))
+}
+
+/// The fields that are set.
+pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Result<Vec<Setting>, Status> {
+    let v1::NodeConfig {
+        access_model,
+        publish_model,
+        items_max,
+        deliver_payloads,
+        notify_retract,
+        durability,
+        persist_items,
+        item_expire_seconds,
+        history_events_max,
+        history_age_seconds_max,
+        history_bytes_max,
+        when_undelivered_full,
+        allow_subscriptions,
+        payload_bytes_max,
+        deliver_notifications,
+        notify_config,
+        notify_delete,
+        message_type,
+        title,
+        description,
+        language,
+        payload_type,
+        contacts,
+    } = message;
+    let name = |name: &str| format!("{field}.{name}");
+    let settings = [
+        enum_value(&name("access_model"), *access_model)?
+            .and_then(access_model_from)
+            .map(Setting::AccessModel),
+        enum_value(&name("publish_model"), *publish_model)?
+            .and_then(publish_model_from)
+            .map(Setting::PublishModel),
+        enum_value(&name("durability"), *durability)?.and_then(durability_from).map(Setting::Durability),
+        enum_value(&name("when_undelivered_full"), *when_undelivered_full)?
+            .and_then(when_full_from)
+            .map(Setting::WhenUndeliveredFull),
+        enum_value(&name("message_type"), *message_type)?
+            .and_then(message_type_from)
+            .map(Setting::MessageType),
+        items_max.map(Setting::ItemsMax),
+        deliver_payloads.map(Setting::DeliverPayloads),
+        notify_retract.map(Setting::NotifyRetract),
+        persist_items.map(Setting::PersistItems),
+        item_expire_seconds.map(|seconds| Setting::ItemExpireSeconds(bound(seconds))),
+        history_events_max.map(|events| Setting::HistoryEventsMax(bound(events))),
+        history_age_seconds_max.map(|seconds| Setting::HistoryAgeSecondsMax(bound(seconds))),
+        history_bytes_max.map(|bytes| Setting::HistoryBytesMax(bound(bytes))),
+        allow_subscriptions.map(Setting::AllowSubscriptions),
+        payload_bytes_max.map(|bytes| Setting::PayloadBytesMax(bound(bytes))),
+        deliver_notifications.map(Setting::DeliverNotifications),
+        notify_config.map(Setting::NotifyConfig),
+        notify_delete.map(Setting::NotifyDelete),
+        title.as_ref().map(|text| Setting::Title(text_if_any(text))),
+        description.as_ref().map(|text| Setting::Description(text_if_any(text))),
+        language.as_ref().map(|text| Setting::Language(text_if_any(text))),
+        payload_type.as_ref().map(|text| Setting::PayloadType(text_if_any(text))),
+        contacts.as_ref().map(|contacts| contacts_from(&name("contacts"), contacts)).transpose()?,
+    ];
+    Ok(settings.into_iter().flatten().collect())
 }
 
 /// A configuration with every field set.
 pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
-    let access_model = match config.access_model {
-        AccessModel::Open => v1::AccessModel::Open,
-        AccessModel::Whitelist => v1::AccessModel::Whitelist,
-    };
-    let publish_model = match config.publish_model {
-        PublishModel::Publishers => v1::PublishModel::Publishers,
-        PublishModel::Open => v1::PublishModel::Open,
-    };
-    let when_undelivered_full = match config.when_undelivered_full {
-        WhenUndeliveredFull::Wait => v1::WhenUndeliveredFull::Wait,
-        WhenUndeliveredFull::Gap => v1::WhenUndeliveredFull::Gap,
-    };
+    let text = |text: &Option<String>| Some(text.clone().unwrap_or_default());
+    let about = &config.about;
+    let jids = about.contacts.iter().map(ToString::to_string).collect();
     v1::NodeConfig {
-        access_model: access_model.into(),
-        publish_model: publish_model.into(),
+        access_model: access_model_to_message(config.access_model).into(),
+        publish_model: publish_model_to_message(config.publish_model).into(),
         items_max: Some(config.items_max),
         deliver_payloads: Some(config.deliver_payloads),
         notify_retract: Some(config.notify_retract),
@@ -73,16 +92,107 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         history_events_max: Some(config.history.events_max.unwrap_or(0)),
         history_age_seconds_max: Some(config.history.age_seconds_max.unwrap_or(0)),
         history_bytes_max: Some(config.history.bytes_max.unwrap_or(0)),
-        when_undelivered_full: when_undelivered_full.into(),
+        when_undelivered_full: when_full_to_message(config.when_undelivered_full).into(),
+        allow_subscriptions: Some(config.allow_subscriptions),
+        payload_bytes_max: Some(config.payload_bytes_max.unwrap_or(0)),
+        deliver_notifications: Some(config.deliver_notifications),
+        notify_config: Some(config.notify_config),
+        notify_delete: Some(config.notify_delete),
+        message_type: message_type_to_message(config.message_type).into(),
+        title: text(&about.title),
+        description: text(&about.description),
+        language: text(&about.language),
+        payload_type: text(&about.payload_type),
+        contacts: Some(v1::Contacts { jids }),
     }
 }
 
-/// 0 stands for no bound; what is not set keeps its default.
-fn bound(set: Option<u64>, default: Option<u64>) -> Option<u64> {
-    match set {
-        None => default,
-        Some(0) => None,
-        Some(bound) => Some(bound),
+/// 0 stands for no bound.
+fn bound<Number: Default + PartialEq>(number: Number) -> Option<Number> {
+    Some(number).filter(|number| *number != Number::default())
+}
+
+fn text_if_any(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+fn contacts_from(field: &str, contacts: &v1::Contacts) -> Result<Setting, Status> {
+    let parse = |(index, text): (usize, &String)| {
+        Jid::new(text).map_err(|problem| {
+            invalid_field(&format!("{field}.jids[{index}]"), format!("is not a JID: {problem}"))
+        })
+    };
+    Ok(Setting::Contacts(contacts.jids.iter().enumerate().map(parse).collect::<Result<_, _>>()?))
+}
+
+fn access_model_from(message: v1::AccessModel) -> Option<AccessModel> {
+    match message {
+        v1::AccessModel::Unspecified => None,
+        v1::AccessModel::Open => Some(AccessModel::Open),
+        v1::AccessModel::Whitelist => Some(AccessModel::Whitelist),
+    }
+}
+
+fn access_model_to_message(model: AccessModel) -> v1::AccessModel {
+    match model {
+        AccessModel::Open => v1::AccessModel::Open,
+        AccessModel::Whitelist => v1::AccessModel::Whitelist,
+    }
+}
+
+fn publish_model_from(message: v1::PublishModel) -> Option<PublishModel> {
+    match message {
+        v1::PublishModel::Unspecified => None,
+        v1::PublishModel::Publishers => Some(PublishModel::Publishers),
+        v1::PublishModel::Open => Some(PublishModel::Open),
+    }
+}
+
+fn publish_model_to_message(model: PublishModel) -> v1::PublishModel {
+    match model {
+        PublishModel::Publishers => v1::PublishModel::Publishers,
+        PublishModel::Open => v1::PublishModel::Open,
+    }
+}
+
+fn when_full_from(message: v1::WhenUndeliveredFull) -> Option<WhenUndeliveredFull> {
+    match message {
+        v1::WhenUndeliveredFull::Unspecified => None,
+        v1::WhenUndeliveredFull::Wait => Some(WhenUndeliveredFull::Wait),
+        v1::WhenUndeliveredFull::Gap => Some(WhenUndeliveredFull::Gap),
+    }
+}
+
+fn when_full_to_message(when_full: WhenUndeliveredFull) -> v1::WhenUndeliveredFull {
+    match when_full {
+        WhenUndeliveredFull::Wait => v1::WhenUndeliveredFull::Wait,
+        WhenUndeliveredFull::Gap => v1::WhenUndeliveredFull::Gap,
+    }
+}
+
+fn message_type_from(message: v1::MessageType) -> Option<MessageType> {
+    match message {
+        v1::MessageType::Unspecified => None,
+        v1::MessageType::Automatic => Some(MessageType::Automatic),
+        v1::MessageType::Normal => Some(MessageType::Normal),
+        v1::MessageType::Headline => Some(MessageType::Headline),
+    }
+}
+
+fn message_type_to_message(message_type: MessageType) -> v1::MessageType {
+    match message_type {
+        MessageType::Automatic => v1::MessageType::Automatic,
+        MessageType::Normal => v1::MessageType::Normal,
+        MessageType::Headline => v1::MessageType::Headline,
+    }
+}
+
+fn durability_from(message: v1::Durability) -> Option<Durability> {
+    match message {
+        v1::Durability::Unspecified => None,
+        v1::Durability::Fsync => Some(Durability::Fsync),
+        v1::Durability::Relaxed => Some(Durability::Relaxed),
+        v1::Durability::Memory => Some(Durability::Memory),
     }
 }
 

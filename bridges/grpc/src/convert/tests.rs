@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bus_domain::retention::{History, WhenUndeliveredFull};
-use bus_domain::{AccessModel, Epoch, Jid, NodeConfig, NodeId, Payload, PublishModel};
+use bus_domain::{About, AccessModel, Epoch, Jid, MessageType, NodeConfig, NodeId, Payload, PublishModel};
 use tonic_types::StatusExt as _;
 
 use super::*;
@@ -36,6 +36,19 @@ fn a_configuration_comes_back_as_it_went_and_keeps_defaults_where_it_is_silent()
         item_expire_seconds: Some(60),
         history: History { events_max: Some(1), age_seconds_max: None, bytes_max: Some(3) },
         when_undelivered_full: WhenUndeliveredFull::Gap,
+        allow_subscriptions: false,
+        payload_bytes_max: Some(9),
+        deliver_notifications: false,
+        notify_config: true,
+        notify_delete: false,
+        message_type: MessageType::Headline,
+        about: About {
+            title: Some("t".into()),
+            description: Some("d".into()),
+            language: Some("de".into()),
+            payload_type: Some("urn:a".into()),
+            contacts: vec![Jid::new("a@example.org/r").unwrap()],
+        },
         ..NodeConfig::default()
     };
     assert_eq!(config_from_message("config", &config_to_message(&config)).unwrap(), config);
@@ -79,6 +92,7 @@ fn frames_say_what_has_happened() {
     let retracted = check(EventKind::Retracted { item_id: item_id() });
     assert_eq!(retracted, (v1::EventKind::Retracted, "a".into(), None));
     assert_eq!(check(EventKind::Purged), (v1::EventKind::NodePurged, String::new(), None));
+    assert_eq!(check(EventKind::Configured), (v1::EventKind::NodeConfigured, String::new(), None));
     assert_eq!(check(EventKind::Deleted), (v1::EventKind::NodeDeleted, String::new(), None));
     assert_eq!(frame(TailFrame::Gap { first_seq: 7 }), Frame::Gap(v1::Gap { first_seq: 7 }));
 }

@@ -50,6 +50,10 @@ pub enum ErrorReason {
     TokenMissing = 21,
     /// UNAUTHENTICATED: the token is not one that the daemon's configuration lists.
     TokenInvalid = 22,
+    /// INVALID_ARGUMENT: a node cannot be configured like this.
+    ConfigInvalid = 23,
+    /// FAILED_PRECONDITION: the node is not configured as the request demands.
+    PreconditionNotMet = 24,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -81,6 +85,8 @@ impl ErrorReason {
             Self::ShuttingDown => "ERROR_REASON_SHUTTING_DOWN",
             Self::TokenMissing => "ERROR_REASON_TOKEN_MISSING",
             Self::TokenInvalid => "ERROR_REASON_TOKEN_INVALID",
+            Self::ConfigInvalid => "ERROR_REASON_CONFIG_INVALID",
+            Self::PreconditionNotMet => "ERROR_REASON_PRECONDITION_NOT_MET",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -109,6 +115,8 @@ impl ErrorReason {
             "ERROR_REASON_SHUTTING_DOWN" => Some(Self::ShuttingDown),
             "ERROR_REASON_TOKEN_MISSING" => Some(Self::TokenMissing),
             "ERROR_REASON_TOKEN_INVALID" => Some(Self::TokenInvalid),
+            "ERROR_REASON_CONFIG_INVALID" => Some(Self::ConfigInvalid),
+            "ERROR_REASON_PRECONDITION_NOT_MET" => Some(Self::PreconditionNotMet),
             _ => None,
         }
     }
@@ -132,7 +140,7 @@ pub struct Event {
     #[prost(enumeration = "EventKind", tag = "4")]
     pub kind: i32,
     /// The item that the event is about (XEP-0060's ItemID), 1 to 1023 bytes; empty for
-    /// EVENT_KIND_NODE_DELETED and EVENT_KIND_NODE_PURGED.
+    /// EVENT_KIND_NODE_DELETED, EVENT_KIND_NODE_PURGED and EVENT_KIND_NODE_CONFIGURED.
     #[prost(string, tag = "5")]
     pub item_id: ::prost::alloc::string::String,
     /// Opaque name of the event: the id of XEP-0359's stanza-id on XMPP, and a page token of ListItems.
@@ -173,6 +181,8 @@ pub enum EventKind {
     NodeDeleted = 3,
     /// All items of the node were removed at once.
     NodePurged = 4,
+    /// The configuration was changed: GetNode has it as it is now.
+    NodeConfigured = 5,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -186,6 +196,7 @@ impl EventKind {
             Self::Retracted => "EVENT_KIND_RETRACTED",
             Self::NodeDeleted => "EVENT_KIND_NODE_DELETED",
             Self::NodePurged => "EVENT_KIND_NODE_PURGED",
+            Self::NodeConfigured => "EVENT_KIND_NODE_CONFIGURED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -196,6 +207,7 @@ impl EventKind {
             "EVENT_KIND_RETRACTED" => Some(Self::Retracted),
             "EVENT_KIND_NODE_DELETED" => Some(Self::NodeDeleted),
             "EVENT_KIND_NODE_PURGED" => Some(Self::NodePurged),
+            "EVENT_KIND_NODE_CONFIGURED" => Some(Self::NodeConfigured),
             _ => None,
         }
     }
@@ -274,7 +286,7 @@ pub struct NodeSummary {
     pub config: ::core::option::Option<NodeConfig>,
 }
 /// How a node behaves. What is not set in a request keeps its default.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeConfig {
     /// Who may subscribe and read (pubsub#access_model). Default: ACCESS_MODEL_OPEN.
     #[prost(enumeration = "AccessModel", tag = "1")]
@@ -283,7 +295,7 @@ pub struct NodeConfig {
     #[prost(enumeration = "PublishModel", tag = "2")]
     pub publish_model: i32,
     /// Items that the node keeps, the newest ones (pubsub#max_items). From 1 to the limit node_items_max of the daemon's
-    /// configuration (1,000,000 by default). Default: 1,000.
+    /// configuration (1,000,000 by default), or 4,294,967,295 for as many as that limit allows. Default: 1,000.
     #[prost(uint32, optional, tag = "3")]
     pub items_max: ::core::option::Option<u32>,
     /// Whether notifications carry the payload (pubsub#deliver_payloads). Default: true.
@@ -316,6 +328,48 @@ pub struct NodeConfig {
     /// default) wait for their delivery. Default: WHEN_UNDELIVERED_FULL_WAIT.
     #[prost(enumeration = "WhenUndeliveredFull", tag = "12")]
     pub when_undelivered_full: i32,
+    /// Whether anybody may subscribe (pubsub#subscribe). Those who are subscribed stay so. Default: true.
+    #[prost(bool, optional, tag = "13")]
+    pub allow_subscriptions: ::core::option::Option<bool>,
+    /// Bytes that a payload may have as XML (pubsub#max_payload_size), below the limit payload_bytes_max of the daemon's
+    /// configuration (204,800 by default); 0 leaves it to that limit. Default: 0.
+    #[prost(uint32, optional, tag = "14")]
+    pub payload_bytes_max: ::core::option::Option<u32>,
+    /// Whether XMPP subscribers are sent items and retractions at all (pubsub#deliver_notifications). Default: true.
+    #[prost(bool, optional, tag = "15")]
+    pub deliver_notifications: ::core::option::Option<bool>,
+    /// Whether XMPP subscribers hear of a changed configuration (pubsub#notify_config). Default: false.
+    #[prost(bool, optional, tag = "16")]
+    pub notify_config: ::core::option::Option<bool>,
+    /// Whether XMPP subscribers hear that the node is gone (pubsub#notify_delete). Default: true.
+    #[prost(bool, optional, tag = "17")]
+    pub notify_delete: ::core::option::Option<bool>,
+    /// The type of messages that carry notifications (pubsub#notification_type). Default: MESSAGE_TYPE_AUTOMATIC.
+    #[prost(enumeration = "MessageType", tag = "18")]
+    pub message_type: i32,
+    /// A short name for people (pubsub#title), at most 4,096 bytes; empty for none. Default: none.
+    #[prost(string, optional, tag = "19")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the node is for (pubsub#description), at most 4,096 bytes; empty for none. Default: none.
+    #[prost(string, optional, tag = "20")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// The language of its items, as in xml:lang (pubsub#language), at most 4,096 bytes; empty for none. Default: none.
+    #[prost(string, optional, tag = "21")]
+    pub language: ::core::option::Option<::prost::alloc::string::String>,
+    /// What its payloads mean, usually a namespace (pubsub#type), at most 4,096 bytes; empty for none. It is not enforced.
+    /// Default: none.
+    #[prost(string, optional, tag = "22")]
+    pub payload_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whom to ask about it (pubsub#contact). Default: nobody.
+    #[prost(message, optional, tag = "23")]
+    pub contacts: ::core::option::Option<Contacts>,
+}
+/// Whom to ask about a node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Contacts {
+    /// JIDs; at most 16.
+    #[prost(string, repeated, tag = "1")]
+    pub jids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Which node to make.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -328,13 +382,30 @@ pub struct CreateNodeRequest {
     pub config: ::core::option::Option<NodeConfig>,
 }
 /// The node exists.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateNodeResponse {
     /// The first life of its log.
     #[prost(fixed64, tag = "1")]
     pub epoch: u64,
     /// How it behaves; every field is set.
     #[prost(message, optional, tag = "2")]
+    pub config: ::core::option::Option<NodeConfig>,
+}
+/// What to change on which node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigureNodeRequest {
+    /// XEP-0060's NodeID. 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What is set here changes, the rest stays.
+    #[prost(message, optional, tag = "2")]
+    pub config: ::core::option::Option<NodeConfig>,
+}
+/// The node behaves like this now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigureNodeResponse {
+    /// Every field is set.
+    #[prost(message, optional, tag = "1")]
     pub config: ::core::option::Option<NodeConfig>,
 }
 /// Which node to show.
@@ -478,6 +549,42 @@ pub struct AffiliationEntry {
 /// The standings hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetAffiliationsResponse {}
+/// The type of messages that carry notifications (RFC 6121 §5.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MessageType {
+    Unspecified = 0,
+    /// MESSAGE_TYPE_NORMAL, or MESSAGE_TYPE_HEADLINE with DURABILITY_MEMORY.
+    Automatic = 1,
+    /// Servers keep them for users who are away.
+    Normal = 2,
+    /// They are gone for users who are away.
+    Headline = 3,
+}
+impl MessageType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MESSAGE_TYPE_UNSPECIFIED",
+            Self::Automatic => "MESSAGE_TYPE_AUTOMATIC",
+            Self::Normal => "MESSAGE_TYPE_NORMAL",
+            Self::Headline => "MESSAGE_TYPE_HEADLINE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MESSAGE_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MESSAGE_TYPE_AUTOMATIC" => Some(Self::Automatic),
+            "MESSAGE_TYPE_NORMAL" => Some(Self::Normal),
+            "MESSAGE_TYPE_HEADLINE" => Some(Self::Headline),
+            _ => None,
+        }
+    }
+}
 /// What happens when too many events of a node wait for their delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -798,6 +905,34 @@ pub mod nodes_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Nodes", "ListNodes"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes how a node behaves: the fields that are set, and no others. All of them or none. For owners.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (a field's bound, or a log that would have to leave the memory
+        /// or the disk), ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        pub async fn configure_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfigureNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfigureNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/ConfigureNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "ConfigureNode"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Ends a node: its readers and subscribers hear of it, and its name is free at once. For owners.
         ///
         /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
@@ -951,6 +1086,17 @@ pub mod nodes_server {
             request: tonic::Request<super::ListNodesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListNodesResponse>,
+            tonic::Status,
+        >;
+        /// Changes how a node behaves: the fields that are set, and no others. All of them or none. For owners.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (a field's bound, or a log that would have to leave the memory
+        /// or the disk), ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        async fn configure_node(
+            &self,
+            request: tonic::Request<super::ConfigureNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfigureNodeResponse>,
             tonic::Status,
         >;
         /// Ends a node: its readers and subscribers hear of it, and its name is free at once. For owners.
@@ -1193,6 +1339,51 @@ pub mod nodes_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListNodesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/ConfigureNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfigureNodeSvc<T: Nodes>(pub Arc<T>);
+                    impl<
+                        T: Nodes,
+                    > tonic::server::UnaryService<super::ConfigureNodeRequest>
+                    for ConfigureNodeSvc<T> {
+                        type Response = super::ConfigureNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfigureNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::configure_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfigureNodeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

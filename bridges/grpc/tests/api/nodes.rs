@@ -30,6 +30,7 @@ async fn a_new_node_is_shown_as_it_was_made() {
         item_expire_seconds: Some(60),
         history_events_max: Some(9),
         history_bytes_max: Some(0),
+        title: Some("News".into()),
         ..whitelist()
     };
     let request = v1::CreateNodeRequest { name: "news".into(), config: Some(config) };
@@ -47,8 +48,19 @@ async fn a_new_node_is_shown_as_it_was_made() {
         history_age_seconds_max: Some(7 * 24 * 60 * 60),
         history_bytes_max: Some(0),
         when_undelivered_full: v1::WhenUndeliveredFull::Wait.into(),
+        allow_subscriptions: Some(true),
+        payload_bytes_max: Some(0),
+        deliver_notifications: Some(true),
+        notify_config: Some(false),
+        notify_delete: Some(true),
+        message_type: v1::MessageType::Normal.into(),
+        title: Some("News".into()),
+        description: Some(String::new()),
+        language: Some(String::new()),
+        payload_type: Some(String::new()),
+        contacts: Some(v1::Contacts::default()),
     };
-    assert_eq!(created.config, Some(full));
+    assert_eq!(created.config, Some(full.clone()));
     rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;
 
     let request = v1::GetNodeRequest { name: "news".into() };
@@ -89,10 +101,60 @@ async fn a_configuration_out_of_bounds_is_refused() {
         async move { client.create_node(request).await }
     };
     let none_kept = create(v1::NodeConfig { items_max: Some(0), ..v1::NodeConfig::default() }).await;
-    expect_refusal(none_kept, Code::InvalidArgument, "REQUEST_INVALID", None);
+    expect_refusal(none_kept, Code::InvalidArgument, "CONFIG_INVALID", None);
     let unknown = create(v1::NodeConfig { access_model: 99, ..v1::NodeConfig::default() }).await;
     let field = Some("config.access_model");
     expect_refusal(unknown, Code::InvalidArgument, "REQUEST_INVALID", field);
+}
+
+#[tokio::test]
+async fn what_is_set_changes_and_the_rest_stays() {
+    let rig = Rig::start().await;
+    let before = v1::NodeConfig { title: Some("News".into()), notify_retract: Some(true), ..whitelist() };
+    rig.create_with("news", before).await;
+    let configure = |principal, config| {
+        let mut client = rig.nodes(principal);
+        let request = v1::ConfigureNodeRequest { name: "news".into(), config: Some(config) };
+        async move { client.configure_node(request).await }
+    };
+    let jids = vec!["bob@example.org".to_owned()];
+    let change = v1::NodeConfig {
+        access_model: v1::AccessModel::Open.into(),
+        title: Some(String::new()),
+        contacts: Some(v1::Contacts { jids: jids.clone() }),
+        ..v1::NodeConfig::default()
+    };
+    expect_refusal(
+        configure(BOB, change.clone()).await,
+        Code::PermissionDenied,
+        "AFFILIATION_REQUIRED",
+        None,
+    );
+    let changed = configure(ALICE, change.clone()).await.unwrap().into_inner().config.unwrap();
+    assert_eq!((changed.access_model(), changed.notify_retract), (v1::AccessModel::Open, Some(true)));
+    assert_eq!((changed.title.as_deref(), &changed.contacts), (Some(""), &Some(v1::Contacts { jids })));
+    let again = configure(ALICE, change).await.unwrap().into_inner().config.unwrap();
+    assert_eq!(again, changed, "nothing changes, and nothing is logged");
+    rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;
+
+    let start = Some(v1::tail_request::Start::AfterSeq(0));
+    let request = v1::TailRequest { node: "news".into(), start, ..v1::TailRequest::default() };
+    let mut frames = rig.subscriber(ALICE).tail(request).await.unwrap().into_inner();
+    let mut kinds = Vec::new();
+    while kinds.len() < 2 {
+        let frame = frames.message().await.unwrap().unwrap().frame;
+        if let Some(v1::tail_response::Frame::Event(event)) = frame {
+            kinds.push(event.kind());
+        }
+    }
+    assert_eq!(kinds, [v1::EventKind::NodeConfigured, v1::EventKind::Published]);
+
+    let wrong = v1::Contacts { jids: vec!["@".into()] };
+    let refused =
+        configure(ALICE, v1::NodeConfig { contacts: Some(wrong), ..v1::NodeConfig::default() }).await;
+    expect_refusal(refused, Code::InvalidArgument, "REQUEST_INVALID", Some("config.contacts.jids[0]"));
+    let memory = v1::NodeConfig { durability: v1::Durability::Memory.into(), ..v1::NodeConfig::default() };
+    expect_refusal(configure(ALICE, memory).await, Code::InvalidArgument, "CONFIG_INVALID", None);
 }
 
 #[tokio::test]

@@ -18,8 +18,13 @@ fn check(items: Vec<NewItem>) -> Result<Vec<(String, bool)>, BusError> {
         made += 1;
         ItemId::new(&format!("made-{made}")).unwrap()
     };
-    let publication =
-        decide(&facts::sample(), &actor("owner@example.org"), Request { items }, &limits, next_id)?;
+    let publication = decide(
+        &facts::sample(),
+        &actor("owner@example.org"),
+        Request { items, ..Request::default() },
+        &limits,
+        next_id,
+    )?;
     Ok(publication.items.into_iter().map(|item| (item.id.as_str().to_owned(), item.id_generated)).collect())
 }
 
@@ -41,13 +46,13 @@ fn wrong_items_are_refused() {
 fn a_request_never_holds_more_than_the_node_keeps() {
     let mut facts = facts::sample();
     facts.config.items_max = 1;
-    let request = Request { items: vec![item(None, Some("<a/>")); 2] };
+    let request = Request { items: vec![item(None, Some("<a/>")); 2], ..Request::default() };
     let decision = decide(&facts, &actor("owner@example.org"), request, &Limits::default(), || {
         ItemId::new("made").unwrap()
     });
     assert_eq!(decision, Err(BusError::TooManyItems { items_max: 1 }));
     facts.config.persist_items = false;
-    let request = Request { items: vec![item(None, Some("<a/>")); 2] };
+    let request = Request { items: vec![item(None, Some("<a/>")); 2], ..Request::default() };
     let decision = decide(&facts, &actor("owner@example.org"), request, &Limits::default(), || {
         ItemId::new("made").unwrap()
     });
@@ -63,7 +68,7 @@ fn only_who_may_publishes() {
         ("stranger@example.org", Err(BusError::Forbidden)),
         ("banned@example.org", Err(BusError::Forbidden)),
     ] {
-        let request = Request { items: vec![item(Some("a"), Some("<a/>"))] };
+        let request = Request { items: vec![item(Some("a"), Some("<a/>"))], ..Request::default() };
         let decision = decide(&facts, &actor(jid), request, &Limits::default(), || unreachable!());
         assert_eq!(decision.map(drop), expected, "{jid}");
     }

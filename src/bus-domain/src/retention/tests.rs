@@ -138,6 +138,6 @@ fn a_bound_of_nothing_is_refused() {
         config(History { age_seconds_max: Some(0), ..NO_BOUND }),
         config(History { bytes_max: Some(0), ..NO_BOUND }),
     ] {
-        assert!(matches!(check(&wrong), Err(BusError::BadRequest(_))), "{wrong:?}");
+        assert!(matches!(check(&wrong), Err(BusError::InvalidConfig { .. })), "{wrong:?}");
     }
 }

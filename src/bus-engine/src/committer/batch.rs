@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, create, delete, park, publish, purge, retract, subscribe,
-    unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, configure, create, delete, park, publish, purge, retract,
+    subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -36,10 +36,14 @@ pub struct Entry {
 pub enum Work {
     /// See [`create`].
     Create(create::NewNode),
+    /// See [`configure`]; `None` if nothing changes.
+    Configure(Option<configure::Configuration>),
     /// See [`delete`].
     Delete(delete::Deletion),
     /// See [`publish`].
     Publish(publish::Publication),
+    /// The same, on a node that is made with it.
+    PublishNew(create::NewNode, publish::Publication),
     /// See [`retract`].
     Retract(retract::Retraction),
     /// See [`purge`].
@@ -58,9 +62,9 @@ impl Work {
     /// Events that the work appends at most.
     pub(super) fn events(&self) -> usize {
         match self {
-            Self::Publish(publication) => publication.items.len(),
+            Self::Publish(publication) | Self::PublishNew(_, publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
-            Self::Delete(_) | Self::Purge(_) => 1,
+            Self::Configure(_) | Self::Delete(_) | Self::Purge(_) => 1,
             Self::Create(_)
             | Self::Subscribe(_)
             | Self::Unsubscribe(_)

@@ -164,6 +164,7 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         now_ms: shared.clock.now_ms(),
         ids: &*shared.ids,
         process_epoch: shared.process_epoch,
+        limits: &shared.settings.limits,
         known_heads: &shared.known_heads,
     };
     let (written, commit) =

@@ -1,7 +1,6 @@
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use bus_domain::{Event, EventKind, NodeFacts, NodeId, publish};
+use bus_domain::{Event, EventKind, NodeFacts, publish};
 
 use super::plan::plan;
 use super::queue::Reply;
@@ -49,36 +48,35 @@ pub(super) fn committed(shared: &EngineShared, committed: &CommittedNode) {
     {
         recipient.subscription.since_seq = shared.recent.join_transient(node.id, recipient.subscription.id);
     }
-    // The only event of such a node that the store has is its last one, which finds its place behind the others here.
-    let (id, deletion) = (node.id, events.last());
-    let Some(deletion) = deletion.filter(|event| event.kind == EventKind::Deleted) else {
+    // Nobody numbers what a commit tells of such a node: it finds its place behind the others here.
+    let id = node.id;
+    let Some(event) = events.last() else {
         let head_seq = shared.recent.transient_head(id).seq;
         shared.mailbox.put(node.clone(), head_seq, &[], delta);
         return;
     };
-    let last =
-        append(shared, id, |seq| vec![Event { seq, due_after_seq: Some(seq - 1), ..Event::clone(deletion) }]);
+    let last = shared.recent.append_transient(id, vec![Event::clone(event)]);
     shared.mailbox.put(node.clone(), last[0].seq, &last, delta);
-    shared.recent.forget_transient(id);
+    if event.kind == EventKind::Deleted {
+        shared.recent.forget_transient(id);
+    }
 }
 
 fn published(shared: &EngineShared, facts: &NodeFacts, publication: publish::Publication) -> Outcome {
-    let publish::Publication { publisher, items, .. } = publication;
+    let publish::Publication { publisher, items, notify: is_due } = publication;
     let published_at_ms = shared.clock.now_ms();
     let item_ids = items.iter().map(|item| item.id.clone()).collect();
-    let events = append(shared, facts.id, |first_seq| {
-        let numbered = (first_seq..).zip(items);
-        let event = |(seq, item): (u64, publish::PublishedItem)| Event {
-            seq,
-            kind: EventKind::Published { item_id: item.id, payload: item.payload },
-            publisher: publisher.clone(),
-            published_at_ms,
-            // Whatever is known of the recipients will do: their changes reach delivery before later events.
-            recipients_version: 0,
-            due_after_seq: Some(seq - 1),
-        };
-        numbered.map(event).collect()
-    });
+    let event = |item: publish::PublishedItem| Event {
+        // Positions are given where the log is.
+        seq: 0,
+        kind: EventKind::Published { item_id: item.id, payload: item.payload },
+        publisher: publisher.clone(),
+        published_at_ms,
+        // Whatever is known of the recipients will do: their changes reach delivery before later events.
+        recipients_version: 0,
+        due_after_seq: is_due.then_some(0),
+    };
+    let events = shared.recent.append_transient(facts.id, items.into_iter().map(event).collect());
     let (first, last) = (&events[0], &events[events.len() - 1]);
     shared.mailbox.put(DeliveryNode::of(facts), last.seq, &events, None);
     shared.statistics.published(facts.config.durability).add(events.len() as u64);
@@ -88,14 +86,4 @@ fn published(shared: &EngineShared, facts: &NodeFacts, publication: publish::Pub
         item_ids,
         durability: facts.config.durability,
     })
-}
-
-/// Appends at least one event.
-fn append(shared: &EngineShared, node: NodeId, make: impl FnOnce(u64) -> Vec<Event>) -> Vec<Arc<Event>> {
-    let mut appended = Vec::new();
-    shared.recent.append_transient(node, |before_seq| {
-        appended = make(before_seq + 1).into_iter().map(Arc::new).collect();
-        appended.clone()
-    });
-    appended
 }

@@ -2,8 +2,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, affiliate, create, delete, publish, purge,
-    retention, retract, subscribe, unsubscribe,
+    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, affiliate, configure, create, delete, publish,
+    purge, retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -26,7 +26,14 @@ pub(super) fn plan(
         Verb::Create(config) => {
             Work::Create(create::decide(facts.map(Arc::as_ref), actor, config.clone(), limits)?)
         }
+        Verb::Configure(settings) => {
+            Work::Configure(configure::decide(existing()?, actor, settings, limits)?)
+        }
         Verb::Delete => Work::Delete(delete::decide(existing()?, actor)?),
+        Verb::Publish(request) if facts.is_none() => {
+            let (new, publication) = publish::decide_new(actor, request.clone(), limits, next_item_id)?;
+            Work::PublishNew(new, publication)
+        }
         Verb::Publish(request) => {
             let facts = existing()?;
             let publication = publish::decide(facts, actor, request.clone(), limits, next_item_id)?;

@@ -13,6 +13,8 @@ use super::RecentEvents;
 #[derive(Debug, Default)]
 pub(super) struct TransientLog {
     head_seq: Seq,
+    /// The newest event that is due to subscribers.
+    last_due_seq: Seq,
     /// From which subscription on only events behind which position are due, in the order of both. The store cannot
     /// know these positions: they would mean something else in the next process.
     joined: VecDeque<(SubscriptionId, Seq)>,
@@ -28,18 +30,13 @@ pub(crate) struct TransientHead {
 }
 
 impl RecentEvents {
-    /// Appends what `make` makes of the position before, and says where the log ends then.
-    pub(crate) fn append_transient(
-        &self,
-        node: NodeId,
-        make: impl FnOnce(Seq) -> Vec<Arc<Event>>,
-    ) -> TransientHead {
+    /// Gives events their positions, whatever they have there, and appends them. What is due follows what was due last.
+    pub(crate) fn append_transient(&self, node: NodeId, events: Vec<Event>) -> Vec<Arc<Event>> {
         let inner = &mut *self.lock();
         let log = inner.transient.entry(node).or_default();
-        let events = make(log.head_seq);
-        log.head_seq = events.last().map_or(log.head_seq, |last| last.seq);
+        let events: Vec<_> = events.into_iter().map(|event| Arc::new(log.number(event))).collect();
         inner.take(node, &events, self.bytes_max);
-        inner.transient_head(node)
+        events
     }
 
     /// Where the log stands; at its start if nothing was ever published.
@@ -90,6 +87,15 @@ impl RecentEvents {
     }
 }
 
+impl TransientLog {
+    fn number(&mut self, event: Event) -> Event {
+        self.head_seq += 1;
+        let due_after_seq =
+            event.due_after_seq.map(|_| std::mem::replace(&mut self.last_due_seq, self.head_seq));
+        Event { seq: self.head_seq, due_after_seq, ..event }
+    }
+}
+
 impl super::Inner {
     fn transient_head(&self, node: NodeId) -> TransientHead {
         let seq = self.transient.get(&node).map_or(0, |log| log.head_seq);
@@ -123,7 +129,9 @@ mod tests {
     }
 
     fn append(recent: &RecentEvents, count: u64) -> TransientHead {
-        recent.append_transient(NODE, |seq| (seq + 1..=seq + count).map(event).collect())
+        let events = (0..count).map(|_| Event::clone(&event(1))).collect();
+        recent.append_transient(NODE, events);
+        recent.transient_head(NODE)
     }
 
     fn since_seq(recent: &RecentEvents, subscription: i64) -> Seq {
@@ -150,6 +158,16 @@ mod tests {
         assert_eq!(append(&recent, 1), TransientHead { seq: 4, gone_through_seq: 3 });
         recent.forget_transient(NODE);
         assert!(!recent.has_transient(NODE));
+    }
+
+    #[test]
+    fn what_is_due_follows_what_was_due_last() {
+        let recent = recent(9);
+        let dues = [true, false, false, true, true];
+        let events = dues.map(|due| Event { due_after_seq: due.then_some(0), ..Event::clone(&event(9)) });
+        let numbered = recent.append_transient(NODE, events.into());
+        let positions: Vec<_> = numbered.iter().map(|event| (event.seq, event.due_after_seq)).collect();
+        assert_eq!(positions, [(1, Some(0)), (2, None), (3, None), (4, Some(1)), (5, Some(4))]);
     }
 
     #[test]

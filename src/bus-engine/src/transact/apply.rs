@@ -1,17 +1,15 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    Affiliation, Affiliations, BusError, NodeFacts, Subscription, SubscriptionState, affiliate, publish,
-    retract, subscribe,
+    BusError, NodeFacts, Subscription, SubscriptionState, affiliate, publish, retract, subscribe,
 };
-use bus_store::{HeadAfter, NodeRow, Recipient, StoreError, Transaction};
+use bus_store::{HeadAfter, Recipient, StoreError, Transaction};
 
 use super::node_work::NodeWork;
 use super::{Sources, Writing};
-use crate::committer::{Entry, EntryResult, FactsAfter, Work};
+use crate::committer::{EntryResult, FactsAfter, Work};
 use crate::dispatcher::{RecipientChange, RecipientDelta};
-use crate::epochs::new_epoch;
-use crate::{Created, Outcome, Published};
+use crate::{Outcome, Published};
 
 impl Writing<'_> {
     /// Writes what is left beside events and items, and fills in the answers.
@@ -36,7 +34,7 @@ impl Writing<'_> {
                     Work::Publish(publication) => {
                         let first_seq = next_seq;
                         next_seq += publication.items.len() as u64;
-                        published(&facts, publication, first_seq)
+                        done(published(&facts, publication, first_seq))
                     }
                     Work::Retract(retraction) => retracted(transaction, work, &facts, retraction).await?,
                     Work::Purge(_) => done(Outcome::Purged),
@@ -46,10 +44,15 @@ impl Writing<'_> {
                     Work::Unsubscribe(_) => unsubscribed(transaction, work, &facts, head).await?,
                     Work::Park(_) => parked(transaction, work, &facts, head, sources).await?,
                     Work::Affiliate(change) => affiliated(transaction, work, &facts, head, change).await?,
+                    Work::Configure(_) => configured(transaction, work, &facts, head).await?,
                     Work::Delete(_) => {
                         transaction.retire_node(facts.id, sources.now_ms).await?;
                         EntryResult::Done { outcome: Outcome::Deleted, facts: FactsAfter::Now(None) }
                     }
+                    Work::PublishNew(_, publication) => EntryResult::Done {
+                        outcome: published(&facts, publication, next_seq),
+                        facts: FactsAfter::Now(Some(Arc::clone(&facts))),
+                    },
                     Work::Create(_) => EntryResult::Refused(BusError::NodeExists),
                 };
                 if work.is_renewed {
@@ -69,54 +72,13 @@ fn tell_renewed(result: &mut EntryResult, renewed: &Arc<NodeFacts>) {
     }
 }
 
-/// Makes the node; it has no head that could move, so this is all there is to it.
-pub(super) async fn create(
-    transaction: &mut dyn Transaction,
-    sources: &Sources<'_>,
-    work: &mut NodeWork,
-    entry: &Entry,
-) -> Result<Option<EntryResult>, StoreError> {
-    let Work::Create(new) = &entry.work else {
-        return Ok(Some(EntryResult::Refused(BusError::NodeNotFound)));
-    };
-    let row = NodeRow {
-        name: entry.node.clone(),
-        epoch: new_epoch(sources.ids),
-        owner: new.owner.clone(),
-        config: new.config.clone(),
-        created_at_ms: sources.now_ms,
-    };
-    let Some(id) = transaction.insert_node(&row).await? else {
-        return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
-    };
-    let affiliations: Affiliations = [(new.owner.clone(), Affiliation::Owner)].into_iter().collect();
-    let facts = sources.process_epoch.applied_to(NodeFacts {
-        id,
-        name: row.name,
-        epoch: row.epoch,
-        creator: row.owner,
-        created_at_ms: row.created_at_ms,
-        config: row.config,
-        affiliations: Arc::new(affiliations),
-        rules_version: 1,
-    });
-    work.created = Some(EntryResult::Done {
-        outcome: Outcome::Created(Created { epoch: facts.epoch, config: facts.config.clone() }),
-        facts: FactsAfter::Now(Some(Arc::new(facts))),
-    });
-    Ok(None)
-}
-
-fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u64) -> EntryResult {
-    EntryResult::Done {
-        outcome: Outcome::Published(Published {
-            epoch: facts.epoch,
-            first_seq,
-            item_ids: publication.items.iter().map(|item| item.id.clone()).collect(),
-            durability: facts.config.durability,
-        }),
-        facts: FactsAfter::Same,
-    }
+fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u64) -> Outcome {
+    Outcome::Published(Published {
+        epoch: facts.epoch,
+        first_seq,
+        item_ids: publication.items.iter().map(|item| item.id.clone()).collect(),
+        durability: facts.config.durability,
+    })
 }
 
 /// Nothing that decisions rest on has changed.
@@ -198,6 +160,20 @@ async fn parked(
         change: RecipientChange::Removed(subscription.id),
     });
     Ok(EntryResult::Done { outcome: Outcome::Parked(subscription), facts: FactsAfter::Same })
+}
+
+async fn configured(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    head: HeadAfter,
+) -> Result<EntryResult, StoreError> {
+    let config = work.config.take().unwrap_or_else(|| facts.config.clone());
+    transaction.put_config(facts.id, &config).await?;
+    let facts =
+        Arc::new(NodeFacts { config: config.clone(), rules_version: head.rules_version, ..facts.clone() });
+    work.facts = Some(Arc::clone(&facts));
+    Ok(EntryResult::Done { outcome: Outcome::Configured(config), facts: FactsAfter::Now(Some(facts)) })
 }
 
 async fn affiliated(

@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bus_domain::{Epoch, Event, EventKind, ItemId, Jid, NodeFacts, NodeId, Payload, Seq, Subscription};
+use bus_domain::{
+    Epoch, Event, EventKind, ItemId, Jid, Limits, NodeConfig, NodeFacts, NodeId, Payload, Seq, Subscription,
+};
 use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
 use super::{CommittedNode, Sources};
@@ -9,6 +11,9 @@ use crate::DeliveryNode;
 use crate::committer::EntryResult;
 use crate::dispatcher::RecipientDelta;
 use crate::epochs::new_epoch;
+
+/// Items that one commit removes beyond those that make room for its own: more would hold up all other writers.
+const EXCESS_ITEMS_MAX: u64 = 10_000;
 
 /// One node's part of a batch.
 pub(super) struct NodeWork {
@@ -36,6 +41,10 @@ pub(super) struct NodeWork {
     pub(super) delta: Option<RecipientDelta>,
     /// Whether the log begins a new life here.
     pub(super) is_renewed: bool,
+    /// How the node is to behave from now on.
+    pub(super) config: Option<NodeConfig>,
+    /// What is told of a node in memory, whose log has no row for it and finds its place there.
+    pub(super) announced: Option<Arc<Event>>,
 }
 
 /// Changes of a head beside the events.
@@ -81,6 +90,8 @@ impl NodeWork {
             created: None,
             delta: None,
             is_renewed: false,
+            config: None,
+            announced: None,
         }
     }
 
@@ -173,11 +184,14 @@ impl NodeWork {
         self.events.iter().filter_map(of_item).collect()
     }
 
-    /// Items over the node's bound, once so many pointers were overwritten.
-    pub(super) fn excess_items(&self, overwritten: u64) -> u64 {
+    /// Items over the node's bound that go with this commit, once so many pointers were overwritten. Retention takes
+    /// the rest, where a configuration has lowered the bound by more.
+    pub(super) fn excess_items(&self, overwritten: u64, limits: &Limits) -> u64 {
         match (&self.head, &self.facts) {
             (Some(head), Some(facts)) => {
-                (head.item_count - overwritten).saturating_sub(u64::from(facts.config.items_max))
+                let config = self.config.as_ref().unwrap_or(&facts.config);
+                let items_max = u64::from(config.items_max(limits));
+                (head.item_count - overwritten).saturating_sub(items_max).min(EXCESS_ITEMS_MAX)
             }
             _ => 0,
         }
@@ -185,11 +199,13 @@ impl NodeWork {
 
     pub(super) fn into_committed(self) -> Option<CommittedNode> {
         let (facts, head) = (self.facts?, self.head?);
-        if self.events.is_empty() && self.delta.is_none() {
+        let mut events = self.events;
+        events.extend(self.announced);
+        if events.is_empty() && self.delta.is_none() {
             return None;
         }
         let node = DeliveryNode::of(&facts);
-        Some(CommittedNode { node, head_seq: head.seq, events: self.events, delta: self.delta })
+        Some(CommittedNode { node, head_seq: head.seq, events, delta: self.delta })
     }
 
     /// For each item published here, the last draft that does; in the order of these drafts. None where no items

@@ -1,4 +1,6 @@
-use bus_domain::{BusError, EventKind, park, retract, subscribe, unsubscribe};
+use std::sync::Arc;
+
+use bus_domain::{BusError, Event, EventKind, configure, park, publish, retract, subscribe, unsubscribe};
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
@@ -49,21 +51,18 @@ impl Writing<'_> {
     ) -> Result<Option<EntryResult>, StoreError> {
         let entry = &self.batch.entries[index];
         let Some(id) = work.node_id() else {
-            return super::apply::create(transaction, sources, work, entry).await;
+            return super::create::create(transaction, sources, work, entry).await;
         };
         match &entry.work {
-            Work::Create(_) => return Ok(Some(EntryResult::Refused(BusError::NodeExists))),
-            Work::Publish(publication) => {
-                work.drafts.extend(publication.items.iter().map(|item| Draft {
-                    kind: EventKind::Published { item_id: item.id.clone(), payload: item.payload.clone() },
-                    publisher: publication.publisher.clone(),
-                    due: true,
-                    may_overwrite: !item.id_generated,
-                }));
+            Work::Create(_) | Work::PublishNew(..) => {
+                return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
             }
+            Work::Publish(publication) => work.drafts.extend(published(publication)),
+            Work::Configure(None) => return Ok(Some(unchanged(work))),
+            Work::Configure(Some(configuration)) => configure(work, configuration, sources),
             Work::Delete(deletion) => {
                 work.changes.rules = true;
-                work.drafts.push(draft(EventKind::Deleted, &deletion.deleter, true));
+                work.drafts.push(draft(EventKind::Deleted, &deletion.deleter, deletion.notify));
             }
             Work::Purge(purge) => {
                 work.changes.purge = true;
@@ -125,6 +124,42 @@ fn subscribe(
     }
     work.changes.recipients = true;
     None
+}
+
+/// Of a node in memory only those are told who are there; on disk the log has it whether or not anybody is told.
+fn configure(work: &mut NodeWork, configuration: &configure::Configuration, sources: &Sources<'_>) {
+    work.config = Some(configuration.config.clone());
+    work.changes.rules = true;
+    work.changes.purge = configuration.drops_items;
+    let draft = draft(EventKind::Configured, &configuration.configurer, configuration.notify);
+    if !configuration.config.is_transient() {
+        work.drafts.push(draft);
+    } else if configuration.notify {
+        work.announced = Some(Arc::new(Event {
+            seq: 0,
+            kind: draft.kind,
+            publisher: draft.publisher,
+            published_at_ms: sources.now_ms,
+            recipients_version: 0,
+            due_after_seq: Some(0),
+        }));
+    }
+}
+
+/// The configuration was so already.
+fn unchanged(work: &NodeWork) -> EntryResult {
+    let config = work.facts.as_ref().map(|facts| facts.config.clone()).unwrap_or_default();
+    answer(Outcome::Configured(config))
+}
+
+/// An event for each item.
+pub(super) fn published(publication: &publish::Publication) -> impl Iterator<Item = Draft> {
+    publication.items.iter().map(|item| Draft {
+        kind: EventKind::Published { item_id: item.id.clone(), payload: item.payload.clone() },
+        publisher: publication.publisher.clone(),
+        due: publication.notify,
+        may_overwrite: !item.id_generated,
+    })
 }
 
 fn draft(kind: EventKind, publisher: &bus_domain::Jid, due: bool) -> Draft {

@@ -346,7 +346,7 @@ pub(crate) fn publish_verb(ids: &[&str]) -> Verb {
         id: (!id.is_empty()).then(|| ItemId::new(id).expect("an item id")),
         payload: Some(Payload::from_serialised(format!("<a xmlns='urn:test'>{id}</a>"))),
     };
-    Verb::Publish(publish::Request { items: ids.iter().map(item).collect() })
+    Verb::Publish(publish::Request { items: ids.iter().map(item).collect(), ..publish::Request::default() })
 }
 
 pub(crate) fn retract_verb(ids: &[&str], notify: Option<bool>) -> Verb {

@@ -235,7 +235,7 @@ fn publish() -> Verb {
         id: Some(ItemId::new("a").expect("an id")),
         payload: Some(Payload::from_serialised("<a xmlns='urn:test'/>")),
     };
-    Verb::Publish(publish::Request { items: vec![item] })
+    Verb::Publish(publish::Request { items: vec![item], ..publish::Request::default() })
 }
 
 fn name() -> NodeName {

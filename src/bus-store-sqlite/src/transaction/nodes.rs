@@ -1,4 +1,4 @@
-use bus_domain::{Affiliation, BareJid, NodeId};
+use bus_domain::{Affiliation, BareJid, NodeConfig, NodeId};
 use bus_store::{NodeRow, StoreError};
 use serde_json::json;
 
@@ -10,6 +10,7 @@ statements! {
     INSERT = "INSERT INTO nodes (name, creator, created_at_ms, config) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO NOTHING RETURNING node_id";
     INSERT_HEAD = "INSERT INTO heads (node_id, epoch) VALUES (?1, ?2)";
+    PUT_CONFIG = "UPDATE nodes SET config = ?2 WHERE node_id = ?1";
     RETIRE = "UPDATE nodes SET deleted_at_ms = ?2 WHERE node_id = ?1";
     PUT_AFFILIATIONS = "INSERT INTO affiliations (node_id, jid, affiliation)
          SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true
@@ -21,8 +22,7 @@ pub(super) async fn insert(
     transaction: &mut SqliteTransaction,
     node: &NodeRow,
 ) -> Result<Option<NodeId>, StoreError> {
-    let config = serde_json::to_string(&node.config)
-        .map_err(|error| StoreError::Inconsistent { table: "nodes", message: error.to_string() })?;
+    let config = json_of(&node.config)?;
     let insert = query(INSERT)
         .bind(node.name.as_str().to_owned())
         .bind(node.owner.as_str().to_owned())
@@ -35,6 +35,16 @@ pub(super) async fn insert(
     transaction.execute(head).await?;
     put_affiliations(transaction, id, &[(node.owner.clone(), Affiliation::Owner)]).await?;
     Ok(Some(id))
+}
+
+pub(super) async fn put_config(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    config: &NodeConfig,
+) -> Result<(), StoreError> {
+    let query = query(PUT_CONFIG).bind(node.0).bind(json_of(config)?);
+    transaction.execute(query).await?;
+    Ok(())
 }
 
 pub(super) async fn retire(
@@ -56,4 +66,9 @@ pub(super) async fn put_affiliations(
     transaction.execute(query(PUT_AFFILIATIONS).bind(node.0).bind(all)).await?;
     transaction.execute(query(REMOVE_NO_AFFILIATIONS).bind(node.0)).await?;
     Ok(())
+}
+
+fn json_of(config: &NodeConfig) -> Result<String, StoreError> {
+    serde_json::to_string(config)
+        .map_err(|error| StoreError::Inconsistent { table: "nodes", message: error.to_string() })
 }

@@ -118,6 +118,7 @@ pub(super) fn event_line(event: v1::Event) -> EventLine {
         v1::EventKind::Published => "published",
         v1::EventKind::Retracted => "retracted",
         v1::EventKind::NodePurged => "purged",
+        v1::EventKind::NodeConfigured => "configured",
         v1::EventKind::NodeDeleted => "deleted",
         v1::EventKind::Unspecified => "unknown",
     };

@@ -111,6 +111,8 @@ metrics! {
     RetentionSteps = "stanzabus_retention_steps_total", |read| Value::Number(read.engine.retention_steps);
     /// Events that have left their node's log.
     EventsTrimmed = "stanzabus_events_trimmed_total", |read| Value::Number(read.engine.events_trimmed);
+    /// Items removed because their node keeps fewer than it did.
+    ItemsEvicted = "stanzabus_items_evicted_total", |read| Value::Number(read.engine.items_evicted);
     /// Items removed because of their age.
     ItemsExpired = "stanzabus_items_expired_total", |read| Value::Number(read.engine.items_expired);
     /// Items removed after a purge.

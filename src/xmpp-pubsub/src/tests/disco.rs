@@ -26,20 +26,28 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "disco#items",
         "pubsub",
         "pubsub#access-open",
+        "pubsub#access-whitelist",
+        "pubsub#auto-create",
+        "pubsub#config-node",
+        "pubsub#config-node-max",
+        "pubsub#create-and-configure",
         "pubsub#create-nodes",
         "pubsub#delete-items",
         "pubsub#delete-nodes",
         "pubsub#instant-nodes",
         "pubsub#item-ids",
         "pubsub#member-affiliation",
+        "pubsub#meta-data",
         "pubsub#outcast-affiliation",
         "pubsub#persistent-items",
         "pubsub#publish",
         "pubsub#publish-only-affiliation",
+        "pubsub#publish-options",
         "pubsub#publisher-affiliation",
         "pubsub#purge-nodes",
         "pubsub#retract-items",
         "pubsub#retrieve-affiliations",
+        "pubsub#retrieve-default",
         "pubsub#retrieve-items",
         "pubsub#retrieve-subscriptions",
         "pubsub#rsm",
@@ -69,6 +77,22 @@ async fn every_announced_feature_is_wired() {
             "jabber:iq:version" => ("get", "<query xmlns='jabber:iq:version'/>".to_owned()),
             "urn:xmpp:ping" => ("get", "<ping xmlns='urn:xmpp:ping'/>".to_owned()),
             "pubsub#create-nodes" => ("set", pubsub("<create node='made'/>")),
+            "pubsub#create-and-configure" => ("set", pubsub("<create node='formed'/><configure/>")),
+            "pubsub#config-node" => ("get", owner("<configure node='news'/>")),
+            "pubsub#config-node-max" => {
+                let field = "<field var='pubsub#max_items'><value>max</value></field>";
+                let form = format!("<x xmlns='jabber:x:data' type='submit'>{field}</x>");
+                ("set", owner(&format!("<configure node='news'>{form}</configure>")))
+            }
+            "pubsub#retrieve-default" => ("get", owner("<default/>")),
+            "pubsub#meta-data" => ("get", info("node='news'")),
+            "pubsub#auto-create" => {
+                ("set", pubsub("<publish node='auto'><item id='1'><b/></item></publish>"))
+            }
+            "pubsub#publish-options" => {
+                let publish = "<publish node='news'><item id='4'><b/></item></publish>";
+                ("set", pubsub(&format!("{publish}<publish-options/>")))
+            }
             "pubsub#instant-nodes" => ("set", pubsub("<create/>")),
             "pubsub#delete-nodes" => ("set", owner("<delete node='made'/>")),
             "pubsub#purge-nodes" => {
@@ -91,7 +115,7 @@ async fn every_announced_feature_is_wired() {
             "pubsub#rsm" => ("get", pubsub(&format!("<items node='news'/><set xmlns='{RSM}'/>"))),
             "pubsub#subscribe" => ("set", pubsub("<subscribe node='news' jid='alice@example.org'/>")),
             // Enforced by the rules' own tests, and seen on notifications.
-            "pubsub#access-open" | "urn:xmpp:sid:0" => continue,
+            "pubsub#access-open" | "pubsub#access-whitelist" | "urn:xmpp:sid:0" => continue,
             other if other.ends_with("-affiliation") => {
                 let name = other.trim_start_matches("pubsub#").trim_end_matches("-affiliation");
                 let affiliation = Affiliation::parse(name).expect("an affiliation");
@@ -111,9 +135,10 @@ async fn a_node_is_a_leaf_for_those_who_may_read_it() {
     fixture.create("closed", AccessModel::Whitelist).await;
     fixture.affiliate("news", "eve@example.net", Affiliation::Outcast).await;
     let leaf = "<query xmlns='disco#info' node='news'><identity category='pubsub' type='leaf'/>\
-                <feature var='disco#info'/><feature var='disco#items'/><feature var='pubsub'/></query>";
+                <feature var='disco#info'/><feature var='disco#items'/><feature var='pubsub'/><x ";
+    let answer = fixture.ask(BOB, "get", &info("node='news'")).await;
+    assert!(answer.starts_with(leaf), "{answer}");
     for (from, node, expected) in [
-        (BOB, "news", leaf),
         (BOB, "none", "cancel/item-not-found"),
         (BOB, "closed", "cancel/not-allowed+closed-node"),
         ("eve@example.net/x", "news", "auth/forbidden"),

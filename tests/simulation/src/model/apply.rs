@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use bus_domain::access::Action;
 use bus_domain::{
-    Affiliation, BareJid, EventKind, ItemId, Jid, NodeFacts, Role, Subscription, SubscriptionId, publish,
-    retract,
+    Affiliation, BareJid, EventKind, ItemId, Jid, NodeFacts, Role, Subscription, SubscriptionId, configure,
+    publish, retract,
 };
 use bus_engine::committer::{Batch, Entry, EntryResult, FactsAfter, Work};
 use bus_engine::parts::{CommittedNode, Written};
@@ -42,7 +42,7 @@ impl Model {
         after: &FactsAfter,
         is_changed: bool,
     ) -> Checked {
-        let Some(seen) = &entry.facts else { return self.create(entry, after) };
+        let Some(seen) = &entry.facts else { return self.create(entry, outcome, after) };
         let (commit, admin) = (self.commits, self.admin.clone());
         let life = self.lives.get_mut(&seen.id).filter(|life| !life.is_deleted);
         let life =
@@ -64,8 +64,15 @@ impl Model {
                 life.items.clear();
             }
             (Work::Retract(retraction), Outcome::Retracted) => life.retract(commit, retraction)?,
+            (Work::Configure(None), Outcome::Configured(config)) => {
+                let is_so = life.config == *config;
+                Promise::Rules.check(is_so, || format!("{} is said to be {config:?}", life.name))?;
+            }
+            (Work::Configure(Some(configuration)), Outcome::Configured(_)) => {
+                life.configure(commit, configuration, &admin);
+            }
             (Work::Delete(deletion), Outcome::Deleted) => {
-                life.append(commit, EventKind::Deleted, &deletion.deleter, true);
+                life.append(commit, EventKind::Deleted, &deletion.deleter, deletion.notify);
                 life.is_deleted = true;
                 life.rules_version += 1;
             }
@@ -91,8 +98,10 @@ impl Model {
         life.check_version(seen)
     }
 
-    fn create(&mut self, entry: &Entry, after: &FactsAfter) -> Checked {
-        let (Work::Create(new), FactsAfter::Now(Some(facts))) = (&entry.work, after) else {
+    fn create(&mut self, entry: &Entry, outcome: &Outcome, after: &FactsAfter) -> Checked {
+        let (Work::Create(new) | Work::PublishNew(new, _), FactsAfter::Now(Some(facts))) =
+            (&entry.work, after)
+        else {
             return Err(Promise::Rules.broken(format!("{entry:?} on a node that was not there")));
         };
         let is_taken = self.of_name(&entry.node).any(|life| !life.is_deleted);
@@ -103,6 +112,7 @@ impl Model {
             name: entry.node.clone(),
             epoch: facts.epoch,
             config: new.config.clone(),
+            configs: vec![new.config.clone()],
             affiliations: BTreeMap::from([(new.owner.clone(), Affiliation::Owner)]),
             rules_version: 1,
             recipients_version: 1,
@@ -113,8 +123,13 @@ impl Model {
             is_deleted: false,
             unconfirmed_changes: Vec::new(),
         };
-        self.lives.insert(facts.id, life);
-        Ok(())
+        let life = self.lives.entry(facts.id).or_insert(life);
+        match (&entry.work, outcome) {
+            (Work::PublishNew(_, publication), Outcome::Published(published)) => {
+                life.publish(self.commits, publication, published)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -134,9 +149,15 @@ impl Life {
             Work::Publish(publication) => (publication.publisher.to_bare(), Action::Publish),
             Work::Retract(retraction) => (retraction.retractor.to_bare(), Action::RetractOwn),
             Work::Purge(purge) => (purge.purger.to_bare(), Action::Purge),
+            Work::Configure(Some(configuration)) => (configuration.configurer.to_bare(), Action::Configure),
             Work::Delete(deletion) => (deletion.deleter.to_bare(), Action::Delete),
             Work::Subscribe(subscribing) => (subscribing.jid.to_bare(), Action::Subscribe),
-            Work::Create(_) | Work::Unsubscribe(_) | Work::Affiliate(_) | Work::Park(_) => return Ok(()),
+            Work::Create(_)
+            | Work::PublishNew(..)
+            | Work::Configure(None)
+            | Work::Unsubscribe(_)
+            | Work::Affiliate(_)
+            | Work::Park(_) => return Ok(()),
         };
         let is_allowed = self.allows(&jid, role(&jid, admin), action);
         Promise::Rules.check(is_allowed, || format!("{jid} was let {action:?} on {}", self.name))
@@ -153,16 +174,32 @@ impl Life {
         Promise::OneOrder.check(is_next, || format!("{} is at {first_seq}: {published:?}", self.name))?;
         for item in &publication.items {
             let kind = EventKind::Published { item_id: item.id.clone(), payload: item.payload.clone() };
-            self.append(commit, kind, &publication.publisher, true);
+            self.append(commit, kind, &publication.publisher, publication.notify);
             if self.config.persist_items {
                 self.items.insert(item.id.clone(), self.head_seq());
             }
         }
+        self.make_room();
+        Ok(())
+    }
+
+    fn configure(&mut self, commit: CommitIndex, new: &configure::Configuration, admin: &BareJid) {
+        self.append(commit, EventKind::Configured, &new.configurer, new.notify);
+        self.config = new.config.clone();
+        self.configs.push(new.config.clone());
+        self.rules_version += 1;
+        self.make_room();
+        if !self.config.persist_items {
+            self.items.clear();
+        }
+        self.consider_rights(commit, admin);
+    }
+
+    fn make_room(&mut self) {
         while self.items.len() > self.config.items_max as usize {
             let oldest = self.items.iter().min_by_key(|(_, seq)| **seq).map(|(id, _)| ItemId::clone(id));
             oldest.map(|id| self.items.remove(&id));
         }
-        Ok(())
     }
 
     fn retract(&mut self, commit: CommitIndex, retraction: &retract::Retraction) -> Checked {
@@ -229,6 +266,11 @@ impl Life {
         self.rules_version += 1;
         self.recipients_version += 1;
         self.unconfirmed_changes.push(entries.to_vec());
+        self.consider_rights(commit, admin);
+    }
+
+    /// Notes for whom it has changed whether he may receive.
+    fn consider_rights(&mut self, commit: CommitIndex, admin: &BareJid) {
         let may_receive = |jid: &BareJid| self.allows(jid, role(jid, admin), Action::Receive);
         let allowed: Vec<bool> =
             self.subscriptions.values().map(|one| may_receive(&one.jid.to_bare())).collect();

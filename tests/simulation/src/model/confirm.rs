@@ -30,6 +30,9 @@ impl Model {
             Outcome::Parked(named) => self.has_subscription(command, |life| {
                 life.subscriptions.get(&named.id).is_some_and(|known| known.allowed_changed_at > 0)
             }),
+            Outcome::Configured(config) => {
+                self.lives.values().any(|life| life.name == command.node && life.configs.contains(config))
+            }
             Outcome::Affiliated => self.take_change(command),
         };
         Promise::AcknowledgedIsStored.check(is_committed, || {

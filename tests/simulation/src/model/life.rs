@@ -32,6 +32,8 @@ pub(crate) struct Life {
     pub may_miss_through: Seq,
     /// Whether it is gone.
     pub is_deleted: bool,
+    /// Every configuration that it has had.
+    pub(super) configs: Vec<NodeConfig>,
     /// Changes of standings that nobody has been told of yet.
     pub(super) unconfirmed_changes: Vec<Vec<(BareJid, Affiliation)>>,
 }

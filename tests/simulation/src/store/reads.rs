@@ -114,6 +114,10 @@ impl ItemStore for SimulatedStore {
 
 #[async_trait]
 impl SubscriptionStore for SimulatedStore {
+    async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {
+        Ok(self.up()?.nodes.get(&node).map_or(0, |rows| rows.subscription_count))
+    }
+
     async fn recipients(
         &self,
         node: NodeId,

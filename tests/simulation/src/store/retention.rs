@@ -57,6 +57,17 @@ impl RetentionStore for SimulatedStore {
         })
     }
 
+    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
+        self.change(node, |rows| {
+            let excess = rows.item_count.saturating_sub(items_kept.into()).min(items_max.max(1).into());
+            let oldest = rows.items_in_order(None).into_iter().zip(0..excess);
+            let evicted: Vec<Seq> = oldest.map(|(item, _)| item.seq).collect();
+            rows.items.retain(|_, seq| !evicted.contains(seq));
+            rows.item_count -= evicted.len() as u64;
+            evicted.len() as u64
+        })
+    }
+
     async fn sweep_purged(&self, node: NodeId, items_max: u32) -> Result<u64, StoreError> {
         self.change(node, |rows| {
             let mut void: Vec<Seq> =
@@ -120,6 +131,7 @@ fn retained(disk: &Disk, node: NodeId, rows: &NodeRows) -> RetainedNode {
         },
         trimmed_through_seq: rows.head.trimmed_through_seq,
         oldest_event: rows.log().next().map(|event| logged(event)),
+        item_count: rows.item_count,
         oldest_item_published_at_ms: oldest_items.map(|item| item.published_at_ms).min(),
         has_purged_items: rows.items.values().any(|seq| *seq <= rows.purged_through_seq),
         oldest_retraction_seq: rows.retracted.first().map(|(retraction, _)| *retraction),

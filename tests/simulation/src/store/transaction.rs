@@ -4,7 +4,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
-use bus_domain::{Affiliation, BareJid, Event, ItemId, NodeId, Seq, Subscription, SubscriptionId};
+use bus_domain::{
+    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, Seq, Subscription, SubscriptionId,
+};
 use bus_store::{
     BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Position,
     RenewedHead, StoreError, SubscriptionKey, Transaction,
@@ -178,7 +180,8 @@ impl Transaction for SimulatedTransaction {
     async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError> {
         self.call()?;
         let mut disk = self.store.disk();
-        if disk.nodes.values().any(|rows| rows.deleted_at_ms.is_none() && rows.row.name == node.name) {
+        let has_name = |rows: &NodeRows| rows.deleted_at_ms.is_none() && rows.row.name == node.name;
+        if disk.nodes.values().chain(self.changed.values()).any(has_name) {
             return Ok(None);
         }
         let holder = *disk.reserved.entry(node.name.to_string()).or_insert(self.id);
@@ -196,6 +199,14 @@ impl Transaction for SimulatedTransaction {
         self.call()?;
         if let Some(rows) = self.rows(node) {
             rows.deleted_at_ms = Some(deleted_at_ms);
+        }
+        Ok(())
+    }
+
+    async fn put_config(&mut self, node: NodeId, config: &NodeConfig) -> Result<(), StoreError> {
+        self.call()?;
+        if let Some(rows) = self.rows(node) {
+            rows.row.config = config.clone();
         }
         Ok(())
     }

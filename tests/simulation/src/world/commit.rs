@@ -46,8 +46,13 @@ impl World {
         let call = self.trouble(4).then(|| (u32::try_from(self.random.below(12)).unwrap_or(0), fault));
         self.store.disk().faults.call = call;
         let Instance { process_epoch, known_heads, .. } = &self.instances[at];
-        let sources =
-            Sources { now_ms: self.clock_ms, ids: &self.ids, process_epoch: *process_epoch, known_heads };
+        let sources = Sources {
+            now_ms: self.clock_ms,
+            ids: &self.ids,
+            process_epoch: *process_epoch,
+            limits: &self.scenario.settings.limits,
+            known_heads,
+        };
         let staged = at_once(write(&self.store, &batch, id, &sources));
         self.store.disk().faults.call = None;
         match staged {

@@ -39,7 +39,7 @@ fn command(node: &str, verb: Verb) -> Command {
 
 fn publish(node: &str) -> Command {
     let item = publish::NewItem { id: None, payload: Some(Payload::from_serialised("<a/>")) };
-    command(node, Verb::Publish(publish::Request { items: vec![item] }))
+    command(node, Verb::Publish(publish::Request { items: vec![item], ..publish::Request::default() }))
 }
 
 fn subscribe(node: &str) -> Command {

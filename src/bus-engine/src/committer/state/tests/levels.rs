@@ -86,7 +86,7 @@ fn only_events_of_relaxed_nodes_do_without_their_sync() {
 #[test]
 fn a_refused_command_leaves_its_turn_to_another_level() {
     let mut committer = committer(EngineLimits::default());
-    let empty = Command { verb: Verb::Publish(publish::Request { items: Vec::new() }), ..publish("a") };
+    let empty = Command { verb: Verb::Publish(publish::Request::default()), ..publish("a") };
     committer.submit(empty, 1, Some(facts_at("a", Durability::Relaxed)));
     committer.submit(publish("b"), 2, Some(facts_at("b", Durability::Fsync)));
     let actions = next(&mut committer);
@@ -98,7 +98,7 @@ fn a_refused_command_leaves_its_turn_to_another_level() {
 fn what_comes_behind_a_refused_command_joins_only_its_own_level() {
     let mut committer = committer(EngineLimits::default());
     let relaxed = |node| Some(facts_at(node, Durability::Relaxed));
-    let empty = Command { verb: Verb::Publish(publish::Request { items: Vec::new() }), ..publish("b") };
+    let empty = Command { verb: Verb::Publish(publish::Request::default()), ..publish("b") };
     committer.submit(publish("a"), 1, relaxed("a"));
     committer.submit(empty, 2, relaxed("b"));
     committer.submit(subscribe("b"), 3, relaxed("b"));

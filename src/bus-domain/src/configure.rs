@@ -1,0 +1,134 @@
+//! Configure: may the actor, and what the node's configuration becomes.
+
+use jid::Jid;
+
+use crate::access::{Action, may};
+use crate::{Actor, BusError, Limits, NodeConfig, NodeFacts, Setting};
+
+/// A configuration that takes the place of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// Who configures, as authenticated.
+    pub configurer: Jid,
+    /// All of it, changed or not.
+    pub config: NodeConfig,
+    /// Whether the items go, because the node keeps none any more.
+    pub drops_items: bool,
+    /// Whether subscribers are told.
+    pub notify: bool,
+}
+
+/// Decides a change of a node's configuration (XEP-0060 §8.2): all of it or nothing. `None` if it is what the node has
+/// already.
+pub fn decide(
+    facts: &NodeFacts,
+    actor: &Actor,
+    settings: &[Setting],
+    limits: &Limits,
+) -> Result<Option<Configuration>, BusError> {
+    may(facts, actor, Action::Configure)?;
+    let config = facts.config.with(settings).settled();
+    if config == facts.config.clone().settled() {
+        return Ok(None);
+    }
+    config.check(&facts.config, limits)?;
+    check_memory(facts, &config)?;
+    Ok(Some(Configuration {
+        configurer: actor.jid().clone(),
+        drops_items: facts.config.persist_items && !config.persist_items,
+        notify: config.notify_config,
+        config,
+    }))
+}
+
+/// Decides whether an actor may read the configuration as its owner does (§8.2.1).
+pub fn decide_reading(facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
+    may(facts, actor, Action::Configure)
+}
+
+/// A log is on disk or it is not: neither can take the other's positions over.
+fn check_memory(facts: &NodeFacts, config: &NodeConfig) -> Result<(), BusError> {
+    let was_transient = facts.is_transient();
+    if was_transient == config.is_transient() {
+        return Ok(());
+    }
+    let now = if was_transient { "in memory" } else { "on disk" };
+    Err(BusError::invalid_config(format!("the log of this node is {now} for good; make another node")))
+}
+
+#[cfg(test)]
+mod tests {
+    use jid::BareJid;
+
+    use super::*;
+    use crate::{Affiliation, Durability, Role, facts};
+
+    fn owner() -> Actor {
+        Actor::new(BareJid::new("owner@example.org").unwrap(), Role::User)
+    }
+
+    fn check(facts: &NodeFacts, settings: &[Setting]) -> Result<Option<Configuration>, BusError> {
+        decide(facts, &owner(), settings, &Limits { node_items_max: 50, ..Limits::default() })
+    }
+
+    #[test]
+    fn owners_configure_and_nobody_else() {
+        let mut facts = facts::sample();
+        let publisher = Actor::new(BareJid::new("p@example.org").unwrap(), Role::Creator);
+        facts.affiliations_mut().set(publisher.bare().clone(), Affiliation::Publisher);
+        let decided = decide(&facts, &publisher, &[], &Limits::default());
+        assert_eq!(decided, Err(BusError::Forbidden));
+        assert_eq!(decide_reading(&facts, &publisher), Err(BusError::Forbidden));
+        assert_eq!(decide_reading(&facts, &owner()), Ok(()));
+    }
+
+    #[test]
+    fn what_is_so_already_is_no_change() {
+        let facts = facts::sample();
+        assert_eq!(check(&facts, &[]), Ok(None));
+        assert_eq!(check(&facts, &[Setting::NotifyDelete(true)]), Ok(None));
+    }
+
+    #[test]
+    fn the_new_configuration_says_who_is_told() {
+        let facts = facts::sample();
+        let told = |settings: &[Setting]| check(&facts, settings).unwrap().unwrap().notify;
+        assert!(!told(&[Setting::NotifyRetract(true)]));
+        assert!(told(&[Setting::NotifyRetract(true), Setting::NotifyConfig(true)]));
+    }
+
+    #[test]
+    fn a_configuration_is_taken_whole_or_not_at_all() {
+        let facts = facts::sample();
+        for wrong in [Setting::ItemsMax(0), Setting::ItemsMax(51), Setting::PayloadBytesMax(Some(0))] {
+            let decided = check(&facts, &[Setting::NotifyConfig(true), wrong.clone()]);
+            assert!(matches!(decided, Err(BusError::InvalidConfig { .. })), "{wrong:?}");
+        }
+        let highest = check(&facts, &[Setting::ItemsMax(NodeConfig::ITEMS_MAX_HIGHEST)]);
+        assert!(highest.unwrap().is_some(), "as many as the operator allows");
+    }
+
+    #[test]
+    fn items_go_with_the_persistence() {
+        let mut facts = facts::sample();
+        let drops = |facts: &NodeFacts, persist| {
+            check(facts, &[Setting::PersistItems(persist)]).unwrap().is_some_and(|it| it.drops_items)
+        };
+        assert!(drops(&facts, false));
+        facts.config.persist_items = false;
+        assert!(!drops(&facts, true));
+    }
+
+    #[test]
+    fn a_log_stays_where_it_is() {
+        let mut facts = facts::sample();
+        assert!(check(&facts, &[Setting::Durability(Durability::Relaxed)]).unwrap().is_some());
+        let refused = check(&facts, &[Setting::Durability(Durability::Memory)]);
+        assert!(matches!(refused, Err(BusError::InvalidConfig { .. })), "{refused:?}");
+        facts.config =
+            NodeConfig { durability: Durability::Memory, persist_items: false, ..NodeConfig::default() };
+        assert_eq!(check(&facts, &[Setting::PersistItems(true)]), Ok(None), "there is nothing to keep");
+        let refused = check(&facts, &[Setting::Durability(Durability::Fsync)]);
+        assert!(matches!(refused, Err(BusError::InvalidConfig { .. })), "{refused:?}");
+    }
+}

@@ -1,0 +1,131 @@
+use jid::Jid;
+
+use crate::retention::WhenUndeliveredFull;
+use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
+
+/// One field of a node's configuration with its value: to be set, or to be compared with what is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// See [`NodeConfig::access_model`].
+    AccessModel(AccessModel),
+    /// See [`NodeConfig::publish_model`].
+    PublishModel(PublishModel),
+    /// See [`NodeConfig::allow_subscriptions`].
+    AllowSubscriptions(bool),
+    /// See [`NodeConfig::items_max`].
+    ItemsMax(u32),
+    /// See [`NodeConfig::payload_bytes_max`].
+    PayloadBytesMax(Option<u32>),
+    /// See [`NodeConfig::deliver_payloads`].
+    DeliverPayloads(bool),
+    /// See [`NodeConfig::deliver_notifications`].
+    DeliverNotifications(bool),
+    /// See [`NodeConfig::notify_config`].
+    NotifyConfig(bool),
+    /// See [`NodeConfig::notify_delete`].
+    NotifyDelete(bool),
+    /// See [`NodeConfig::notify_retract`].
+    NotifyRetract(bool),
+    /// See [`NodeConfig::message_type`].
+    MessageType(MessageType),
+    /// See [`NodeConfig::persist_items`].
+    PersistItems(bool),
+    /// See [`NodeConfig::durability`].
+    Durability(Durability),
+    /// See [`NodeConfig::item_expire_seconds`].
+    ItemExpireSeconds(Option<u32>),
+    /// See [`History::events_max`](crate::retention::History::events_max).
+    HistoryEventsMax(Option<u64>),
+    /// See [`History::age_seconds_max`](crate::retention::History::age_seconds_max).
+    HistoryAgeSecondsMax(Option<u64>),
+    /// See [`History::bytes_max`](crate::retention::History::bytes_max).
+    HistoryBytesMax(Option<u64>),
+    /// See [`NodeConfig::when_undelivered_full`].
+    WhenUndeliveredFull(WhenUndeliveredFull),
+    /// See [`About::title`](crate::About::title).
+    Title(Option<String>),
+    /// See [`About::description`](crate::About::description).
+    Description(Option<String>),
+    /// See [`About::language`](crate::About::language).
+    Language(Option<String>),
+    /// See [`About::payload_type`](crate::About::payload_type).
+    PayloadType(Option<String>),
+    /// See [`About::contacts`](crate::About::contacts).
+    Contacts(Vec<Jid>),
+}
+
+impl NodeConfig {
+    /// The configuration with these fields set; the others stay.
+    #[must_use]
+    pub fn with(&self, settings: &[Setting]) -> Self {
+        let mut config = self.clone();
+        for setting in settings {
+            config.set(setting.clone());
+        }
+        config
+    }
+
+    /// Whether all of these fields have these values, by what follows from them (XEP-0060 §7.1.5).
+    pub fn meets(&self, preconditions: &[Setting]) -> bool {
+        preconditions.is_empty() || {
+            let settled = self.clone().settled();
+            settled.with(preconditions).settled() == settled
+        }
+    }
+
+    fn set(&mut self, setting: Setting) {
+        let (history, about) = (&mut self.history, &mut self.about);
+        match setting {
+            Setting::AccessModel(value) => self.access_model = value,
+            Setting::PublishModel(value) => self.publish_model = value,
+            Setting::AllowSubscriptions(value) => self.allow_subscriptions = value,
+            Setting::ItemsMax(value) => self.items_max = value,
+            Setting::PayloadBytesMax(value) => self.payload_bytes_max = value,
+            Setting::DeliverPayloads(value) => self.deliver_payloads = value,
+            Setting::DeliverNotifications(value) => self.deliver_notifications = value,
+            Setting::NotifyConfig(value) => self.notify_config = value,
+            Setting::NotifyDelete(value) => self.notify_delete = value,
+            Setting::NotifyRetract(value) => self.notify_retract = value,
+            Setting::MessageType(value) => self.message_type = value,
+            Setting::PersistItems(value) => self.persist_items = value,
+            Setting::Durability(value) => self.durability = value,
+            Setting::ItemExpireSeconds(value) => self.item_expire_seconds = value,
+            Setting::HistoryEventsMax(value) => history.events_max = value,
+            Setting::HistoryAgeSecondsMax(value) => history.age_seconds_max = value,
+            Setting::HistoryBytesMax(value) => history.bytes_max = value,
+            Setting::WhenUndeliveredFull(value) => self.when_undelivered_full = value,
+            Setting::Title(value) => about.title = value,
+            Setting::Description(value) => about.description = value,
+            Setting::Language(value) => about.language = value,
+            Setting::PayloadType(value) => about.payload_type = value,
+            Setting::Contacts(value) => about.contacts = value,
+        }
+    }
+}
+
+impl Setting {
+    /// About how many bytes the value takes; for bounds.
+    pub fn weight_bytes(&self) -> usize {
+        match self {
+            Self::Title(text) | Self::Description(text) | Self::Language(text) | Self::PayloadType(text) => {
+                text.as_ref().map_or(0, String::len)
+            }
+            Self::Contacts(contacts) => contacts.iter().map(|contact| contact.as_str().len()).sum(),
+            _ => size_of::<Self>(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retention::History;
+
+    #[test]
+    fn what_is_not_set_stays() {
+        let config = NodeConfig { items_max: 7, notify_retract: true, ..NodeConfig::default() };
+        let settings = [Setting::ItemsMax(9), Setting::HistoryEventsMax(None), Setting::ItemsMax(8)];
+        let history = History { events_max: None, ..History::default() };
+        assert_eq!(config.with(&settings), NodeConfig { items_max: 8, history, ..config });
+    }
+}

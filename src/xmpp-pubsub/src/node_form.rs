@@ -1,0 +1,268 @@
+//! The fields of a node's configuration: the one table between XEP-0060 §16.4.4 and bus-domain. What the bus does not do
+//! is not in it.
+
+use bus_domain::retention::WhenUndeliveredFull;
+use bus_domain::{
+    AccessModel, BusError, Durability, Feature, MessageType, NodeConfig, PublishModel, Setting,
+};
+
+use crate::errors::Refusal;
+use crate::form::{Field, Kind};
+
+/// XEP-0060 §16.4.4.
+pub(crate) const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
+/// XEP-0060 §16.4.3.
+pub(crate) const META_DATA: &str = "http://jabber.org/protocol/pubsub#meta-data";
+/// XEP-0060 §7.1.5.
+pub(crate) const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
+
+/// Every field. Those of the bus alone are named in Clark notation (XEP-0068 §3.4).
+pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
+    text("pubsub#title", "A short name for the node", |it| it.about.title.as_deref(), Setting::Title),
+    text(
+        "pubsub#description",
+        "What the node is for",
+        |it| it.about.description.as_deref(),
+        Setting::Description,
+    ),
+    text(
+        "pubsub#language",
+        "The language of its items, as in xml:lang",
+        |it| it.about.language.as_deref(),
+        Setting::Language,
+    ),
+    text(
+        "pubsub#type",
+        "What its payloads mean, usually a namespace; not enforced",
+        |it| it.about.payload_type.as_deref(),
+        Setting::PayloadType,
+    ),
+    Field {
+        var: "pubsub#contact",
+        label: "Whom to ask about it",
+        kind: Kind::Addresses { get: |it| &it.about.contacts, set: Setting::Contacts },
+    },
+    Field {
+        var: "pubsub#node_type",
+        label: "Whether the node holds items",
+        kind: Kind::Choice { options: &["leaf"], get: |_| "leaf", set: node_type },
+    },
+    Field {
+        var: "pubsub#access_model",
+        label: "Who may subscribe and retrieve items",
+        kind: Kind::Choice {
+            options: &["open", "whitelist"],
+            get: |it| it.access_model.as_str(),
+            set: access_model,
+        },
+    },
+    Field {
+        var: "pubsub#publish_model",
+        label: "Who may publish",
+        kind: Kind::Choice {
+            options: &["publishers", "open"],
+            get: |it| it.publish_model.as_str(),
+            set: |value| {
+                named(PublishModel::ALL, PublishModel::as_str, value, "pubsub#publish_model")
+                    .map(|model| Some(Setting::PublishModel(model)))
+            },
+        },
+    },
+    boolean(
+        "pubsub#subscribe",
+        "Whether anybody may subscribe",
+        |it| it.allow_subscriptions,
+        Setting::AllowSubscriptions,
+    ),
+    boolean(
+        "pubsub#persist_items",
+        "Whether items stay on the node",
+        |it| it.persist_items,
+        Setting::PersistItems,
+    ),
+    Field {
+        var: "pubsub#max_items",
+        label: "Items that the node keeps, the newest ones, or max",
+        kind: Kind::Number {
+            none: "max",
+            get: |it| Some(it.items_max).filter(|max| *max != NodeConfig::ITEMS_MAX_HIGHEST).map(u64::from),
+            set: |max| match max {
+                None => Some(Setting::ItemsMax(NodeConfig::ITEMS_MAX_HIGHEST)),
+                Some(max) => u32::try_from(max).ok().map(Setting::ItemsMax),
+            },
+        },
+    },
+    Field {
+        var: "pubsub#item_expire",
+        label: "Seconds after which an item goes by itself, or max",
+        kind: Kind::Number {
+            none: "max",
+            get: |it| it.item_expire_seconds.map(u64::from),
+            set: |seconds| narrow(seconds, Setting::ItemExpireSeconds),
+        },
+    },
+    Field {
+        var: "pubsub#max_payload_size",
+        label: "Bytes that a payload may have",
+        kind: Kind::Number {
+            none: "",
+            get: |it| it.payload_bytes_max.map(u64::from),
+            set: |bytes| narrow(bytes, Setting::PayloadBytesMax),
+        },
+    },
+    boolean(
+        "pubsub#deliver_notifications",
+        "Whether subscribers are sent items and retractions",
+        |it| it.deliver_notifications,
+        Setting::DeliverNotifications,
+    ),
+    boolean(
+        "pubsub#deliver_payloads",
+        "Whether notifications carry the payload",
+        |it| it.deliver_payloads,
+        Setting::DeliverPayloads,
+    ),
+    boolean(
+        "pubsub#notify_config",
+        "Whether subscribers hear of a changed configuration",
+        |it| it.notify_config,
+        Setting::NotifyConfig,
+    ),
+    boolean(
+        "pubsub#notify_delete",
+        "Whether subscribers hear that the node is gone",
+        |it| it.notify_delete,
+        Setting::NotifyDelete,
+    ),
+    boolean(
+        "pubsub#notify_retract",
+        "Whether subscribers hear of items that are taken back",
+        |it| it.notify_retract,
+        Setting::NotifyRetract,
+    ),
+    Field {
+        var: "pubsub#notification_type",
+        label: "The type of messages that carry notifications",
+        kind: Kind::Choice {
+            options: &["normal", "headline"],
+            get: |it| if it.sends_headlines() { "headline" } else { "normal" },
+            set: |value| {
+                named(MessageType::ALL, MessageType::as_str, value, "pubsub#notification_type")
+                    .map(|kind| Some(Setting::MessageType(kind)))
+            },
+        },
+    },
+    Field {
+        var: "{urn:stanzabus:config:1}durability",
+        label: "What holds when a publish is answered",
+        kind: Kind::Choice {
+            options: &["fsync", "relaxed", "memory"],
+            get: |it| it.durability.as_str(),
+            set: |value| {
+                named(Durability::ALL, Durability::as_str, value, "durability")
+                    .map(|level| Some(Setting::Durability(level)))
+            },
+        },
+    },
+    Field {
+        var: "{urn:stanzabus:config:1}history_events_max",
+        label: "Events that the log keeps, the newest ones, or max",
+        kind: Kind::Number {
+            none: "max",
+            get: |it| it.history.events_max,
+            set: |events| Some(Setting::HistoryEventsMax(events)),
+        },
+    },
+    Field {
+        var: "{urn:stanzabus:config:1}history_age_seconds_max",
+        label: "Seconds for which the log keeps an event, or max",
+        kind: Kind::Number {
+            none: "max",
+            get: |it| it.history.age_seconds_max,
+            set: |seconds| Some(Setting::HistoryAgeSecondsMax(seconds)),
+        },
+    },
+    Field {
+        var: "{urn:stanzabus:config:1}history_bytes_max",
+        label: "Bytes of payload that the log keeps, of the newest events, or max",
+        kind: Kind::Number {
+            none: "max",
+            get: |it| it.history.bytes_max,
+            set: |bytes| Some(Setting::HistoryBytesMax(bytes)),
+        },
+    },
+    Field {
+        var: "{urn:stanzabus:config:1}when_undelivered_full",
+        label: "When too many events wait for delivery: do publishers wait, or do subscribers see a gap",
+        kind: Kind::Choice {
+            options: &["wait", "gap"],
+            get: |it| it.when_undelivered_full.as_str(),
+            set: |value| {
+                named(WhenUndeliveredFull::ALL, WhenUndeliveredFull::as_str, value, "when_undelivered_full")
+                    .map(|choice| Some(Setting::WhenUndeliveredFull(choice)))
+            },
+        },
+    },
+];
+
+/// The fields that tell everybody who may see the node what it is (XEP-0060 §5.4).
+pub(crate) fn meta_data() -> impl Iterator<Item = &'static Field<NodeConfig, Setting>> {
+    const PUBLIC: [&str; 8] = [
+        "pubsub#title",
+        "pubsub#description",
+        "pubsub#language",
+        "pubsub#type",
+        "pubsub#contact",
+        "pubsub#access_model",
+        "pubsub#publish_model",
+        "pubsub#max_items",
+    ];
+    TABLE.iter().filter(|field| PUBLIC.contains(&field.var))
+}
+
+/// §8.1.2: only leaves are made, and a leaf stays one.
+fn node_type(value: &str) -> Result<Option<Setting>, Refusal> {
+    match value {
+        "leaf" => Ok(None),
+        "collection" => Err(BusError::Unsupported(Feature::Collections).into()),
+        _ => Err(BusError::invalid_config("pubsub#node_type must be leaf").into()),
+    }
+}
+
+/// A model that is not offered has an error of its own (§8.1.2), never the next best one.
+fn access_model(value: &str) -> Result<Option<Setting>, Refusal> {
+    let model = AccessModel::ALL.into_iter().find(|model| model.as_str() == value);
+    Ok(Some(Setting::AccessModel(model.ok_or(Refusal::UnsupportedAccessModel)?)))
+}
+
+fn named<Value: Copy, const COUNT: usize>(
+    all: [Value; COUNT],
+    name: fn(Value) -> &'static str,
+    value: &str,
+    field: &str,
+) -> Result<Value, Refusal> {
+    let found = all.into_iter().find(|candidate| name(*candidate) == value);
+    found.ok_or_else(|| BusError::invalid_config(format!("{field} has no such option")).into())
+}
+
+fn narrow(number: Option<u64>, set: fn(Option<u32>) -> Setting) -> Option<Setting> {
+    number.map(u32::try_from).transpose().ok().map(set)
+}
+
+const fn text(
+    var: &'static str,
+    label: &'static str,
+    get: fn(&NodeConfig) -> Option<&str>,
+    set: fn(Option<String>) -> Setting,
+) -> Field<NodeConfig, Setting> {
+    Field { var, label, kind: Kind::Text { get, set } }
+}
+
+const fn boolean(
+    var: &'static str,
+    label: &'static str,
+    get: fn(&NodeConfig) -> bool,
+    set: fn(bool) -> Setting,
+) -> Field<NodeConfig, Setting> {
+    Field { var, label, kind: Kind::Boolean { get, set } }
+}
