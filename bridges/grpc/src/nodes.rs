@@ -124,8 +124,8 @@ impl v1::nodes_server::Nodes for NodesService {
             let field = format!("entries[{index}].affiliation");
             Ok((jid, affiliation_from_message(&field, entry.affiliation)?))
         });
-        let entries = entries.collect::<Result<_, Status>>()?;
-        self.execute(Command { actor, node, verb: Verb::Affiliate(entries) }).await?;
+        let entries = entries.collect::<Result<Vec<_>, Status>>()?;
+        self.execute(Command { actor, node, verb: Verb::Affiliate(entries.into()) }).await?;
         Ok(Response::new(v1::SetAffiliationsResponse {}))
     }
 }

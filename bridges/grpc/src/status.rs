@@ -83,6 +83,8 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::NodeExists => (Code::AlreadyExists, ErrorReason::NodeExists),
         BusError::Forbidden => (Code::PermissionDenied, ErrorReason::AffiliationRequired),
         BusError::ClosedNode => (Code::PermissionDenied, ErrorReason::AccessModelWhitelist),
+        BusError::SubscriptionRequired => (Code::PermissionDenied, ErrorReason::SubscriptionRequired),
+        BusError::SubscriptionPending => (Code::PermissionDenied, ErrorReason::SubscriptionPending),
         BusError::ItemNotFound => (Code::NotFound, ErrorReason::ItemNotFound),
         BusError::NotSubscribed => (Code::InvalidArgument, ErrorReason::NotSubscribed),
         BusError::ForeignJid => (Code::InvalidArgument, ErrorReason::ForeignJid),

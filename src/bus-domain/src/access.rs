@@ -5,8 +5,12 @@ use crate::{AccessModel, Actor, Affiliation, BusError, NodeFacts, PublishModel, 
 /// What somebody may want to do with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Become a subscriber.
+    /// See that the node is there, and what it is about.
+    Discover,
+    /// Become a subscriber, at once or when an owner agrees.
     Subscribe,
+    /// Become one without asking anybody.
+    SubscribeAtOnce,
     /// Read items or the log.
     Retrieve,
     /// Be sent an event: asked again for each delivery, so that a ban acts at once.
@@ -19,21 +23,43 @@ pub enum Action {
     RetractAny,
     /// Remove all items at once.
     Purge,
-    /// Change affiliations.
+    /// See and change affiliations.
     Affiliate,
+    /// See and change the subscriptions of others.
+    ManageSubscriptions,
     /// See and change the configuration.
     Configure,
     /// Delete the node.
     Delete,
 }
 
-/// Asks the table for an actor.
+/// What counts of somebody for a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The affiliation.
+    pub affiliation: Affiliation,
+    /// Whether one of its addresses is subscribed, and not only pending.
+    pub is_subscribed: bool,
+}
+
+/// Asks the table for an actor, whether or not it is subscribed.
 pub fn may(facts: &NodeFacts, actor: &Actor, action: Action) -> Result<(), BusError> {
-    let affiliation = standing(facts, actor);
-    if allows(affiliation, facts.config.access_model, facts.config.publish_model, action) {
+    may_as(facts, actor, false, action)
+}
+
+/// Asks the table for an actor of whom is known whether it is subscribed.
+pub fn may_as(facts: &NodeFacts, actor: &Actor, is_subscribed: bool, action: Action) -> Result<(), BusError> {
+    let standing = Standing { affiliation: standing(facts, actor), is_subscribed };
+    if allows(standing, facts.config.access_model, facts.config.publish_model, action) {
         return Ok(());
     }
-    Err(refusal(affiliation, facts.config.access_model, action))
+    Err(refusal(standing.affiliation, facts.config.access_model, action))
+}
+
+/// Whether it depends on a subscription if the actor may. Only then somebody has to look for one.
+pub fn depends_on_subscription(facts: &NodeFacts, actor: &Actor, action: Action) -> bool {
+    let with = |is_subscribed| may_as(facts, actor, is_subscribed, action).is_ok();
+    with(true) && !with(false)
 }
 
 /// The affiliation that counts for an actor on a node.
@@ -50,10 +76,10 @@ pub fn effective(affiliation: Affiliation, role: Role) -> Affiliation {
     }
 }
 
-/// The access models whose nodes somebody of this role may read without an affiliation of its own.
+/// The access models whose nodes somebody of this role may see without an affiliation of its own.
 pub fn models_open_to(role: Role) -> Vec<AccessModel> {
-    let standing = effective(Affiliation::None, role);
-    let is_open = |model: &AccessModel| allows(standing, *model, PublishModel::Publishers, Action::Retrieve);
+    let standing = Standing { affiliation: effective(Affiliation::None, role), is_subscribed: false };
+    let is_open = |model: &AccessModel| allows(standing, *model, PublishModel::Publishers, Action::Discover);
     AccessModel::ALL.into_iter().filter(is_open).collect()
 }
 
@@ -61,32 +87,40 @@ pub fn models_open_to(role: Role) -> Vec<AccessModel> {
 ///
 /// Where `publish-only` meets an open node the affiliation wins: a device that may only publish stays blind.
 #[expect(clippy::match_same_arms, reason = "one line per row of the XEP's table")]
-pub fn allows(affiliation: Affiliation, access: AccessModel, publish: PublishModel, action: Action) -> bool {
+pub fn allows(standing: Standing, access: AccessModel, publish: PublishModel, action: Action) -> bool {
+    use AccessModel::{Authorize, Open};
     use Action::{
-        Affiliate, Configure, Delete, Publish, Purge, Receive, RetractAny, RetractOwn, Retrieve, Subscribe,
+        Affiliate, Configure, Delete, Discover, ManageSubscriptions, Publish, Purge, Receive, RetractAny,
+        RetractOwn, Retrieve, Subscribe, SubscribeAtOnce,
     };
+    let Standing { affiliation, is_subscribed } = standing;
     match (affiliation, action) {
         (Affiliation::Outcast, _) => false,
         (Affiliation::Owner, _) => true,
-        (_, Purge | Affiliate | Configure | Delete) => false,
+        (_, Purge | Affiliate | ManageSubscriptions | Configure | Delete) => false,
 
         (Affiliation::Publisher, _) => true,
 
         (Affiliation::PublishOnly, Publish | RetractOwn) => true,
         (Affiliation::PublishOnly, _) => false,
 
-        (Affiliation::Member, Subscribe | Retrieve | Receive) => true,
-        (Affiliation::None, Subscribe | Retrieve | Receive) => access == AccessModel::Open,
+        (Affiliation::Member, Discover | Subscribe | SubscribeAtOnce | Retrieve | Receive) => true,
+        (Affiliation::None, Discover | Subscribe) => matches!(access, Open | Authorize),
+        (Affiliation::None, SubscribeAtOnce) => access == Open,
+        (Affiliation::None, Retrieve | Receive) => access == Open || access == Authorize && is_subscribed,
         (Affiliation::Member | Affiliation::None, Publish | RetractOwn) => publish == PublishModel::Open,
         (Affiliation::Member | Affiliation::None, RetractAny) => false,
     }
 }
 
-/// The error for a refusal: outcasts and missing rights are `forbidden`, a closed door is `closed-node`.
+/// The error for a refusal: outcasts and missing rights are `forbidden`, a closed door is `closed-node`, one that opens
+/// for subscribers wants a subscription.
 fn refusal(affiliation: Affiliation, access: AccessModel, action: Action) -> BusError {
-    let reading = matches!(action, Action::Subscribe | Action::Retrieve | Action::Receive);
+    use Action::{Discover, Receive, Retrieve, Subscribe, SubscribeAtOnce};
+    let reading = matches!(action, Discover | Subscribe | SubscribeAtOnce | Retrieve | Receive);
     match (affiliation, access) {
         (Affiliation::None, AccessModel::Whitelist) if reading => BusError::ClosedNode,
+        (Affiliation::None, AccessModel::Authorize) if reading => BusError::SubscriptionRequired,
         _ => BusError::Forbidden,
     }
 }

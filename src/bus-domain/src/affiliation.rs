@@ -61,6 +61,14 @@ impl Affiliations {
         }
     }
 
+    /// The owners, by name.
+    pub fn owners(&self) -> Vec<BareJid> {
+        let owners = self.iter().filter(|(_, affiliation)| *affiliation == Affiliation::Owner);
+        let mut owners: Vec<_> = owners.map(|(jid, _)| jid.clone()).collect();
+        owners.sort_unstable();
+        owners
+    }
+
     /// All entries, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&BareJid, Affiliation)> {
         self.0.iter().map(|(jid, affiliation)| (jid, *affiliation))

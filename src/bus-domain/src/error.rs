@@ -15,6 +15,12 @@ pub enum BusError {
     /// The node is for listed entities, and the actor is not on the list.
     #[error("the node is closed to entities that are not on its whitelist")]
     ClosedNode,
+    /// The node shows its items to subscribers only.
+    #[error("the node is for its subscribers, whom an owner approves")]
+    SubscriptionRequired,
+    /// An owner has not decided yet.
+    #[error("the subscription waits for an owner's approval")]
+    SubscriptionPending,
     /// A retract names an item that is not there.
     #[error("there is no such item")]
     ItemNotFound,
@@ -199,7 +205,9 @@ impl BusError {
     /// The class of the error.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Forbidden | Self::ClosedNode => ErrorClass::Denied,
+            Self::Forbidden | Self::ClosedNode | Self::SubscriptionRequired | Self::SubscriptionPending => {
+                ErrorClass::Denied
+            }
             Self::LimitReached(_) | Self::Busy | Self::Contended | Self::StoreUnavailable => ErrorClass::Wait,
             Self::Internal => ErrorClass::Internal,
             Self::NodeNotFound

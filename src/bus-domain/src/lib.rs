@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
-//! [`delete`], [`affiliate`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
+//! [`delete`], [`affiliate`], [`manage_subscriptions`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
 //! subscriber is [`bounce`], and what follows is [`park`].
 //!
@@ -23,6 +23,7 @@ mod event;
 mod facts;
 mod ids;
 mod limits;
+pub mod manage_subscriptions;
 mod node_config;
 pub mod park;
 mod payload;

@@ -50,12 +50,14 @@ pub struct NodeConfig {
     pub about: About,
 }
 
-/// XEP-0060 §4.5. The models that need a roster or an approval are not offered yet, so they cannot be set.
+/// XEP-0060 §4.5. The models that need a roster are not offered yet, so they cannot be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessModel {
     /// Everyone but outcasts.
     Open,
+    /// Whoever an owner lets subscribe.
+    Authorize,
     /// Members, publishers and owners.
     Whitelist,
 }
@@ -139,12 +141,13 @@ impl MessageType {
 
 impl AccessModel {
     /// Every model, for tables.
-    pub const ALL: [Self; 2] = [Self::Open, Self::Whitelist];
+    pub const ALL: [Self; 3] = [Self::Open, Self::Authorize, Self::Whitelist];
 
     /// The value of `pubsub#access_model`; the stored configuration uses it too.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Authorize => "authorize",
             Self::Whitelist => "whitelist",
         }
     }

@@ -1,6 +1,6 @@
 //! Retrieve: may the actor read, and how much at once.
 
-use crate::access::{Action, may};
+use crate::access::{Action, may, may_as};
 use crate::{Actor, BusError, Feature, ItemId, Limits, NodeFacts, Seq};
 
 /// Which items of a node.
@@ -43,10 +43,11 @@ pub enum PageAt {
 pub fn decide(
     facts: &NodeFacts,
     actor: &Actor,
+    is_subscribed: bool,
     selection: Selection,
     limits: &Limits,
 ) -> Result<Selection, BusError> {
-    may(facts, actor, Action::Retrieve)?;
+    may_as(facts, actor, is_subscribed, Action::Retrieve)?;
     if !facts.config.persist_items {
         return Err(BusError::Unsupported(Feature::PersistentItems));
     }
@@ -65,8 +66,13 @@ pub fn decide(
 }
 
 /// Decides whether an actor may read the log; asked again whenever the node's rules change under a reader.
-pub fn decide_log(facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
-    may(facts, actor, Action::Retrieve)
+pub fn decide_log(facts: &NodeFacts, actor: &Actor, is_subscribed: bool) -> Result<(), BusError> {
+    may_as(facts, actor, is_subscribed, Action::Retrieve)
+}
+
+/// Decides whether an actor may see the node itself.
+pub fn decide_node(facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
+    may(facts, actor, Action::Discover)
 }
 
 #[cfg(test)]
@@ -79,7 +85,7 @@ mod tests {
     fn check(selection: Selection) -> Result<Selection, BusError> {
         let limits = Limits { page_items_max: 10, request_items_max: 1, ..Limits::default() };
         let anyone = Actor::new(BareJid::new("a@example.org").unwrap(), Role::User);
-        decide(&facts::sample(), &anyone, selection, &limits)
+        decide(&facts::sample(), &anyone, false, selection, &limits)
     }
 
     #[test]
@@ -99,11 +105,11 @@ mod tests {
         let mut facts = facts::sample();
         facts.config.persist_items = false;
         let anyone = Actor::new(BareJid::new("a@example.org").unwrap(), Role::User);
-        let refused = decide(&facts, &anyone, Selection::Newest(None), &Limits::default());
+        let refused = decide(&facts, &anyone, false, Selection::Newest(None), &Limits::default());
         assert_eq!(refused, Err(BusError::Unsupported(Feature::PersistentItems)));
-        assert_eq!(decide_log(&facts, &anyone), Ok(()));
+        assert_eq!(decide_log(&facts, &anyone, false), Ok(()));
         facts.config.access_model = AccessModel::Whitelist;
-        let stranger = decide(&facts, &anyone, Selection::Newest(None), &Limits::default());
+        let stranger = decide(&facts, &anyone, false, Selection::Newest(None), &Limits::default());
         assert_eq!(stranger, Err(BusError::ClosedNode), "who may not read learns nothing of the node");
     }
 
@@ -112,6 +118,6 @@ mod tests {
         let mut facts = facts::sample();
         facts.config.access_model = AccessModel::Whitelist;
         let stranger = Actor::new(BareJid::new("a@example.org").unwrap(), Role::User);
-        assert_eq!(decide_log(&facts, &stranger), Err(BusError::ClosedNode));
+        assert_eq!(decide_log(&facts, &stranger, false), Err(BusError::ClosedNode));
     }
 }

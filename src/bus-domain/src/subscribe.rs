@@ -4,13 +4,17 @@ use jid::{BareJid, Jid};
 
 use crate::access::{Action, may};
 use crate::bounce::Failures;
-use crate::{Actor, BusError, Feature, LimitKind, Limits, NodeFacts, Subscription, SubscriptionId};
+use crate::{
+    Actor, BusError, Feature, LimitKind, Limits, NodeFacts, Subscription, SubscriptionId, SubscriptionState,
+};
 
 /// A subscription that the node's rules allow; whether there is one already is settled in the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscribing {
     /// Where notifications are to go.
     pub jid: Jid,
+    /// Whether an owner is asked first.
+    pub state: SubscriptionState,
     /// Bound on subscriptions of one bare JID to the node.
     pub per_jid_max: usize,
     /// Bound on subscriptions to the node.
@@ -46,6 +50,8 @@ pub enum Settled {
     Already(Subscription),
     /// As before, and its failures are forgotten: whoever asks is alive. A parked one gets events again.
     Revived(Subscription),
+    /// It was pending, and nobody has to be asked any more: a new one takes its place, which begins now.
+    Approved(Subscription),
 }
 
 /// Decides on the node's rules (XEP-0060 §6.1).
@@ -57,8 +63,13 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Re
     if !facts.config.allow_subscriptions {
         return Err(BusError::Unsupported(Feature::Subscribe));
     }
+    let state = match may(facts, actor, Action::SubscribeAtOnce) {
+        Ok(()) => SubscriptionState::Subscribed,
+        Err(_) => SubscriptionState::Pending,
+    };
     Ok(Subscribing {
         jid,
+        state,
         per_jid_max: limits.node_subscriptions_per_jid_max,
         node_max: limits.node_subscriptions_max,
     })
@@ -67,6 +78,15 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Re
 /// Decides on the subscriptions that exist.
 pub fn settle(subscribing: &Subscribing, existing: &Existing) -> Result<Settled, BusError> {
     if let Some(already) = existing.of_bare.iter().find(|subscription| subscription.jid == subscribing.jid) {
+        match (already.state, subscribing.state) {
+            (SubscriptionState::Subscribed, _) => {}
+            (SubscriptionState::Pending, SubscriptionState::Pending) => {
+                return Err(BusError::SubscriptionPending);
+            }
+            (SubscriptionState::Pending, SubscriptionState::Subscribed) => {
+                return Ok(Settled::Approved(already.clone()));
+            }
+        }
         let is_well = existing.health_of(already.id) == Health::default();
         let settled = if is_well { Settled::Already } else { Settled::Revived };
         return Ok(settled(already.clone()));

@@ -15,23 +15,29 @@ pub struct Subscription {
     pub since_seq: Seq,
 }
 
-/// XEP-0060 §4.2. The states that await an owner or a form are not reachable yet.
+/// XEP-0060 §4.2. Nothing has to be configured before events are due, so nobody is `unconfigured`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriptionState {
     /// Events are due.
     Subscribed,
+    /// An owner is asked first.
+    Pending,
 }
 
 impl SubscriptionState {
+    /// Every state, for tables.
+    pub const ALL: [Self; 2] = [Self::Subscribed, Self::Pending];
+
     /// The value of XEP-0060's `subscription` attribute; stores use it too.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Subscribed => "subscribed",
+            Self::Pending => "pending",
         }
     }
 
     /// The inverse of [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        (text == "subscribed").then_some(Self::Subscribed)
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }

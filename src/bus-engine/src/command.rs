@@ -1,6 +1,6 @@
 use bus_domain::{
     Actor, Affiliation, BareJid, Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Seq, Setting,
-    Subscription, park, publish, retract,
+    Subscription, SubscriptionState, affiliate, manage_subscriptions, park, publish, retract,
 };
 
 /// Something that an actor wants changed on a node. Every leg makes these, and the committer carries them out.
@@ -34,7 +34,9 @@ pub enum Verb {
     /// Have no more events sent to an address.
     Unsubscribe(Jid),
     /// Change standings.
-    Affiliate(Vec<(BareJid, Affiliation)>),
+    Affiliate(affiliate::Request),
+    /// Change the subscriptions of others.
+    ManageSubscriptions(manage_subscriptions::Request),
     /// Have no events sent to an address that has failed for long. Delivery itself asks for it, and nobody else.
     Park(park::Parking),
 }
@@ -60,7 +62,15 @@ pub enum Outcome {
     /// The address was subscribed like this, and is no longer.
     Unsubscribed(Subscription),
     /// The standings hold.
-    Affiliated,
+    Affiliated {
+        /// Those that cannot be, and what holds instead.
+        rejected: Vec<(BareJid, Affiliation)>,
+    },
+    /// The subscriptions are as wanted.
+    SubscriptionsManaged {
+        /// Those that cannot be so, and how they are (`None`: not subscribed).
+        rejected: Vec<(Jid, Option<SubscriptionState>)>,
+    },
     /// Nothing is sent to this subscription until its subscriber shows up.
     Parked(Subscription),
 }
@@ -104,8 +114,11 @@ impl Command {
             Verb::Retract(request) => {
                 request.item_ids.iter().map(|id| ENTRY_BYTES + id.as_str().len()).sum::<usize>()
             }
-            Verb::Affiliate(entries) => {
-                entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
+            Verb::ManageSubscriptions(request) => {
+                request.entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
+            }
+            Verb::Affiliate(request) => {
+                request.entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
             }
             Verb::Configure(settings) => {
                 settings.iter().map(|setting| ENTRY_BYTES + setting.weight_bytes()).sum::<usize>()

@@ -13,6 +13,7 @@ use crate::doorbell;
 use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
 use crate::known_heads::KnownHeads;
+use crate::notices::{Notice, Notices};
 use crate::outage::Outage;
 use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
@@ -38,6 +39,7 @@ pub(crate) struct EngineShared {
     pub(crate) recent: RecentEvents,
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
+    pub(crate) notices: Notices,
     pub(crate) statistics: Statistics,
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
@@ -76,6 +78,7 @@ impl Engine {
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
+            notices: Notices::default(),
             statistics: Statistics::default(),
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
@@ -99,6 +102,11 @@ impl Engine {
     /// Delivers committed events to the sink until `inputs` is closed. One such task serves the XMPP leg.
     pub async fn deliver(&self, sink: impl NotificationSink, inputs: mpsc::Receiver<DeliveryInput>) {
         self.0.delivery_pulse.during(dispatcher::run(Arc::clone(&self.0), sink, inputs)).await;
+    }
+
+    /// Waits for the next notice to an address. One reader is enough.
+    pub async fn next_notice(&self) -> Notice {
+        self.0.notices.take().await
     }
 
     /// Takes away what nodes need not keep, until it is told to stop. One such task is enough.

@@ -56,7 +56,7 @@ impl Engine {
     }
 }
 
-fn page<Row>(mut rows: Vec<Row>, rows_max: u32) -> EntityPage<Row> {
+pub(crate) fn page<Row>(mut rows: Vec<Row>, rows_max: u32) -> EntityPage<Row> {
     let has_more = rows.len() > rows_max as usize;
     rows.truncate(rows_max as usize);
     EntityPage { rows, has_more }

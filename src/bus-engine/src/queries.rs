@@ -1,13 +1,17 @@
 use std::sync::Arc;
 
-use bus_domain::access::{self, Action};
-use bus_domain::configure;
+use bus_domain::access::{self, Action, Standing};
 use bus_domain::retention;
 use bus_domain::retrieve::{self, PageAt, Selection};
-use bus_domain::{Actor, Affiliation, BusError, Event, NodeConfig, NodeFacts, NodeName};
+use bus_domain::{
+    Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeName, Subscription,
+    SubscriptionId, SubscriptionState,
+};
+use bus_domain::{affiliate, configure, manage_subscriptions};
 use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
 
-use crate::Engine;
+use crate::entities::page;
+use crate::{Engine, EntityPage};
 
 /// Items of a node, as an actor may see them.
 #[derive(Debug, Clone)]
@@ -71,7 +75,8 @@ impl Engine {
             Selection::Newest(asked) => asked.map_or(u64::MAX, u64::from),
             Selection::ById(_) | Selection::Page(_) => 0,
         };
-        let page = match retrieve::decide(&facts, actor, selection, limits)? {
+        let is_subscribed = self.is_subscribed(&facts, actor).await?;
+        let page = match retrieve::decide(&facts, actor, is_subscribed, selection, limits)? {
             Selection::ById(ids) => {
                 let found = self.store().find_items(facts.id, &ids, limits.page_bytes_max).await;
                 let FoundItems { mut items, truncated } = found.map_err(|error| self.unavailable(&error))?;
@@ -91,10 +96,10 @@ impl Engine {
         Ok(ItemListing { node: facts, items, count, first_index, truncated })
     }
 
-    /// A node that the actor may read.
+    /// A node that the actor may see.
     pub async fn node(&self, actor: &Actor, node: &NodeName) -> Result<NodeView, BusError> {
         let facts = self.facts(node).await?;
-        retrieve::decide_log(&facts, actor)?;
+        retrieve::decide_node(&facts, actor)?;
         let head_seq = if facts.is_transient() {
             self.recent().transient_head(facts.id).seq
         } else {
@@ -105,7 +110,7 @@ impl Engine {
         Ok(NodeView { facts, head_seq, affiliation })
     }
 
-    /// A page of the nodes that the actor may read, behind a name.
+    /// A page of the nodes that the actor may see, behind a name.
     pub async fn nodes(
         &self,
         actor: &Actor,
@@ -125,6 +130,47 @@ impl Engine {
         Ok(NodeList { nodes, next_after })
     }
 
+    /// Whether an address of the actor's is subscribed. Looked up only where it depends on that what the actor may read.
+    pub(crate) async fn is_subscribed(&self, facts: &NodeFacts, actor: &Actor) -> Result<bool, BusError> {
+        if !access::depends_on_subscription(facts, actor, Action::Retrieve) {
+            return Ok(false);
+        }
+        let addresses_max = self.settings().limits.node_subscriptions_per_jid_max;
+        let rows_max = u32::try_from(addresses_max).unwrap_or(u32::MAX);
+        let found = self.store().subscriptions_of(actor.bare(), Some(facts.id), None, rows_max).await;
+        let found = found.map_err(|error| self.unavailable(&error))?;
+        Ok(found.iter().any(|entry| entry.subscription.state == SubscriptionState::Subscribed))
+    }
+
+    /// The affiliations of a node, by address, as its owners may see them (XEP-0060 §8.9.1).
+    pub async fn node_affiliations(
+        &self,
+        actor: &Actor,
+        node: &NodeName,
+    ) -> Result<Vec<(BareJid, Affiliation)>, BusError> {
+        let facts = self.facts(node).await?;
+        affiliate::decide_reading(&facts, actor)?;
+        let mut entries: Vec<_> = facts.affiliations.iter().map(|(jid, it)| (jid.clone(), it)).collect();
+        entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        Ok(entries)
+    }
+
+    /// A page of the subscriptions to a node of this state, in the order of their ids, as its owners may see them (§8.8.1).
+    pub async fn node_subscriptions(
+        &self,
+        actor: &Actor,
+        node: &NodeName,
+        state: SubscriptionState,
+        after: Option<SubscriptionId>,
+        subscriptions_max: u32,
+    ) -> Result<EntityPage<Subscription>, BusError> {
+        let facts = self.facts(node).await?;
+        manage_subscriptions::decide_reading(&facts, actor)?;
+        let rows_max = subscriptions_max.clamp(1, self.settings().limits.page_items_max);
+        let rows = self.store().subscriptions(facts.id, state, after, rows_max + 1).await;
+        Ok(page(rows.map_err(|error| self.unavailable(&error))?, rows_max))
+    }
+
     async fn window(&self, facts: &NodeFacts, at: PageAt, items_max: u32) -> Result<ItemPage, BusError> {
         let bytes_max = self.settings().limits.page_bytes_max;
         let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
@@ -133,8 +179,9 @@ impl Engine {
     }
 }
 
-/// A node that cannot be read is not shown.
+/// A node that nobody of this standing may see is not shown.
 fn is_visible(node: &NodeSummary) -> bool {
     let NodeConfig { access_model, publish_model, .. } = node.config;
-    access::allows(node.affiliation, access_model, publish_model, Action::Retrieve)
+    let standing = Standing { affiliation: node.affiliation, is_subscribed: false };
+    access::allows(standing, access_model, publish_model, Action::Discover)
 }

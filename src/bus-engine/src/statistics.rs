@@ -89,6 +89,8 @@ statistics! {
     parked_subscriptions: Counter => u64,
     /// Looks into a shared store for what other instances have committed.
     doorbell_looks: Counter => u64,
+    /// Messages about subscriptions that nobody was told, because too many waited.
+    notices_dropped: Counter => u64,
     /// Nodes whose delivery stopped because the store has something of them that cannot be read.
     nodes_unreadable: Counter => u64,
     /// Nodes of which so many events wait for delivery that the bound is reached; goes up and down.

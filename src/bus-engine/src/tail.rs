@@ -57,7 +57,7 @@ impl Engine {
         epoch: Option<Epoch>,
     ) -> Result<Tail, BusError> {
         let facts = self.facts(node).await?;
-        retrieve::decide_log(&facts, &actor)?;
+        self.check_reader(&facts, &actor).await?;
         // Watch first, then look: what is committed in between is seen twice and not missed.
         let watched = self.recent().watch(facts.id);
         let head = self.log_head(&facts).await?.ok_or(BusError::NodeNotFound)?;
@@ -85,6 +85,12 @@ impl Engine {
             head: watched,
             ended: false,
         })
+    }
+
+    /// Whether the actor may read the log.
+    async fn check_reader(&self, facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
+        let is_subscribed = self.is_subscribed(facts, actor).await?;
+        retrieve::decide_log(facts, actor, is_subscribed)
     }
 
     /// Where a node's log stands, in the store or in memory; `None` if the node is gone.
@@ -198,7 +204,7 @@ impl Tail {
             Ok(facts) if facts.id == self.facts.id && facts.epoch != self.facts.epoch => {
                 Err(BusError::WrongEpoch)
             }
-            Ok(facts) if facts.id == self.facts.id => retrieve::decide_log(&facts, &self.actor),
+            Ok(facts) if facts.id == self.facts.id => self.engine.check_reader(&facts, &self.actor).await,
             Ok(_) | Err(BusError::NodeNotFound) if is_at_end && self.facts.is_transient() => {
                 Err(BusError::NodeNotFound)
             }

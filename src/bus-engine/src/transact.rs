@@ -7,6 +7,7 @@ mod apply;
 mod create;
 mod node_work;
 mod settle;
+mod subscriptions;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, Store, S
 
 use crate::DeliveryNode;
 use crate::IdSource;
+use crate::Notice;
 use crate::committer::{Batch, EntryResult};
 use crate::dispatcher::RecipientDelta;
 use crate::epochs::ProcessEpoch;
@@ -42,6 +44,8 @@ pub struct CommittedNode {
     pub events: Vec<Arc<Event>>,
     /// What has changed for its recipients.
     pub delta: Option<RecipientDelta>,
+    /// Who is told of it beside the recipients.
+    pub notices: Vec<Notice>,
 }
 
 /// Where the values come from that a store must not make up.

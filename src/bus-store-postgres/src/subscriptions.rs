@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::{NodeId, SubscriptionId};
+use bus_domain::{NodeId, Subscription, SubscriptionId, SubscriptionState};
 use bus_store::{Recipient, RecipientPage, StoreError, SubscriptionStore};
 use sqlx::Row as _;
 
@@ -8,12 +8,15 @@ use crate::statement::{query, statements};
 use crate::{PostgresStore, rows};
 
 statements! {
+    ALL = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+         WHERE node_id = $1 AND subscription_id > $2 AND state = $4 ORDER BY subscription_id LIMIT $3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = $1";
     // One statement, because the page must be of the version. A node without recipients has one row of NULLs.
     RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
          FROM heads h
          LEFT JOIN LATERAL (SELECT * FROM subscriptions
                             WHERE node_id = h.node_id AND subscription_id > $2 AND parked_at_ms IS NULL
+                              AND state = 'subscribed'
                             ORDER BY subscription_id LIMIT $3) s ON true
          LEFT JOIN affiliations a ON a.node_id = h.node_id AND a.jid = s.bare_jid
          WHERE h.node_id = $1 ORDER BY s.subscription_id";
@@ -45,6 +48,21 @@ impl SubscriptionStore for PostgresStore {
             }
         }
         Ok(RecipientPage { recipients_version, recipients })
+    }
+
+    async fn subscriptions(
+        &self,
+        node: NodeId,
+        state: SubscriptionState,
+        after: Option<SubscriptionId>,
+        subscriptions_max: u32,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let query = query(ALL)
+            .bind(node.0)
+            .bind(after.map_or(0, |id| id.0))
+            .bind(i64::from(subscriptions_max))
+            .bind(state.as_str());
+        self.pool.session().await?.fetch_all(query).await?.iter().map(rows::subscription).collect()
     }
 
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {

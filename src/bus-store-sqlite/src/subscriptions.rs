@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::{NodeId, SubscriptionId};
+use bus_domain::{NodeId, Subscription, SubscriptionId, SubscriptionState};
 use bus_store::{Recipient, RecipientPage, StoreError, SubscriptionStore};
 use sqlx::Row as _;
 
@@ -8,11 +8,13 @@ use crate::statement::{query, statements};
 use crate::{SqliteStore, rows};
 
 statements! {
+    ALL = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+         WHERE node_id = ?1 AND subscription_id > ?2 AND state = ?4 ORDER BY subscription_id LIMIT ?3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
     VERSION = "SELECT recipients_version FROM heads WHERE node_id = ?1";
     RECIPIENTS = "SELECT s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
          FROM subscriptions s LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
-         WHERE s.node_id = ?1 AND s.subscription_id > ?2 AND s.parked_at_ms IS NULL
+         WHERE s.node_id = ?1 AND s.subscription_id > ?2 AND s.parked_at_ms IS NULL AND s.state = 'subscribed'
          ORDER BY s.subscription_id LIMIT ?3";
 }
 
@@ -44,6 +46,24 @@ impl SubscriptionStore for SqliteStore {
             .collect::<Result<_, StoreError>>()?;
         let version: i64 = version.try_get(0).map_err(store_error)?;
         Ok(RecipientPage { recipients_version: version.cast_unsigned(), recipients })
+    }
+
+    async fn subscriptions(
+        &self,
+        node: NodeId,
+        state: SubscriptionState,
+        after: Option<SubscriptionId>,
+        subscriptions_max: u32,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let rows = query(ALL)
+            .bind(node.0)
+            .bind(after.map_or(0, |id| id.0))
+            .bind(i64::from(subscriptions_max))
+            .bind(state.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(store_error)?;
+        rows.iter().map(rows::subscription).collect()
     }
 
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {

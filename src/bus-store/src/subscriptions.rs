@@ -1,12 +1,13 @@
 use async_trait::async_trait;
-use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId};
+use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId, SubscriptionState};
 
 use crate::StoreError;
 
 /// Reading subscriptions.
 #[async_trait]
 pub trait SubscriptionStore {
-    /// A page of the node's recipients in the order of their ids, behind `after`; parked ones are left out. A snapshot
+    /// A page of the node's recipients in the order of their ids, behind `after`; those that are parked
+    /// or wait for approval are left out. A snapshot
     /// that is put together from pages is as new as its oldest page.
     async fn recipients(
         &self,
@@ -14,6 +15,15 @@ pub trait SubscriptionStore {
         after: Option<SubscriptionId>,
         recipients_max: u32,
     ) -> Result<RecipientPage, StoreError>;
+
+    /// A page of the node's subscriptions of this state in the order of their ids, behind `after`; parked ones too.
+    async fn subscriptions(
+        &self,
+        node: NodeId,
+        state: SubscriptionState,
+        after: Option<SubscriptionId>,
+        subscriptions_max: u32,
+    ) -> Result<Vec<Subscription>, StoreError>;
 
     /// Subscriptions to the node, parked ones too; 0 for a node that is gone.
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError>;

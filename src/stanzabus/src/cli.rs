@@ -268,6 +268,8 @@ pub(crate) struct TailArguments {
 pub(crate) enum AccessModel {
     /// Everyone but outcasts.
     Open,
+    /// Members, publishers and owners, and subscribers whom an owner has approved.
+    Authorize,
     /// Members, publishers and owners.
     Whitelist,
 }

@@ -54,12 +54,18 @@ impl XmppLeg {
         };
         let notifier = Notifier::new(lane, settings.domain.clone(), engine.event_ids().clone());
         let counters = notifier.counters();
+        let domain = settings.domain.clone();
         let service = Service::new(engine.clone(), settings);
-        let replies = LinkReplies(link.clone());
+        let (replies, notices) = (LinkReplies(link.clone()), LinkReplies(link.clone()));
+        let telling = engine.clone();
         let gauges = Arc::<RequestGauges>::default();
         let gauges_of_requests = Arc::clone(&gauges);
         let requests = async move {
-            xmpp_pubsub::run(&service, limits, inbound_reader, &replies, &gauges_of_requests).await;
+            // Notices are of no use to anybody once there are no more requests.
+            tokio::select! {
+                () = xmpp_pubsub::run(&service, limits, inbound_reader, &replies, &gauges_of_requests) => {}
+                () = xmpp_pubsub::tell(&telling, &domain, &notices) => {}
+            }
         };
         let engine = engine.clone();
         let delivery = async move { engine.deliver(notifier, inputs_reader).await };

@@ -7,7 +7,8 @@ use crate::items::{self, ItemsRequest};
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, affiliations, configure, create, disco, publish, subscribe, subscriptions, unsubscribe, version,
+    Service, affiliations, configure, create, disco, owner_affiliations, owner_subscriptions, publish,
+    subscribe, subscriptions, unsubscribe, version,
 };
 
 /// A request that is under way.
@@ -19,7 +20,7 @@ enum Begun<Changing> {
 impl Service {
     /// Carries a request out and says what came of it. A change has its place in the engine's queue when this returns:
     /// changes are made in the order of these calls, whenever their answers are awaited.
-    /// The answer is never longer than `stanza_bytes_max`.
+    /// The answer is never longer than `stanza_bytes_max`; it is empty where none is due.
     pub(crate) fn carry_out(
         &self,
         envelope: Envelope,
@@ -37,13 +38,21 @@ impl Service {
             let mut out = envelope.result();
             let is_change = matches!(begun, Begun::Change { .. });
             let done = match begun {
-                Begun::Change { node, outcome } => outcome
-                    .await
-                    .map(|outcome| encode_outcome(&node, &outcome, &mut out))
-                    .map_err(Refusal::from),
+                Begun::Change { node, outcome } => match outcome.await {
+                    Ok(outcome) if is_partial(&outcome) => {
+                        let about = |out: &mut Xml| encode_outcome(&node, &outcome, out);
+                        return envelope.error_about(about, &Refusal::DoneInPart);
+                    }
+                    Ok(outcome) => {
+                        encode_outcome(&node, &outcome, &mut out);
+                        Ok(())
+                    }
+                    Err(error) => Err(error.into()),
+                },
                 Begun::Query { actor, query } => self.query(&actor, query, bytes_max, &mut out).await,
             };
             match done {
+                _ if envelope.is_silent() => String::new(),
                 Ok(()) => bounded(&envelope, out, bytes_max, is_change),
                 Err(refusal) => envelope.error(&refusal),
             }
@@ -75,6 +84,14 @@ impl Service {
             }
             Query::ConfigurationKept { node } => {
                 engine.configuration(actor, &node).await?;
+            }
+            Query::NodeAffiliations { node, page } => {
+                let found = owner_affiliations::find(engine, actor, &node, page).await?;
+                owner_affiliations::encode(&node, &found, bytes_max, out);
+            }
+            Query::NodeSubscriptions { node, page } => {
+                let found = owner_subscriptions::find(engine, actor, &node, page).await?;
+                owner_subscriptions::encode(&node, &found, bytes_max, out);
             }
             Query::DefaultConfiguration => configure::encode_default(out),
             Query::DiscoItems { node: None, page } => {
@@ -116,17 +133,33 @@ fn bounded(envelope: &Envelope, out: Xml, bytes_max: usize, is_change: bool) -> 
     }
 }
 
+/// Some of what was wanted cannot be: that is an error which says what (§8.8.2.4, §8.9.2.4).
+fn is_partial(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Affiliated { rejected } => !rejected.is_empty(),
+        Outcome::SubscriptionsManaged { rejected } => !rejected.is_empty(),
+        _ => false,
+    }
+}
+
 fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
     match outcome {
         Outcome::Created(_) => create::encode(node, out),
         Outcome::Published(published) => publish::encode(node, published, out),
         Outcome::Subscribed(subscription) => subscribe::encode(node, subscription, out),
         Outcome::Unsubscribed(subscription) => unsubscribe::encode(node, subscription, out),
-        Outcome::Configured(_)
+        Outcome::Affiliated { rejected } if !rejected.is_empty() => {
+            owner_affiliations::encode_rejected(node, rejected, out);
+        }
+        Outcome::SubscriptionsManaged { rejected } if !rejected.is_empty() => {
+            owner_subscriptions::encode_rejected(node, rejected, out);
+        }
+        Outcome::Affiliated { .. }
+        | Outcome::SubscriptionsManaged { .. }
+        | Outcome::Configured(_)
         | Outcome::Deleted
         | Outcome::Retracted
         | Outcome::Purged
-        | Outcome::Affiliated
         | Outcome::Parked(_) => {}
     }
 }

@@ -10,6 +10,8 @@ pub(crate) struct Envelope {
     requester: String,
     /// The address asked.
     asked: String,
+    /// Whether nobody waits for an answer.
+    is_silent: bool,
     /// The request's id; `None` if it had none that can be repeated.
     id: Option<String>,
 }
@@ -22,7 +24,17 @@ impl Envelope {
     /// The envelope for answers to `stanza`, which was asked at `asked`.
     pub(crate) fn answering(stanza: &Element, requester: &str, asked: String) -> Self {
         let id = stanza.attr("id").filter(|id| id.len() <= Self::ID_BYTES_MAX).map(str::to_owned);
-        Self { requester: requester.to_owned(), asked, id }
+        Self { requester: requester.to_owned(), asked, is_silent: false, id }
+    }
+
+    /// For what comes as a message: nobody hears what becomes of it.
+    pub(crate) fn silent(requester: &str, asked: String) -> Self {
+        Self { requester: requester.to_owned(), asked, is_silent: true, id: None }
+    }
+
+    /// Whether nobody waits for an answer.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_silent
     }
 
     /// The address asked.
@@ -42,7 +54,16 @@ impl Envelope {
 
     /// An error.
     pub(crate) fn error(&self, refusal: &Refusal) -> String {
+        self.error_about(|_| {}, refusal)
+    }
+
+    /// An error behind what it is about. Empty if nobody waits for it.
+    pub(crate) fn error_about(&self, about: impl FnOnce(&mut Xml), refusal: &Refusal) -> String {
+        if self.is_silent {
+            return String::new();
+        }
         let mut out = self.open("error");
+        about(&mut out);
         errors::encode(refusal, &mut out);
         out.finish()
     }

@@ -22,6 +22,9 @@ pub(crate) enum Refusal {
     /// The form asks for an access model that is not offered.
     #[error("this access model is not offered here")]
     UnsupportedAccessModel,
+    /// Some of what is wanted cannot be; the rest is done.
+    #[error("not all of this can be; the rest is done")]
+    DoneInPart,
     /// Nobody is at the address asked.
     #[error("there is nobody at this address")]
     NoSuchAddress,
@@ -85,7 +88,7 @@ impl Refusal {
             Self::NoSuchAddress => plain(Cancel, "item-not-found"),
             Self::SenderMalformed => plain(Modify, "jid-malformed"),
             Self::OverLimit(_) => plain(Modify, "policy-violation"),
-            Self::AnswerTooLong { .. } => plain(Modify, "not-acceptable"),
+            Self::DoneInPart | Self::AnswerTooLong { .. } => plain(Modify, "not-acceptable"),
         }
     }
 }
@@ -98,6 +101,8 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::NodeExists => plain(Cancel, "conflict"),
         BusError::Forbidden => plain(Auth, "forbidden"),
         BusError::ClosedNode => with(Cancel, "not-allowed", "closed-node"),
+        BusError::SubscriptionRequired => with(Auth, "not-authorized", "not-subscribed"),
+        BusError::SubscriptionPending => with(Auth, "not-authorized", "pending-subscription"),
         BusError::ItemNotFound => plain(Cancel, "item-not-found"),
         BusError::NotSubscribed => with(Cancel, "unexpected-request", "not-subscribed"),
         BusError::ForeignJid => with(Modify, "bad-request", "invalid-jid"),

@@ -103,6 +103,12 @@ pub(crate) fn read<'a>(form: &'a Element, form_type: &str) -> Result<Submission<
 const FIELDS_MAX: usize = 200;
 
 impl Filled<'_> {
+    /// The only value of a field.
+    pub(crate) fn value(&self, var: &str) -> Option<&str> {
+        let (_, values) = self.fields.iter().find(|(known, _)| *known == var)?;
+        if let [value] = &values[..] { Some(value) } else { None }
+    }
+
     /// What the form sets, by a table of fields.
     pub(crate) fn settings<Subject, Setting>(
         &self,

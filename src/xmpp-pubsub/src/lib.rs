@@ -4,6 +4,7 @@
 //! * [`Service`] answers stanzas. `request` holds the one table of what is understood; each verb has a file with
 //!   its two directions, `parse` and `encode`; `errors` is the one mapping of refusals.
 //! * [`run`] answers a stream of stanzas, each sender's in order ([`RequestLimits`] bounds it).
+//! * [`tell`] sends messages that are no events.
 //! * [`Notifier`] encodes committed events, each once, for any number of recipients; [`BounceReader`] knows those that
 //!   come back.
 //!
@@ -11,6 +12,7 @@
 
 mod affiliations;
 mod answer;
+mod authorization;
 mod bounce;
 mod configure;
 mod create;
@@ -24,8 +26,11 @@ mod items;
 mod meta_data;
 mod namespaces;
 mod node_form;
+mod notices;
 mod notify;
 mod ordering;
+mod owner_affiliations;
+mod owner_subscriptions;
 mod page;
 mod parts;
 mod ping;
@@ -45,6 +50,7 @@ mod version;
 mod xml;
 
 pub use bounce::{BounceReader, BounceReading};
+pub use notices::tell;
 pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};
 pub use ordering::RequestLimits;
 pub use request_gauges::{RequestGauges, RequestLoad};

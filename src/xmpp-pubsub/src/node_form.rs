@@ -51,7 +51,7 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         var: "pubsub#access_model",
         label: "Who may subscribe and retrieve items",
         kind: Kind::Choice {
-            options: &["open", "whitelist"],
+            options: &["open", "authorize", "whitelist"],
             get: |it| it.access_model.as_str(),
             set: access_model,
         },

@@ -138,8 +138,10 @@ impl<R> Ordering<R> {
 
     /// Lets an answer leave before any other of its sender.
     pub(crate) fn send(&mut self, answer: String) {
-        self.answers_bytes += answer.len();
-        self.answers.push_back(answer);
+        if !answer.is_empty() {
+            self.answers_bytes += answer.len();
+            self.answers.push_back(answer);
+        }
     }
 
     /// The next request that may start.
@@ -157,7 +159,7 @@ impl<R> Ordering<R> {
         Some((Ticket { sender, number }, arrival.request))
     }
 
-    /// Takes the answer of a request that was started.
+    /// Takes the answer of a request that was started; an empty one if none is due.
     pub(crate) fn finish(&mut self, ticket: &Ticket, answer: String) {
         let Some(lane) = self.senders.get_mut(&ticket.sender) else { return };
         if !lane.finish(ticket.number, answer) {
@@ -167,8 +169,10 @@ impl<R> Ordering<R> {
         while let Some(Slot::Answered { .. }) = lane.slots.front() {
             let Some(Slot::Answered { answer, bytes }) = lane.pop() else { break };
             answered.add(Load { requests: 1, bytes });
-            self.answers_bytes += answer.len();
-            self.answers.push_back(answer);
+            if !answer.is_empty() {
+                self.answers_bytes += answer.len();
+                self.answers.push_back(answer);
+            }
         }
         self.in_flight.remove(&ticket.sender, answered);
         if lane.slots.is_empty() {

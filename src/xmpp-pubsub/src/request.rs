@@ -8,12 +8,14 @@ use bus_xml::Element;
 
 use crate::errors::Refusal;
 use crate::items::ItemsRequest;
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, STANZA_ID, VERSION};
+use crate::namespaces::{
+    DATA_FORMS, DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, STANZA_ID, VERSION,
+};
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
 use crate::{
-    affiliations, configure, create, defaults, delete, disco, items, ping, publish, purge, retract,
-    subscribe, subscriptions, unsubscribe, version,
+    affiliations, configure, create, defaults, delete, disco, items, owner_affiliations, owner_subscriptions,
+    ping, publish, purge, retract, subscribe, subscriptions, unsubscribe, version,
 };
 
 use IqKind::{Get, Set};
@@ -39,6 +41,12 @@ const TABLE: &[Row] = &[
     wired(Get, PUBSUB_OWNER, "configure", configure::parse_get).with_features(&["config-node"]),
     wired(Set, PUBSUB_OWNER, "configure", configure::parse_set).with_features(&["config-node-max"]),
     wired(Get, PUBSUB_OWNER, "default", defaults::parse).with_features(&["retrieve-default"]),
+    wired(Get, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_get),
+    wired(Set, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_set)
+        .with_features(&["manage-subscriptions", "subscription-notifications"]),
+    wired(Get, PUBSUB_OWNER, "affiliations", owner_affiliations::parse_get),
+    wired(Set, PUBSUB_OWNER, "affiliations", owner_affiliations::parse_set)
+        .with_features(&["modify-affiliations"]),
     wired(Set, PUBSUB_OWNER, "delete", delete::parse).with_features(&["delete-nodes"]),
     wired(Set, PUBSUB_OWNER, "purge", purge::parse).with_features(&["purge-nodes"]),
     wired(Get, PUBSUB, "subscriptions", subscriptions::parse).with_features(&["retrieve-subscriptions"]),
@@ -46,10 +54,6 @@ const TABLE: &[Row] = &[
     not_built(Get, PUBSUB, "options", Feature::SubscriptionOptions),
     not_built(Set, PUBSUB, "options", Feature::SubscriptionOptions),
     not_built(Get, PUBSUB, "default", Feature::SubscriptionOptions),
-    not_built(Get, PUBSUB_OWNER, "subscriptions", Feature::ManageSubscriptions),
-    not_built(Set, PUBSUB_OWNER, "subscriptions", Feature::ManageSubscriptions),
-    not_built(Get, PUBSUB_OWNER, "affiliations", Feature::ModifyAffiliations),
-    not_built(Set, PUBSUB_OWNER, "affiliations", Feature::ModifyAffiliations),
 ];
 
 /// A request as understood.
@@ -92,6 +96,20 @@ pub(crate) enum Query {
     Configuration {
         /// The node.
         node: NodeName,
+    },
+    /// The affiliations of a node (§8.9.1).
+    NodeAffiliations {
+        /// The node.
+        node: NodeName,
+        /// Which page, if the requester pages.
+        page: Option<PageRequest>,
+    },
+    /// The subscriptions to a node (§8.8.1).
+    NodeSubscriptions {
+        /// The node.
+        node: NodeName,
+        /// Which page, if the requester pages.
+        page: Option<PageRequest>,
     },
     /// Whether the requester could configure the node, which it leaves as it is (§8.2.4).
     ConfigurationKept {
@@ -188,7 +206,7 @@ pub(crate) fn features() -> Vec<String> {
     let access_models =
         AccessModel::ALL.into_iter().map(|model| format!("{PUBSUB}#access-{}", model.as_str()));
     let features: BTreeSet<String> = namespaces
-        .chain([RSM, STANZA_ID])
+        .chain([DATA_FORMS, RSM, STANZA_ID])
         .map(str::to_owned)
         .chain(of_rows)
         .chain(affiliations)

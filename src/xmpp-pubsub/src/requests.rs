@@ -26,7 +26,7 @@ pub enum Inbound {
 
 /// Where answers go: the reply lane of a link.
 pub trait ReplySender: Send + Sync {
-    /// Takes a stanza; waits for room. At most one call is under way.
+    /// Takes a stanza; waits for room.
     fn send(&self, stanza: String) -> impl Future<Output = ()> + Send;
 
     /// The longest stanza that it takes now, in bytes: a server may have shown that it takes less than is set.

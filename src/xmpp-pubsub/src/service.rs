@@ -4,6 +4,7 @@ use bus_domain::{Actor, BareJid, BusError, Jid, Role};
 use bus_engine::{Command, Engine};
 use bus_xml::{Element, RejectReason};
 
+use crate::authorization;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::parts::Context;
@@ -67,7 +68,10 @@ impl Service {
     pub async fn handle(&self, stanza: &Element) -> Option<String> {
         match self.prepare(stanza)?.task {
             Task::Answer(answer) => Some(answer),
-            Task::Work(envelope, work) => Some(self.carry_out(envelope, *work, usize::MAX).await),
+            Task::Work(envelope, work) => {
+                let answer = self.carry_out(envelope, *work, usize::MAX).await;
+                Some(answer).filter(|answer| !answer.is_empty())
+            }
         }
     }
 
@@ -97,9 +101,19 @@ impl Service {
                 let answer = presence::answer(stanza.attr("type"), &from, &asked, &self.settings.domain)?;
                 Task::Answer(answer)
             }
-            _ => return None,
+            _ => self.prepare_message(stanza, origin)?,
         };
         Some(Prepared { sender, task })
+    }
+
+    /// An owner's answer to a request for approval; no other message says anything to us.
+    fn prepare_message(&self, stanza: &Element, origin: Origin<'_>) -> Option<Task> {
+        let jid = origin.jid.filter(|_| origin.asked == self.settings.domain.as_str())?;
+        let (node, verb) = authorization::parse(stanza)?;
+        let role = self.role(&jid);
+        let command = Command { actor: Actor::new(jid, role), node, verb };
+        let envelope = Envelope::silent(origin.sender, origin.asked);
+        Some(Task::Work(envelope, Box::new(Work::Command(command))))
     }
 
     fn prepare_iq(&self, stanza: &Element, origin: Origin<'_>) -> Option<Task> {

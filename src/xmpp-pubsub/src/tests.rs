@@ -64,7 +64,7 @@ impl Fixture {
     }
 
     async fn affiliate(&self, node: &str, jid: &str, affiliation: Affiliation) {
-        self.execute(node, Verb::Affiliate(vec![(bare(jid), affiliation)])).await;
+        self.execute(node, Verb::Affiliate(vec![(bare(jid), affiliation)].into())).await;
     }
 
     /// Alice does something that XMPP has no verb for yet.

@@ -1,7 +1,7 @@
 use bus_domain::retention::{History, WhenUndeliveredFull};
 use bus_domain::{
     AccessModel, Actor, Affiliation, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload,
-    PublishModel, Role, Setting, publish, retract,
+    PublishModel, Role, Setting, affiliate, publish, retract,
 };
 use bus_engine::{Command, Verb};
 
@@ -70,7 +70,10 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
         Kind::Publish => (if random.percent(60) { ruler } else { anybody }, publish(random)),
         Kind::Subscribe => (anybody, Verb::Subscribe(subscriber(random, anybody))),
         Kind::Unsubscribe => (anybody, Verb::Unsubscribe(subscriber(random, anybody))),
-        Kind::Affiliate => (ruler, Verb::Affiliate(vec![(address(user).0, random.pick(&STANDINGS))])),
+        Kind::Affiliate => {
+            let entries = vec![(address(user).0, random.pick(&STANDINGS))];
+            (ruler, Verb::Affiliate(affiliate::Request { entries, is_partial: false }))
+        }
         Kind::Retract => (ruler, retract(random)),
         Kind::Purge => (ruler, Verb::Purge),
         Kind::Configure => (ruler, configure(random)),

@@ -48,6 +48,7 @@ macro_rules! suite {
             items: the_oldest_items_go_first,
             items: items_are_found_by_id,
             subscriptions: recipients_are_paged_with_their_standing,
+            subscriptions: who_waits_for_approval_is_no_recipient,
             subscriptions: subscription_ids_are_never_used_again,
             subscriptions: existing_subscriptions_are_those_of_the_bare_address,
             entities: what_an_entity_has_is_found_page_by_page,

@@ -1,6 +1,6 @@
 //! Subscriptions and recipients.
 
-use bus_domain::{Affiliation, NodeId, SubscriptionId};
+use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId, SubscriptionState};
 use bus_store::{HeadAdvance, Store};
 
 use crate::fixture::{Fixture, advance, bare, events};
@@ -28,6 +28,33 @@ pub async fn recipients_are_paged_with_their_standing(store: &dyn Store) {
     let second = store.recipients(node, Some(subscribed[1].id), 2).await.expect("a page");
     let found: Vec<_> = second.recipients.iter().map(|one| (&one.subscription, one.affiliation)).collect();
     assert_eq!(found, [(&subscribed[2], Affiliation::None)]);
+}
+
+pub async fn who_waits_for_approval_is_no_recipient(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let subscribed = [
+        fixture.subscribe(node, "a@example.org").await,
+        fixture.subscribe(node, "b@example.org").await,
+        fixture.subscribe(node, "c@example.org").await,
+    ];
+    let pending = Subscription { state: SubscriptionState::Pending, ..subscribed[1].clone() };
+    let mut transaction = fixture.begin().await;
+    transaction.remove_subscription(node, pending.id).await.expect("remove");
+    transaction.insert_subscription(node, &pending).await.expect("insert");
+    transaction.commit().await.expect("commit");
+    let recipients = store.recipients(node, None, 9).await.expect("a page").recipients;
+    let recipients: Vec<_> = recipients.iter().map(|one| one.subscription.id).collect();
+    assert_eq!(recipients, [subscribed[0].id, subscribed[2].id]);
+    let page = async |state, after, subscriptions_max| {
+        store.subscriptions(node, state, after, subscriptions_max).await.expect("a page")
+    };
+    assert_eq!(page(SubscriptionState::Pending, None, 9).await, std::slice::from_ref(&pending));
+    assert_eq!(page(SubscriptionState::Pending, Some(pending.id), 9).await, []);
+    let all = [subscribed[0].clone(), subscribed[2].clone()];
+    assert_eq!(page(SubscriptionState::Subscribed, None, 9).await, all);
+    assert_eq!(page(SubscriptionState::Subscribed, None, 1).await, all[..1]);
+    assert_eq!(page(SubscriptionState::Subscribed, Some(all[0].id), 9).await, all[1..]);
 }
 
 pub async fn subscription_ids_are_never_used_again(store: &dyn Store) {

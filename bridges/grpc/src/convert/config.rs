@@ -129,6 +129,7 @@ fn access_model_from(message: v1::AccessModel) -> Option<AccessModel> {
     match message {
         v1::AccessModel::Unspecified => None,
         v1::AccessModel::Open => Some(AccessModel::Open),
+        v1::AccessModel::Authorize => Some(AccessModel::Authorize),
         v1::AccessModel::Whitelist => Some(AccessModel::Whitelist),
     }
 }
@@ -136,6 +137,7 @@ fn access_model_from(message: v1::AccessModel) -> Option<AccessModel> {
 fn access_model_to_message(model: AccessModel) -> v1::AccessModel {
     match model {
         AccessModel::Open => v1::AccessModel::Open,
+        AccessModel::Authorize => v1::AccessModel::Authorize,
         AccessModel::Whitelist => v1::AccessModel::Whitelist,
     }
 }

@@ -54,6 +54,10 @@ pub enum ErrorReason {
     ConfigInvalid = 23,
     /// FAILED_PRECONDITION: the node is not configured as the request demands.
     PreconditionNotMet = 24,
+    /// PERMISSION_DENIED: the node is for its subscribers, whom an owner approves.
+    SubscriptionRequired = 25,
+    /// PERMISSION_DENIED: the subscription waits for an owner's approval.
+    SubscriptionPending = 26,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -87,6 +91,8 @@ impl ErrorReason {
             Self::TokenInvalid => "ERROR_REASON_TOKEN_INVALID",
             Self::ConfigInvalid => "ERROR_REASON_CONFIG_INVALID",
             Self::PreconditionNotMet => "ERROR_REASON_PRECONDITION_NOT_MET",
+            Self::SubscriptionRequired => "ERROR_REASON_SUBSCRIPTION_REQUIRED",
+            Self::SubscriptionPending => "ERROR_REASON_SUBSCRIPTION_PENDING",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -117,6 +123,8 @@ impl ErrorReason {
             "ERROR_REASON_TOKEN_INVALID" => Some(Self::TokenInvalid),
             "ERROR_REASON_CONFIG_INVALID" => Some(Self::ConfigInvalid),
             "ERROR_REASON_PRECONDITION_NOT_MET" => Some(Self::PreconditionNotMet),
+            "ERROR_REASON_SUBSCRIPTION_REQUIRED" => Some(Self::SubscriptionRequired),
+            "ERROR_REASON_SUBSCRIPTION_PENDING" => Some(Self::SubscriptionPending),
             _ => None,
         }
     }
@@ -626,6 +634,8 @@ pub enum AccessModel {
     Open = 1,
     /// Members, publishers and owners.
     Whitelist = 2,
+    /// Those, and subscribers whom an owner has approved.
+    Authorize = 3,
 }
 impl AccessModel {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -637,6 +647,7 @@ impl AccessModel {
             Self::Unspecified => "ACCESS_MODEL_UNSPECIFIED",
             Self::Open => "ACCESS_MODEL_OPEN",
             Self::Whitelist => "ACCESS_MODEL_WHITELIST",
+            Self::Authorize => "ACCESS_MODEL_AUTHORIZE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -645,6 +656,7 @@ impl AccessModel {
             "ACCESS_MODEL_UNSPECIFIED" => Some(Self::Unspecified),
             "ACCESS_MODEL_OPEN" => Some(Self::Open),
             "ACCESS_MODEL_WHITELIST" => Some(Self::Whitelist),
+            "ACCESS_MODEL_AUTHORIZE" => Some(Self::Authorize),
             _ => None,
         }
     }

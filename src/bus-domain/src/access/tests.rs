@@ -1,42 +1,58 @@
 use super::Action::*;
 use super::*;
 
-/// One row per (access model, publish model, affiliation): a letter for each action that is allowed.
-/// s subscribe, r retrieve, e receive, p publish, o retract own, a retract any, g purge, f affiliate, d delete.
+/// One row per (access model, publish model, affiliation): a letter for each action that is allowed, a capital one if only
+/// to subscribers.
+/// v discover, s subscribe, t subscribe at once, r retrieve, e receive, p publish, o retract own, a retract any, g purge,
+/// f affiliate, m manage subscriptions, c configure, d delete.
 const TABLE: &[(AccessModel, PublishModel, Affiliation, &str)] = {
-    use AccessModel::{Open, Whitelist};
+    use AccessModel::{Authorize, Open, Whitelist};
     use Affiliation::{Member, None, Outcast, Owner, PublishOnly, Publisher};
     use PublishModel::{Open as Anyone, Publishers};
     &[
-        (Open, Publishers, Owner, "srepoagfd"),
-        (Open, Publishers, Publisher, "srepoa"),
+        (Open, Publishers, Owner, "vstrepoagfmcd"),
+        (Open, Publishers, Publisher, "vstrepoa"),
         (Open, Publishers, PublishOnly, "po"),
-        (Open, Publishers, Member, "sre"),
-        (Open, Publishers, None, "sre"),
+        (Open, Publishers, Member, "vstre"),
+        (Open, Publishers, None, "vstre"),
         (Open, Publishers, Outcast, ""),
-        (Open, Anyone, Owner, "srepoagfd"),
-        (Open, Anyone, Publisher, "srepoa"),
+        (Open, Anyone, Owner, "vstrepoagfmcd"),
+        (Open, Anyone, Publisher, "vstrepoa"),
         (Open, Anyone, PublishOnly, "po"),
-        (Open, Anyone, Member, "srepo"),
-        (Open, Anyone, None, "srepo"),
+        (Open, Anyone, Member, "vstrepo"),
+        (Open, Anyone, None, "vstrepo"),
         (Open, Anyone, Outcast, ""),
-        (Whitelist, Publishers, Owner, "srepoagfd"),
-        (Whitelist, Publishers, Publisher, "srepoa"),
+        (Authorize, Publishers, Owner, "vstrepoagfmcd"),
+        (Authorize, Publishers, Publisher, "vstrepoa"),
+        (Authorize, Publishers, PublishOnly, "po"),
+        (Authorize, Publishers, Member, "vstre"),
+        (Authorize, Publishers, None, "vsRE"),
+        (Authorize, Publishers, Outcast, ""),
+        (Authorize, Anyone, Owner, "vstrepoagfmcd"),
+        (Authorize, Anyone, Publisher, "vstrepoa"),
+        (Authorize, Anyone, PublishOnly, "po"),
+        (Authorize, Anyone, Member, "vstrepo"),
+        (Authorize, Anyone, None, "vsREpo"),
+        (Authorize, Anyone, Outcast, ""),
+        (Whitelist, Publishers, Owner, "vstrepoagfmcd"),
+        (Whitelist, Publishers, Publisher, "vstrepoa"),
         (Whitelist, Publishers, PublishOnly, "po"),
-        (Whitelist, Publishers, Member, "sre"),
+        (Whitelist, Publishers, Member, "vstre"),
         (Whitelist, Publishers, None, ""),
         (Whitelist, Publishers, Outcast, ""),
-        (Whitelist, Anyone, Owner, "srepoagfd"),
-        (Whitelist, Anyone, Publisher, "srepoa"),
+        (Whitelist, Anyone, Owner, "vstrepoagfmcd"),
+        (Whitelist, Anyone, Publisher, "vstrepoa"),
         (Whitelist, Anyone, PublishOnly, "po"),
-        (Whitelist, Anyone, Member, "srepo"),
+        (Whitelist, Anyone, Member, "vstrepo"),
         (Whitelist, Anyone, None, "po"),
         (Whitelist, Anyone, Outcast, ""),
     ]
 };
 
-const ACTIONS: [(char, Action); 9] = [
+const ACTIONS: [(char, Action); 13] = [
+    ('v', Discover),
     ('s', Subscribe),
+    ('t', SubscribeAtOnce),
     ('r', Retrieve),
     ('e', Receive),
     ('p', Publish),
@@ -44,21 +60,40 @@ const ACTIONS: [(char, Action); 9] = [
     ('a', RetractAny),
     ('g', Purge),
     ('f', Affiliate),
+    ('m', ManageSubscriptions),
+    ('c', Configure),
     ('d', Delete),
 ];
 
 #[test]
 fn the_whole_table_is_as_written() {
-    assert_eq!(TABLE.len(), 2 * 2 * Affiliation::ALL.len());
+    assert_eq!(TABLE.len(), AccessModel::ALL.len() * PublishModel::ALL.len() * Affiliation::ALL.len());
     for (access, publish, affiliation, letters) in TABLE {
         for (letter, action) in ACTIONS {
-            assert_eq!(
-                allows(*affiliation, *access, *publish, action),
-                letters.contains(letter),
-                "{access:?} {publish:?} {affiliation:?} {action:?}"
-            );
+            for is_subscribed in [false, true] {
+                let to_subscribers = is_subscribed && letters.contains(letter.to_ascii_uppercase());
+                assert_eq!(
+                    allows(Standing { affiliation: *affiliation, is_subscribed }, *access, *publish, action),
+                    letters.contains(letter) || to_subscribers,
+                    "{access:?} {publish:?} {affiliation:?} {is_subscribed} {action:?}"
+                );
+            }
         }
     }
+}
+
+#[test]
+fn only_what_depends_on_a_subscription_has_to_look_for_one() {
+    let mut facts = crate::facts::sample();
+    let stranger = Actor::new(jid::BareJid::new("stranger@example.org").unwrap(), Role::User);
+    let depends = |facts: &NodeFacts| depends_on_subscription(facts, &stranger, Retrieve);
+    assert!(!depends(&facts));
+    facts.config.access_model = AccessModel::Authorize;
+    assert!(depends(&facts));
+    assert_eq!(may(&facts, &stranger, Retrieve), Err(BusError::SubscriptionRequired));
+    assert_eq!(may_as(&facts, &stranger, true, Retrieve), Ok(()));
+    facts.affiliations_mut().set(stranger.bare().clone(), Affiliation::Outcast);
+    assert!(!depends_on_subscription(&facts, &stranger, Retrieve));
 }
 
 #[test]

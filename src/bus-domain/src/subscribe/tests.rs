@@ -37,7 +37,12 @@ fn a_closed_node_admits_listed_entities_only() {
 
 #[test]
 fn asking_twice_answers_with_what_there_is() {
-    let subscribing = Subscribing { jid: jid("a@example.org"), per_jid_max: 2, node_max: 10 };
+    let subscribing = Subscribing {
+        jid: jid("a@example.org"),
+        state: SubscriptionState::Subscribed,
+        per_jid_max: 2,
+        node_max: 10,
+    };
     let own = subscription(4, "a@example.org");
     let other = subscription(5, "a@example.org/phone");
     let settled = |of_bare: &[&Subscription], in_all| {
@@ -54,7 +59,12 @@ fn asking_twice_answers_with_what_there_is() {
 
 #[test]
 fn who_subscribes_again_is_alive() {
-    let subscribing = Subscribing { jid: jid("a@example.org"), per_jid_max: 2, node_max: 10 };
+    let subscribing = Subscribing {
+        jid: jid("a@example.org"),
+        state: SubscriptionState::Subscribed,
+        per_jid_max: 2,
+        node_max: 10,
+    };
     let own = subscription(4, "a@example.org");
     let failing = Health { failures: Some(Failures { since_ms: 5, through_seq: 7 }), is_parked: false };
     let parked = Health { is_parked: true, ..failing };
@@ -66,4 +76,26 @@ fn who_subscribes_again_is_alive() {
         let existing = Existing { of_bare: vec![own.clone()], health: vec![(own.id, health)], in_all: 1 };
         assert_eq!(settle(&subscribing, &existing), Ok(expected), "{health:?}");
     }
+}
+
+#[test]
+fn where_an_owner_decides_one_waits_for_it() {
+    let mut facts = facts::sample();
+    facts.config.access_model = AccessModel::Authorize;
+    facts.affiliations_mut().set(jid("member@example.org").to_bare(), crate::Affiliation::Member);
+    let state = |facts: &NodeFacts, name: &str| {
+        let actor = Actor::new(jid(name), Role::User);
+        decide(facts, &actor, jid(name), &Limits::default()).unwrap().state
+    };
+    assert_eq!(state(&facts, "a@example.org"), SubscriptionState::Pending);
+    assert_eq!(state(&facts, "member@example.org"), SubscriptionState::Subscribed);
+
+    let pending = Subscription { state: SubscriptionState::Pending, ..subscription(4, "a@example.org") };
+    let existing = Existing { of_bare: vec![pending.clone()], health: Vec::new(), in_all: 1 };
+    let settled = |state| {
+        let asked = Subscribing { jid: jid("a@example.org"), state, per_jid_max: 2, node_max: 10 };
+        settle(&asked, &existing)
+    };
+    assert_eq!(settled(SubscriptionState::Pending), Err(BusError::SubscriptionPending));
+    assert_eq!(settled(SubscriptionState::Subscribed), Ok(Settled::Approved(pending.clone())));
 }

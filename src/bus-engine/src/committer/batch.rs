@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, configure, create, delete, park, publish, purge, retract,
-    subscribe, unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, configure, create, delete, manage_subscriptions, park, publish,
+    purge, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -54,6 +54,8 @@ pub enum Work {
     Unsubscribe(unsubscribe::Unsubscribing),
     /// See [`affiliate`].
     Affiliate(affiliate::Change),
+    /// See [`manage_subscriptions`].
+    ManageSubscriptions(manage_subscriptions::Managing),
     /// See [`park`].
     Park(park::Parking),
 }
@@ -69,6 +71,7 @@ impl Work {
             | Self::Subscribe(_)
             | Self::Unsubscribe(_)
             | Self::Affiliate(_)
+            | Self::ManageSubscriptions(_)
             | Self::Park(_) => 0,
         }
     }

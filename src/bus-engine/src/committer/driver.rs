@@ -80,7 +80,8 @@ impl Driver {
     /// Commit, then what later decisions rest on, then the replies, then delivery.
     fn written(&mut self, result: Result<Written, BatchFailure>) {
         match result {
-            Ok(Written { results, nodes }) => {
+            Ok(Written { results, mut nodes }) => {
+                let notices = nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.notices)).collect();
                 let (transient, nodes): (Vec<_>, Vec<_>) =
                     nodes.into_iter().partition(|committed| committed.node.is_transient());
                 for committed in &transient {
@@ -95,6 +96,8 @@ impl Driver {
                     self.shared.recent.push_in(node.node.epoch, node.node.id, &node.events);
                     self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
+                let dropped = self.shared.notices.put(notices);
+                self.shared.statistics.notices_dropped.add(dropped);
             }
             Err(failure) => {
                 self.shared.statistics.commits_failed.add(1);

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use bus_domain::{Event, EventKind, NodeFacts, publish};
+use bus_store::Recipient;
 
 use super::plan::plan;
 use super::queue::Reply;
@@ -43,10 +44,10 @@ pub(super) fn emit_all(shared: &EngineShared, actions: Vec<Action<Reply>>) -> Ve
 pub(super) fn committed(shared: &EngineShared, committed: &CommittedNode) {
     let CommittedNode { node, events, delta, .. } = committed;
     let mut delta = delta.clone();
-    if let Some(delta) = &mut delta
-        && let RecipientChange::Added(recipient) = &mut delta.change
-    {
-        recipient.subscription.since_seq = shared.recent.join_transient(node.id, recipient.subscription.id);
+    for change in delta.iter_mut().flat_map(|delta| &mut delta.changes) {
+        if let RecipientChange::Added(Recipient { subscription, .. }) = change {
+            subscription.since_seq = shared.recent.join_transient(node.id, subscription.id);
+        }
     }
     // Nobody numbers what a commit tells of such a node: it finds its place behind the others here.
     let id = node.id;

@@ -2,8 +2,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, affiliate, configure, create, delete, publish,
-    purge, retention, retract, subscribe, unsubscribe,
+    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, affiliate, configure, create, delete,
+    manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -49,9 +49,15 @@ pub(super) fn plan(
             existing()?;
             Work::Unsubscribe(unsubscribe::decide(actor, jid.clone())?)
         }
-        Verb::Affiliate(entries) => {
-            Work::Affiliate(affiliate::decide(existing()?, actor, entries.clone(), limits)?)
+        Verb::Affiliate(request) => {
+            Work::Affiliate(affiliate::decide(existing()?, actor, request.clone(), limits)?)
         }
+        Verb::ManageSubscriptions(request) => Work::ManageSubscriptions(manage_subscriptions::decide(
+            existing()?,
+            actor,
+            request.clone(),
+            limits,
+        )?),
         Verb::Park(parking) => {
             existing()?;
             Work::Park(parking.clone())

@@ -58,13 +58,13 @@ pub enum Deltas {
     Reload,
 }
 
-/// One change of recipients.
+/// What one commit has changed for the recipients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientDelta {
     /// The version that it leads to.
     pub recipients_version: u64,
-    /// What has changed.
-    pub change: RecipientChange,
+    /// What has changed, in this order.
+    pub changes: Vec<RecipientChange>,
 }
 
 /// What has changed for the recipients.
@@ -139,8 +139,8 @@ impl Deltas {
     pub(super) fn give_standing(&mut self, admins: &HashSet<BareJid>) -> usize {
         let Self::Known(deltas) = self else { return 0 };
         let mut added = 0;
-        for delta in deltas {
-            if let RecipientChange::Added(recipient) = &mut delta.change {
+        for change in deltas.iter_mut().flat_map(|delta| &mut delta.changes) {
+            if let RecipientChange::Added(recipient) = change {
                 give_standing(recipient, admins);
                 added += 1;
             }
@@ -156,7 +156,11 @@ impl Deltas {
     fn extend(&mut self, delta: Option<RecipientDelta>) {
         let Some(delta) = delta else { return };
         match self {
-            Self::Known(deltas) if deltas.len() < DELTAS_MAX && delta.change != RecipientChange::Access => {
+            Self::Known(deltas)
+                if deltas.len() < DELTAS_MAX
+                    && delta.changes.len() < DELTAS_MAX
+                    && !delta.changes.contains(&RecipientChange::Access) =>
+            {
                 deltas.push(delta);
             }
             _ => *self = Self::Reload,

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
+use bus_domain::access::Standing;
 use bus_domain::{BareJid, NodeConfig, Role, Subscription, SubscriptionId, access};
 use bus_store::{Recipient, RecipientPage};
 
@@ -116,14 +117,16 @@ impl Recipients {
                 if delta.recipients_version == *version + 1 {
                     *version = delta.recipients_version;
                 }
-                match delta.change {
-                    RecipientChange::Added(recipient) => {
-                        self.entries.insert(recipient.subscription.id, recipient);
+                for change in delta.changes {
+                    match change {
+                        RecipientChange::Added(recipient) => {
+                            self.entries.insert(recipient.subscription.id, recipient);
+                        }
+                        RecipientChange::Removed(id) => {
+                            self.entries.remove(&id);
+                        }
+                        RecipientChange::Access => return self.forget(),
                     }
-                    RecipientChange::Removed(id) => {
-                        self.entries.remove(&id);
-                    }
-                    RecipientChange::Access => self.forget(),
                 }
             }
         }
@@ -139,11 +142,7 @@ pub(super) fn give_standing(recipient: &mut Recipient, admins: &HashSet<BareJid>
 /// Whether an event of this position is due to the recipient, and may be shown to it.
 pub(super) fn is_due(recipient: &Recipient, config: &NodeConfig, seq: u64) -> bool {
     let Subscription { since_seq, .. } = recipient.subscription;
+    let standing = Standing { affiliation: recipient.affiliation, is_subscribed: true };
     since_seq < seq
-        && access::allows(
-            recipient.affiliation,
-            config.access_model,
-            config.publish_model,
-            access::Action::Receive,
-        )
+        && access::allows(standing, config.access_model, config.publish_model, access::Action::Receive)
 }

@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
-use bus_domain::{
-    BusError, NodeFacts, Subscription, SubscriptionState, affiliate, publish, retract, subscribe,
-};
-use bus_store::{HeadAfter, Recipient, StoreError, Transaction};
+use bus_domain::{BusError, NodeFacts, affiliate, publish, retract};
+use bus_store::{HeadAfter, StoreError, Transaction};
 
 use super::node_work::NodeWork;
-use super::{Sources, Writing};
+use super::{Sources, Writing, subscriptions};
 use crate::committer::{EntryResult, FactsAfter, Work};
-use crate::dispatcher::{RecipientChange, RecipientDelta};
+use crate::dispatcher::RecipientChange;
 use crate::{Outcome, Published};
 
 impl Writing<'_> {
@@ -38,11 +36,14 @@ impl Writing<'_> {
                     }
                     Work::Retract(retraction) => retracted(transaction, work, &facts, retraction).await?,
                     Work::Purge(_) => done(Outcome::Purged),
-                    Work::Subscribe(subscribing) => {
-                        subscribed(transaction, work, &facts, head, subscribing).await?
+                    Work::Subscribe(_) => subscriptions::subscribed(transaction, work, &facts, head).await?,
+                    Work::Unsubscribe(_) => {
+                        subscriptions::unsubscribed(transaction, work, &facts, head).await?
                     }
-                    Work::Unsubscribe(_) => unsubscribed(transaction, work, &facts, head).await?,
-                    Work::Park(_) => parked(transaction, work, &facts, head, sources).await?,
+                    Work::ManageSubscriptions(_) => {
+                        subscriptions::managed(transaction, work, &facts, head).await?
+                    }
+                    Work::Park(_) => subscriptions::parked(transaction, work, &facts, head, sources).await?,
                     Work::Affiliate(change) => affiliated(transaction, work, &facts, head, change).await?,
                     Work::Configure(_) => configured(transaction, work, &facts, head).await?,
                     Work::Delete(_) => {
@@ -82,7 +83,7 @@ fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u
 }
 
 /// Nothing that decisions rest on has changed.
-fn done(outcome: Outcome) -> EntryResult {
+pub(super) fn done(outcome: Outcome) -> EntryResult {
     EntryResult::Done { outcome, facts: FactsAfter::Same }
 }
 
@@ -97,69 +98,6 @@ async fn retracted(
     transaction.lower_item_counts(&[(facts.id, removed)]).await?;
     transaction.note_retracted(facts.id, &work.retracted_events()).await?;
     Ok(done(Outcome::Retracted))
-}
-
-async fn subscribed(
-    transaction: &mut dyn Transaction,
-    work: &mut NodeWork,
-    facts: &NodeFacts,
-    head: HeadAfter,
-    subscribing: &subscribe::Subscribing,
-) -> Result<EntryResult, StoreError> {
-    let subscription = if let Some(revived) = work.subscription.take() {
-        transaction.revive_subscription(facts.id, revived.id).await?;
-        revived
-    } else {
-        let subscription = Subscription {
-            id: head.last_subscription,
-            jid: subscribing.jid.clone(),
-            state: SubscriptionState::Subscribed,
-            since_seq: head.seq,
-        };
-        transaction.insert_subscription(facts.id, &subscription).await?;
-        subscription
-    };
-    let affiliation = facts.affiliations.of(&subscription.jid.to_bare());
-    work.delta = Some(RecipientDelta {
-        recipients_version: head.recipients_version,
-        change: RecipientChange::Added(Recipient { subscription: subscription.clone(), affiliation }),
-    });
-    Ok(EntryResult::Done { outcome: Outcome::Subscribed(subscription), facts: FactsAfter::Same })
-}
-
-async fn unsubscribed(
-    transaction: &mut dyn Transaction,
-    work: &mut NodeWork,
-    facts: &NodeFacts,
-    head: HeadAfter,
-) -> Result<EntryResult, StoreError> {
-    let Some(subscription) = work.subscription.take() else {
-        return Ok(EntryResult::Refused(BusError::NotSubscribed));
-    };
-    transaction.remove_subscription(facts.id, subscription.id).await?;
-    work.delta = Some(RecipientDelta {
-        recipients_version: head.recipients_version,
-        change: RecipientChange::Removed(subscription.id),
-    });
-    Ok(EntryResult::Done { outcome: Outcome::Unsubscribed(subscription), facts: FactsAfter::Same })
-}
-
-async fn parked(
-    transaction: &mut dyn Transaction,
-    work: &mut NodeWork,
-    facts: &NodeFacts,
-    head: HeadAfter,
-    sources: &Sources<'_>,
-) -> Result<EntryResult, StoreError> {
-    let Some(subscription) = work.subscription.take() else {
-        return Ok(EntryResult::Refused(BusError::NotSubscribed));
-    };
-    transaction.park_subscription(facts.id, subscription.id, sources.now_ms).await?;
-    work.delta = Some(RecipientDelta {
-        recipients_version: head.recipients_version,
-        change: RecipientChange::Removed(subscription.id),
-    });
-    Ok(EntryResult::Done { outcome: Outcome::Parked(subscription), facts: FactsAfter::Same })
 }
 
 async fn configured(
@@ -184,12 +122,12 @@ async fn affiliated(
     change: &affiliate::Change,
 ) -> Result<EntryResult, StoreError> {
     transaction.put_affiliations(facts.id, &change.entries).await?;
-    work.delta =
-        Some(RecipientDelta { recipients_version: head.recipients_version, change: RecipientChange::Access });
+    subscriptions::change(transaction, work, facts, head, Some(RecipientChange::Access)).await?;
     let facts = NodeFacts {
         affiliations: Arc::new(change.result.clone()),
         rules_version: head.rules_version,
         ..facts.clone()
     };
-    Ok(EntryResult::Done { outcome: Outcome::Affiliated, facts: FactsAfter::Now(Some(Arc::new(facts))) })
+    let outcome = Outcome::Affiliated { rejected: change.rejected.clone() };
+    Ok(EntryResult::Done { outcome, facts: FactsAfter::Now(Some(Arc::new(facts))) })
 }

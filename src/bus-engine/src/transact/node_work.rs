@@ -3,11 +3,13 @@ use std::sync::Arc;
 
 use bus_domain::{
     Epoch, Event, EventKind, ItemId, Jid, Limits, NodeConfig, NodeFacts, NodeId, Payload, Seq, Subscription,
+    SubscriptionState,
 };
 use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
 use super::{CommittedNode, Sources};
 use crate::DeliveryNode;
+use crate::Notice;
 use crate::committer::EntryResult;
 use crate::dispatcher::RecipientDelta;
 use crate::epochs::new_epoch;
@@ -33,8 +35,16 @@ pub(super) struct NodeWork {
     pub(super) retracted: HashMap<ItemId, Seq>,
     /// The answer of an entry that changes nothing.
     pub(super) settled: Option<EntryResult>,
-    /// The subscription that is there already, and ends, is parked or revived.
+    /// The subscription that is there already, and is parked or revived.
     pub(super) subscription: Option<Subscription>,
+    /// Subscriptions that end.
+    pub(super) ended: Vec<Subscription>,
+    /// Addresses with subscriptions that begin.
+    pub(super) begun: Vec<(Jid, SubscriptionState)>,
+    /// Addresses whose subscriptions cannot be as somebody wants them.
+    pub(super) rejected_subscriptions: Vec<(Jid, Option<SubscriptionState>)>,
+    /// Who is told.
+    pub(super) notices: Vec<Notice>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
     /// What changes for recipients.
@@ -53,8 +63,6 @@ pub(super) struct HeadChanges {
     pub(super) purge: bool,
     pub(super) rules: bool,
     pub(super) recipients: bool,
-    pub(super) new_subscriptions: u64,
-    pub(super) ended_subscriptions: u64,
 }
 
 /// An event without its position.
@@ -87,6 +95,10 @@ impl NodeWork {
             retracted: HashMap::new(),
             settled: None,
             subscription: None,
+            ended: Vec::new(),
+            begun: Vec::new(),
+            rejected_subscriptions: Vec::new(),
+            notices: Vec::new(),
             created: None,
             delta: None,
             is_renewed: false,
@@ -112,9 +124,9 @@ impl NodeWork {
             items: self.newest_per_item().len() as u64,
             purge: self.changes.purge,
             rules_change: self.changes.rules,
-            recipients_change: self.changes.recipients,
-            new_subscriptions: self.changes.new_subscriptions,
-            ended_subscriptions: self.changes.ended_subscriptions,
+            recipients_change: self.changes.recipients || !self.begun.is_empty() || !self.ended.is_empty(),
+            new_subscriptions: self.begun.len() as u64,
+            ended_subscriptions: self.ended.len() as u64,
         })
     }
 
@@ -201,11 +213,11 @@ impl NodeWork {
         let (facts, head) = (self.facts?, self.head?);
         let mut events = self.events;
         events.extend(self.announced);
-        if events.is_empty() && self.delta.is_none() {
+        if events.is_empty() && self.delta.is_none() && self.notices.is_empty() {
             return None;
         }
         let node = DeliveryNode::of(&facts);
-        Some(CommittedNode { node, head_seq: head.seq, events, delta: self.delta })
+        Some(CommittedNode { node, head_seq: head.seq, events, delta: self.delta, notices: self.notices })
     }
 
     /// For each item published here, the last draft that does; in the order of these drafts. None where no items

@@ -1,6 +1,10 @@
+mod subscriptions;
+
 use std::sync::Arc;
 
-use bus_domain::{BusError, Event, EventKind, configure, park, publish, retract, subscribe, unsubscribe};
+use bus_domain::{
+    BusError, Event, EventKind, configure, manage_subscriptions, park, publish, retract, unsubscribe,
+};
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
@@ -68,9 +72,20 @@ impl Writing<'_> {
                 work.changes.purge = true;
                 work.drafts.push(draft(EventKind::Purged, &purge.purger, purge.notify));
             }
-            Work::Affiliate(_) => {
+            Work::Affiliate(change) if change.entries.is_empty() => {
+                return Ok(Some(answer(Outcome::Affiliated { rejected: change.rejected.clone() })));
+            }
+            Work::Affiliate(change) => {
                 work.changes.rules = true;
                 work.changes.recipients = true;
+                subscriptions::settle_pending(transaction, work, id, change).await?;
+            }
+            Work::ManageSubscriptions(managing) => {
+                let mut existing = Vec::with_capacity(managing.entries.len());
+                for (jid, _) in &managing.entries {
+                    existing.push(transaction.existing_subscriptions(id, &jid.to_bare()).await?);
+                }
+                return Ok(subscriptions::manage(work, manage_subscriptions::settle(managing, &existing)));
             }
             Work::Retract(retraction) => {
                 let stored = transaction.find_items(id, &retraction.item_ids).await?;
@@ -85,17 +100,13 @@ impl Writing<'_> {
             }
             Work::Subscribe(subscribing) => {
                 let existing = transaction.existing_subscriptions(id, &subscribing.jid.to_bare()).await?;
-                return Ok(subscribe(work, subscribing, &existing));
+                return Ok(subscriptions::subscribe(work, subscribing, &existing));
             }
             Work::Unsubscribe(unsubscribing) => {
                 let existing = transaction.existing_subscriptions(id, &unsubscribing.jid.to_bare()).await?;
                 match unsubscribe::settle(unsubscribing, &existing.of_bare) {
                     Err(error) => return Ok(Some(EntryResult::Refused(error))),
-                    Ok(subscription) => {
-                        work.changes.recipients = true;
-                        work.changes.ended_subscriptions = 1;
-                        work.subscription = Some(subscription);
-                    }
+                    Ok(subscription) => work.ended.push(subscription),
                 }
             }
             Work::Park(parking) => {
@@ -109,21 +120,6 @@ impl Writing<'_> {
         }
         Ok(None)
     }
-}
-
-fn subscribe(
-    work: &mut NodeWork,
-    subscribing: &subscribe::Subscribing,
-    existing: &subscribe::Existing,
-) -> Option<EntryResult> {
-    match subscribe::settle(subscribing, existing) {
-        Err(error) => return Some(EntryResult::Refused(error)),
-        Ok(subscribe::Settled::Already(there)) => return Some(answer(Outcome::Subscribed(there))),
-        Ok(subscribe::Settled::Revived(there)) => work.subscription = Some(there),
-        Ok(subscribe::Settled::New) => work.changes.new_subscriptions = 1,
-    }
-    work.changes.recipients = true;
-    None
 }
 
 /// Of a node in memory only those are told who are there; on disk the log has it whether or not anybody is told.

@@ -222,7 +222,7 @@ impl Bus {
 
     pub(crate) async fn affiliate(&self, node: &str, user: &str, affiliation: Affiliation) {
         let entries = vec![(bare(user), affiliation)];
-        self.run("owner", node, Verb::Affiliate(entries)).await.expect("an affiliation");
+        self.run("owner", node, Verb::Affiliate(entries.into())).await.expect("an affiliation");
     }
 
     /// Waits until no row of a deleted node is left.

@@ -145,7 +145,7 @@ async fn publishes_keep_their_place_behind_a_change_of_rules() {
         let entries = vec![(jid("writer").to_bare(), affiliation)];
         let (changed, published) = tokio::join!(
             biased;
-            bus.run("owner", "n", Verb::Affiliate(entries)),
+            bus.run("owner", "n", Verb::Affiliate(entries.into())),
             bus.run("writer", "n", publish_verb(&[""])),
         );
         assert!(changed.is_ok());

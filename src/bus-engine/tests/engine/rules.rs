@@ -42,8 +42,8 @@ async fn a_change_of_rules_counts_for_what_was_sent_right_behind_it() {
     bus.create("n").await;
     bus.affiliate("n", "user", Affiliation::Publisher).await;
     for _ in 0..20 {
-        let ban = Verb::Affiliate(vec![(bare("user"), Affiliation::Outcast)]);
-        let lift = Verb::Affiliate(vec![(bare("user"), Affiliation::Publisher)]);
+        let ban = Verb::Affiliate(vec![(bare("user"), Affiliation::Outcast)].into());
+        let lift = Verb::Affiliate(vec![(bare("user"), Affiliation::Publisher)].into());
         let (banned, refused, lifted, allowed) = tokio::join!(
             biased;
             bus.run("owner", "n", ban),

@@ -49,7 +49,9 @@ impl Instance {
     }
 
     async fn affiliate(&self, user: &str, affiliation: Affiliation) {
-        self.run("owner", Verb::Affiliate(vec![(bare(user), affiliation)])).await.expect("an affiliation");
+        self.run("owner", Verb::Affiliate(vec![(bare(user), affiliation)].into()))
+            .await
+            .expect("an affiliation");
     }
 
     async fn tail(&self) -> Result<Tail, BusError> {

@@ -119,6 +119,7 @@ impl From<AccessModel> for v1::AccessModel {
     fn from(model: AccessModel) -> Self {
         match model {
             AccessModel::Open => Self::Open,
+            AccessModel::Authorize => Self::Authorize,
             AccessModel::Whitelist => Self::Whitelist,
         }
     }

@@ -103,6 +103,8 @@ metrics! {
     ParkedSubscriptions = "stanzabus_parked_subscriptions", |read| Value::Number(read.engine.parked_subscriptions);
     /// Looks into a shared store for what other instances have committed.
     DoorbellLooks = "stanzabus_doorbell_looks_total", |read| Value::Number(read.engine.doorbell_looks);
+    /// Messages about subscriptions that nobody was told, because too many waited.
+    NoticesDropped = "stanzabus_notices_dropped_total", |read| Value::Number(read.engine.notices_dropped);
     /// Nodes whose delivery stopped because the store cannot read them.
     NodesUnreadable = "stanzabus_nodes_unreadable_total", |read| Value::Number(read.engine.nodes_unreadable);
     /// Nodes of which so many events wait for delivery that publishers may have to wait.

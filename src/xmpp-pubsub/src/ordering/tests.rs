@@ -100,6 +100,21 @@ fn answers_that_pile_up_hold_back_what_is_not_started() {
 }
 
 #[test]
+fn where_no_answer_is_due_none_leaves() {
+    let mut ordering = Ordering::new(limits());
+    admit(&mut ordering, "a", "silent", OTHER);
+    admit(&mut ordering, "a", "q", OTHER);
+    for expected in ["silent", "q"] {
+        let running = started(&mut ordering);
+        assert_eq!(names(&running), [expected]);
+        let answer = if expected == "silent" { String::new() } else { "answer".to_owned() };
+        ordering.finish(&running[0].0, answer);
+    }
+    assert_eq!(sent(&mut ordering), ["answer"]);
+    assert!(ordering.is_idle());
+}
+
+#[test]
 fn every_bound_refuses_what_is_over_it() {
     let arrival = |bytes| Arrival { request: "x", is_publish: PUBLISH, bytes };
     let mut ordering = Ordering::new(limits());
@@ -113,7 +128,7 @@ fn every_bound_refuses_what_is_over_it() {
     assert_eq!(ordering.admit("c", arrival(56)), Ok(()), "the only one of its sender");
     assert_eq!(ordering.admit("d", arrival(0)), Err("x"), "of all");
     for (ticket, _) in started(&mut ordering) {
-        ordering.finish(&ticket, String::new());
+        ordering.finish(&ticket, "a".to_owned());
     }
     assert_eq!(sent(&mut ordering).len(), 6);
     assert!(ordering.is_idle());

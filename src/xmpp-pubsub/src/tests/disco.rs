@@ -25,6 +25,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "disco#info",
         "disco#items",
         "pubsub",
+        "pubsub#access-authorize",
         "pubsub#access-open",
         "pubsub#access-whitelist",
         "pubsub#auto-create",
@@ -36,8 +37,10 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#delete-nodes",
         "pubsub#instant-nodes",
         "pubsub#item-ids",
+        "pubsub#manage-subscriptions",
         "pubsub#member-affiliation",
         "pubsub#meta-data",
+        "pubsub#modify-affiliations",
         "pubsub#outcast-affiliation",
         "pubsub#persistent-items",
         "pubsub#publish",
@@ -52,8 +55,10 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#retrieve-subscriptions",
         "pubsub#rsm",
         "pubsub#subscribe",
+        "pubsub#subscription-notifications",
         "rsm",
         "jabber:iq:version",
+        "jabber:x:data",
         "urn:xmpp:ping",
         "urn:xmpp:sid:0",
     ]
@@ -78,7 +83,11 @@ async fn every_announced_feature_is_wired() {
             "urn:xmpp:ping" => ("get", "<ping xmlns='urn:xmpp:ping'/>".to_owned()),
             "pubsub#create-nodes" => ("set", pubsub("<create node='made'/>")),
             "pubsub#create-and-configure" => ("set", pubsub("<create node='formed'/><configure/>")),
-            "pubsub#config-node" => ("get", owner("<configure node='news'/>")),
+            "pubsub#manage-subscriptions" | "pubsub#subscription-notifications" => {
+                ("set", owner("<subscriptions node='news'/>"))
+            }
+            "pubsub#modify-affiliations" => ("set", owner("<affiliations node='news'/>")),
+            "jabber:x:data" | "pubsub#config-node" => ("get", owner("<configure node='news'/>")),
             "pubsub#config-node-max" => {
                 let field = "<field var='pubsub#max_items'><value>max</value></field>";
                 let form = format!("<x xmlns='jabber:x:data' type='submit'>{field}</x>");
@@ -115,7 +124,10 @@ async fn every_announced_feature_is_wired() {
             "pubsub#rsm" => ("get", pubsub(&format!("<items node='news'/><set xmlns='{RSM}'/>"))),
             "pubsub#subscribe" => ("set", pubsub("<subscribe node='news' jid='alice@example.org'/>")),
             // Enforced by the rules' own tests, and seen on notifications.
-            "pubsub#access-open" | "pubsub#access-whitelist" | "urn:xmpp:sid:0" => continue,
+            "pubsub#access-authorize"
+            | "pubsub#access-open"
+            | "pubsub#access-whitelist"
+            | "urn:xmpp:sid:0" => continue,
             other if other.ends_with("-affiliation") => {
                 let name = other.trim_start_matches("pubsub#").trim_end_matches("-affiliation");
                 let affiliation = Affiliation::parse(name).expect("an affiliation");

@@ -295,10 +295,6 @@ async fn verbs_that_are_not_built_name_their_feature() {
         ("get", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
         ("set", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
         ("get", pubsub("<default/>"), "subscription-options"),
-        ("get", owner("<subscriptions node='news'/>"), "manage-subscriptions"),
-        ("set", owner("<subscriptions node='news'/>"), "manage-subscriptions"),
-        ("get", owner("<affiliations node='news'/>"), "modify-affiliations"),
-        ("set", owner("<affiliations node='news'/>"), "modify-affiliations"),
     ] {
         let expected = format!("cancel/feature-not-implemented+{feature}");
         fixture.check(ALICE, kind, &content, &expected).await;

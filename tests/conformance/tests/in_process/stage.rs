@@ -11,7 +11,7 @@ use conformance::Stage;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use xmpp_pubsub::{LaneRefusal, NotificationLane, Notifier, Service, ServiceSettings};
+use xmpp_pubsub::{LaneRefusal, NotificationLane, Notifier, ReplySender, Service, ServiceSettings};
 
 const DOMAIN: &str = "events.example.org";
 const LIMITS: XmlLimits = XmlLimits { depth_max: 256, bytes_max: 8 * 1024 * 1024 };
@@ -38,6 +38,18 @@ impl NotificationLane for Lane {
     }
 }
 
+struct Notices(mpsc::Sender<String>);
+
+impl ReplySender for Notices {
+    async fn send(&self, stanza: String) {
+        let _ = self.0.send(stanza).await;
+    }
+
+    fn stanza_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+}
+
 impl InProcess {
     /// Alice may create nodes, like everybody at her domain; mallory is from elsewhere.
     pub(crate) async fn start() -> Self {
@@ -49,6 +61,8 @@ impl InProcess {
         let engine = parts.expect("an engine").engine;
         let (lane, messages) = mpsc::channel(MESSAGES_MAX);
         let (inputs, received) = mpsc::channel(1);
+        let (telling, notices) = (engine.clone(), Notices(lane.clone()));
+        tokio::spawn(async move { xmpp_pubsub::tell(&telling, &bare(DOMAIN), &notices).await });
         let notifier = Notifier::new(Lane(lane), bare(DOMAIN), engine.event_ids().clone());
         let delivering = engine.clone();
         tokio::spawn(async move { delivering.deliver(notifier, received).await });

@@ -81,7 +81,9 @@ impl Model {
                 life.unsubscribe(commit, subscription)?;
             }
             (Work::Park(_), Outcome::Parked(subscription)) => life.park(commit, subscription)?,
-            (Work::Affiliate(change), Outcome::Affiliated) => life.affiliate(commit, &change.entries, &admin),
+            (Work::Affiliate(change), Outcome::Affiliated { .. }) => {
+                life.affiliate(commit, &change.entries, &admin);
+            }
             (work, outcome) => {
                 return Err(Promise::Rules.broken(format!("{work:?} has led to {outcome:?}")));
             }
@@ -157,6 +159,7 @@ impl Life {
             | Work::Configure(None)
             | Work::Unsubscribe(_)
             | Work::Affiliate(_)
+            | Work::ManageSubscriptions(_)
             | Work::Park(_) => return Ok(()),
         };
         let is_allowed = self.allows(&jid, role(&jid, admin), action);

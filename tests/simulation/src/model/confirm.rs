@@ -33,7 +33,8 @@ impl Model {
             Outcome::Configured(config) => {
                 self.lives.values().any(|life| life.name == command.node && life.configs.contains(config))
             }
-            Outcome::Affiliated => self.take_change(command),
+            Outcome::SubscriptionsManaged { .. } => false,
+            Outcome::Affiliated { .. } => self.take_change(command),
         };
         Promise::AcknowledgedIsStored.check(is_committed, || {
             format!("{actor} was told {outcome:?} on {}, and it is not stored", command.node)
@@ -52,9 +53,9 @@ impl Model {
     }
 
     fn take_change(&mut self, command: &Command) -> bool {
-        let bus_engine::Verb::Affiliate(entries) = &command.verb else { return false };
+        let bus_engine::Verb::Affiliate(request) = &command.verb else { return false };
         self.lives.values_mut().filter(|life| life.name == command.node).any(|life| {
-            let at = life.unconfirmed_changes.iter().position(|change| change == entries);
+            let at = life.unconfirmed_changes.iter().position(|change| *change == request.entries);
             at.map(|at| life.unconfirmed_changes.remove(at)).is_some()
         })
     }

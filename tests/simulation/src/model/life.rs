@@ -96,6 +96,7 @@ impl Life {
     pub(crate) fn allows(&self, jid: &BareJid, role: Role, action: access::Action) -> bool {
         let affiliation = self.affiliations.get(jid).copied().unwrap_or(Affiliation::None);
         let standing = access::effective(affiliation, role);
+        let standing = access::Standing { affiliation: standing, is_subscribed: true };
         access::allows(standing, self.config.access_model, self.config.publish_model, action)
     }
 }

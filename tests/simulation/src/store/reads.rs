@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus_domain::retrieve::PageAt;
-use bus_domain::{BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, SubscriptionId};
+use bus_domain::{
+    BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, Subscription, SubscriptionId,
+    SubscriptionState,
+};
 use bus_store::{
     EntityAffiliation, EntityStore, EntitySubscription, EventStore, FoundItems, Head, ItemPage, ItemStore,
     ItemWindow, NodeListing, NodeStore, NodeSummary, Recipient, RecipientPage, StoreError, SubscriptionKey,
@@ -114,6 +117,20 @@ impl ItemStore for SimulatedStore {
 
 #[async_trait]
 impl SubscriptionStore for SimulatedStore {
+    async fn subscriptions(
+        &self,
+        node: NodeId,
+        state: SubscriptionState,
+        after: Option<SubscriptionId>,
+        subscriptions_max: u32,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let disk = self.up()?;
+        let behind = after.map_or(SubscriptionId(i64::MIN), |after| SubscriptionId(after.0 + 1));
+        let rows = disk.nodes.get(&node).into_iter().flat_map(|rows| rows.subscriptions.range(behind..));
+        let of_state = rows.map(|(_, subscription)| subscription).filter(|it| it.state == state);
+        Ok(of_state.take(subscriptions_max as usize).cloned().collect())
+    }
+
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {
         Ok(self.up()?.nodes.get(&node).map_or(0, |rows| rows.subscription_count))
     }
@@ -130,7 +147,11 @@ impl SubscriptionStore for SimulatedStore {
         };
         let behind = after.map_or(SubscriptionId(i64::MIN), |after| SubscriptionId(after.0 + 1));
         let is_parked = |id: SubscriptionId| disk.is_parked(SubscriptionKey { node, subscription: id });
-        let behind = rows.subscriptions.range(behind..).filter(|(id, _)| !is_parked(**id));
+        let is_subscribed = |it: &Subscription| it.state == SubscriptionState::Subscribed;
+        let behind = rows
+            .subscriptions
+            .range(behind..)
+            .filter(|(id, subscription)| is_subscribed(subscription) && !is_parked(**id));
         let recipients = behind.map(|(_, subscription)| Recipient {
             affiliation: rows.affiliation(&subscription.jid.to_bare()),
             subscription: subscription.clone(),

@@ -138,7 +138,7 @@ fn a_command_that_others_depend_on_is_alone_and_in_its_order() {
 fn commands_behind_a_change_of_rules_are_decided_on_the_new_rules() {
     let mut committer = committer(EngineLimits::default());
     let banned = vec![(BareJid::new("x@example.org").unwrap(), Affiliation::Outcast)];
-    committer.submit(command("a", Verb::Affiliate(banned)), 1, Some(facts("a", 1)));
+    committer.submit(command("a", Verb::Affiliate(banned.into())), 1, Some(facts("a", 1)));
     assert_eq!(next_batch(&mut committer), ["a"]);
     committer.submit(publish("a"), 2, None);
     committer.batch_written(vec![done(FactsAfter::Now(Some(facts("a", 2))))]);

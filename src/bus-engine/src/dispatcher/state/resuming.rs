@@ -144,9 +144,9 @@ impl Dispatcher {
 
     fn end_lagging_of_removed(&mut self, node: NodeId, deltas: &Deltas) {
         let Deltas::Known(deltas) = deltas else { return };
-        for delta in deltas {
-            if let RecipientChange::Removed(subscription) = delta.change {
-                self.lagging.end(SubscriptionKey { node, subscription });
+        for change in deltas.iter().flat_map(|delta| &delta.changes) {
+            if let RecipientChange::Removed(subscription) = change {
+                self.lagging.end(SubscriptionKey { node, subscription: *subscription });
             }
         }
     }

@@ -293,9 +293,10 @@ fn a_warm_node_needs_no_read_for_what_subscribing_changes() {
     let mut world = World::new(1, 3);
     world.input(DeliveryInput::LinkUp { link: 1 }).run();
     let reads = world.reads;
-    let added = RecipientDelta { recipients_version: 2, change: RecipientChange::Added(recipient(4, 1)) };
+    let added =
+        RecipientDelta { recipients_version: 2, changes: vec![RecipientChange::Added(recipient(4, 1))] };
     let removed =
-        RecipientDelta { recipients_version: 3, change: RecipientChange::Removed(SubscriptionId(1)) };
+        RecipientDelta { recipients_version: 3, changes: vec![RecipientChange::Removed(SubscriptionId(1))] };
     world.signal(&[event(2, true, 3)], vec![added, removed]);
     let sent = world.run();
     assert_eq!(sent, [(2, 2, 1), (2, 3, 1), (2, 4, 1)]);
@@ -307,7 +308,8 @@ fn a_change_that_the_snapshot_has_seen_is_passed_over() {
     let mut world = World::new(1, 1);
     world.recipients_version = 3;
     world.input(DeliveryInput::LinkUp { link: 1 }).run();
-    let undone = RecipientDelta { recipients_version: 2, change: RecipientChange::Added(recipient(9, 0)) };
+    let undone =
+        RecipientDelta { recipients_version: 2, changes: vec![RecipientChange::Added(recipient(9, 0))] };
     world.signal(&[event(2, true, 3)], vec![undone]);
     assert_eq!(world.run(), [(2, 1, 1)], "9 had left before the snapshot was read");
 }

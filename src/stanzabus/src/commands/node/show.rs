@@ -105,6 +105,7 @@ impl NodeLine {
             created_at: None,
             affiliation: None,
             access_model: match config.access_model() {
+                v1::AccessModel::Authorize => "authorize",
                 v1::AccessModel::Whitelist => "whitelist",
                 v1::AccessModel::Open | v1::AccessModel::Unspecified => "open",
             },

@@ -117,7 +117,7 @@ fn a_publish_in_memory_waits_for_nothing_but_what_its_node_has_before_it() {
     assert_eq!(committer.queued().0, 1, "the one in flight");
 
     let banned = vec![(BareJid::new("x@example.org").unwrap(), Affiliation::Outcast)];
-    assert!(committer.submit(command("m", Verb::Affiliate(banned)), 3, memory()).is_none());
+    assert!(committer.submit(command("m", Verb::Affiliate(banned.into())), 3, memory()).is_none());
     assert!(committer.submit(publish("m"), 4, memory()).is_none(), "behind a change of rules");
     let full = committer.submit(publish("b"), 5, Some(facts("b", 1)));
     assert!(matches!(full, Some(Action::Reply(5, Err(BusError::Busy)))));

@@ -230,7 +230,8 @@ fn who_has_left_lags_no_longer() {
     assert_eq!(world.dispatcher.lagging_changes().1, [B]);
 
     let mut world = World::lagging();
-    let removed = RecipientDelta { recipients_version: 2, change: RecipientChange::Removed(B.subscription) };
+    let removed =
+        RecipientDelta { recipients_version: 2, changes: vec![RecipientChange::Removed(B.subscription)] };
     world.signal(&[], vec![removed]);
     assert_eq!(world.dispatcher.lagging_count(), 0);
 }

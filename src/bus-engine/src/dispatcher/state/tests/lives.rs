@@ -146,7 +146,7 @@ fn a_new_life_goes_on_from_the_end_of_the_old_one() {
 
     // 3 to 5 were lost, and 3 was given again.
     world.log.truncate(2);
-    let added = RecipientDelta { recipients_version: 2, change: RecipientChange::Access };
+    let added = RecipientDelta { recipients_version: 2, changes: vec![RecipientChange::Access] };
     let item_id = ItemId::new("new").unwrap();
     let new = Event { kind: EventKind::Retracted { item_id }, ..Event::clone(&event(3, true, 2)) };
     world.log.push(Arc::new(new));

@@ -1,0 +1,91 @@
+use super::*;
+use crate::{SubscriptionId, facts};
+
+fn jid(text: &str) -> Jid {
+    Jid::new(text).unwrap()
+}
+
+fn actor(text: &str, role: Role) -> Actor {
+    Actor::new(jid(text), role)
+}
+
+fn managing(role: Role, is_approval: bool, entries: &[(&str, Wanted)]) -> Managing {
+    let mut facts = facts::sample();
+    facts.affiliations_mut().set(jid("banned@example.org").to_bare(), Affiliation::Outcast);
+    let entries = entries.iter().map(|(address, wanted)| (jid(address), *wanted)).collect();
+    let limits = Limits { node_subscriptions_max: 3, ..Limits::default() };
+    let request = Request { entries, is_approval };
+    decide(&facts, &actor("owner@example.org", role), request, &limits).unwrap()
+}
+
+fn there(address: &str, state: Option<SubscriptionState>) -> Existing {
+    let jid = jid(address);
+    let subscription = |state| Subscription { id: SubscriptionId(1), jid, state, since_seq: 0 };
+    Existing { of_bare: state.map(subscription).into_iter().collect(), health: Vec::new(), in_all: 2 }
+}
+
+#[test]
+fn owners_manage_and_nobody_else() {
+    let request = || Request { entries: Vec::new(), is_approval: false };
+    let decided =
+        |name, role| decide(&facts::sample(), &actor(name, role), request(), &Limits::default()).map(drop);
+    assert_eq!(decided("owner@example.org", Role::User), Ok(()));
+    assert_eq!(decided("a@example.org", Role::Creator), Err(BusError::Forbidden));
+    assert_eq!(decided("a@example.org", Role::Admin), Ok(()));
+}
+
+#[test]
+fn each_entry_leads_to_what_its_subscription_lets_it() {
+    use SubscriptionState::{Pending, Subscribed};
+    for (wanted, state, expected) in [
+        (Wanted::Ended, Some(Subscribed), "ended"),
+        (Wanted::Ended, Some(Pending), "ended"),
+        (Wanted::Ended, None, ""),
+        (Wanted::Subscribed, Some(Subscribed), ""),
+        (Wanted::Subscribed, Some(Pending), "approved"),
+        (Wanted::Subscribed, None, "rejected"),
+        (Wanted::Impossible, Some(Subscribed), "rejected"),
+        (Wanted::Impossible, None, "rejected"),
+    ] {
+        let managing = managing(Role::User, false, &[("a@example.org", wanted)]);
+        let managed = settle(&managing, &[there("a@example.org", state)]);
+        let led_to = [
+            ("ended", managed.ended.len()),
+            ("approved", managed.approved.len()),
+            ("added", managed.added.len()),
+            ("rejected", managed.rejected.len()),
+        ];
+        let led_to: String = led_to.iter().filter(|(_, count)| *count > 0).map(|(name, _)| *name).collect();
+        assert_eq!(led_to, expected, "{wanted:?} {state:?}");
+    }
+}
+
+#[test]
+fn an_admin_subscribes_others_within_the_bound_unless_they_are_banned() {
+    let wanted =
+        ["a@example.org", "banned@example.org", "b@example.org"].map(|name| (name, Wanted::Subscribed));
+    let managing = managing(Role::Admin, false, &wanted);
+    let existing: Vec<_> = wanted.iter().map(|(name, _)| there(name, None)).collect();
+    let managed = settle(&managing, &existing);
+    assert_eq!(managed.added, [jid("a@example.org")]);
+    assert_eq!(managed.rejected, [(jid("banned@example.org"), None), (jid("b@example.org"), None)]);
+}
+
+#[test]
+fn an_approval_is_about_what_is_pending() {
+    let subscribed = there("a@example.org", Some(SubscriptionState::Subscribed));
+    for wanted in [Wanted::Ended, Wanted::Subscribed] {
+        let managing = managing(Role::Admin, true, &[("a@example.org", wanted)]);
+        assert_eq!(settle(&managing, std::slice::from_ref(&subscribed)), Managed::default());
+        assert_eq!(settle(&managing, &[there("a@example.org", None)]), Managed::default(), "answered late");
+    }
+}
+
+#[test]
+fn nobody_is_named_twice() {
+    let entries = vec![(jid("a@example.org"), Wanted::Ended), (jid("a@example.org"), Wanted::Subscribed)];
+    let request = Request { entries, is_approval: false };
+    let owner = actor("owner@example.org", Role::User);
+    let decided = decide(&facts::sample(), &owner, request, &Limits::default());
+    assert!(matches!(decided, Err(BusError::BadRequest(_))), "{decided:?}");
+}
