@@ -1,5 +1,6 @@
 //! The store contract on PostgreSQL, and what is PostgreSQL's own.
 
+mod agreement;
 mod commits;
 mod doorbell;
 mod engines;

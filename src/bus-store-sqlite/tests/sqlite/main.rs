@@ -1,5 +1,6 @@
 //! The store contract on SQLite, and what is SQLite's own.
 
+mod agreement;
 mod statements;
 
 use std::path::Path;

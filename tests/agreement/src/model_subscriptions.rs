@@ -1,0 +1,120 @@
+use std::collections::BTreeSet;
+
+use bus_domain::manage_subscriptions::{Request, Wanted};
+use bus_domain::{AccessModel, Actor, Affiliation, BareJid, Jid, Role, SubscriptionState};
+
+use crate::model::{Answer, Model, Node};
+
+use SubscriptionState::{Pending, Subscribed};
+
+impl Model {
+    pub(crate) fn subscribe(
+        &self,
+        node: &mut Node,
+        actor: &Actor,
+        jid: &Jid,
+    ) -> Result<Answer, &'static str> {
+        if jid.to_bare() != *actor.bare() {
+            return Err("ForeignJid");
+        }
+        let state = match (node.standing(actor), node.config.access_model) {
+            (Affiliation::Outcast | Affiliation::PublishOnly, _) => return Err("Forbidden"),
+            (Affiliation::None, AccessModel::Whitelist) => return Err("ClosedNode"),
+            (Affiliation::None, AccessModel::Authorize) => Pending,
+            _ => Subscribed,
+        };
+        if !node.config.allow_subscriptions {
+            return Err("Unsupported");
+        }
+        match (node.state(jid), state) {
+            (Some(Subscribed), _) => return Ok(Answer::Done),
+            (Some(Pending), Pending) => return Err("SubscriptionPending"),
+            (Some(Pending), Subscribed) => node.end(jid),
+            (None, _) => {
+                let of_bare = node.subscriptions.iter().filter(|(known, _)| known.to_bare() == jid.to_bare());
+                if of_bare.count() >= self.limits.node_subscriptions_per_jid_max
+                    || node.subscriptions.len() as u64 >= self.limits.node_subscriptions_max
+                {
+                    return Err("LimitReached");
+                }
+            }
+        }
+        node.subscriptions.push((jid.clone(), state));
+        Ok(Answer::Done)
+    }
+
+    pub(crate) fn manage_subscriptions(
+        &self,
+        node: &mut Node,
+        actor: &Actor,
+        request: &Request,
+    ) -> Result<Answer, &'static str> {
+        node.check_owner(actor)?;
+        if request.entries.len() > self.limits.request_items_max {
+            return Err("TooManyItems");
+        }
+        let named: BTreeSet<_> = request.entries.iter().map(|(jid, _)| jid).collect();
+        if named.len() < request.entries.len() {
+            return Err("BadRequest");
+        }
+        let in_all = node.subscriptions.len() as u64;
+        let (mut ended, mut approved, mut added, mut rejected) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for (jid, wanted) in &request.entries {
+            let state = node.state(jid);
+            if request.is_approval && state != Some(Pending) {
+                continue;
+            }
+            let is_banned =
+                matches!(node.affiliation(&jid.to_bare()), Affiliation::Outcast | Affiliation::PublishOnly);
+            let may_add = actor.role() == Role::Admin
+                && !is_banned
+                && in_all + (added.len() as u64) < self.limits.node_subscriptions_max;
+            match (wanted, state) {
+                (Wanted::Ended, Some(_)) => ended.push(jid.clone()),
+                (Wanted::Ended, None) | (Wanted::Subscribed, Some(Subscribed)) => {}
+                (Wanted::Subscribed, Some(Pending)) => approved.push(jid.clone()),
+                (Wanted::Subscribed, None) if may_add => added.push(jid.clone()),
+                (Wanted::Subscribed, None) | (Wanted::Impossible, _) => rejected += 1,
+            }
+        }
+        for jid in ended.iter().chain(&approved) {
+            node.end(jid);
+        }
+        let begun = approved.into_iter().chain(added);
+        node.subscriptions.extend(begun.map(|jid| (jid, Subscribed)));
+        Ok(if rejected == 0 { Answer::Done } else { Answer::DoneBut(rejected) })
+    }
+}
+
+impl Node {
+    pub(crate) fn unsubscribe(&mut self, actor: &Actor, jid: &Jid) -> Result<Answer, &'static str> {
+        if jid.to_bare() != *actor.bare() && actor.role() != Role::Admin {
+            return Err("Forbidden");
+        }
+        self.state(jid).ok_or("NotSubscribed")?;
+        self.end(jid);
+        Ok(Answer::Done)
+    }
+
+    /// Who waits need not, or need not any more.
+    pub(crate) fn settle_pending(&mut self, jid: &BareJid, affiliation: Affiliation) {
+        let is_granted = match affiliation {
+            Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
+            Affiliation::Outcast => false,
+            Affiliation::PublishOnly | Affiliation::None => return,
+        };
+        let waits = |(known, state): &(Jid, SubscriptionState)| known.to_bare() == *jid && *state == Pending;
+        let waiting: Vec<_> = self.subscriptions.extract_if(.., |one| waits(one)).collect();
+        if is_granted {
+            self.subscriptions.extend(waiting.into_iter().map(|(jid, _)| (jid, Subscribed)));
+        }
+    }
+
+    fn state(&self, jid: &Jid) -> Option<SubscriptionState> {
+        self.subscriptions.iter().find(|(known, _)| known == jid).map(|(_, state)| *state)
+    }
+
+    fn end(&mut self, jid: &Jid) {
+        self.subscriptions.retain(|(known, _)| known != jid);
+    }
+}
