@@ -49,7 +49,9 @@ fn habits_of(kind: ServerKind) -> Habits {
 async fn check_all(mut route: Route, server: &Habits) {
     let created = route.ask(&pubsub("<create node='n'/>")).await;
     assert_eq!(kind_of(&created[0]), StanzaKind::Result(Some("a".to_owned())));
-    for (name, stanza, answer) in requests().into_iter().chain(hard_requests()).chain(no_requests()) {
+    for (name, stanza, answer) in
+        requests().into_iter().chain(hard_requests()).chain(forms()).chain(no_requests())
+    {
         let received = route.ask(&stanza).await;
         if server.refused.contains(&name) {
             assert!(
@@ -211,6 +213,78 @@ fn hard_requests() -> Vec<Case> {
     ]
 }
 
+/// Forms and lists of owners, who may be hostile too.
+fn forms() -> Vec<Case> {
+    let many = |entry: &str, count: usize| entry.repeat(count);
+    let numbered: Vec<_> = (0..10_000).map(|number| format!("<field var='{number}'/>")).collect();
+    let numbered = numbered.concat();
+    let title = |text: &str| format!("<field var='pubsub#title'><value>{text}</value></field>");
+    let max_items = |text: &str| format!("<field var='pubsub#max_items'><value>{text}</value></field>");
+    let stranger = "<affiliation jid='a@b' affiliation='outcast'/>";
+    let refused = |condition| Error(Some("a"), condition);
+    vec![
+        ("a form of 10,000 fields", configure(&numbered), refused("bad-request")),
+        ("a field that is there 10,000 times", configure(&many(&title("a"), 2_000)), refused("bad-request")),
+        (
+            "a field of 10,000 values",
+            configure(&format!("<field var='pubsub#title'>{}</field>", many("<value>a</value>", 10_000))),
+            refused("not-acceptable"),
+        ),
+        ("a title of 9,000 bytes", configure(&title(&many("x", 9_000))), refused("not-acceptable")),
+        ("a number of 9,000 digits", configure(&max_items(&many("9", 9_000))), refused("not-acceptable")),
+        ("a number below nothing", configure(&max_items("-1")), refused("not-acceptable")),
+        ("a number that is text", configure(&max_items("&lt;max/&gt;")), refused("not-acceptable")),
+        (
+            "contacts that are no addresses",
+            configure("<field var='pubsub#contact'><value>@/@</value></field>"),
+            refused("not-acceptable"),
+        ),
+        (
+            "a form inside of a form",
+            configure("<field var='pubsub#title'><x xmlns='jabber:x:data' type='submit'/></field>"),
+            Result("a".to_owned()),
+        ),
+        (
+            "somebody on a list 2,000 times",
+            owner(&format!("<affiliations node='n'>{}</affiliations>", many(stranger, 2_000))),
+            refused("bad-request"),
+        ),
+        (
+            "a list of what is no address",
+            owner("<subscriptions node='n'><subscription jid='@' subscription='none'/></subscriptions>"),
+            refused("bad-request"),
+        ),
+        (
+            "a page behind nothing that there is",
+            iq(
+                "type='get' id='a'",
+                "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'/>\
+                 <set xmlns='http://jabber.org/protocol/rsm'><after>&apos; OR 1=1 --</after></set></pubsub>",
+            ),
+            refused("item-not-found"),
+        ),
+        (
+            "a page of more than anybody can count",
+            iq(
+                "type='get' id='a'",
+                "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'/>\
+                 <set xmlns='http://jabber.org/protocol/rsm'><max>99999999999999999999999</max></set></pubsub>",
+            ),
+            Result("a".to_owned()),
+        ),
+    ]
+}
+
+fn configure(fields: &str) -> String {
+    let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
+    owner(&format!("<configure node='n'>{form}</configure>"))
+}
+
+fn owner(verb: &str) -> String {
+    let wrapped = format!("<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>{verb}</pubsub>");
+    iq("type='set' id='a'", &wrapped)
+}
+
 /// Answered by nothing at all.
 fn no_requests() -> Vec<Case> {
     let long = "x".repeat(9_000);
@@ -238,6 +312,11 @@ fn no_requests() -> Vec<Case> {
             "a message that claims to be an event",
             message("", "<event xmlns='http://jabber.org/protocol/pubsub#event'/>"),
         ),
+        (
+            "an approval of what nobody asked for",
+            message("", &approval("<field var='pubsub#allow'><value>1</value></field>")),
+        ),
+        ("an approval of 10,000 fields", message("", &approval(&"<field var='a'/>".repeat(10_000)))),
         ("presence of no known show", presence("", "<show>zzz</show>")),
         ("presence of no possible priority", presence("", "<priority>999</priority>")),
         ("presence with two of each", presence("", "<show>away</show><show>dnd</show><status/><status/>")),
@@ -245,6 +324,16 @@ fn no_requests() -> Vec<Case> {
         ("presence that is deep", presence("", &deep)),
     ];
     stanzas.into_iter().map(|(name, stanza)| (name, stanza, Nothing)).collect()
+}
+
+fn approval(fields: &str) -> String {
+    let field = |var: &str, value: &str| format!("<field var='{var}'><value>{value}</value></field>");
+    let about = [
+        field("FORM_TYPE", "http://jabber.org/protocol/pubsub#subscribe_authorization"),
+        field("pubsub#node", "n"),
+        field("pubsub#subscriber_jid", "alice@localhost"),
+    ];
+    format!("<x xmlns='jabber:x:data' type='submit'>{}{fields}</x>", about.concat())
 }
 
 fn iq(attributes: &str, content: &str) -> String {
