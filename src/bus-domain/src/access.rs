@@ -108,7 +108,13 @@ pub fn allows(standing: Standing, access: AccessModel, publish: PublishModel, ac
         (Affiliation::None, Discover | Subscribe) => matches!(access, Open | Authorize),
         (Affiliation::None, SubscribeAtOnce) => access == Open,
         (Affiliation::None, Retrieve | Receive) => access == Open || access == Authorize && is_subscribed,
-        (Affiliation::Member | Affiliation::None, Publish | RetractOwn) => publish == PublishModel::Open,
+        (Affiliation::Member | Affiliation::None, Publish) => match publish {
+            PublishModel::Publishers => false,
+            PublishModel::Subscribers => is_subscribed,
+            PublishModel::Open => true,
+        },
+        // Whoever was subscribed when he published may take it back later.
+        (Affiliation::Member | Affiliation::None, RetractOwn) => publish != PublishModel::Publishers,
         (Affiliation::Member | Affiliation::None, RetractAny) => false,
     }
 }

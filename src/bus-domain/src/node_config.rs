@@ -68,6 +68,8 @@ pub enum AccessModel {
 pub enum PublishModel {
     /// Owners, publishers and publish-only.
     Publishers,
+    /// They, and whoever is subscribed.
+    Subscribers,
     /// Everyone but outcasts.
     Open,
 }
@@ -114,12 +116,13 @@ impl Durability {
 
 impl PublishModel {
     /// Every model, for tables.
-    pub const ALL: [Self; 2] = [Self::Publishers, Self::Open];
+    pub const ALL: [Self; 3] = [Self::Publishers, Self::Subscribers, Self::Open];
 
     /// The value of `pubsub#publish_model`; the stored configuration uses it too.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Publishers => "publishers",
+            Self::Subscribers => "subscribers",
             Self::Open => "open",
         }
     }
@@ -170,6 +173,11 @@ impl NodeConfig {
         }
         if self.payload_bytes_max == Some(0) {
             return Err(BusError::invalid_config("payload_bytes_max must be at least 1, or not set"));
+        }
+        if self.publish_model == PublishModel::Subscribers && self.is_transient() {
+            return Err(BusError::invalid_config(
+                "who is subscribed is looked up in the store, which a log in memory does without",
+            ));
         }
         self.about.check()?;
         retention::check(self)

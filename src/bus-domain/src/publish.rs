@@ -1,10 +1,13 @@
 //! Publish: may the actor, and which items exactly.
 
-use jid::Jid;
+use jid::{BareJid, Jid};
 
-use crate::access::{Action, may};
+use crate::access::{Action, depends_on_subscription, may_as};
 use crate::create::{self, NewNode};
-use crate::{Actor, BadRequest, BusError, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting};
+use crate::{
+    Actor, BadRequest, BusError, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting, Subscription,
+    SubscriptionState,
+};
 
 /// A request to publish; all of its items stand or fall together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct Publication {
     pub items: Vec<PublishedItem>,
     /// Whether subscribers are told.
     pub notify: bool,
+    /// With an address: only if it is subscribed, which is settled in the transaction.
+    pub only_if_subscribed: Option<BareJid>,
 }
 
 /// One item of a publication.
@@ -56,11 +61,19 @@ pub fn decide(
     limits: &Limits,
     next_id: impl FnMut() -> ItemId,
 ) -> Result<Publication, BusError> {
-    may(facts, actor, Action::Publish)?;
+    let depends = depends_on_subscription(facts, actor, Action::Publish);
+    may_as(facts, actor, depends, Action::Publish)?;
     if !facts.config.meets(&request.preconditions) {
         return Err(BusError::PreconditionNotMet);
     }
-    compose(&facts.config, actor, request.items, limits, next_id)
+    let publication = compose(&facts.config, actor, request.items, limits, next_id)?;
+    Ok(Publication { only_if_subscribed: depends.then(|| actor.bare().clone()), ..publication })
+}
+
+/// Decides on the subscriptions of the publisher's address.
+pub fn settle(of_bare: &[Subscription]) -> Result<(), BusError> {
+    let is_subscribed = of_bare.iter().any(|it| it.state == SubscriptionState::Subscribed);
+    if is_subscribed { Ok(()) } else { Err(BusError::Forbidden) }
 }
 
 /// Decides a publish on a node that is not there: it is made with the defaults and what the preconditions say, by whoever
@@ -93,7 +106,8 @@ fn compose(
     check_count(config, items.len(), limits)?;
     let complete = |item| complete(config, item, limits, &mut next_id);
     let items = items.into_iter().map(complete).collect::<Result<_, _>>()?;
-    Ok(Publication { publisher: actor.jid().clone(), items, notify: config.deliver_notifications })
+    let (publisher, notify) = (actor.jid().clone(), config.deliver_notifications);
+    Ok(Publication { publisher, items, notify, only_if_subscribed: None })
 }
 
 /// At least one item, and not more than a request may carry or the node keeps (XEP-0060 §12.11).

@@ -279,6 +279,8 @@ pub(crate) enum AccessModel {
 pub(crate) enum PublishModel {
     /// Owners, publishers and publish-only.
     Publishers,
+    /// They, and whoever is subscribed.
+    Subscribers,
     /// Everyone but outcasts.
     Open,
 }

@@ -60,7 +60,7 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         var: "pubsub#publish_model",
         label: "Who may publish",
         kind: Kind::Choice {
-            options: &["publishers", "open"],
+            options: &["publishers", "subscribers", "open"],
             get: |it| it.publish_model.as_str(),
             set: |value| {
                 named(PublishModel::ALL, PublishModel::as_str, value, "pubsub#publish_model")

@@ -130,7 +130,8 @@ impl Model {
     ) -> Result<Answer, &'static str> {
         let may = match node.standing(actor) {
             Affiliation::Owner | Affiliation::Publisher | Affiliation::PublishOnly => true,
-            Affiliation::Member | Affiliation::None => node.config.publish_model == PublishModel::Open,
+            // Whether one is subscribed comes last.
+            Affiliation::Member | Affiliation::None => node.config.publish_model != PublishModel::Publishers,
             Affiliation::Outcast => false,
         };
         if !may {
@@ -139,7 +140,9 @@ impl Model {
         if node.config.with(&request.preconditions) != node.config {
             return Err("PreconditionNotMet");
         }
-        self.publish_items(node, actor, request)
+        let is_heeded = node.is_publisher_subscribed(actor);
+        let answer = self.publish_items(node, actor, request)?;
+        if is_heeded { Ok(answer) } else { Err("Forbidden") }
     }
 
     fn publish_items(
@@ -182,7 +185,9 @@ impl Model {
         let is_any = match node.standing(actor) {
             Affiliation::Owner | Affiliation::Publisher => true,
             Affiliation::PublishOnly => false,
-            Affiliation::Member | Affiliation::None if node.config.publish_model == PublishModel::Open => {
+            Affiliation::Member | Affiliation::None
+                if node.config.publish_model != PublishModel::Publishers =>
+            {
                 false
             }
             _ => return Err("Forbidden"),

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use bus_domain::manage_subscriptions::{Request, Wanted};
-use bus_domain::{AccessModel, Actor, Affiliation, BareJid, Jid, Role, SubscriptionState};
+use bus_domain::{AccessModel, Actor, Affiliation, BareJid, Jid, PublishModel, Role, SubscriptionState};
 
 use crate::model::{Answer, Model, Node};
 
@@ -108,6 +108,15 @@ impl Node {
         if is_granted {
             self.subscriptions.extend(waiting.into_iter().map(|(jid, _)| (jid, Subscribed)));
         }
+    }
+
+    /// Where subscribers may publish, one who is nothing else has to be one.
+    pub(crate) fn is_publisher_subscribed(&self, actor: &Actor) -> bool {
+        let is_asked = self.config.publish_model == PublishModel::Subscribers
+            && matches!(self.standing(actor), Affiliation::Member | Affiliation::None);
+        let own =
+            |(jid, state): &(Jid, SubscriptionState)| jid.to_bare() == *actor.bare() && *state == Subscribed;
+        !is_asked || self.subscriptions.iter().any(own)
     }
 
     fn state(&self, jid: &Jid) -> Option<SubscriptionState> {

@@ -146,6 +146,7 @@ fn publish_model_from(message: v1::PublishModel) -> Option<PublishModel> {
     match message {
         v1::PublishModel::Unspecified => None,
         v1::PublishModel::Publishers => Some(PublishModel::Publishers),
+        v1::PublishModel::Subscribers => Some(PublishModel::Subscribers),
         v1::PublishModel::Open => Some(PublishModel::Open),
     }
 }
@@ -153,6 +154,7 @@ fn publish_model_from(message: v1::PublishModel) -> Option<PublishModel> {
 fn publish_model_to_message(model: PublishModel) -> v1::PublishModel {
     match model {
         PublishModel::Publishers => v1::PublishModel::Publishers,
+        PublishModel::Subscribers => v1::PublishModel::Subscribers,
         PublishModel::Open => v1::PublishModel::Open,
     }
 }

@@ -670,6 +670,8 @@ pub enum PublishModel {
     Publishers = 1,
     /// Everyone but outcasts.
     Open = 2,
+    /// Owners, publishers, those who may only publish, and whoever is subscribed. Not with DURABILITY_MEMORY.
+    Subscribers = 3,
 }
 impl PublishModel {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -681,6 +683,7 @@ impl PublishModel {
             Self::Unspecified => "PUBLISH_MODEL_UNSPECIFIED",
             Self::Publishers => "PUBLISH_MODEL_PUBLISHERS",
             Self::Open => "PUBLISH_MODEL_OPEN",
+            Self::Subscribers => "PUBLISH_MODEL_SUBSCRIBERS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -689,6 +692,7 @@ impl PublishModel {
             "PUBLISH_MODEL_UNSPECIFIED" => Some(Self::Unspecified),
             "PUBLISH_MODEL_PUBLISHERS" => Some(Self::Publishers),
             "PUBLISH_MODEL_OPEN" => Some(Self::Open),
+            "PUBLISH_MODEL_SUBSCRIBERS" => Some(Self::Subscribers),
             _ => None,
         }
     }

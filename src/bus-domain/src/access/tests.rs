@@ -8,7 +8,7 @@ use super::*;
 const TABLE: &[(AccessModel, PublishModel, Affiliation, &str)] = {
     use AccessModel::{Authorize, Open, Whitelist};
     use Affiliation::{Member, None, Outcast, Owner, PublishOnly, Publisher};
-    use PublishModel::{Open as Anyone, Publishers};
+    use PublishModel::{Open as Anyone, Publishers, Subscribers};
     &[
         (Open, Publishers, Owner, "vstrepoagfmcd"),
         (Open, Publishers, Publisher, "vstrepoa"),
@@ -16,6 +16,12 @@ const TABLE: &[(AccessModel, PublishModel, Affiliation, &str)] = {
         (Open, Publishers, Member, "vstre"),
         (Open, Publishers, None, "vstre"),
         (Open, Publishers, Outcast, ""),
+        (Open, Subscribers, Owner, "vstrepoagfmcd"),
+        (Open, Subscribers, Publisher, "vstrepoa"),
+        (Open, Subscribers, PublishOnly, "po"),
+        (Open, Subscribers, Member, "vstrePo"),
+        (Open, Subscribers, None, "vstrePo"),
+        (Open, Subscribers, Outcast, ""),
         (Open, Anyone, Owner, "vstrepoagfmcd"),
         (Open, Anyone, Publisher, "vstrepoa"),
         (Open, Anyone, PublishOnly, "po"),
@@ -28,6 +34,12 @@ const TABLE: &[(AccessModel, PublishModel, Affiliation, &str)] = {
         (Authorize, Publishers, Member, "vstre"),
         (Authorize, Publishers, None, "vsRE"),
         (Authorize, Publishers, Outcast, ""),
+        (Authorize, Subscribers, Owner, "vstrepoagfmcd"),
+        (Authorize, Subscribers, Publisher, "vstrepoa"),
+        (Authorize, Subscribers, PublishOnly, "po"),
+        (Authorize, Subscribers, Member, "vstrePo"),
+        (Authorize, Subscribers, None, "vsREPo"),
+        (Authorize, Subscribers, Outcast, ""),
         (Authorize, Anyone, Owner, "vstrepoagfmcd"),
         (Authorize, Anyone, Publisher, "vstrepoa"),
         (Authorize, Anyone, PublishOnly, "po"),
@@ -40,6 +52,12 @@ const TABLE: &[(AccessModel, PublishModel, Affiliation, &str)] = {
         (Whitelist, Publishers, Member, "vstre"),
         (Whitelist, Publishers, None, ""),
         (Whitelist, Publishers, Outcast, ""),
+        (Whitelist, Subscribers, Owner, "vstrepoagfmcd"),
+        (Whitelist, Subscribers, Publisher, "vstrepoa"),
+        (Whitelist, Subscribers, PublishOnly, "po"),
+        (Whitelist, Subscribers, Member, "vstrePo"),
+        (Whitelist, Subscribers, None, "Po"),
+        (Whitelist, Subscribers, Outcast, ""),
         (Whitelist, Anyone, Owner, "vstrepoagfmcd"),
         (Whitelist, Anyone, Publisher, "vstrepoa"),
         (Whitelist, Anyone, PublishOnly, "po"),

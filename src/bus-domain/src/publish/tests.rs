@@ -73,3 +73,29 @@ fn only_who_may_publishes() {
         assert_eq!(decision.map(drop), expected, "{jid}");
     }
 }
+
+#[test]
+fn where_subscribers_publish_the_transaction_looks_for_a_subscription() {
+    let mut facts = facts::sample();
+    facts.config.publish_model = crate::PublishModel::Subscribers;
+    facts.affiliations_mut().set(BareJid::new("banned@example.org").unwrap(), Affiliation::Outcast);
+    let check = |name: &str| {
+        let request = Request { items: vec![item(Some("a"), Some("<a/>"))], ..Request::default() };
+        let next_id = || ItemId::new("made").unwrap();
+        let decided = decide(&facts, &actor(name), request, &Limits::default(), next_id);
+        decided.map(|publication| publication.only_if_subscribed.is_some())
+    };
+    assert_eq!(check("owner@example.org"), Ok(false));
+    assert_eq!(check("a@example.org"), Ok(true));
+    assert_eq!(check("banned@example.org"), Err(BusError::Forbidden));
+
+    let of_state = |state| Subscription {
+        id: crate::SubscriptionId(1),
+        jid: Jid::new("a@example.org").unwrap(),
+        state,
+        since_seq: 0,
+    };
+    assert_eq!(settle(&[of_state(SubscriptionState::Subscribed)]), Ok(()));
+    assert_eq!(settle(&[of_state(SubscriptionState::Pending)]), Err(BusError::Forbidden));
+    assert_eq!(settle(&[]), Err(BusError::Forbidden));
+}

@@ -2,8 +2,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, affiliate, configure, create, delete,
-    manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
+    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, PublishModel, affiliate, configure, create,
+    delete, manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -69,8 +69,11 @@ pub(super) fn plan(
 impl Verb {
     /// Whether the command must be the only one of its node in a batch: its outcome depends on rows that others in
     /// the batch could change, or others' decisions depend on its outcome.
-    pub(super) fn is_alone(&self) -> bool {
-        !matches!(self, Self::Publish(_))
+    pub(super) fn is_alone(&self, facts: Option<&NodeFacts>) -> bool {
+        match (self, facts) {
+            (Self::Publish(_), Some(facts)) => facts.config.publish_model == PublishModel::Subscribers,
+            _ => true,
+        }
     }
 
     /// Whether nothing is written: a publish on a node in memory.

@@ -3,7 +3,7 @@ mod subscriptions;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Event, EventKind, configure, manage_subscriptions, park, publish, retract, unsubscribe,
+    BusError, Event, EventKind, NodeId, configure, manage_subscriptions, park, publish, retract, unsubscribe,
 };
 use bus_store::{StoreError, Transaction};
 
@@ -61,7 +61,7 @@ impl Writing<'_> {
             Work::Create(_) | Work::PublishNew(..) => {
                 return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
             }
-            Work::Publish(publication) => work.drafts.extend(published(publication)),
+            Work::Publish(publication) => return publish(transaction, work, id, publication).await,
             Work::Configure(None) => return Ok(Some(unchanged(work))),
             Work::Configure(Some(configuration)) => configure(work, configuration, sources),
             Work::Delete(deletion) => {
@@ -88,15 +88,7 @@ impl Writing<'_> {
                 return Ok(subscriptions::manage(work, manage_subscriptions::settle(managing, &existing)));
             }
             Work::Retract(retraction) => {
-                let stored = transaction.find_items(id, &retraction.item_ids).await?;
-                if let Err(error) = retract::settle(retraction, &stored) {
-                    return Ok(Some(EntryResult::Refused(error)));
-                }
-                work.retracted = stored.into_iter().map(|item| (item.id, item.seq)).collect();
-                work.drafts.extend(retraction.item_ids.iter().map(|item_id| {
-                    let kind = EventKind::Retracted { item_id: item_id.clone() };
-                    draft(kind, &retraction.retractor, retraction.notify)
-                }));
+                return retract(transaction, work, id, retraction).await;
             }
             Work::Subscribe(subscribing) => {
                 let existing = transaction.existing_subscriptions(id, &subscribing.jid.to_bare()).await?;
@@ -120,6 +112,40 @@ impl Writing<'_> {
         }
         Ok(None)
     }
+}
+
+async fn publish(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    id: NodeId,
+    publication: &publish::Publication,
+) -> Result<Option<EntryResult>, StoreError> {
+    if let Some(publisher) = &publication.only_if_subscribed {
+        let existing = transaction.existing_subscriptions(id, publisher).await?;
+        if let Err(error) = publish::settle(&existing.of_bare) {
+            return Ok(Some(EntryResult::Refused(error)));
+        }
+    }
+    work.drafts.extend(published(publication));
+    Ok(None)
+}
+
+async fn retract(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    id: NodeId,
+    retraction: &retract::Retraction,
+) -> Result<Option<EntryResult>, StoreError> {
+    let stored = transaction.find_items(id, &retraction.item_ids).await?;
+    if let Err(error) = retract::settle(retraction, &stored) {
+        return Ok(Some(EntryResult::Refused(error)));
+    }
+    work.retracted = stored.into_iter().map(|item| (item.id, item.seq)).collect();
+    work.drafts.extend(retraction.item_ids.iter().map(|item_id| {
+        let kind = EventKind::Retracted { item_id: item_id.clone() };
+        draft(kind, &retraction.retractor, retraction.notify)
+    }));
+    Ok(None)
 }
 
 /// Of a node in memory only those are told who are there; on disk the log has it whether or not anybody is told.

@@ -129,6 +129,7 @@ impl From<PublishModel> for v1::PublishModel {
     fn from(model: PublishModel) -> Self {
         match model {
             PublishModel::Publishers => Self::Publishers,
+            PublishModel::Subscribers => Self::Subscribers,
             PublishModel::Open => Self::Open,
         }
     }

@@ -67,7 +67,7 @@ impl<Ticket> Committer<Ticket> {
                 actions.push(self.emit(waiting, facts));
                 continue;
             }
-            let alone = front.command.verb.is_alone();
+            let alone = front.command.verb.is_alone(facts.as_deref());
             let level = front.command.verb.level(facts.as_deref());
             if (alone && taken > 0) || !forming.takes(level) {
                 return;

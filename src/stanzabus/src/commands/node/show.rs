@@ -111,6 +111,7 @@ impl NodeLine {
             },
             publish_model: match config.publish_model() {
                 v1::PublishModel::Open => "open",
+                v1::PublishModel::Subscribers => "subscribers",
                 v1::PublishModel::Publishers | v1::PublishModel::Unspecified => "publishers",
             },
             items_max: config.items_max,
