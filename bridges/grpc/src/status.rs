@@ -94,7 +94,9 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::InvalidPayload { .. } => (Code::InvalidArgument, ErrorReason::PayloadInvalid),
         BusError::TooManyItems { .. } => (Code::InvalidArgument, ErrorReason::TooManyItems),
         BusError::PreconditionNotMet => (Code::FailedPrecondition, ErrorReason::PreconditionNotMet),
-        BusError::InvalidConfig { .. } => (Code::InvalidArgument, ErrorReason::ConfigInvalid),
+        BusError::UnsupportedAccessModel | BusError::InvalidConfig { .. } => {
+            (Code::InvalidArgument, ErrorReason::ConfigInvalid)
+        }
         BusError::BadRequest(_) => (Code::InvalidArgument, ErrorReason::RequestInvalid),
         BusError::Unsupported(_) => (Code::Unimplemented, ErrorReason::Unsupported),
         BusError::LimitReached(_) => (Code::ResourceExhausted, ErrorReason::LimitReached),

@@ -26,6 +26,13 @@ impl About {
     /// Contacts that a node may have.
     pub const CONTACTS_MAX: usize = 16;
 
+    /// About how many bytes it takes; for bounds.
+    pub fn weight_bytes(&self) -> usize {
+        let Self { title, description, language, payload_type, contacts } = self;
+        let texts = [title, description, language, payload_type].into_iter().flatten();
+        texts.map(String::len).chain(contacts.iter().map(|contact| contact.as_str().len())).sum()
+    }
+
     /// Checks that it is bounded, and of characters that XML can carry.
     pub(crate) fn check(&self) -> Result<(), BusError> {
         let Self { title, description, language, payload_type, contacts } = self;

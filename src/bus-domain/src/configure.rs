@@ -12,8 +12,6 @@ pub struct Configuration {
     pub configurer: Jid,
     /// All of it, changed or not.
     pub config: NodeConfig,
-    /// Whether the items go, because the node keeps none any more.
-    pub drops_items: bool,
     /// Whether subscribers are told.
     pub notify: bool,
 }
@@ -33,12 +31,7 @@ pub fn decide(
     }
     config.check(&facts.config, limits)?;
     check_memory(facts, &config)?;
-    Ok(Some(Configuration {
-        configurer: actor.jid().clone(),
-        drops_items: facts.config.persist_items && !config.persist_items,
-        notify: config.notify_config,
-        config,
-    }))
+    Ok(Some(Configuration { configurer: actor.jid().clone(), notify: config.notify_config, config }))
 }
 
 /// Decides whether an actor may read the configuration as its owner does (§8.2.1).
@@ -110,13 +103,9 @@ mod tests {
 
     #[test]
     fn items_go_with_the_persistence() {
-        let mut facts = facts::sample();
-        let drops = |facts: &NodeFacts, persist| {
-            check(facts, &[Setting::PersistItems(persist)]).unwrap().is_some_and(|it| it.drops_items)
-        };
-        assert!(drops(&facts, false));
-        facts.config.persist_items = false;
-        assert!(!drops(&facts, true));
+        let limits = Limits::default();
+        let kept = |persist_items| NodeConfig { persist_items, ..NodeConfig::default() }.items_max(&limits);
+        assert_eq!((kept(true), kept(false)), (NodeConfig::ITEMS_MAX_DEFAULT, 0));
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub enum BusError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An access model that is not offered.
+    #[error("this access model is not offered here")]
+    UnsupportedAccessModel,
     /// The node is not configured as the publisher wants it to be.
     #[error("the node is not configured as the request demands")]
     PreconditionNotMet,
@@ -221,6 +224,7 @@ impl BusError {
             | Self::InvalidPayload { .. }
             | Self::TooManyItems { .. }
             | Self::InvalidConfig { .. }
+            | Self::UnsupportedAccessModel
             | Self::PreconditionNotMet
             | Self::BadRequest(_)
             | Self::Unsupported(_) => ErrorClass::Request,

@@ -33,8 +33,10 @@ pub enum Wanted {
 pub struct Managing {
     /// What is wanted for which address.
     pub entries: Vec<(Jid, Wanted)>,
-    /// Addresses that may be subscribed although they have not asked.
-    pub may_add: HashSet<Jid>,
+    /// Addresses that may not be subscribed, whoever wants it.
+    pub barred: HashSet<Jid>,
+    /// Whether addresses may be subscribed that have not asked.
+    pub may_add: bool,
     /// Whether only subscriptions that wait for approval are meant.
     pub is_approval: bool,
     /// Bound on subscriptions to the node.
@@ -71,14 +73,13 @@ pub fn decide(
     if let Some((twice, _)) = entries.iter().find(|(jid, _)| !named.insert(jid)) {
         return Err(BusError::bad_request(format!("{twice} is named twice")));
     }
-    let is_addable = |jid: &&Jid| {
+    let is_barred = |jid: &&Jid| {
         let affiliation = facts.affiliations.of(&jid.to_bare());
-        actor.role() == Role::Admin
-            && !is_approval
-            && !matches!(affiliation, Affiliation::Outcast | Affiliation::PublishOnly)
+        matches!(affiliation, Affiliation::Outcast | Affiliation::PublishOnly)
     };
-    let may_add = entries.iter().map(|(jid, _)| jid).filter(is_addable).cloned().collect();
-    Ok(Managing { entries, may_add, is_approval, node_max: limits.node_subscriptions_max })
+    let barred = entries.iter().map(|(jid, _)| jid).filter(is_barred).cloned().collect();
+    let may_add = actor.role() == Role::Admin && !is_approval;
+    Ok(Managing { entries, barred, may_add, is_approval, node_max: limits.node_subscriptions_max })
 }
 
 /// Decides whether an actor may read the list of subscriptions (§8.8.1).
@@ -92,17 +93,23 @@ pub fn settle(managing: &Managing, existing: &[Existing]) -> Managed {
     for ((jid, wanted), existing) in managing.entries.iter().zip(existing) {
         let there = existing.of_bare.iter().find(|subscription| subscription.jid == *jid);
         let state = there.map(|subscription| subscription.state);
+        let is_barred = managing.barred.contains(jid);
         if managing.is_approval && state != Some(SubscriptionState::Pending) {
             continue;
         }
         match (wanted, there) {
             (Wanted::Ended, Some(there)) => managed.ended.push(there.clone()),
             (Wanted::Subscribed, Some(there)) if there.state == SubscriptionState::Pending => {
-                managed.approved.push(there.clone());
+                if is_barred {
+                    managed.rejected.push((jid.clone(), state));
+                } else {
+                    managed.approved.push(there.clone());
+                }
             }
             (Wanted::Ended, None) | (Wanted::Subscribed, Some(_)) => {}
             (Wanted::Subscribed, None)
-                if managing.may_add.contains(jid)
+                if managing.may_add
+                    && !is_barred
                     && existing.in_all + (managed.added.len() as u64) < managing.node_max =>
             {
                 managed.added.push(jid.clone());

@@ -185,7 +185,7 @@ impl NodeConfig {
 
     /// Items that the node keeps.
     pub fn items_max(&self, limits: &Limits) -> u32 {
-        self.items_max.min(limits.node_items_max)
+        if self.persist_items { self.items_max.min(limits.node_items_max) } else { 0 }
     }
 
     /// Bytes that a payload may have.

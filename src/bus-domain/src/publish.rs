@@ -16,6 +16,8 @@ pub struct Request {
     pub items: Vec<NewItem>,
     /// How the node must be configured, or nothing is published (XEP-0060 §7.1.5).
     pub preconditions: Vec<Setting>,
+    /// Why a precondition can hold on no node, if that is so.
+    pub unmeetable: Option<BusError>,
     /// Whether a node that is not there is made (§7.1.4), and so that the preconditions hold.
     pub creates_node: bool,
 }
@@ -63,7 +65,7 @@ pub fn decide(
 ) -> Result<Publication, BusError> {
     let depends = depends_on_subscription(facts, actor, Action::Publish);
     may_as(facts, actor, depends, Action::Publish)?;
-    if !facts.config.meets(&request.preconditions) {
+    if request.unmeetable.is_some() || !facts.config.meets(&request.preconditions) {
         return Err(BusError::PreconditionNotMet);
     }
     let publication = compose(&facts.config, actor, request.items, limits, next_id)?;
@@ -86,6 +88,9 @@ pub fn decide_new(
 ) -> Result<(NewNode, Publication), BusError> {
     if !request.creates_node {
         return Err(BusError::NodeNotFound);
+    }
+    if let Some(error) = request.unmeetable {
+        return Err(error);
     }
     let config = NodeConfig::default().with(&request.preconditions);
     if config.is_transient() {

@@ -3,7 +3,7 @@
 use jid::Jid;
 
 use crate::access::{Action, may};
-use crate::{Actor, BusError, NodeFacts};
+use crate::{Actor, BusError, Feature, NodeFacts};
 
 /// All items go at once: one event, and one mark in the node's head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +14,12 @@ pub struct Purge {
     pub notify: bool,
 }
 
-/// Decides a purge (XEP-0060 §8.5). A node without items can be purged too.
+/// Decides a purge (XEP-0060 §8.5). A node without items can be purged too, but not one that keeps none (§8.5.3.3).
 pub fn decide(facts: &NodeFacts, actor: &Actor) -> Result<Purge, BusError> {
     may(facts, actor, Action::Purge)?;
+    if !facts.config.persist_items {
+        return Err(BusError::Unsupported(Feature::PersistentItems));
+    }
     Ok(Purge { purger: actor.jid().clone(), notify: facts.config.notifies_of_retractions() })
 }
 
@@ -36,6 +39,8 @@ mod tests {
             let purge = Purge { purger: owner.jid().clone(), notify };
             assert_eq!(decide(&facts, &owner), Ok(purge));
         }
+        facts.config.persist_items = false;
+        assert_eq!(decide(&facts, &owner), Err(BusError::Unsupported(Feature::PersistentItems)));
         let publisher = Actor::new(BareJid::new("p@example.org").unwrap(), Role::User);
         facts.affiliations_mut().set(publisher.bare().clone(), Affiliation::Publisher);
         assert_eq!(decide(&facts, &publisher), Err(BusError::Forbidden));

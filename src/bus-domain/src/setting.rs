@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use jid::Jid;
 
 use crate::retention::WhenUndeliveredFull;
@@ -65,11 +67,11 @@ impl NodeConfig {
         config
     }
 
-    /// Whether all of these fields have these values, by what follows from them (XEP-0060 §7.1.5).
+    /// Whether all of these fields have these values (XEP-0060 §7.1.5).
     pub fn meets(&self, preconditions: &[Setting]) -> bool {
         preconditions.is_empty() || {
             let settled = self.clone().settled();
-            settled.with(preconditions).settled() == settled
+            settled.with(preconditions) == settled
         }
     }
 
@@ -98,9 +100,14 @@ impl NodeConfig {
             Setting::Description(value) => about.description = value,
             Setting::Language(value) => about.language = value,
             Setting::PayloadType(value) => about.payload_type = value,
-            Setting::Contacts(value) => about.contacts = value,
+            Setting::Contacts(value) => about.contacts = without_repeats(value),
         }
     }
+}
+
+fn without_repeats(contacts: Vec<Jid>) -> Vec<Jid> {
+    let mut seen = HashSet::new();
+    contacts.into_iter().filter(|contact| seen.insert(contact.clone())).collect()
 }
 
 impl Setting {
@@ -120,6 +127,18 @@ impl Setting {
 mod tests {
     use super::*;
     use crate::retention::History;
+
+    #[test]
+    fn a_precondition_is_met_by_what_the_node_does() {
+        let memory = NodeConfig { durability: Durability::Memory, ..NodeConfig::default() }.settled();
+        assert!(!memory.meets(&[Setting::PersistItems(true)]), "whatever is asked of it");
+        assert!(memory.meets(&[Setting::PersistItems(false), Setting::MessageType(MessageType::Headline)]));
+        assert!(NodeConfig::default().meets(&[Setting::MessageType(MessageType::Normal)]));
+        assert!(!NodeConfig::default().meets(&[Setting::MessageType(MessageType::Headline)]));
+        let contact = Jid::new("a@example.org").unwrap();
+        let one = NodeConfig::default().with(&[Setting::Contacts(vec![contact.clone(); 2])]);
+        assert!(one.meets(&[Setting::Contacts(vec![contact])]));
+    }
 
     #[test]
     fn what_is_not_set_stays() {

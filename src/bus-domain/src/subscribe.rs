@@ -15,6 +15,8 @@ pub struct Subscribing {
     pub jid: Jid,
     /// Whether an owner is asked first.
     pub state: SubscriptionState,
+    /// Whether the node takes new subscriptions (`pubsub#subscribe`); those that there are stay, and may be revived.
+    pub may_begin: bool,
     /// Bound on subscriptions of one bare JID to the node.
     pub per_jid_max: usize,
     /// Bound on subscriptions to the node.
@@ -60,9 +62,6 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Re
         return Err(BusError::ForeignJid);
     }
     may(facts, actor, Action::Subscribe)?;
-    if !facts.config.allow_subscriptions {
-        return Err(BusError::Unsupported(Feature::Subscribe));
-    }
     let state = match may(facts, actor, Action::SubscribeAtOnce) {
         Ok(()) => SubscriptionState::Subscribed,
         Err(_) => SubscriptionState::Pending,
@@ -70,6 +69,7 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Re
     Ok(Subscribing {
         jid,
         state,
+        may_begin: facts.config.allow_subscriptions,
         per_jid_max: limits.node_subscriptions_per_jid_max,
         node_max: limits.node_subscriptions_max,
     })
@@ -90,6 +90,9 @@ pub fn settle(subscribing: &Subscribing, existing: &Existing) -> Result<Settled,
         let is_well = existing.health_of(already.id) == Health::default();
         let settled = if is_well { Settled::Already } else { Settled::Revived };
         return Ok(settled(already.clone()));
+    }
+    if !subscribing.may_begin {
+        return Err(BusError::Unsupported(Feature::Subscribe));
     }
     if existing.of_bare.len() >= subscribing.per_jid_max || existing.in_all >= subscribing.node_max {
         return Err(BusError::LimitReached(LimitKind::Subscriptions));

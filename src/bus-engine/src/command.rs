@@ -123,12 +123,8 @@ impl Command {
             Verb::Configure(settings) => {
                 settings.iter().map(|setting| ENTRY_BYTES + setting.weight_bytes()).sum::<usize>()
             }
-            Verb::Create(_)
-            | Verb::Delete
-            | Verb::Purge
-            | Verb::Subscribe(_)
-            | Verb::Unsubscribe(_)
-            | Verb::Park(_) => 0,
+            Verb::Create(config) => config.about.weight_bytes(),
+            Verb::Delete | Verb::Purge | Verb::Subscribe(_) | Verb::Unsubscribe(_) | Verb::Park(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }

@@ -1,4 +1,4 @@
-use bus_domain::{Actor, BusError, Feature, NodeName};
+use bus_domain::{AccessModel, Actor, BusError, Feature, NodeName};
 use bus_engine::Outcome;
 
 use crate::envelope::Envelope;
@@ -41,7 +41,9 @@ impl Service {
                 Begun::Change { node, outcome } => match outcome.await {
                     Ok(outcome) if is_partial(&outcome) => {
                         let about = |out: &mut Xml| encode_outcome(&node, &outcome, out);
-                        return envelope.error_about(about, &Refusal::DoneInPart);
+                        let answer = envelope.error_about(about, &Refusal::DoneInPart);
+                        let is_short = answer.len() <= bytes_max;
+                        return if is_short { answer } else { envelope.error(&Refusal::DoneInPart) };
                     }
                     Ok(outcome) => {
                         encode_outcome(&node, &outcome, &mut out);
@@ -76,7 +78,10 @@ impl Service {
             Query::DiscoInfo { node: None } => disco::encode_service(&settings.name, features, out),
             Query::DiscoInfo { node: Some(node) } => {
                 let view = engine.node(actor, &node).await?;
-                let subscriptions = engine.count_subscriptions(&view.facts).await?;
+                // Those who wait for approval are counted too, and are nobody's business.
+                let asks = view.facts.config.access_model == AccessModel::Authorize;
+                let subscriptions =
+                    if asks { None } else { Some(engine.count_subscriptions(&view.facts).await?) };
                 disco::encode_node(&view.facts, subscriptions, out);
             }
             Query::Configuration { node } => {

@@ -45,7 +45,7 @@ pub(crate) fn encode_service(name: &str, features: &[String], out: &mut Xml) {
 }
 
 /// Writes that this is a leaf node (§5.3), and what it is about (§5.4).
-pub(crate) fn encode_node(node: &NodeFacts, subscriptions: u64, out: &mut Xml) {
+pub(crate) fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
     out.start("identity").attribute("category", "pubsub").attribute("type", "leaf");
     if let Some(title) = &node.config.about.title {

@@ -19,9 +19,6 @@ pub(crate) enum Refusal {
     /// The namespace is known, this part of it is not done here.
     #[error("{0} is not implemented")]
     NotImplemented(&'static str),
-    /// The form asks for an access model that is not offered.
-    #[error("this access model is not offered here")]
-    UnsupportedAccessModel,
     /// Some of what is wanted cannot be; the rest is done.
     #[error("not all of this can be; the rest is done")]
     DoneInPart,
@@ -84,7 +81,6 @@ impl Refusal {
             Self::Bus(error) => of_bus(error),
             Self::UnknownNamespace => plain(Cancel, "service-unavailable"),
             Self::NotImplemented(_) => plain(Cancel, "feature-not-implemented"),
-            Self::UnsupportedAccessModel => with(Modify, "not-acceptable", "unsupported-access-model"),
             Self::NoSuchAddress => plain(Cancel, "item-not-found"),
             Self::SenderMalformed => plain(Modify, "jid-malformed"),
             Self::OverLimit(_) => plain(Modify, "policy-violation"),
@@ -110,6 +106,7 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::PayloadTooBig { .. } => with(Modify, "not-acceptable", "payload-too-big"),
         BusError::InvalidPayload { .. } => with(Modify, "bad-request", "invalid-payload"),
         BusError::TooManyItems { .. } => with(Cancel, "not-allowed", "max-items-exceeded"),
+        BusError::UnsupportedAccessModel => with(Modify, "not-acceptable", "unsupported-access-model"),
         BusError::PreconditionNotMet => with(Cancel, "conflict", "precondition-not-met"),
         BusError::InvalidConfig { .. } => plain(Modify, "not-acceptable"),
         BusError::BadRequest(what) => of_bad_request(what),

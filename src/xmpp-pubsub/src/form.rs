@@ -101,6 +101,8 @@ pub(crate) fn read<'a>(form: &'a Element, form_type: &str) -> Result<Submission<
 
 /// Fields that a form may have: several times what any table has.
 const FIELDS_MAX: usize = 200;
+/// Values that a field may have: several times what any table takes.
+const VALUES_MAX: usize = 64;
 
 impl Filled<'_> {
     /// The only value of a field.
@@ -193,6 +195,9 @@ fn encode_form_type(form_type: &str, out: &mut Xml) {
 
 impl<Subject, Setting> Field<Subject, Setting> {
     fn parse(&self, values: &[String]) -> Result<Option<Setting>, Refusal> {
+        if values.len() > VALUES_MAX {
+            return Err(self.wrong("has too many values"));
+        }
         let single = || match values {
             [] => Ok(""),
             [value] => Ok(value.as_str()),

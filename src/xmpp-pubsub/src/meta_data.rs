@@ -9,11 +9,13 @@ use crate::xml::Xml;
 const ADDRESSES_MAX: usize = 32;
 
 /// Writes what everybody who may see a node may know of it (XEP-0060 §5.4).
-pub(crate) fn encode(node: &NodeFacts, subscriptions: u64, out: &mut Xml) {
+pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
     let more = |out: &mut Xml| {
         encode_field("pubsub#creation_date", "text-single", [date_time(node.created_at_ms)], out);
         encode_field("pubsub#creator", "jid-single", [node.creator.as_str()], out);
-        encode_field("pubsub#num_subscribers", "text-single", [subscriptions.to_string()], out);
+        if let Some(subscriptions) = subscriptions {
+            encode_field("pubsub#num_subscribers", "text-single", [subscriptions.to_string()], out);
+        }
         encode_field("pubsub#owner", "jid-multi", addresses(node, Affiliation::Owner), out);
         encode_field("pubsub#publisher", "jid-multi", addresses(node, Affiliation::Publisher), out);
     };

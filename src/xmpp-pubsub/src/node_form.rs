@@ -147,7 +147,8 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
             options: &["normal", "headline"],
             get: |it| if it.sends_headlines() { "headline" } else { "normal" },
             set: |value| {
-                named(MessageType::ALL, MessageType::as_str, value, "pubsub#notification_type")
+                let all = [MessageType::Normal, MessageType::Headline];
+                named(all, MessageType::as_str, value, "pubsub#notification_type")
                     .map(|kind| Some(Setting::MessageType(kind)))
             },
         },
@@ -232,7 +233,7 @@ fn node_type(value: &str) -> Result<Option<Setting>, Refusal> {
 /// A model that is not offered has an error of its own (§8.1.2), never the next best one.
 fn access_model(value: &str) -> Result<Option<Setting>, Refusal> {
     let model = AccessModel::ALL.into_iter().find(|model| model.as_str() == value);
-    Ok(Some(Setting::AccessModel(model.ok_or(Refusal::UnsupportedAccessModel)?)))
+    Ok(Some(Setting::AccessModel(model.ok_or(BusError::UnsupportedAccessModel)?)))
 }
 
 fn named<Value: Copy, const COUNT: usize>(

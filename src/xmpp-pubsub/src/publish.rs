@@ -20,16 +20,22 @@ pub(crate) fn parse(parts: &Parts<'_>, context: &Context<'_>) -> Result<Request,
     }
     let items = parts.verb().children().map(|item| parse_item(item, context.limits));
     let items = items.collect::<Result<_, _>>()?;
-    let preconditions = preconditions.unwrap_or_default();
-    let publish = Publish { items, preconditions, creates_node: true };
+    let (preconditions, unmeetable) = preconditions.unwrap_or_default();
+    let publish = Publish { items, preconditions, unmeetable, creates_node: true };
     Ok(Request::Change { node, verb: Verb::Publish(publish) })
 }
 
-/// What must hold of the node (§7.1.5). A field that is not known cannot hold; cancelling has no meaning.
-fn preconditions(options: &Element) -> Result<Vec<Setting>, Refusal> {
-    let Some(form) = form::form(options) else { return Ok(Vec::new()) };
+/// What must hold of the node (§7.1.5), or why it can hold of none. A field that is not known is refused; cancelling has
+/// no meaning.
+fn preconditions(options: &Element) -> Result<(Vec<Setting>, Option<BusError>), Refusal> {
+    let Some(form) = form::form(options) else { return Ok((Vec::new(), None)) };
     match form::read(form, PUBLISH_OPTIONS)? {
-        Submission::Filled(filled) => filled.settings(TABLE, Unknown::Refused),
+        Submission::Filled(filled) => match filled.settings(TABLE, Unknown::Refused) {
+            Ok(settings) => Ok((settings, None)),
+            Err(Refusal::Bus(BusError::BadRequest(problem))) => Err(problem.into()),
+            Err(Refusal::Bus(error)) => Ok((Vec::new(), Some(error))),
+            Err(other) => Err(other),
+        },
         Submission::Cancelled => Err(BusError::bad_request("a cancelled form publishes nothing").into()),
     }
 }

@@ -61,6 +61,7 @@ fn publication(random: &mut Random) -> publish::Request {
     publish::Request {
         items: (0..random.between(0, 5)).map(|_| item(random)).collect(),
         preconditions: if random.percent(30) { settings(random, 15) } else { Vec::new() },
+        unmeetable: None,
         creates_node: random.percent(50),
     }
 }

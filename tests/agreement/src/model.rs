@@ -85,6 +85,9 @@ impl Model {
                     }
                     Verb::Purge => {
                         node.check_owner(actor)?;
+                        if !node.config.persist_items {
+                            return Err("Unsupported");
+                        }
                         node.items.clear();
                         node.events += 1;
                         Answer::Done

@@ -23,14 +23,14 @@ impl Model {
             (Affiliation::None, AccessModel::Authorize) => Pending,
             _ => Subscribed,
         };
-        if !node.config.allow_subscriptions {
-            return Err("Unsupported");
-        }
         match (node.state(jid), state) {
             (Some(Subscribed), _) => return Ok(Answer::Done),
             (Some(Pending), Pending) => return Err("SubscriptionPending"),
             (Some(Pending), Subscribed) => node.end(jid),
             (None, _) => {
+                if !node.config.allow_subscriptions {
+                    return Err("Unsupported");
+                }
                 let of_bare = node.subscriptions.iter().filter(|(known, _)| known.to_bare() == jid.to_bare());
                 if of_bare.count() >= self.limits.node_subscriptions_per_jid_max
                     || node.subscriptions.len() as u64 >= self.limits.node_subscriptions_max
@@ -72,9 +72,9 @@ impl Model {
             match (wanted, state) {
                 (Wanted::Ended, Some(_)) => ended.push(jid.clone()),
                 (Wanted::Ended, None) | (Wanted::Subscribed, Some(Subscribed)) => {}
-                (Wanted::Subscribed, Some(Pending)) => approved.push(jid.clone()),
+                (Wanted::Subscribed, Some(Pending)) if !is_banned => approved.push(jid.clone()),
                 (Wanted::Subscribed, None) if may_add => added.push(jid.clone()),
-                (Wanted::Subscribed, None) | (Wanted::Impossible, _) => rejected += 1,
+                (Wanted::Subscribed, None | Some(Pending)) | (Wanted::Impossible, _) => rejected += 1,
             }
         }
         for jid in ended.iter().chain(&approved) {

@@ -101,7 +101,12 @@ fn publish(random: &mut Random) -> Verb {
     let items = (0..random.between(1, 3)).map(|_| item(random)).collect();
     // A precondition that holds on some nodes and not on others, and makes a new one strict.
     let preconditions = if random.percent(10) { vec![Setting::NotifyRetract(true)] } else { Vec::new() };
-    Verb::Publish(publish::Request { items, preconditions, creates_node: random.percent(50) })
+    Verb::Publish(publish::Request {
+        items,
+        preconditions,
+        unmeetable: None,
+        creates_node: random.percent(50),
+    })
 }
 
 fn retract(random: &mut Random) -> Verb {

@@ -979,7 +979,8 @@ pub mod nodes_client {
         /// Removes all items of a node at once. Subscribers hear of it where they hear of items that are taken back
         /// (notify_retract), readers of the log always; the log in front of it goes once it is delivered. For owners.
         ///
-        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, UNIMPLEMENTED (the node keeps no items), ABORTED,
+        /// RESOURCE_EXHAUSTED, UNAVAILABLE.
         pub async fn purge_node(
             &mut self,
             request: impl tonic::IntoRequest<super::PurgeNodeRequest>,
@@ -1128,7 +1129,8 @@ pub mod nodes_server {
         /// Removes all items of a node at once. Subscribers hear of it where they hear of items that are taken back
         /// (notify_retract), readers of the log always; the log in front of it goes once it is delivered. For owners.
         ///
-        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, UNIMPLEMENTED (the node keeps no items), ABORTED,
+        /// RESOURCE_EXHAUSTED, UNAVAILABLE.
         async fn purge_node(
             &self,
             request: tonic::Request<super::PurgeNodeRequest>,

@@ -40,6 +40,7 @@ fn asking_twice_answers_with_what_there_is() {
     let subscribing = Subscribing {
         jid: jid("a@example.org"),
         state: SubscriptionState::Subscribed,
+        may_begin: true,
         per_jid_max: 2,
         node_max: 10,
     };
@@ -62,6 +63,7 @@ fn who_subscribes_again_is_alive() {
     let subscribing = Subscribing {
         jid: jid("a@example.org"),
         state: SubscriptionState::Subscribed,
+        may_begin: true,
         per_jid_max: 2,
         node_max: 10,
     };
@@ -93,9 +95,22 @@ fn where_an_owner_decides_one_waits_for_it() {
     let pending = Subscription { state: SubscriptionState::Pending, ..subscription(4, "a@example.org") };
     let existing = Existing { of_bare: vec![pending.clone()], health: Vec::new(), in_all: 1 };
     let settled = |state| {
-        let asked = Subscribing { jid: jid("a@example.org"), state, per_jid_max: 2, node_max: 10 };
+        let asked =
+            Subscribing { jid: jid("a@example.org"), state, may_begin: true, per_jid_max: 2, node_max: 10 };
         settle(&asked, &existing)
     };
     assert_eq!(settled(SubscriptionState::Pending), Err(BusError::SubscriptionPending));
     assert_eq!(settled(SubscriptionState::Subscribed), Ok(Settled::Approved(pending.clone())));
+}
+
+#[test]
+fn a_node_that_takes_no_new_subscriptions_keeps_those_that_there_are() {
+    let mut facts = facts::sample();
+    facts.config.allow_subscriptions = false;
+    let actor = Actor::new(jid("a@example.org"), Role::User);
+    let subscribing = decide(&facts, &actor, jid("a@example.org"), &Limits::default()).unwrap();
+    let existing = |of_bare| Existing { of_bare, health: Vec::new(), in_all: 1 };
+    assert_eq!(settle(&subscribing, &existing(vec![])), Err(BusError::Unsupported(Feature::Subscribe)));
+    let there = subscription(4, "a@example.org");
+    assert_eq!(settle(&subscribing, &existing(vec![there.clone()])), Ok(Settled::Already(there)));
 }

@@ -152,7 +152,6 @@ async fn retract(
 fn configure(work: &mut NodeWork, configuration: &configure::Configuration, sources: &Sources<'_>) {
     work.config = Some(configuration.config.clone());
     work.changes.rules = true;
-    work.changes.purge = configuration.drops_items;
     let draft = draft(EventKind::Configured, &configuration.configurer, configuration.notify);
     if !configuration.config.is_transient() {
         work.drafts.push(draft);
