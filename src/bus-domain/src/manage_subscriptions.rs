@@ -1,11 +1,10 @@
 //! Manage subscriptions: may the actor, and what becomes of the subscriptions of others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jid::Jid;
 
 use crate::access::{Action, may};
-use crate::subscribe::Existing;
 use crate::{Actor, Affiliation, BusError, Limits, NodeFacts, Role, Subscription, SubscriptionState};
 
 /// A request to change subscriptions.
@@ -87,11 +86,12 @@ pub fn decide_reading(facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> 
     may(facts, actor, Action::ManageSubscriptions)
 }
 
-/// Decides on the subscriptions that exist: `existing` has an entry for each of the request's.
-pub fn settle(managing: &Managing, existing: &[Existing]) -> Managed {
+/// Decides on the subscriptions that there are for these addresses, and on how many there are in all.
+pub fn settle(managing: &Managing, existing: &[Subscription], in_all: u64) -> Managed {
+    let existing: HashMap<&Jid, &Subscription> = existing.iter().map(|it| (&it.jid, it)).collect();
     let mut managed = Managed::default();
-    for ((jid, wanted), existing) in managing.entries.iter().zip(existing) {
-        let there = existing.of_bare.iter().find(|subscription| subscription.jid == *jid);
+    for (jid, wanted) in &managing.entries {
+        let there = existing.get(jid).copied();
         let state = there.map(|subscription| subscription.state);
         let is_barred = managing.barred.contains(jid);
         if managing.is_approval && state != Some(SubscriptionState::Pending) {
@@ -110,7 +110,7 @@ pub fn settle(managing: &Managing, existing: &[Existing]) -> Managed {
             (Wanted::Subscribed, None)
                 if managing.may_add
                     && !is_barred
-                    && existing.in_all + (managed.added.len() as u64) < managing.node_max =>
+                    && in_all + (managed.added.len() as u64) < managing.node_max =>
             {
                 managed.added.push(jid.clone());
             }

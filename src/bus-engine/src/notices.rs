@@ -1,7 +1,7 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{Jid, NodeName, Subscription, SubscriptionState};
+use bus_domain::{BareJid, Jid, NodeName, Subscription, SubscriptionState};
 use tokio::sync::Notify;
 
 /// Something that an address is told beside the events of nodes: once, after the commit, and as long as this process
@@ -33,32 +33,53 @@ pub enum NoticeAbout {
 /// Notices on their way to a leg.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
-    waiting: Mutex<VecDeque<Notice>>,
+    inner: Mutex<Inner>,
     filled: Notify,
 }
 
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: VecDeque<Notice>,
+    /// How often owners were asked about somebody, and since when that counts, in milliseconds since 1970.
+    asked: HashMap<Asked, (i64, u32)>,
+}
+
+/// A node, an owner, and who waits for him.
+type Asked = (NodeName, Jid, BareJid);
+
 /// Notices that may wait; over that they are dropped, the newest first.
 const WAITING_MAX: usize = 10_000;
+/// How often one owner is asked about one account on one node within [`ASKING_MS`]: whoever asks again and again does not
+/// have messages sent again and again.
+const ASKS_MAX: u32 = 5;
+const ASKING_MS: i64 = 10 * 60 * 1_000;
+/// Entries of what was asked; when there are more, all is forgotten.
+const ASKED_MAX: usize = 10_000;
 
 impl Notices {
     /// Leaves word; says how many notices there was no room for.
-    pub(crate) fn put(&self, notices: Vec<Notice>) -> u64 {
+    pub(crate) fn put(&self, notices: Vec<Notice>, now_ms: i64) -> u64 {
         if notices.is_empty() {
             return 0;
         }
-        let mut waiting = self.lock();
-        let room = WAITING_MAX - waiting.len();
-        let dropped = notices.len().saturating_sub(room);
-        waiting.extend(notices.into_iter().take(room));
-        drop(waiting);
+        let mut inner = self.lock();
+        let mut dropped = 0;
+        for notice in notices {
+            if inner.waiting.len() >= WAITING_MAX {
+                dropped += 1;
+            } else if inner.may_ask(&notice, now_ms) {
+                inner.waiting.push_back(notice);
+            }
+        }
+        drop(inner);
         self.filled.notify_one();
-        dropped as u64
+        dropped
     }
 
     /// Waits for the next one. One reader is enough.
     pub(crate) async fn take(&self) -> Notice {
         loop {
-            let next = self.lock().pop_front();
+            let next = self.lock().waiting.pop_front();
             if let Some(notice) = next {
                 return notice;
             }
@@ -67,8 +88,25 @@ impl Notices {
     }
 
     /// Every call leaves it consistent, so a panic elsewhere cannot have left it half changed.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Notice>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Whether an owner is to be asked once more. Anything else may be told at any time.
+    fn may_ask(&mut self, notice: &Notice, now_ms: i64) -> bool {
+        let NoticeAbout::Approval(pending) = &notice.about else { return true };
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.clear();
+        }
+        let key = (notice.node.clone(), notice.to.clone(), pending.jid.to_bare());
+        let (since_ms, asks) = self.asked.entry(key).or_insert((now_ms, 0));
+        if now_ms.saturating_sub(*since_ms).abs() >= ASKING_MS {
+            (*since_ms, *asks) = (now_ms, 0);
+        }
+        *asks += 1;
+        *asks <= ASKS_MAX
     }
 }
 
@@ -85,9 +123,31 @@ mod tests {
     #[tokio::test]
     async fn notices_come_in_their_order_and_are_bounded() {
         let notices = Notices::default();
-        assert_eq!(notices.put(vec![notice("a"), notice("b")]), 0);
-        assert_eq!(notices.put(vec![notice("c"); WAITING_MAX]), 2);
+        assert_eq!(notices.put(vec![notice("a"), notice("b")], 0), 0);
+        assert_eq!(notices.put(vec![notice("c"); WAITING_MAX], 0), 2);
         assert_eq!((notices.take().await, notices.take().await), (notice("a"), notice("b")));
-        assert_eq!(notices.put(vec![notice("d"); 3]), 1);
+        assert_eq!(notices.put(vec![notice("d"); 3], 0), 1);
+    }
+
+    #[test]
+    fn owners_are_not_asked_for_ever() {
+        let asking = |resource: u32| {
+            let jid = Jid::new(&format!("b@example.org/{resource}")).unwrap();
+            let (id, state) = (bus_domain::SubscriptionId(1), SubscriptionState::Pending);
+            let about = NoticeAbout::Approval(Subscription { id, jid, state, since_seq: 0 });
+            Notice { about, ..notice("a") }
+        };
+        let notices = Notices::default();
+        let waiting = |now_ms| {
+            for resource in 0..9 {
+                notices.put(vec![asking(resource)], now_ms);
+            }
+            notices.lock().waiting.len()
+        };
+        let once = ASKS_MAX as usize;
+        assert_eq!(waiting(0), once, "of one account, whatever its resource");
+        assert_eq!(waiting(ASKING_MS - 1), once);
+        assert_eq!(waiting(ASKING_MS), 2 * once);
+        assert_eq!(waiting(-ASKING_MS), 3 * once, "a clock that went back holds up nobody");
     }
 }

@@ -142,20 +142,28 @@ impl Transaction for SqliteTransaction {
         subscriptions::existing(self, node, subscriber).await
     }
 
-    async fn insert_subscription(
+    async fn subscriptions_among(
         &mut self,
         node: NodeId,
-        subscription: &Subscription,
-    ) -> Result<(), StoreError> {
-        subscriptions::insert(self, node, subscription).await
+        subscribers: &[BareJid],
+    ) -> Result<Vec<Subscription>, StoreError> {
+        subscriptions::among(self, node, subscribers).await
     }
 
-    async fn remove_subscription(
+    async fn insert_subscriptions(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscriptions: &[Subscription],
     ) -> Result<(), StoreError> {
-        subscriptions::remove(self, node, subscription).await
+        subscriptions::insert(self, node, subscriptions).await
+    }
+
+    async fn remove_subscriptions(
+        &mut self,
+        node: NodeId,
+        subscriptions: &[SubscriptionId],
+    ) -> Result<(), StoreError> {
+        subscriptions::remove(self, node, subscriptions).await
     }
 
     async fn park_subscription(

@@ -66,18 +66,25 @@ pub trait Transaction: Send {
         subscriber: &BareJid,
     ) -> Result<Existing, StoreError>;
 
-    /// Adds a subscription under an id of [`HeadAfter::last_subscription`].
-    async fn insert_subscription(
+    /// The subscriptions of all addresses with these bare JIDs, whatever their state, in the order of their ids.
+    async fn subscriptions_among(
         &mut self,
         node: NodeId,
-        subscription: &Subscription,
+        subscribers: &[BareJid],
+    ) -> Result<Vec<Subscription>, StoreError>;
+
+    /// Adds subscriptions under ids up to [`HeadAfter::last_subscription`].
+    async fn insert_subscriptions(
+        &mut self,
+        node: NodeId,
+        subscriptions: &[Subscription],
     ) -> Result<(), StoreError>;
 
-    /// Ends a subscription, and its lagging rows with it.
-    async fn remove_subscription(
+    /// Ends subscriptions, and their lagging rows with them.
+    async fn remove_subscriptions(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscriptions: &[SubscriptionId],
     ) -> Result<(), StoreError>;
 
     /// Parks a subscription: it is no recipient any more, and its lagging rows go.

@@ -1,6 +1,6 @@
 //! Messages that are no events: how a subscription stands now, and requests for approval.
 
-use bus_domain::{BareJid, SubscriptionState};
+use bus_domain::{BareJid, Jid, SubscriptionState};
 use bus_engine::{Engine, IdSource, Notice, NoticeAbout};
 
 use crate::authorization;
@@ -12,15 +12,26 @@ use crate::xml::Xml;
 pub async fn tell(engine: &Engine, service: &BareJid, replies: &impl ReplySender) {
     loop {
         let notice = engine.next_notice().await;
-        // Tokens' principals have addresses of ours, at which nobody listens.
-        if notice.to.domain() != service.domain() {
-            replies.send(encode(service, &notice, engine.ids())).await;
+        for to in readers(engine, service, &notice) {
+            replies.send(encode(service, &to, &notice, engine.ids())).await;
         }
     }
 }
 
-fn encode(service: &BareJid, notice: &Notice, ids: &dyn IdSource) -> String {
-    let Notice { node, to, about } = notice;
+/// Who reads a notice. Tokens' principals have addresses of ours, at which nobody does: what such an owner is asked, the
+/// operator's admins are asked in its place, who count as owners too.
+fn readers(engine: &Engine, service: &BareJid, notice: &Notice) -> Vec<Jid> {
+    if notice.to.domain() != service.domain() {
+        return vec![notice.to.clone()];
+    }
+    match notice.about {
+        NoticeAbout::Approval(_) => engine.settings().admins.iter().cloned().map(Jid::from).collect(),
+        NoticeAbout::State { .. } => Vec::new(),
+    }
+}
+
+fn encode(service: &BareJid, to: &Jid, notice: &Notice, ids: &dyn IdSource) -> String {
+    let Notice { node, about, .. } = notice;
     let id = u128::from_le_bytes(ids.random_bytes());
     let mut out = Xml::default();
     out.start("message").attribute("from", service.as_str()).attribute("to", to.as_str());

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bus_domain::{
-    AccessModel, Actor, Affiliation, BareJid, Jid, Limits, NodeConfig, PublishModel, Role, SubscriptionState,
-    affiliate, publish, retract,
+    Actor, Affiliation, BareJid, Jid, Limits, NodeConfig, PublishModel, Role, SubscriptionState, affiliate,
+    publish, retract,
 };
 use bus_engine::{Command, Verb};
 
@@ -246,11 +246,7 @@ impl Model {
             return Err("LimitReached");
         }
         node.affiliations = result;
-        if node.config.access_model == AccessModel::Authorize {
-            for (jid, affiliation) in &entries {
-                node.settle_pending(jid, *affiliation);
-            }
-        }
+        node.settle_pending(&entries);
         Ok(if rejected == 0 { Answer::Done } else { Answer::DoneBut(rejected) })
     }
 

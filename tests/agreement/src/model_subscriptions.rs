@@ -96,18 +96,20 @@ impl Node {
         Ok(Answer::Done)
     }
 
-    /// Who waits need not, or need not any more.
-    pub(crate) fn settle_pending(&mut self, jid: &BareJid, affiliation: Affiliation) {
-        let is_granted = match affiliation {
-            Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
-            Affiliation::Outcast => false,
-            Affiliation::PublishOnly | Affiliation::None => return,
+    /// Who waits need not, or need not any more; in the order in which they have begun to.
+    pub(crate) fn settle_pending(&mut self, entries: &[(BareJid, Affiliation)]) {
+        let verdict = |jid: &Jid| {
+            let (_, affiliation) = entries.iter().find(|(named, _)| *named == jid.to_bare())?;
+            match affiliation {
+                Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => Some(true),
+                Affiliation::Outcast => Some(false),
+                Affiliation::PublishOnly | Affiliation::None => None,
+            }
         };
-        let waits = |(known, state): &(Jid, SubscriptionState)| known.to_bare() == *jid && *state == Pending;
-        let waiting: Vec<_> = self.subscriptions.extract_if(.., |one| waits(one)).collect();
-        if is_granted {
-            self.subscriptions.extend(waiting.into_iter().map(|(jid, _)| (jid, Subscribed)));
-        }
+        let is_settled = |one: &mut (Jid, SubscriptionState)| one.1 == Pending && verdict(&one.0).is_some();
+        let settled: Vec<_> = self.subscriptions.extract_if(.., is_settled).collect();
+        let granted = settled.into_iter().filter(|(jid, _)| verdict(jid) == Some(true));
+        self.subscriptions.extend(granted.map(|(jid, _)| (jid, Subscribed)));
     }
 
     /// Where subscribers may publish, one who is nothing else has to be one.

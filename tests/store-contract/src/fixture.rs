@@ -108,7 +108,7 @@ impl<'a> Fixture<'a> {
             state: bus_domain::SubscriptionState::Subscribed,
             since_seq: head.seq,
         };
-        transaction.insert_subscription(node, &subscription).await.expect("insert");
+        transaction.insert_subscriptions(node, std::slice::from_ref(&subscription)).await.expect("insert");
         transaction.commit().await.expect("commit");
         subscription
     }

@@ -79,7 +79,7 @@ pub async fn delivery_targets_are_those_that_are_asked_for(store: &dyn Store) {
     let ended = fixture.subscribe(node, "b@example.org").await;
     fixture.subscribe(node, "c@example.org").await;
     let mut transaction = fixture.begin().await;
-    transaction.remove_subscription(node, ended.id).await.expect("remove");
+    transaction.remove_subscriptions(node, &[ended.id]).await.expect("remove");
     let member = [(bare("a@example.org"), Affiliation::Member)];
     transaction.put_affiliations(node, &member).await.expect("put");
     transaction.commit().await.expect("commit");
@@ -135,7 +135,7 @@ pub async fn a_subscription_takes_its_lagging_rows_with_it(store: &dyn Store) {
     let noted = note(key(node, &subscription), None, FIRST);
     store.note_failures(Leg::Xmpp, &[noted]).await.expect("a write");
     let mut transaction = fixture.begin().await;
-    transaction.remove_subscription(node, subscription.id).await.expect("remove");
+    transaction.remove_subscriptions(node, &[subscription.id]).await.expect("remove");
     transaction.commit().await.expect("commit");
     assert_eq!(rows(store).await, []);
     store.note_failures(Leg::Xmpp, &[noted]).await.expect("a write");

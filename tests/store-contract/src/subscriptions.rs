@@ -40,9 +40,15 @@ pub async fn who_waits_for_approval_is_no_recipient(store: &dyn Store) {
     ];
     let pending = Subscription { state: SubscriptionState::Pending, ..subscribed[1].clone() };
     let mut transaction = fixture.begin().await;
-    transaction.remove_subscription(node, pending.id).await.expect("remove");
-    transaction.insert_subscription(node, &pending).await.expect("insert");
+    transaction.remove_subscriptions(node, &[pending.id]).await.expect("remove");
+    transaction.insert_subscriptions(node, std::slice::from_ref(&pending)).await.expect("insert");
     transaction.commit().await.expect("commit");
+    let mut transaction = fixture.begin().await;
+    let wanted = [bare("b@example.org"), bare("c@example.org")];
+    let among = transaction.subscriptions_among(node, &wanted).await.expect("a read");
+    assert_eq!(among, [pending.clone(), subscribed[2].clone()]);
+    assert_eq!(transaction.subscriptions_among(node, &[]).await.expect("a read"), []);
+    drop(transaction);
     let recipients = store.recipients(node, None, 9).await.expect("a page").recipients;
     let recipients: Vec<_> = recipients.iter().map(|one| one.subscription.id).collect();
     assert_eq!(recipients, [subscribed[0].id, subscribed[2].id]);
@@ -65,7 +71,7 @@ pub async fn subscription_ids_are_never_used_again(store: &dyn Store) {
     let mut transaction = fixture.begin().await;
     let step = HeadAdvance { recipients_change: true, ended_subscriptions: 1, ..events(node, 0) };
     advance(&mut *transaction, step).await;
-    transaction.remove_subscription(node, first.id).await.expect("remove");
+    transaction.remove_subscriptions(node, &[first.id]).await.expect("remove");
     transaction.commit().await.expect("commit");
     let again = fixture.subscribe(node, "a@example.org").await;
     assert_eq!(again.id, SubscriptionId(2));

@@ -18,10 +18,10 @@ fn managing(role: Role, is_approval: bool, entries: &[(&str, Wanted)]) -> Managi
     decide(&facts, &actor("owner@example.org", role), request, &limits).unwrap()
 }
 
-fn there(address: &str, state: Option<SubscriptionState>) -> Existing {
+fn there(address: &str, state: Option<SubscriptionState>) -> Vec<Subscription> {
     let jid = jid(address);
     let subscription = |state| Subscription { id: SubscriptionId(1), jid, state, since_seq: 0 };
-    Existing { of_bare: state.map(subscription).into_iter().collect(), health: Vec::new(), in_all: 2 }
+    state.map(subscription).into_iter().collect()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn each_entry_leads_to_what_its_subscription_lets_it() {
         (Wanted::Impossible, None, "rejected"),
     ] {
         let managing = managing(Role::User, false, &[("a@example.org", wanted)]);
-        let managed = settle(&managing, &[there("a@example.org", state)]);
+        let managed = settle(&managing, &there("a@example.org", state), 2);
         let led_to = [
             ("ended", managed.ended.len()),
             ("approved", managed.approved.len()),
@@ -65,8 +65,7 @@ fn an_admin_subscribes_others_within_the_bound_unless_they_are_banned() {
     let wanted =
         ["a@example.org", "banned@example.org", "b@example.org"].map(|name| (name, Wanted::Subscribed));
     let managing = managing(Role::Admin, false, &wanted);
-    let existing: Vec<_> = wanted.iter().map(|(name, _)| there(name, None)).collect();
-    let managed = settle(&managing, &existing);
+    let managed = settle(&managing, &[], 2);
     assert_eq!(managed.added, [jid("a@example.org")]);
     assert_eq!(managed.rejected, [(jid("banned@example.org"), None), (jid("b@example.org"), None)]);
 }
@@ -76,8 +75,8 @@ fn an_approval_is_about_what_is_pending() {
     let subscribed = there("a@example.org", Some(SubscriptionState::Subscribed));
     for wanted in [Wanted::Ended, Wanted::Subscribed] {
         let managing = managing(Role::Admin, true, &[("a@example.org", wanted)]);
-        assert_eq!(settle(&managing, std::slice::from_ref(&subscribed)), Managed::default());
-        assert_eq!(settle(&managing, &[there("a@example.org", None)]), Managed::default(), "answered late");
+        assert_eq!(settle(&managing, &subscribed, 2), Managed::default());
+        assert_eq!(settle(&managing, &[], 2), Managed::default(), "answered late");
     }
 }
 
@@ -88,4 +87,15 @@ fn nobody_is_named_twice() {
     let owner = actor("owner@example.org", Role::User);
     let decided = decide(&facts::sample(), &owner, request, &Limits::default());
     assert!(matches!(decided, Err(BusError::BadRequest(_))), "{decided:?}");
+}
+
+#[test]
+fn who_is_banned_is_not_approved() {
+    let entries = [("banned@example.org", Wanted::Subscribed)];
+    let pending = there("banned@example.org", Some(SubscriptionState::Pending));
+    for is_approval in [false, true] {
+        let managed = settle(&managing(Role::User, is_approval, &entries), &pending, 2);
+        assert_eq!(managed.rejected, [(jid("banned@example.org"), Some(SubscriptionState::Pending))]);
+        assert_eq!(managed.approved, []);
+    }
 }

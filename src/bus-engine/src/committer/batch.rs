@@ -61,18 +61,15 @@ pub enum Work {
 }
 
 impl Work {
-    /// Events that the work appends at most.
+    /// Rows that the work appends or changes at most, beside its head: what bounds a batch.
     pub(super) fn events(&self) -> usize {
         match self {
             Self::Publish(publication) | Self::PublishNew(_, publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
             Self::Configure(_) | Self::Delete(_) | Self::Purge(_) => 1,
-            Self::Create(_)
-            | Self::Subscribe(_)
-            | Self::Unsubscribe(_)
-            | Self::Affiliate(_)
-            | Self::ManageSubscriptions(_)
-            | Self::Park(_) => 0,
+            Self::Affiliate(change) => change.entries.len(),
+            Self::ManageSubscriptions(managing) => managing.entries.len(),
+            Self::Create(_) | Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Park(_) => 0,
         }
     }
 }

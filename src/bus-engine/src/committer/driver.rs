@@ -96,7 +96,7 @@ impl Driver {
                     self.shared.recent.push_in(node.node.epoch, node.node.id, &node.events);
                     self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
-                let dropped = self.shared.notices.put(notices);
+                let dropped = self.shared.notices.put(notices, self.shared.clock.now_ms());
                 self.shared.statistics.notices_dropped.add(dropped);
             }
             Err(failure) => {

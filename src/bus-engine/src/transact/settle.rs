@@ -2,9 +2,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use bus_domain::{
-    BusError, Event, EventKind, NodeId, configure, manage_subscriptions, park, publish, retract, unsubscribe,
-};
+use bus_domain::{BusError, Event, EventKind, NodeId, configure, park, publish, retract, unsubscribe};
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
@@ -81,11 +79,7 @@ impl Writing<'_> {
                 subscriptions::settle_pending(transaction, work, id, change).await?;
             }
             Work::ManageSubscriptions(managing) => {
-                let mut existing = Vec::with_capacity(managing.entries.len());
-                for (jid, _) in &managing.entries {
-                    existing.push(transaction.existing_subscriptions(id, &jid.to_bare()).await?);
-                }
-                return Ok(subscriptions::manage(work, manage_subscriptions::settle(managing, &existing)));
+                return subscriptions::manage(transaction, work, id, managing).await;
             }
             Work::Retract(retraction) => {
                 return retract(transaction, work, id, retraction).await;

@@ -21,28 +21,27 @@ pub(super) async fn change(
     first: Option<RecipientChange>,
 ) -> Result<Option<Subscription>, StoreError> {
     let mut changes: Vec<_> = first.into_iter().collect();
-    for ended in std::mem::take(&mut work.ended) {
-        transaction.remove_subscription(facts.id, ended.id).await?;
-        changes.push(RecipientChange::Removed(ended.id));
+    let ended: Vec<_> = std::mem::take(&mut work.ended).into_iter().map(|ended| ended.id).collect();
+    if !ended.is_empty() {
+        transaction.remove_subscriptions(facts.id, &ended).await?;
+        changes.extend(ended.into_iter().map(RecipientChange::Removed));
     }
-    let begun = std::mem::take(&mut work.begun);
-    let first_id = head.last_subscription.0 - i64::try_from(begun.len()).unwrap_or(i64::MAX) + 1;
-    let mut last = None;
-    for (id, (jid, state)) in (first_id..).zip(begun) {
-        let subscription = Subscription { id: SubscriptionId(id), jid, state, since_seq: head.seq };
-        transaction.insert_subscription(facts.id, &subscription).await?;
-        match state {
+    let begun = numbered(std::mem::take(&mut work.begun), head);
+    if !begun.is_empty() {
+        transaction.insert_subscriptions(facts.id, &begun).await?;
+    }
+    for subscription in &begun {
+        match subscription.state {
             SubscriptionState::Subscribed => {
                 let affiliation = facts.affiliations.of(&subscription.jid.to_bare());
                 let recipient = Recipient { subscription: subscription.clone(), affiliation };
                 changes.push(RecipientChange::Added(recipient));
             }
-            SubscriptionState::Pending => work.notices.extend(ask_owners(facts, &subscription)),
+            SubscriptionState::Pending => work.notices.extend(ask_owners(facts, subscription)),
         }
-        last = Some(subscription);
     }
     work.delta = Some(RecipientDelta { recipients_version: head.recipients_version, changes });
-    Ok(last)
+    Ok(begun.into_iter().next_back())
 }
 
 pub(super) async fn subscribed(
@@ -105,7 +104,16 @@ pub(super) async fn parked(
     Ok(done(Outcome::Parked(subscription)))
 }
 
-fn ask_owners(facts: &NodeFacts, pending: &Subscription) -> Vec<Notice> {
+/// Subscriptions that begin where the log is now, under the next ids.
+fn numbered(begun: Vec<(Jid, SubscriptionState)>, head: HeadAfter) -> Vec<Subscription> {
+    let first_id = head.last_subscription.0 - i64::try_from(begun.len()).unwrap_or(i64::MAX) + 1;
+    let begins =
+        |(id, (jid, state))| Subscription { id: SubscriptionId(id), jid, state, since_seq: head.seq };
+    (first_id..).zip(begun).map(begins).collect()
+}
+
+/// Requests to the owners to decide on a subscription that waits for them.
+pub(super) fn ask_owners(facts: &NodeFacts, pending: &Subscription) -> Vec<Notice> {
     let mut owners = facts.affiliations.owners();
     owners.truncate(OWNERS_ASKED_MAX);
     let ask = |owner: Jid| Notice {

@@ -11,13 +11,15 @@ statements! {
     OF_BARE = "SELECT subscription_id, jid, state, since_seq, failing_since_ms, failed_seq, parked_at_ms
          FROM subscriptions WHERE node_id = $1 AND bare_jid = $2 ORDER BY subscription_id";
     IN_ALL = "SELECT subscription_count FROM heads WHERE node_id = $1";
+    AMONG = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+         WHERE node_id = $1 AND bare_jid = ANY($2) ORDER BY subscription_id";
     INSERT = "INSERT INTO subscriptions (node_id, subscription_id, jid, bare_jid, state, since_seq)
-         VALUES ($1, $2, $3, $4, $5, $6)";
-    REMOVE = "DELETE FROM subscriptions WHERE node_id = $1 AND subscription_id = $2";
+         SELECT $1, a.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS a";
+    REMOVE = "DELETE FROM subscriptions WHERE node_id = $1 AND subscription_id = ANY($2)";
     PARK = "UPDATE subscriptions SET parked_at_ms = $3 WHERE node_id = $1 AND subscription_id = $2";
     REVIVE = "UPDATE subscriptions SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL
          WHERE node_id = $1 AND subscription_id = $2";
-    END_LAGGING = "DELETE FROM lagging WHERE node_id = $1 AND subscription_id = $2";
+    END_LAGGING = "DELETE FROM lagging WHERE node_id = $1 AND subscription_id = ANY($2)";
 }
 
 pub(super) async fn existing(
@@ -34,29 +36,42 @@ pub(super) async fn existing(
     })
 }
 
+pub(super) async fn among(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    subscribers: &[BareJid],
+) -> Result<Vec<Subscription>, StoreError> {
+    let subscribers: Vec<_> = subscribers.iter().map(|jid| jid.as_str()).collect();
+    let rows = transaction.fetch_all(query(AMONG).bind(node.0).bind(subscribers)).await?;
+    rows.iter().map(rows::subscription).collect()
+}
+
 pub(super) async fn insert(
     transaction: &mut PostgresTransaction,
     node: NodeId,
-    subscription: &Subscription,
+    subscriptions: &[Subscription],
 ) -> Result<(), StoreError> {
-    let bare = subscription.jid.to_bare();
+    let of_all = |value: fn(&Subscription) -> String| subscriptions.iter().map(value).collect::<Vec<_>>();
     let query = query(INSERT)
         .bind(node.0)
-        .bind(subscription.id.0)
-        .bind(subscription.jid.as_str())
-        .bind(bare.as_str())
-        .bind(subscription.state.as_str())
-        .bind(rows::signed(subscription.since_seq));
+        .bind(subscriptions.iter().map(|it| it.id.0).collect::<Vec<_>>())
+        .bind(of_all(|it| it.jid.to_string()))
+        .bind(of_all(|it| it.jid.to_bare().to_string()))
+        .bind(of_all(|it| it.state.as_str().to_owned()))
+        .bind(subscriptions.iter().map(|it| rows::signed(it.since_seq)).collect::<Vec<_>>());
     transaction.execute(query).await.map(drop)
 }
 
 pub(super) async fn remove(
     transaction: &mut PostgresTransaction,
     node: NodeId,
-    subscription: SubscriptionId,
+    subscriptions: &[SubscriptionId],
 ) -> Result<(), StoreError> {
-    transaction.execute(query(REMOVE).bind(node.0).bind(subscription.0)).await?;
-    end_lagging(transaction, node, subscription).await
+    let ids: Vec<_> = subscriptions.iter().map(|id| id.0).collect();
+    for statement in [REMOVE, END_LAGGING] {
+        transaction.execute(query(statement).bind(node.0).bind(&ids)).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn park(
@@ -66,7 +81,7 @@ pub(super) async fn park(
     parked_at_ms: i64,
 ) -> Result<(), StoreError> {
     transaction.execute(query(PARK).bind(node.0).bind(subscription.0).bind(parked_at_ms)).await?;
-    end_lagging(transaction, node, subscription).await
+    transaction.execute(query(END_LAGGING).bind(node.0).bind(vec![subscription.0])).await.map(drop)
 }
 
 pub(super) async fn revive(
@@ -75,14 +90,6 @@ pub(super) async fn revive(
     subscription: SubscriptionId,
 ) -> Result<(), StoreError> {
     transaction.execute(query(REVIVE).bind(node.0).bind(subscription.0)).await.map(drop)
-}
-
-async fn end_lagging(
-    transaction: &mut PostgresTransaction,
-    node: NodeId,
-    subscription: SubscriptionId,
-) -> Result<(), StoreError> {
-    transaction.execute(query(END_LAGGING).bind(node.0).bind(subscription.0)).await.map(drop)
 }
 
 fn health(row: &PgRow) -> Result<(SubscriptionId, Health), StoreError> {

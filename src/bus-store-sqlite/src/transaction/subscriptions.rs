@@ -1,10 +1,10 @@
 use bus_domain::subscribe::{Existing, Health};
 use bus_domain::{BareJid, NodeId, Subscription, SubscriptionId};
 use bus_store::StoreError;
-
+use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 
-use super::SqliteTransaction;
+use super::{SqliteTransaction, array};
 use crate::rows;
 use crate::statement::{query, statements};
 
@@ -12,13 +12,17 @@ statements! {
     OF_BARE_JID = "SELECT subscription_id, jid, state, since_seq, failing_since_ms, failed_seq, parked_at_ms
          FROM subscriptions WHERE node_id = ?1 AND bare_jid = ?2 ORDER BY subscription_id";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
+    AMONG = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+         WHERE node_id = ?1 AND bare_jid IN (SELECT value FROM json_each(?2)) ORDER BY subscription_id";
     INSERT = "INSERT INTO subscriptions (node_id, subscription_id, jid, bare_jid, state, since_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    REMOVE = "DELETE FROM subscriptions WHERE node_id = ?1 AND subscription_id = ?2";
+         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?2)";
+    REMOVE = "DELETE FROM subscriptions
+         WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM json_each(?2))";
     PARK = "UPDATE subscriptions SET parked_at_ms = ?3 WHERE node_id = ?1 AND subscription_id = ?2";
     REVIVE = "UPDATE subscriptions SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL
          WHERE node_id = ?1 AND subscription_id = ?2";
-    END_LAGGING = "DELETE FROM lagging WHERE node_id = ?1 AND subscription_id = ?2";
+    END_LAGGING = "DELETE FROM lagging
+         WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM json_each(?2))";
 }
 
 pub(super) async fn existing(
@@ -36,30 +40,37 @@ pub(super) async fn existing(
     })
 }
 
+pub(super) async fn among(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    subscribers: &[BareJid],
+) -> Result<Vec<Subscription>, StoreError> {
+    let query = query(AMONG).bind(node.0).bind(array(subscribers.iter().map(|jid| json!(jid.as_str()))));
+    transaction.fetch_all(query).await?.iter().map(rows::subscription).collect()
+}
+
 pub(super) async fn insert(
     transaction: &mut SqliteTransaction,
     node: NodeId,
-    subscription: &Subscription,
+    subscriptions: &[Subscription],
 ) -> Result<(), StoreError> {
-    let query = query(INSERT)
-        .bind(node.0)
-        .bind(subscription.id.0)
-        .bind(subscription.jid.as_str().to_owned())
-        .bind(subscription.jid.to_bare().as_str().to_owned())
-        .bind(subscription.state.as_str())
-        .bind(rows::signed(subscription.since_seq));
-    transaction.execute(query).await?;
+    let values = subscriptions.iter().map(|Subscription { id, jid, state, since_seq }| {
+        json!([id.0, jid.as_str(), jid.to_bare().as_str(), state.as_str(), since_seq])
+    });
+    transaction.execute(query(INSERT).bind(node.0).bind(array(values))).await?;
     Ok(())
 }
 
 pub(super) async fn remove(
     transaction: &mut SqliteTransaction,
     node: NodeId,
-    subscription: SubscriptionId,
+    subscriptions: &[SubscriptionId],
 ) -> Result<(), StoreError> {
-    let query = query(REMOVE).bind(node.0).bind(subscription.0);
-    transaction.execute(query).await?;
-    end_lagging(transaction, node, subscription).await
+    let ids = array(subscriptions.iter().map(|id| json!(id.0)));
+    for statement in [REMOVE, END_LAGGING] {
+        transaction.execute(query(statement).bind(node.0).bind(ids.clone())).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn park(
@@ -68,9 +79,11 @@ pub(super) async fn park(
     subscription: SubscriptionId,
     parked_at_ms: i64,
 ) -> Result<(), StoreError> {
-    let query = query(PARK).bind(node.0).bind(subscription.0).bind(parked_at_ms);
-    transaction.execute(query).await?;
-    end_lagging(transaction, node, subscription).await
+    let park = query(PARK).bind(node.0).bind(subscription.0).bind(parked_at_ms);
+    transaction.execute(park).await?;
+    let end = query(END_LAGGING).bind(node.0).bind(array([json!(subscription.0)].into_iter()));
+    transaction.execute(end).await?;
+    Ok(())
 }
 
 pub(super) async fn revive(
@@ -79,16 +92,6 @@ pub(super) async fn revive(
     subscription: SubscriptionId,
 ) -> Result<(), StoreError> {
     let query = query(REVIVE).bind(node.0).bind(subscription.0);
-    transaction.execute(query).await?;
-    Ok(())
-}
-
-async fn end_lagging(
-    transaction: &mut SqliteTransaction,
-    node: NodeId,
-    subscription: SubscriptionId,
-) -> Result<(), StoreError> {
-    let query = query(END_LAGGING).bind(node.0).bind(subscription.0);
     transaction.execute(query).await?;
     Ok(())
 }

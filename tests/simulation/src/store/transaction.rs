@@ -247,29 +247,44 @@ impl Transaction for SimulatedTransaction {
         })
     }
 
-    async fn insert_subscription(
+    async fn subscriptions_among(
         &mut self,
         node: NodeId,
-        subscription: &Subscription,
+        subscribers: &[BareJid],
+    ) -> Result<Vec<Subscription>, StoreError> {
+        self.call()?;
+        let of_node = self.rows(node).map(|rows| rows.subscriptions.values().cloned().collect::<Vec<_>>());
+        let is_among = |it: &Subscription| subscribers.contains(&it.jid.to_bare());
+        Ok(of_node.unwrap_or_default().into_iter().filter(is_among).collect())
+    }
+
+    async fn insert_subscriptions(
+        &mut self,
+        node: NodeId,
+        subscriptions: &[Subscription],
     ) -> Result<(), StoreError> {
         self.call()?;
         if let Some(rows) = self.rows(node) {
-            let before = rows.subscriptions.insert(subscription.id, subscription.clone());
-            assert!(before.is_none(), "subscription {:?} of {node:?} is there", subscription.id);
+            for subscription in subscriptions {
+                let before = rows.subscriptions.insert(subscription.id, subscription.clone());
+                assert!(before.is_none(), "subscription {:?} of {node:?} is there", subscription.id);
+            }
         }
         Ok(())
     }
 
-    async fn remove_subscription(
+    async fn remove_subscriptions(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscriptions: &[SubscriptionId],
     ) -> Result<(), StoreError> {
         self.call()?;
-        if let Some(rows) = self.rows(node) {
-            rows.subscriptions.remove(&subscription);
+        for subscription in subscriptions {
+            if let Some(rows) = self.rows(node) {
+                rows.subscriptions.remove(subscription);
+            }
+            self.note(node, *subscription, Wellbeing::Ended);
         }
-        self.note(node, subscription, Wellbeing::Ended);
         Ok(())
     }
 

@@ -1,12 +1,13 @@
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use bus_domain::affiliate::{self, Approval};
 use bus_domain::{
-    AccessModel, Jid, NodeFacts, NodeId, Subscription, SubscriptionState, manage_subscriptions, subscribe,
+    BareJid, BusError, Jid, NodeId, Subscription, SubscriptionState, manage_subscriptions, subscribe,
 };
 use bus_store::{StoreError, Transaction};
 
 use super::super::node_work::NodeWork;
+use super::super::subscriptions::ask_owners;
 use super::answer;
 use crate::committer::EntryResult;
 use crate::{Notice, NoticeAbout, Outcome};
@@ -17,7 +18,12 @@ pub(super) fn subscribe(
     existing: &subscribe::Existing,
 ) -> Option<EntryResult> {
     match subscribe::settle(subscribing, existing) {
-        Err(error) => return Some(EntryResult::Refused(error)),
+        Err(error) => {
+            if error == BusError::SubscriptionPending {
+                ask_again(work, subscribing, existing);
+            }
+            return Some(EntryResult::Refused(error));
+        }
         Ok(subscribe::Settled::Already(there)) => return Some(answer(Outcome::Subscribed(there))),
         Ok(subscribe::Settled::Revived(there)) => {
             work.changes.recipients = true;
@@ -27,6 +33,14 @@ pub(super) fn subscribe(
         Ok(subscribe::Settled::New) => work.begun.push((subscribing.jid.clone(), subscribing.state)),
     }
     None
+}
+
+/// The owners may not have got the request, or may have lost it.
+fn ask_again(work: &mut NodeWork, subscribing: &subscribe::Subscribing, existing: &subscribe::Existing) {
+    let pending = existing.of_bare.iter().find(|it| it.jid == subscribing.jid);
+    if let (Some(facts), Some(pending)) = (&work.facts, pending) {
+        work.notices.extend(ask_owners(facts, pending));
+    }
 }
 
 /// What was pending ends, and another subscription begins where the log is now: nothing from before is due.
@@ -42,29 +56,43 @@ pub(super) async fn settle_pending(
     id: NodeId,
     change: &affiliate::Change,
 ) -> Result<(), StoreError> {
-    let asks_owners = |facts: &Arc<NodeFacts>| facts.config.access_model == AccessModel::Authorize;
-    if !work.facts.as_ref().is_some_and(asks_owners) {
+    let entries = change.entries.iter();
+    let approvals: HashMap<BareJid, Approval> = entries
+        .filter_map(|(jid, affiliation)| Some((jid.clone(), affiliate::settles_pending(*affiliation)?)))
+        .collect();
+    if approvals.is_empty() {
         return Ok(());
     }
-    for (jid, affiliation) in &change.entries {
-        let Some(approval) = affiliate::settles_pending(*affiliation) else { continue };
-        let of_bare = transaction.existing_subscriptions(id, jid).await?.of_bare;
-        for pending in of_bare.into_iter().filter(|it| it.state == SubscriptionState::Pending) {
-            tell(work, &pending, approval);
-            match approval {
-                Approval::Granted => approve(work, pending),
-                Approval::Denied => work.ended.push(pending),
-            }
+    let subscribers: Vec<_> = approvals.keys().cloned().collect();
+    let subscriptions = transaction.subscriptions_among(id, &subscribers).await?;
+    for pending in subscriptions.into_iter().filter(|it| it.state == SubscriptionState::Pending) {
+        let Some(approval) = approvals.get(&pending.jid.to_bare()) else { continue };
+        tell(work, &pending, *approval);
+        match approval {
+            Approval::Granted => approve(work, pending),
+            Approval::Denied => work.ended.push(pending),
         }
     }
     Ok(())
 }
 
 /// `Some` if there is nothing to change.
-pub(super) fn manage(work: &mut NodeWork, managed: manage_subscriptions::Managed) -> Option<EntryResult> {
+pub(super) async fn manage(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    id: NodeId,
+    managing: &manage_subscriptions::Managing,
+) -> Result<Option<EntryResult>, StoreError> {
+    let subscribers: Vec<_> = managing.entries.iter().map(|(jid, _)| jid.to_bare()).collect();
+    let existing = transaction.subscriptions_among(id, &subscribers).await?;
+    let in_all = match subscribers.first().filter(|_| managing.may_add) {
+        Some(first) => transaction.existing_subscriptions(id, first).await?.in_all,
+        None => 0,
+    };
+    let managed = manage_subscriptions::settle(managing, &existing, in_all);
     let manage_subscriptions::Managed { ended, approved, added, rejected } = managed;
     if ended.is_empty() && approved.is_empty() && added.is_empty() {
-        return Some(answer(Outcome::SubscriptionsManaged { rejected }));
+        return Ok(Some(answer(Outcome::SubscriptionsManaged { rejected })));
     }
     for subscription in ended {
         tell(work, &subscription, Approval::Denied);
@@ -79,7 +107,7 @@ pub(super) fn manage(work: &mut NodeWork, managed: manage_subscriptions::Managed
         work.begun.push((jid, SubscriptionState::Subscribed));
     }
     work.rejected_subscriptions = rejected;
-    None
+    Ok(None)
 }
 
 fn tell(work: &mut NodeWork, subscription: &Subscription, approval: Approval) {
