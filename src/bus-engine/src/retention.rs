@@ -78,13 +78,13 @@ async fn tend(shared: &EngineShared, node: &RetainedNode) -> Result<Left, StoreE
     }
     let items_kept = node.config.items_max(&shared.settings.limits);
     if node.item_count > u64::from(items_kept) {
-        let step = || store.evict_items(id, items_kept, ROWS_MAX);
+        let step = || store.evict_items(node.rules(), items_kept, ROWS_MAX);
         left = left.and(repeat(shared, &statistics.items_evicted, step).await?);
     }
     if let Some(through_ms) = expired_through_ms(&node.config, shared.clock.now_ms())
         && node.oldest_item_published_at_ms.is_some_and(|oldest| oldest <= through_ms)
     {
-        let step = || store.expire_items(id, through_ms, ROWS_MAX);
+        let step = || store.expire_items(node.rules(), through_ms, ROWS_MAX);
         left = left.and(repeat(shared, &statistics.items_expired, step).await?);
     }
     if node.oldest_retraction_seq.is_some_and(|seq| seq <= delivered) {
@@ -120,7 +120,7 @@ async fn trim(shared: &EngineShared, node: &RetainedNode) -> Result<Left, StoreE
     for _ in 0..STEPS_MAX {
         let oldest = shared.store.oldest_events(node.node, ROWS_MAX).await?;
         let Some(through_seq) = decide(shared, node, &log, &oldest) else { return Ok(Left::Nothing) };
-        let trimmed = shared.store.trim_log(node.node, through_seq, ROWS_MAX).await?;
+        let trimmed = shared.store.trim_log(node.rules(), through_seq, ROWS_MAX).await?;
         shared.statistics.events_trimmed.add(trimmed);
         shared.statistics.retention_steps.add(1);
         let gone = oldest.iter().filter(|event| event.seq <= through_seq);

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use bus_domain::retention::{LogState, LoggedEvent};
 use bus_domain::{NodeId, Seq};
-use bus_store::{CommitLevel, RetainedNode, RetainedPage, RetentionStore, StoreError};
+use bus_store::{CommitLevel, NodeRules, RetainedNode, RetainedPage, RetentionStore, StoreError};
 use sqlx::postgres::PgRow;
 
 use crate::PostgresStore;
@@ -11,7 +11,7 @@ use crate::transaction::{PostgresTransaction, removing_items};
 
 statements! {
     RETAINED = "SELECT n.node_id, n.config::text AS config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
-                h.log_bytes, h.item_count, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0)::bigint AS payload_bytes,
+                h.rules_version, h.log_bytes, h.item_count, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0)::bigint AS payload_bytes,
                 o.published_at_ms,
                 CASE WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
                     (SELECT min(e.published_at_ms)
@@ -33,7 +33,7 @@ statements! {
          WHERE e.node_id = $1 AND e.seq > (SELECT trimmed_through_seq FROM heads WHERE node_id = $1)
          ORDER BY e.seq LIMIT $2";
     // A statement of its own, so that those behind it see what was committed while it waited.
-    LOCK_HEAD = "SELECT seq, trimmed_through_seq FROM heads WHERE node_id = $1 FOR UPDATE";
+    LOCK_HEAD = "SELECT seq, trimmed_through_seq, rules_version FROM heads WHERE node_id = $1 FOR UPDATE";
     TRIM_HEAD = "UPDATE heads SET
              trimmed_through_seq = $3,
              log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
@@ -104,10 +104,10 @@ impl RetentionStore for PostgresStore {
         rows.iter().map(|row| logged_event(rows::unsigned(row, "seq")?, row)).collect()
     }
 
-    async fn trim_log(&self, node: NodeId, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
+    async fn trim_log(&self, node: NodeRules, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        let trimmed = match lock_head(&mut transaction, node).await? {
-            Some(head) => trim(&mut transaction, node, &head, through_seq, events_max).await?,
+        let trimmed = match lock_ruled(&mut transaction, node).await? {
+            Some(head) => trim(&mut transaction, node.node, &head, through_seq, events_max).await?,
             None => 0,
         };
         transaction.commit_write().await?;
@@ -116,12 +116,15 @@ impl RetentionStore for PostgresStore {
 
     async fn expire_items(
         &self,
-        node: NodeId,
+        node: NodeRules,
         published_through_ms: i64,
         items_max: u32,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        lock_head(&mut transaction, node).await?;
+        if lock_ruled(&mut transaction, node).await?.is_none() {
+            return transaction.commit_write().await.map(|()| 0);
+        }
+        let node = node.node;
         let expire = query(EXPIRE).bind(node.0).bind(published_through_ms).bind(bound(items_max));
         let expired = removed(transaction.fetch_optional(expire).await?)?;
         transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(expired))).await?;
@@ -129,9 +132,12 @@ impl RetentionStore for PostgresStore {
         Ok(expired)
     }
 
-    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
+    async fn evict_items(&self, node: NodeRules, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        lock_head(&mut transaction, node).await?;
+        if lock_ruled(&mut transaction, node).await?.is_none() {
+            return transaction.commit_write().await.map(|()| 0);
+        }
+        let node = node.node;
         let evict = query(EVICT).bind(node.0).bind(i64::from(items_kept)).bind(bound(items_max));
         let evicted = removed(transaction.fetch_optional(evict).await?)?;
         transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(evicted))).await?;
@@ -170,6 +176,16 @@ impl RetentionStore for PostgresStore {
 
 async fn lock_head(transaction: &mut PostgresTransaction, node: NodeId) -> Result<Option<PgRow>, StoreError> {
     transaction.fetch_optional(query(LOCK_HEAD).bind(node.0)).await
+}
+
+/// Locks the head, and gives it if its rules are still those.
+async fn lock_ruled(
+    transaction: &mut PostgresTransaction,
+    NodeRules { node, rules_version }: NodeRules,
+) -> Result<Option<PgRow>, StoreError> {
+    let Some(head) = lock_head(transaction, node).await? else { return Ok(None) };
+    let is_ruled = rows::unsigned(&head, "rules_version")? == rules_version;
+    Ok(Some(head).filter(|_| is_ruled))
 }
 
 async fn trim(
@@ -212,6 +228,7 @@ fn retained(node: NodeId, row: &PgRow) -> Result<RetainedNode, StoreError> {
     Ok(RetainedNode {
         node,
         config: rows::node_config(row)?,
+        rules_version: rows::unsigned(row, "rules_version")?,
         log: LogState {
             head_seq: rows::unsigned(row, "seq")?,
             purged_through_seq: rows::unsigned(row, "purged_through_seq")?,

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use bus_domain::retention::{LogState, LoggedEvent};
 use bus_domain::{NodeId, Seq};
-use bus_store::{CommitLevel, RetainedNode, RetainedPage, RetentionStore, StoreError};
+use bus_store::{CommitLevel, NodeRules, RetainedNode, RetainedPage, RetentionStore, StoreError};
 use sqlx::sqlite::SqliteRow;
 
 use crate::SqliteStore;
@@ -11,7 +11,7 @@ use crate::statement::{query, statements};
 use crate::transaction::SqliteTransaction;
 
 statements! {
-    pub(crate) RETAINED = "SELECT n.node_id, n.config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
+    pub(crate) RETAINED = "SELECT n.node_id, n.config, h.rules_version, h.seq, h.purged_through_seq, h.trimmed_through_seq,
                 h.log_bytes, h.item_count, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0) AS payload_bytes,
                 o.published_at_ms,
                 CASE WHEN NOT json_valid(n.config) THEN NULL -- or one damaged node would fail the whole page
@@ -34,7 +34,7 @@ statements! {
          FROM events e
          WHERE e.node_id = ?1 AND e.seq > (SELECT trimmed_through_seq FROM heads WHERE node_id = ?1)
          ORDER BY e.seq LIMIT ?2";
-    HEAD = "SELECT seq, trimmed_through_seq FROM heads WHERE node_id = ?1";
+    HEAD = "SELECT seq, trimmed_through_seq FROM heads WHERE node_id = ?1 AND rules_version = ?2";
     pub(crate) TRIM_HEAD = "UPDATE heads SET
              trimmed_through_seq = ?3,
              log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
@@ -108,19 +108,17 @@ impl RetentionStore for SqliteStore {
         rows.iter().map(|row| logged_event(rows::unsigned(row, "seq")?, row)).collect()
     }
 
-    async fn trim_log(&self, node: NodeId, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
+    async fn trim_log(&self, node: NodeRules, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        let head = query(HEAD).bind(node.0);
-        let head = transaction.fetch_all(head).await?;
-        let Some(head) = head.first() else { return Ok(0) };
-        let from = rows::unsigned(head, "trimmed_through_seq")?;
+        let Some(head) = head(&mut transaction, node).await? else { return Ok(0) };
+        let from = rows::unsigned(&head, "trimmed_through_seq")?;
         let through =
-            through_seq.min(rows::unsigned(head, "seq")?).min(from.saturating_add(events_max.max(1).into()));
+            through_seq.min(rows::unsigned(&head, "seq")?).min(from.saturating_add(events_max.max(1).into()));
         if through <= from {
             return Ok(0);
         }
         for statement in [TRIM_HEAD, TRIM_EVENTS] {
-            let query = query(statement).bind(node.0).bind(signed(from)).bind(signed(through));
+            let query = query(statement).bind(node.node.0).bind(signed(from)).bind(signed(through));
             transaction.execute(query).await?;
         }
         transaction.commit_write().await?;
@@ -129,11 +127,15 @@ impl RetentionStore for SqliteStore {
 
     async fn expire_items(
         &self,
-        node: NodeId,
+        node: NodeRules,
         published_through_ms: i64,
         items_max: u32,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        if head(&mut transaction, node).await?.is_none() {
+            return Ok(0);
+        }
+        let node = node.node;
         let expire = query(EXPIRE).bind(node.0).bind(published_through_ms).bind(bound(items_max));
         let expired = transaction.execute(expire).await?;
         if expired > 0 {
@@ -143,8 +145,12 @@ impl RetentionStore for SqliteStore {
         Ok(expired)
     }
 
-    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
+    async fn evict_items(&self, node: NodeRules, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        if head(&mut transaction, node).await?.is_none() {
+            return Ok(0);
+        }
+        let node = node.node;
         let evict = query(EVICT).bind(node.0).bind(i64::from(items_kept)).bind(bound(items_max));
         let evicted = transaction.execute(evict).await?;
         transaction.execute(query(LOWER_COUNT).bind(node.0).bind(signed(evicted))).await?;
@@ -176,6 +182,15 @@ impl RetentionStore for SqliteStore {
     }
 }
 
+/// The head, if its rules are still those.
+async fn head(
+    transaction: &mut SqliteTransaction,
+    NodeRules { node, rules_version }: NodeRules,
+) -> Result<Option<SqliteRow>, StoreError> {
+    let query = query(HEAD).bind(node.0).bind(signed(rules_version));
+    Ok(transaction.fetch_all(query).await?.into_iter().next())
+}
+
 async fn take_retracted(
     transaction: &mut SqliteTransaction,
     node: NodeId,
@@ -204,6 +219,7 @@ fn retained(node: NodeId, row: &SqliteRow) -> Result<RetainedNode, StoreError> {
     Ok(RetainedNode {
         node,
         config: rows::node_config(row)?,
+        rules_version: rows::unsigned(row, "rules_version")?,
         log: LogState {
             head_seq: rows::unsigned(row, "seq")?,
             purged_through_seq: rows::unsigned(row, "purged_through_seq")?,

@@ -35,7 +35,7 @@ pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, SubscriptionKey};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
-pub use retention::{RetainedNode, RetainedPage, RetentionStore};
+pub use retention::{NodeRules, RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{
     BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Transaction,

@@ -9,6 +9,7 @@ use crate::StoreError;
 /// * Each method that removes or empties is one transaction of its own, bounded by its last argument (0 counts as 1), and says
 ///   how many rows it dealt with: as many as the bound means that there may be more.
 /// * It takes the node's head lock before anything else, and waits for it.
+/// * What was decided on a configuration ([`NodeRules`]) is done only while that holds: it may say something else by now.
 /// * Behind `trimmed_through_seq` the log keeps a row only for as long as an item points at it. This holds for every
 ///   method of the store: whoever removes such a pointer removes the row with it.
 #[async_trait]
@@ -22,20 +23,20 @@ pub trait RetentionStore {
 
     /// Moves the old end of the log through `through_seq`, but not beyond the head and by at most `events_max`
     /// positions. Never moves it back.
-    async fn trim_log(&self, node: NodeId, through_seq: Seq, events_max: u32) -> Result<u64, StoreError>;
+    async fn trim_log(&self, node: NodeRules, through_seq: Seq, events_max: u32) -> Result<u64, StoreError>;
 
     /// Looks at the node's `items_max` oldest items and removes those that were published up to this moment, in
     /// milliseconds since 1970. Looking at a few, not only at the oldest, keeps one that was published by a wrong clock
     /// from holding up the others.
     async fn expire_items(
         &self,
-        node: NodeId,
+        node: NodeRules,
         published_through_ms: i64,
         items_max: u32,
     ) -> Result<u64, StoreError>;
 
     /// Removes the node's oldest items over `items_kept`.
-    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError>;
+    async fn evict_items(&self, node: NodeRules, items_kept: u32, items_max: u32) -> Result<u64, StoreError>;
 
     /// Removes the pointers that the node's purge mark has made void.
     async fn sweep_purged(&self, node: NodeId, items_max: u32) -> Result<u64, StoreError>;
@@ -49,6 +50,15 @@ pub trait RetentionStore {
     ) -> Result<u64, StoreError>;
 }
 
+/// A node, and the version of its rules that a decision saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeRules {
+    /// The node.
+    pub node: NodeId,
+    /// Nothing is done when the head has another one.
+    pub rules_version: u64,
+}
+
 /// A node as retention sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetainedNode {
@@ -56,6 +66,8 @@ pub struct RetainedNode {
     pub node: NodeId,
     /// Its configuration.
     pub config: NodeConfig,
+    /// The version that the configuration is of.
+    pub rules_version: u64,
     /// Its log.
     pub log: LogState,
     /// The newest event that has been taken from the log; 0 if none.
@@ -79,4 +91,11 @@ pub struct RetainedPage {
     pub nodes: Vec<RetainedNode>,
     /// Where the next page goes on; `None` on the last one.
     pub next_after: Option<NodeId>,
+}
+
+impl RetainedNode {
+    /// What decisions on its configuration rest on.
+    pub fn rules(&self) -> NodeRules {
+        NodeRules { node: self.node, rules_version: self.rules_version }
+    }
 }

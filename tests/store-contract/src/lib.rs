@@ -68,6 +68,7 @@ macro_rules! suite {
             retention: no_row_stays_behind_without_an_item,
             retention: expired_items_are_hidden_and_then_removed,
             retention: items_over_a_lowered_bound_go_step_by_step,
+            retention: what_was_decided_on_other_rules_is_left_alone,
             retention: a_purge_is_one_mark_that_every_read_honours,
             retention: retracted_payloads_are_blanked_once_asked_for,
             retention: nodes_are_looked_at_in_pages,

@@ -3,9 +3,9 @@
 use bus_domain::NodeId;
 use bus_domain::retention::{LogState, LoggedEvent};
 use bus_domain::retrieve::PageAt;
-use bus_store::{CursorMove, ItemWindow, Leg, Position, RetainedNode, Store};
+use bus_store::{CursorMove, HeadAdvance, ItemWindow, Leg, NodeRules, Position, RetainedNode, Store};
 
-use crate::fixture::{EPOCH, FIRST_SECOND_MS, Fixture, ids, item_id};
+use crate::fixture::{EPOCH, FIRST_SECOND_MS, Fixture, advance, events, ids, item_id};
 
 /// Bytes of a payload that is asked for with 100.
 const PAYLOAD_BYTES: u64 = 100 + "<a xmlns=''></a>".len() as u64;
@@ -49,7 +49,7 @@ pub async fn trimming_keeps_what_items_point_at(store: &dyn Store) {
     let second = |seq: i64| FIRST_SECOND_MS + seq * 1_000;
     assert_eq!(oldest, [(1, PAYLOAD_BYTES, second(1)), (2, PAYLOAD_BYTES, second(2))]);
 
-    assert_eq!(store.trim_log(node, 3, 100).await.expect("trim"), 3);
+    assert_eq!(store.trim_log(rules(node), 3, 100).await.expect("trim"), 3);
     assert_eq!(log(store, node).await, [4]);
     assert_eq!(store.head(node).await.expect("a read").expect("a head").trimmed_through_seq, 3);
     assert_eq!(store.oldest_events(node, 9).await.expect("events")[0].seq, 4);
@@ -71,11 +71,15 @@ pub async fn trimming_is_bounded_and_never_goes_back(store: &dyn Store) {
         (99, 9, 2, &[]),
         (99, 9, 0, &[]),
     ] {
-        assert_eq!(store.trim_log(node, through, events_max).await.expect("trim"), trimmed, "{through}");
+        assert_eq!(
+            store.trim_log(rules(node), through, events_max).await.expect("trim"),
+            trimmed,
+            "{through}"
+        );
         assert_eq!(log(store, node).await, left, "{through}");
     }
     assert_eq!(retained(store, node).await.log.log_bytes, 0);
-    assert_eq!(store.trim_log(NodeId(i64::MAX), 9, 9).await.expect("a node that is gone"), 0);
+    assert_eq!(store.trim_log(rules(NodeId(i64::MAX)), 9, 9).await.expect("a node that is gone"), 0);
     fixture.publish(node, &["f"], 100).await;
     assert_eq!(log(store, node).await, [6], "the log goes on where it was");
 }
@@ -85,11 +89,11 @@ pub async fn no_row_stays_behind_without_an_item(store: &dyn Store) {
     for way in ["overwrite", "retract", "items_max", "evict", "expire", "purge"] {
         let node = fixture.node("n").await.id;
         fixture.publish(node, &["a", "b"], 100).await;
-        store.trim_log(node, 2, 9).await.expect("trim");
+        store.trim_log(rules(node), 2, 9).await.expect("trim");
         match way {
             "overwrite" => {
                 let last = fixture.publish(node, &["a", "b"], 100).await;
-                store.trim_log(node, last, 9).await.expect("trim");
+                store.trim_log(rules(node), last, 9).await.expect("trim");
                 fixture.purge(node).await;
                 assert_eq!(store.sweep_purged(node, 9).await.expect("sweep"), 2);
             }
@@ -103,15 +107,16 @@ pub async fn no_row_stays_behind_without_an_item(store: &dyn Store) {
                 transaction.remove_oldest_items(node, 2).await.expect("remove");
                 transaction.commit().await.expect("commit");
             }
-            "evict" => assert_eq!(store.evict_items(node, 0, 9).await.expect("evict"), 2),
-            "expire" => assert_eq!(store.expire_items(node, i64::MAX, 9).await.expect("expire"), 2),
+            "evict" => assert_eq!(store.evict_items(rules(node), 0, 9).await.expect("evict"), 2),
+            "expire" => assert_eq!(store.expire_items(rules(node), i64::MAX, 9).await.expect("expire"), 2),
             _ => {
                 fixture.purge(node).await;
                 assert_eq!(store.sweep_purged(node, 9).await.expect("sweep"), 2);
             }
         }
         let last = fixture.delete(node).await;
-        store.trim_log(node, last - 1, 9).await.expect("trim");
+        let deleted = NodeRules { node, rules_version: 2 };
+        store.trim_log(deleted, last - 1, 9).await.expect("trim");
         let to = Position::behind(last);
         store.move_cursors(Leg::Xmpp, &[CursorMove { node, epoch: Some(EPOCH), to }]).await.expect("move");
         // The last event, the owner, the cursor, the head and the node.
@@ -136,10 +141,10 @@ pub async fn expired_items_are_hidden_and_then_removed(store: &dyn Store) {
     assert_eq!(items(store, node, PageAt::First, Some(9)).await, listed(&[], 0, None));
 
     let through_ms = FIRST_SECOND_MS + 3_000;
-    assert_eq!(store.expire_items(node, through_ms, 2).await.expect("expire"), 2, "bounded");
+    assert_eq!(store.expire_items(rules(node), through_ms, 2).await.expect("expire"), 2, "bounded");
     assert_eq!(items(store, node, PageAt::First, None).await, listed(&["c", "d", "e"], 3, Some(0)));
-    assert_eq!(store.expire_items(node, through_ms, 2).await.expect("expire"), 1);
-    assert_eq!(store.expire_items(node, through_ms, 2).await.expect("expire"), 0);
+    assert_eq!(store.expire_items(rules(node), through_ms, 2).await.expect("expire"), 1);
+    assert_eq!(store.expire_items(rules(node), through_ms, 2).await.expect("expire"), 0);
     assert_eq!(items(store, node, PageAt::First, None).await, listed(&["d", "e"], 2, Some(0)));
     assert_eq!(log(store, node).await, [1, 2, 3, 4, 5], "the log has its own bounds");
 }
@@ -153,11 +158,33 @@ pub async fn items_over_a_lowered_bound_go_step_by_step(store: &dyn Store) {
     let counted = store.retained(None, 9).await.expect("a read").nodes[0].item_count;
     assert_eq!(counted, 5);
     for (evicted, left) in [(2, &["c", "d", "e"][..]), (1, &["d", "e"]), (0, &["d", "e"])] {
-        assert_eq!(store.evict_items(node, 2, 2).await.expect("evict"), evicted, "bounded");
+        assert_eq!(store.evict_items(rules(node), 2, 2).await.expect("evict"), evicted, "bounded");
         let count = left.len() as u64;
         assert_eq!(items(store, node, PageAt::First, None).await, listed(left, count, Some(0)));
     }
     assert_eq!(log(store, node).await, [1, 2, 3, 4, 5, 6, 7], "the log has its own bounds");
+}
+
+pub async fn what_was_decided_on_other_rules_is_left_alone(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    fixture.publish(node, &["a", "b"], 100).await;
+    let mut transaction = fixture.begin().await;
+    advance(&mut *transaction, HeadAdvance { rules_change: true, ..events(node, 0) }).await;
+    transaction.commit().await.expect("commit");
+    let (before, now) = (rules(node), NodeRules { node, rules_version: 2 });
+    for (node, counts) in [(before, [0, 0, 0]), (now, [1, 1, 2])] {
+        let evicted = store.evict_items(node, 1, 9).await.expect("evict");
+        let expired = store.expire_items(node, i64::MAX, 9).await.expect("expire");
+        let trimmed = store.trim_log(node, 2, 9).await.expect("trim");
+        assert_eq!([evicted, expired, trimmed], counts, "{node:?}");
+    }
+    assert_eq!(store.retained(None, 9).await.expect("a read").nodes[0].rules(), now);
+}
+
+/// As a new node has them.
+fn rules(node: NodeId) -> NodeRules {
+    NodeRules { node, rules_version: 1 }
 }
 
 pub async fn a_purge_is_one_mark_that_every_read_honours(store: &dyn Store) {
@@ -185,7 +212,7 @@ pub async fn a_purge_is_one_mark_that_every_read_honours(store: &dyn Store) {
     transaction.lower_item_counts(&[(node, 1)]).await.expect("lower");
     transaction.commit().await.expect("commit");
     assert_eq!(items(store, node, PageAt::After(2), None).await, listed(&["x"], 1, Some(0)));
-    assert_eq!(store.expire_items(node, FIRST_SECOND_MS + 5_000, 9).await.expect("expire"), 0);
+    assert_eq!(store.expire_items(rules(node), FIRST_SECOND_MS + 5_000, 9).await.expect("expire"), 0);
 
     assert!(retained(store, node).await.has_purged_items);
     assert_eq!(
@@ -222,9 +249,9 @@ pub async fn retracted_payloads_are_blanked_once_asked_for(store: &dyn Store) {
     assert_eq!(payloads().await, [2, 3]);
     assert_eq!(retained(store, node).await.oldest_retraction_seq, Some(5));
     assert_eq!(retained(store, node).await.log.log_bytes, 2 * PAYLOAD_BYTES);
-    store.trim_log(node, 2, 9).await.expect("trim");
+    store.trim_log(rules(node), 2, 9).await.expect("trim");
     assert_eq!(retained(store, node).await.log.log_bytes, PAYLOAD_BYTES, "a blank weighs nothing");
-    store.trim_log(node, 3, 9).await.expect("trim");
+    store.trim_log(rules(node), 3, 9).await.expect("trim");
     assert_eq!(store.blank_retracted(node, 5, 9).await.expect("blank"), 1, "its row was trimmed before");
     let RetainedNode { log, oldest_retraction_seq, .. } = retained(store, node).await;
     assert_eq!((log.log_bytes, oldest_retraction_seq), (0, None));
@@ -253,6 +280,7 @@ pub async fn nodes_are_looked_at_in_pages(store: &dyn Store) {
     let expected = RetainedNode {
         node: nodes[0],
         config: fixture.facts("a").await.config,
+        rules_version: 1,
         log: LogState {
             head_seq: 2,
             purged_through_seq: 0,

@@ -3,8 +3,8 @@
 use bus_domain::SubscriptionId;
 use bus_domain::bounce::Failures;
 use bus_store::{
-    CommitLevel, FailureNote, LaggingStore as _, Leg, LockMode, RetentionStore as _, Store as _, StoreError,
-    SubscriptionKey,
+    CommitLevel, FailureNote, LaggingStore as _, Leg, LockMode, NodeRules, RetentionStore as _, Store as _,
+    StoreError, SubscriptionKey,
 };
 use harness::Postgres;
 
@@ -79,8 +79,8 @@ async fn whoever_removes_rows_or_notes_failures_waits_for_the_head() {
     let failure = FailureNote { key, seen: None, now, lagging: None };
     let all = async || {
         [
-            store.trim_log(node, 1, 1).await.err(),
-            store.expire_items(node, 1, 1).await.err(),
+            store.trim_log(NodeRules { node, rules_version: 1 }, 1, 1).await.err(),
+            store.expire_items(NodeRules { node, rules_version: 1 }, 1, 1).await.err(),
             store.sweep_purged(node, 1).await.err(),
             store.blank_retracted(node, 1, 1).await.err(),
             store.note_failures(Leg::Xmpp, &[failure]).await.err(),

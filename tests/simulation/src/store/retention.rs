@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use bus_domain::retention::{LogState, LoggedEvent};
 use bus_domain::{NodeId, Seq};
-use bus_store::{RetainedNode, RetainedPage, RetentionStore, StoreError};
+use bus_store::{NodeRules, RetainedNode, RetainedPage, RetentionStore, StoreError};
 
 use super::rows::payload_bytes;
 use super::{Disk, Fault, NodeRows, SimulatedStore};
@@ -26,8 +26,8 @@ impl RetentionStore for SimulatedStore {
         Ok(log.take(events_max as usize).map(|event| logged(event)).collect())
     }
 
-    async fn trim_log(&self, node: NodeId, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
-        self.change(node, |rows| {
+    async fn trim_log(&self, node: NodeRules, through_seq: Seq, events_max: u32) -> Result<u64, StoreError> {
+        self.change_ruled(node, |rows| {
             let from = rows.head.trimmed_through_seq;
             let bound = from.saturating_add(events_max.max(1).into());
             let through = through_seq.min(rows.head.seq).min(bound).max(from);
@@ -41,11 +41,11 @@ impl RetentionStore for SimulatedStore {
 
     async fn expire_items(
         &self,
-        node: NodeId,
+        node: NodeRules,
         published_through_ms: i64,
         items_max: u32,
     ) -> Result<u64, StoreError> {
-        self.change(node, |rows| {
+        self.change_ruled(node, |rows| {
             let oldest = rows.items_in_order(None).into_iter().take(items_max.max(1) as usize);
             let expired: Vec<Seq> = oldest
                 .filter(|item| item.published_at_ms <= published_through_ms)
@@ -57,8 +57,8 @@ impl RetentionStore for SimulatedStore {
         })
     }
 
-    async fn evict_items(&self, node: NodeId, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
-        self.change(node, |rows| {
+    async fn evict_items(&self, node: NodeRules, items_kept: u32, items_max: u32) -> Result<u64, StoreError> {
+        self.change_ruled(node, |rows| {
             let excess = rows.item_count.saturating_sub(items_kept.into()).min(items_max.max(1).into());
             let oldest = rows.items_in_order(None).into_iter().zip(0..excess);
             let evicted: Vec<Seq> = oldest.map(|(item, _)| item.seq).collect();
@@ -101,6 +101,15 @@ impl RetentionStore for SimulatedStore {
 }
 
 impl SimulatedStore {
+    /// The same, while the rules are still those.
+    fn change_ruled(
+        &self,
+        NodeRules { node, rules_version }: NodeRules,
+        change: impl FnOnce(&mut NodeRows) -> u64,
+    ) -> Result<u64, StoreError> {
+        self.change(node, |rows| if rows.head.rules_version == rules_version { change(rows) } else { 0 })
+    }
+
     /// One transaction on one node. A database would wait for whoever holds the head; here it says that it is in the way.
     fn change(&self, node: NodeId, change: impl FnOnce(&mut NodeRows) -> u64) -> Result<u64, StoreError> {
         let mut disk = self.up()?;
@@ -122,6 +131,7 @@ fn retained(disk: &Disk, node: NodeId, rows: &NodeRows) -> RetainedNode {
     RetainedNode {
         node,
         config: rows.row.config.clone(),
+        rules_version: rows.head.rules_version,
         log: LogState {
             head_seq: rows.head.seq,
             purged_through_seq: rows.purged_through_seq,

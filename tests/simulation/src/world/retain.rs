@@ -40,7 +40,7 @@ impl World {
         let oldest = at_once(self.store.oldest_events(id, ROWS_MAX))?;
         let through = trim_through(&node.config, &log, &oldest, undelivered_max, self.clock_ms);
         let Some(through) = through else { return Ok(0) };
-        let trimmed = at_once(self.store.trim_log(id, through, ROWS_MAX))?;
+        let trimmed = at_once(self.store.trim_log(node.rules(), through, ROWS_MAX))?;
         self.note(format!("{id:?} keeps no event through {through}: {trimmed} go"));
         if through > node.log.handed_over_through(u64::MAX) {
             self.model.may_miss(id, through, undelivered_max);
