@@ -1,7 +1,8 @@
+use bus_domain::manage_subscriptions::Wanted;
 use bus_domain::retention::{History, WhenUndeliveredFull};
 use bus_domain::{
     AccessModel, Actor, Affiliation, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload,
-    PublishModel, Role, Setting, affiliate, publish, retract,
+    PublishModel, Role, Setting, affiliate, manage_subscriptions, publish, retract,
 };
 use bus_engine::{Command, Verb};
 
@@ -44,6 +45,7 @@ enum Kind {
     Subscribe,
     Unsubscribe,
     Affiliate,
+    Manage,
     Retract,
     Purge,
     Configure,
@@ -57,6 +59,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
         (18, Kind::Subscribe),
         (7, Kind::Unsubscribe),
         (12, Kind::Affiliate),
+        (8, Kind::Manage),
         (8, Kind::Retract),
         (2, Kind::Purge),
         (5, Kind::Configure),
@@ -74,6 +77,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
             let entries = vec![(address(user).0, random.pick(&STANDINGS))];
             (ruler, Verb::Affiliate(affiliate::Request { entries, is_partial: false }))
         }
+        Kind::Manage => (ruler, manage(random, user)),
         Kind::Retract => (ruler, retract(random)),
         Kind::Purge => (ruler, Verb::Purge),
         Kind::Configure => (ruler, configure(random)),
@@ -109,6 +113,13 @@ fn publish(random: &mut Random) -> Verb {
     })
 }
 
+fn manage(random: &mut Random, user: Sender) -> Verb {
+    let wanted = random.pick(&[Wanted::Subscribed, Wanted::Subscribed, Wanted::Ended, Wanted::Impossible]);
+    let entries = vec![(subscriber(random, user), wanted)];
+    let is_approval = random.percent(30);
+    Verb::ManageSubscriptions(manage_subscriptions::Request { entries, is_approval })
+}
+
 fn retract(random: &mut Random) -> Verb {
     let item_ids = (0..random.between(1, 2)).map(|_| item_id(random)).collect();
     let notify = random.pick(&[None, Some(true), Some(false)]);
@@ -127,7 +138,12 @@ fn subscriber(random: &mut Random, sender: Sender) -> Jid {
 
 fn config(random: &mut Random) -> NodeConfig {
     NodeConfig {
-        access_model: random.pick(&[AccessModel::Open, AccessModel::Open, AccessModel::Whitelist]),
+        access_model: random.pick(&[
+            AccessModel::Open,
+            AccessModel::Open,
+            AccessModel::Authorize,
+            AccessModel::Whitelist,
+        ]),
         publish_model: random.pick(&[PublishModel::Publishers, PublishModel::Open]),
         items_max: random.pick(&[3, 4, 100]),
         notify_retract: random.percent(50),

@@ -4,6 +4,7 @@
 mod apply;
 mod confirm;
 mod life;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 

@@ -2,14 +2,13 @@ use std::collections::BTreeMap;
 
 use bus_domain::access::Action;
 use bus_domain::{
-    Affiliation, BareJid, EventKind, ItemId, Jid, NodeFacts, Role, Subscription, SubscriptionId, configure,
-    publish, retract,
+    Affiliation, BareJid, EventKind, ItemId, Jid, NodeFacts, Role, configure, publish, retract,
 };
 use bus_engine::committer::{Batch, Entry, EntryResult, FactsAfter, Work};
 use bus_engine::parts::{CommittedNode, Written};
 use bus_engine::{Outcome, Published};
 
-use super::{CommitIndex, Life, Logged, Model, SubscriptionLife};
+use super::{CommitIndex, Life, Logged, Model};
 use crate::violation::{Checked, Promise};
 
 impl Model {
@@ -48,11 +47,15 @@ impl Model {
         let life =
             life.ok_or_else(|| Promise::Rules.broken(format!("{:?} is written after its end", seen.id)))?;
         life.check_version(seen)?;
-        if let (Work::Subscribe(subscribing), Outcome::Subscribed(subscription)) = (&entry.work, outcome)
-            && life.has_subscription(&subscribing.jid)
-        {
-            life.is_as_stored(subscription)?;
-            return life.revive(commit, subscription.id, is_changed);
+        if let (Work::Subscribe(subscribing), Outcome::Subscribed(subscription)) = (&entry.work, outcome) {
+            match life.subscription_of(&subscribing.jid) {
+                None => {}
+                Some((pending, true)) => life.end(commit, pending),
+                Some((_, false)) => {
+                    life.is_as_stored(subscription)?;
+                    return life.revive(commit, subscription.id, is_changed);
+                }
+            }
         }
         life.check_right(&entry.work, &admin)?;
         match (&entry.work, outcome) {
@@ -83,6 +86,9 @@ impl Model {
             (Work::Park(_), Outcome::Parked(subscription)) => life.park(commit, subscription)?,
             (Work::Affiliate(change), Outcome::Affiliated { .. }) => {
                 life.affiliate(commit, &change.entries, &admin);
+            }
+            (Work::ManageSubscriptions(managing), Outcome::SubscriptionsManaged { .. }) => {
+                life.manage(commit, managing, &admin);
             }
             (work, outcome) => {
                 return Err(Promise::Rules.broken(format!("{work:?} has led to {outcome:?}")));
@@ -124,6 +130,7 @@ impl Model {
             may_miss_through: 0,
             is_deleted: false,
             unconfirmed_changes: Vec::new(),
+            unconfirmed_lists: Vec::new(),
         };
         let life = self.lives.entry(facts.id).or_insert(life);
         match (&entry.work, outcome) {
@@ -215,60 +222,12 @@ impl Life {
         Ok(())
     }
 
-    fn subscribe(&mut self, subscription: &Subscription) -> Checked {
-        let expected_id = self.subscriptions.keys().next_back().map_or(1, |last| last.0 + 1);
-        let is_expected = subscription.id.0 == expected_id && subscription.since_seq == self.head_seq();
-        Promise::OneOrder
-            .check(is_expected, || format!("{} is at {}: {subscription:?}", self.name, self.head_seq()))?;
-        self.recipients_version += 1;
-        let life = SubscriptionLife {
-            jid: subscription.jid.clone(),
-            since_seq: subscription.since_seq,
-            ended_at: None,
-            is_allowed: true,
-            is_parked: false,
-            allowed_changed_at: 0,
-        };
-        self.subscriptions.insert(subscription.id, life);
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, commit: CommitIndex, subscription: &Subscription) -> Checked {
-        self.is_as_stored(subscription)?;
-        self.recipients_version += 1;
-        if let Some(life) = self.subscriptions.get_mut(&subscription.id) {
-            life.ended_at = Some(commit);
-        }
-        Ok(())
-    }
-
-    fn park(&mut self, commit: CommitIndex, subscription: &Subscription) -> Checked {
-        self.is_as_stored(subscription)?;
-        self.recipients_version += 1;
-        if let Some(life) = self.subscriptions.get_mut(&subscription.id) {
-            Promise::Rules.check(!life.is_parked, || format!("{subscription:?} is parked twice"))?;
-            (life.is_parked, life.allowed_changed_at) = (true, commit);
-        }
-        Ok(())
-    }
-
-    /// Somebody who is subscribed has subscribed again.
-    fn revive(&mut self, commit: CommitIndex, subscription: SubscriptionId, is_changed: bool) -> Checked {
-        self.recipients_version += u64::from(is_changed);
-        if let Some(life) = self.subscriptions.get_mut(&subscription)
-            && life.is_parked
-        {
-            Promise::Rules.check(is_changed, || format!("{subscription:?} stays parked"))?;
-            (life.is_parked, life.allowed_changed_at) = (false, commit);
-        }
-        Ok(())
-    }
-
     fn affiliate(&mut self, commit: CommitIndex, entries: &[(BareJid, Affiliation)], admin: &BareJid) {
         self.affiliations.extend(entries.iter().cloned());
         self.rules_version += 1;
         self.recipients_version += 1;
         self.unconfirmed_changes.push(entries.to_vec());
+        self.settle_pending(commit, entries, admin);
         self.consider_rights(commit, admin);
     }
 
@@ -290,22 +249,9 @@ impl Life {
         let (publisher, recipients_version) = (publisher.clone(), self.recipients_version);
         self.log.push(Logged { kind, publisher, due_after_seq, recipients_version, committed_at });
     }
-
-    fn has_subscription(&self, jid: &Jid) -> bool {
-        self.subscriptions.values().any(|one| one.ended_at.is_none() && one.jid == *jid)
-    }
-
-    /// The subscription that was named is there, and is like that.
-    fn is_as_stored(&self, named: &Subscription) -> Checked {
-        let known = self.subscriptions.get(&named.id);
-        let is_same = known.is_some_and(|known| {
-            known.ended_at.is_none() && known.jid == named.jid && known.since_seq == named.since_seq
-        });
-        Promise::OneOrder.check(is_same, || format!("{named:?} of {} is {known:?}", self.name))
-    }
 }
 
 /// What the operator's configuration says about an address.
-fn role(jid: &BareJid, admin: &BareJid) -> Role {
+pub(super) fn role(jid: &BareJid, admin: &BareJid) -> Role {
     if jid == admin { Role::Admin } else { Role::User }
 }

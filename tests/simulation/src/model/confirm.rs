@@ -33,7 +33,7 @@ impl Model {
             Outcome::Configured(config) => {
                 self.lives.values().any(|life| life.name == command.node && life.configs.contains(config))
             }
-            Outcome::SubscriptionsManaged { .. } => false,
+            Outcome::SubscriptionsManaged { .. } => self.take_list(command),
             Outcome::Affiliated { .. } => self.take_change(command),
         };
         Promise::AcknowledgedIsStored.check(is_committed, || {
@@ -50,6 +50,14 @@ impl Model {
 
     fn has_subscription(&self, command: &Command, is_so: impl Fn(&Life) -> bool) -> bool {
         self.of_name(&command.node).any(is_so)
+    }
+
+    fn take_list(&mut self, command: &Command) -> bool {
+        let bus_engine::Verb::ManageSubscriptions(request) = &command.verb else { return false };
+        self.lives.values_mut().filter(|life| life.name == command.node).any(|life| {
+            let at = life.unconfirmed_lists.iter().position(|list| *list == request.entries);
+            at.map(|at| life.unconfirmed_lists.remove(at)).is_some()
+        })
     }
 
     fn take_change(&mut self, command: &Command) -> bool {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use bus_domain::manage_subscriptions::Wanted;
 use bus_domain::{
     Affiliation, BareJid, Epoch, EventKind, ItemId, Jid, NodeConfig, NodeName, Role, Seq, SubscriptionId,
     access,
@@ -36,6 +37,8 @@ pub(crate) struct Life {
     pub(super) configs: Vec<NodeConfig>,
     /// Changes of standings that nobody has been told of yet.
     pub(super) unconfirmed_changes: Vec<Vec<(BareJid, Affiliation)>>,
+    /// Lists of subscriptions that nobody has been told of yet.
+    pub(super) unconfirmed_lists: Vec<Vec<(Jid, Wanted)>>,
 }
 
 /// An event of the reference's log.
@@ -66,6 +69,8 @@ pub(crate) struct SubscriptionLife {
     pub is_allowed: bool,
     /// Whether nothing is sent to it until its subscriber shows up.
     pub is_parked: bool,
+    /// Whether nothing is ever sent to it: when somebody approves, another one takes its place.
+    pub is_pending: bool,
     /// When one of the two changed; 0 for never.
     pub allowed_changed_at: CommitIndex,
 }
@@ -104,7 +109,13 @@ impl Life {
 impl SubscriptionLife {
     /// Since when nothing may be handed to it, if that is so.
     pub(crate) fn barred_at(&self) -> Option<CommitIndex> {
-        self.ended_at.or_else(|| (!self.is_allowed || self.is_parked).then_some(self.allowed_changed_at))
+        let is_barred = !self.is_allowed || self.is_parked || self.is_pending;
+        self.ended_at.or_else(|| is_barred.then_some(self.allowed_changed_at))
+    }
+
+    /// Whether it waits for approval now.
+    pub(super) fn waits(&self) -> bool {
+        self.is_pending && self.ended_at.is_none()
     }
 
     /// Whether it was to be sent events from that commit until now, without a break.

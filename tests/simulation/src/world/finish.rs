@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use bus_domain::{Affiliation, EventKind, ItemId, Seq};
+use bus_domain::{Affiliation, EventKind, ItemId, Seq, SubscriptionState};
 
 use crate::model::Life;
 use crate::store::NodeRows;
@@ -141,7 +141,10 @@ fn check_rows(life: &Life, rows: &NodeRows) -> Checked {
     let subscriptions: BTreeMap<_, _> =
         life.subscriptions.iter().filter(|(_, one)| one.ended_at.is_none()).collect();
     let is_subscribed = rows.subscriptions.iter().all(|(id, stored)| {
-        subscriptions.get(id).is_some_and(|one| one.jid == stored.jid && one.since_seq == stored.since_seq)
+        let is_pending = stored.state == SubscriptionState::Pending;
+        subscriptions.get(id).is_some_and(|one| {
+            (&one.jid, one.since_seq, one.is_pending) == (&stored.jid, stored.since_seq, is_pending)
+        })
     });
     let count = subscriptions.len();
     same(is_subscribed && rows.subscriptions.len() == count, "the subscriptions")?;
