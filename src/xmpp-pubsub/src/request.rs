@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bus_domain::{AccessModel, Actor, Affiliation, BusError, Feature, NodeName};
+use bus_domain::{Actor, Affiliation, BusError, Feature, NodeConfig, NodeName};
 use bus_engine::{Command, Verb};
 use bus_xml::Element;
 
@@ -39,7 +39,8 @@ const TABLE: &[Row] = &[
     wired(Set, PUBSUB, "subscribe", subscribe::parse).with_features(&["subscribe"]).beside(&["options"]),
     wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
     wired(Get, PUBSUB_OWNER, "configure", configure::parse_get).with_features(&["config-node"]),
-    wired(Set, PUBSUB_OWNER, "configure", configure::parse_set).with_features(&["config-node-max"]),
+    wired(Set, PUBSUB_OWNER, "configure", configure::parse_set)
+        .with_features(&["config-node-max", "multi-items"]),
     wired(Get, PUBSUB_OWNER, "default", defaults::parse).with_features(&["retrieve-default"]),
     wired(Get, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_get),
     wired(Set, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_set)
@@ -203,14 +204,14 @@ pub(crate) fn features() -> Vec<String> {
         .into_iter()
         .filter(|affiliation| !matches!(affiliation, Affiliation::Owner | Affiliation::None))
         .map(|affiliation| format!("{PUBSUB}#{}-affiliation", affiliation.as_str()));
-    let access_models =
-        AccessModel::ALL.into_iter().map(|model| format!("{PUBSUB}#access-{}", model.as_str()));
+    // XEP-0060 §10: the feature names the model that new nodes have, and no other one.
+    let access_default = NodeConfig::default().access_model.as_str();
     let features: BTreeSet<String> = namespaces
         .chain([DATA_FORMS, RSM, STANZA_ID])
         .map(str::to_owned)
         .chain(of_rows)
         .chain(affiliations)
-        .chain(access_models)
+        .chain([format!("{PUBSUB}#access-{access_default}")])
         .collect();
     features.into_iter().collect()
 }

@@ -25,9 +25,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "disco#info",
         "disco#items",
         "pubsub",
-        "pubsub#access-authorize",
         "pubsub#access-open",
-        "pubsub#access-whitelist",
         "pubsub#auto-create",
         "pubsub#config-node",
         "pubsub#config-node-max",
@@ -41,6 +39,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#member-affiliation",
         "pubsub#meta-data",
         "pubsub#modify-affiliations",
+        "pubsub#multi-items",
         "pubsub#outcast-affiliation",
         "pubsub#persistent-items",
         "pubsub#publish",
@@ -88,7 +87,7 @@ async fn every_announced_feature_is_wired() {
             }
             "pubsub#modify-affiliations" => ("set", owner("<affiliations node='news'/>")),
             "jabber:x:data" | "pubsub#config-node" => ("get", owner("<configure node='news'/>")),
-            "pubsub#config-node-max" => {
+            "pubsub#config-node-max" | "pubsub#multi-items" => {
                 let field = "<field var='pubsub#max_items'><value>max</value></field>";
                 let form = format!("<x xmlns='jabber:x:data' type='submit'>{field}</x>");
                 ("set", owner(&format!("<configure node='news'>{form}</configure>")))
@@ -124,10 +123,7 @@ async fn every_announced_feature_is_wired() {
             "pubsub#rsm" => ("get", pubsub(&format!("<items node='news'/><set xmlns='{RSM}'/>"))),
             "pubsub#subscribe" => ("set", pubsub("<subscribe node='news' jid='alice@example.org'/>")),
             // Enforced by the rules' own tests, and seen on notifications.
-            "pubsub#access-authorize"
-            | "pubsub#access-open"
-            | "pubsub#access-whitelist"
-            | "urn:xmpp:sid:0" => continue,
+            "pubsub#access-open" | "urn:xmpp:sid:0" => continue,
             other if other.ends_with("-affiliation") => {
                 let name = other.trim_start_matches("pubsub#").trim_end_matches("-affiliation");
                 let affiliation = Affiliation::parse(name).expect("an affiliation");
