@@ -106,6 +106,8 @@ pub(crate) struct ActAs {
 pub(crate) enum NodeCommand {
     /// Make a node; you own it.
     Create(CreateArguments),
+    /// Change how a node behaves: what you name, and nothing else. Prints how it is then, as JSON.
+    Configure(Box<ConfigureArguments>),
     /// Remove a node with everything in it; its subscribers are told.
     Delete {
         /// The node.
@@ -171,6 +173,70 @@ pub(crate) struct CreateArguments {
     /// As whom.
     #[command(flatten)]
     pub(crate) act_as: ActAs,
+}
+
+/// `stanzabus node configure`: what is not named stays as it is.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigureArguments {
+    /// The node.
+    pub(crate) node: String,
+    /// Who may subscribe and read.
+    #[arg(long)]
+    pub(crate) access_model: Option<AccessModel>,
+    /// Who may publish.
+    #[arg(long)]
+    pub(crate) publish_model: Option<PublishModel>,
+    /// Whether anybody may subscribe; those who are subscribed stay so.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) allow_subscriptions: Option<bool>,
+    /// How many items the node keeps, newest first.
+    #[arg(long, value_name = "N")]
+    pub(crate) items_max: Option<u32>,
+    /// Whether items stay on the node, to be listed and taken back.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) persist_items: Option<bool>,
+    /// Remove items after so many seconds; 0 keeps them.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) item_expire_seconds: Option<u32>,
+    /// Bytes that a payload may have; 0 leaves it to the daemon's limit.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) payload_bytes_max: Option<u32>,
+    /// Whether subscribers are sent items and retractions at all.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) deliver_notifications: Option<bool>,
+    /// Whether notifications carry the payload.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) deliver_payloads: Option<bool>,
+    /// Tell subscribers of a changed configuration.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) notify_config: Option<bool>,
+    /// Tell subscribers that the node is gone.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) notify_delete: Option<bool>,
+    /// Tell subscribers of every retraction.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) notify_retract: Option<bool>,
+    /// What holds when a publish is answered; a log stays in memory or on disk.
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) durability: Option<Durability>,
+    /// Events that the log keeps, newest first; 0 is no bound.
+    #[arg(long, value_name = "N")]
+    pub(crate) history_events_max: Option<u64>,
+    /// Bytes of payload that the log keeps, newest first; 0 is no bound.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) history_bytes_max: Option<u64>,
+    /// Seconds for which the log keeps an event; 0 is no bound.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) history_age_seconds_max: Option<u64>,
+    /// What happens when too many events wait for their delivery.
+    #[arg(long)]
+    pub(crate) when_undelivered_full: Option<WhenUndeliveredFull>,
+    /// A short name for people; an empty one removes it.
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// What the node is for; an empty text removes it.
+    #[arg(long)]
+    pub(crate) description: Option<String>,
 }
 
 /// Bounds of a new node's items and log. The log keeps an event while it is within all three bounds of its history,

@@ -111,6 +111,16 @@ impl GrpcClient {
         answer.map(tonic::Response::into_inner).map_err(|status| refused(what, &status))
     }
 
+    /// Changes a node's configuration.
+    pub(crate) async fn configure(
+        &self,
+        request: v1::ConfigureNodeRequest,
+    ) -> Result<v1::ConfigureNodeResponse, GrpcError> {
+        let what = format!("configure {}", request.name);
+        let answer = self.nodes().configure_node(request).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| refused(what, &status))
+    }
+
     /// Removes a node.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), GrpcError> {
         let answer = self.nodes().delete_node(v1::DeleteNodeRequest { name: name.to_owned() }).await;

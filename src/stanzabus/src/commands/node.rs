@@ -1,3 +1,4 @@
+mod configure;
 mod items;
 mod show;
 
@@ -20,6 +21,7 @@ pub(super) use show::durability_name;
 pub(crate) async fn run(config: &Path, command: NodeCommand) -> Result<(), Failure> {
     match command {
         NodeCommand::Create(arguments) => create(config, arguments).await,
+        NodeCommand::Configure(arguments) => configure::run(config, *arguments).await,
         NodeCommand::Delete { node, act_as } => delete(config, &node, &act_as).await,
         NodeCommand::Purge { node, act_as } => purge(config, &node, &act_as).await,
         NodeCommand::List => show::list(config).await,

@@ -107,3 +107,29 @@ fn doctor_knows_a_running_daemon() {
         assert!(said.stdout.contains(expected), "{expected}: {said:?}");
     }
 }
+
+#[test]
+fn a_node_is_configured_by_what_is_named() {
+    let bus = Bus::initialised();
+    let daemon = bus.serve();
+    assert_eq!(bus.run(&["node", "create", "orders", "--notify-retract"]).status, Some(0));
+    let change = ["--title", "Orders & more", "--items-max", "5", "--access-model", "authorize"];
+    let configured =
+        bus.run(&[&["node", "configure", "orders", "--notify-config", "true"], &change[..]].concat());
+    let shown = bus.run(&["node", "show", "orders"]);
+    for said in [configured, shown] {
+        for expected in [
+            "\"title\":\"Orders & more\"",
+            "\"items_max\":5",
+            "\"access_model\":\"authorize\"",
+            "\"notify_config\":true",
+            "\"notify_retract\":true",
+        ] {
+            assert!(said.stdout.contains(expected), "{expected}: {said:?}");
+        }
+    }
+    let memory = bus.run(&["node", "configure", "orders", "--durability", "memory"]);
+    assert_eq!(memory.status, Some(1));
+    assert!(memory.stderr.contains("is on disk for good"), "{memory:?}");
+    assert_eq!(daemon.stop(), Some(0));
+}

@@ -20,12 +20,26 @@ struct NodeLine {
     created_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     affiliation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     access_model: &'static str,
     publish_model: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    allow_subscriptions: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     items_max: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    payload_bytes_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver_notifications: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     deliver_payloads: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify_config: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify_delete: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notify_retract: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +69,11 @@ pub(super) async fn show(config: &Path, node: &str) -> Result<(), Failure> {
         affiliation: Some(affiliation),
         ..NodeLine::of_config(node.name, &node_config)
     })
+}
+
+/// Prints how a node behaves.
+pub(super) fn print_config(node: String, config: &v1::NodeConfig) -> Result<(), Failure> {
+    output::print_json(&NodeLine::of_config(node, config))
 }
 
 /// `stanzabus node list`
@@ -104,6 +123,8 @@ impl NodeLine {
             creator: None,
             created_at: None,
             affiliation: None,
+            title: config.title.clone().filter(|text| !text.is_empty()),
+            description: config.description.clone().filter(|text| !text.is_empty()),
             access_model: match config.access_model() {
                 v1::AccessModel::Authorize => "authorize",
                 v1::AccessModel::Whitelist => "whitelist",
@@ -114,8 +135,13 @@ impl NodeLine {
                 v1::PublishModel::Subscribers => "subscribers",
                 v1::PublishModel::Publishers | v1::PublishModel::Unspecified => "publishers",
             },
+            allow_subscriptions: config.allow_subscriptions,
             items_max: config.items_max,
+            payload_bytes_max: config.payload_bytes_max,
+            deliver_notifications: config.deliver_notifications,
             deliver_payloads: config.deliver_payloads,
+            notify_config: config.notify_config,
+            notify_delete: config.notify_delete,
             notify_retract: config.notify_retract,
             persist_items: config.persist_items,
             durability: durability_name(config.durability()),

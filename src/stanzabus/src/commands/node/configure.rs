@@ -1,0 +1,44 @@
+use std::path::Path;
+
+use bridge_grpc::v1;
+
+use super::show;
+use crate::cli::ConfigureArguments;
+use crate::client::connect_grpc;
+use crate::failure::Failure;
+
+/// `stanzabus node configure`
+pub(super) async fn run(config: &Path, arguments: ConfigureArguments) -> Result<(), Failure> {
+    let name = arguments.node.clone();
+    let request = v1::ConfigureNodeRequest { name: name.clone(), config: Some(named(arguments)) };
+    let configured = connect_grpc(config).await?.configure(request).await?;
+    show::print_config(name, &configured.config.unwrap_or_default())
+}
+
+/// What is not named is not set.
+fn named(arguments: ConfigureArguments) -> v1::NodeConfig {
+    let when_undelivered_full =
+        arguments.when_undelivered_full.map_or(v1::WhenUndeliveredFull::Unspecified, Into::into);
+    v1::NodeConfig {
+        access_model: arguments.access_model.map_or(v1::AccessModel::Unspecified, Into::into).into(),
+        publish_model: arguments.publish_model.map_or(v1::PublishModel::Unspecified, Into::into).into(),
+        allow_subscriptions: arguments.allow_subscriptions,
+        items_max: arguments.items_max,
+        persist_items: arguments.persist_items,
+        item_expire_seconds: arguments.item_expire_seconds,
+        payload_bytes_max: arguments.payload_bytes_max,
+        deliver_notifications: arguments.deliver_notifications,
+        deliver_payloads: arguments.deliver_payloads,
+        notify_config: arguments.notify_config,
+        notify_delete: arguments.notify_delete,
+        notify_retract: arguments.notify_retract,
+        durability: arguments.durability.map_or(v1::Durability::Unspecified, Into::into).into(),
+        history_events_max: arguments.history_events_max,
+        history_bytes_max: arguments.history_bytes_max,
+        history_age_seconds_max: arguments.history_age_seconds_max,
+        when_undelivered_full: when_undelivered_full.into(),
+        title: arguments.title,
+        description: arguments.description,
+        ..v1::NodeConfig::default()
+    }
+}
