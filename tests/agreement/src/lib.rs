@@ -27,7 +27,7 @@ const STEPS: usize = 250;
 pub fn seeds(first: u64) -> Range<u64> {
     let count = match std::env::var_os("STANZABUS_TEST_TIER").as_deref().and_then(|tier| tier.to_str()) {
         Some("quick") => 8,
-        Some("long") => 300,
+        Some("long") => 100,
         _ => 25,
     };
     first..first + count

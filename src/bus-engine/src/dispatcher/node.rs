@@ -193,6 +193,14 @@ impl NodeDelivery {
         {
             events.push(Arc::clone(last));
         }
+        match (events.first(), events.last()) {
+            (Some(first), Some(last)) if first.seq > self.head_seq => {
+                // Retention has removed all that was known to be there. Word of what follows is on its way, but without it
+                // the node would be through with nothing, and never done.
+                self.head_seq = last.seq;
+            }
+            _ => {}
+        }
         match events.first() {
             None => self.head_seq = self.sent.through_seq,
             // Retention may have removed what comes right behind; whoever misses it sees that from `after`.
