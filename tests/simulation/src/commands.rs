@@ -30,9 +30,9 @@ pub(crate) fn draw(
     let node = NodeName::new(&format!("n{}", random.below(scenario.nodes))).expect("a short name is valid");
     let exists = exists(&node);
     let (sender, verb) = if !exists && random.percent(80) {
-        (Sender(0), Verb::Create(config(random)))
+        (Sender(0), Verb::Create(config(random, scenario.is_managed)))
     } else {
-        draw_verb(random, scenario.users)
+        draw_verb(random, scenario)
     };
     let (bare, role) = address(sender);
     let jid = format!("{bare}/t{ticket}").parse::<Jid>().expect("a short resource is valid");
@@ -53,16 +53,18 @@ enum Kind {
     Create,
 }
 
-fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
+fn draw_verb(random: &mut Random, scenario: &Scenario) -> (Sender, Verb) {
+    let (users, is_managed) = (scenario.users, scenario.is_managed);
+    let when_managed = |weight| if is_managed { weight } else { 0 };
     let kinds = [
         (50, Kind::Publish),
         (18, Kind::Subscribe),
         (7, Kind::Unsubscribe),
         (12, Kind::Affiliate),
-        (8, Kind::Manage),
+        (when_managed(8), Kind::Manage),
         (8, Kind::Retract),
         (2, Kind::Purge),
-        (5, Kind::Configure),
+        (when_managed(5), Kind::Configure),
         (2, Kind::Delete),
         (3, Kind::Create),
     ];
@@ -70,7 +72,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
     let user = Sender(2 + random.below(users));
     let ruler = Sender(random.below(2));
     match random.weighted(&kinds).unwrap_or(Kind::Publish) {
-        Kind::Publish => (if random.percent(60) { ruler } else { anybody }, publish(random)),
+        Kind::Publish => (if random.percent(60) { ruler } else { anybody }, publish(random, is_managed)),
         Kind::Subscribe => (anybody, Verb::Subscribe(subscriber(random, anybody))),
         Kind::Unsubscribe => (anybody, Verb::Unsubscribe(subscriber(random, anybody))),
         Kind::Affiliate => {
@@ -82,7 +84,7 @@ fn draw_verb(random: &mut Random, users: usize) -> (Sender, Verb) {
         Kind::Purge => (ruler, Verb::Purge),
         Kind::Configure => (ruler, configure(random)),
         Kind::Delete => (ruler, Verb::Delete),
-        Kind::Create => (ruler, Verb::Create(config(random))),
+        Kind::Create => (ruler, Verb::Create(config(random, is_managed))),
     }
 }
 
@@ -97,12 +99,15 @@ const STANDINGS: [Affiliation; 7] = [
     Affiliation::PublishOnly,
 ];
 
-fn publish(random: &mut Random) -> Verb {
+fn publish(random: &mut Random, is_managed: bool) -> Verb {
     let item = |random: &mut Random| publish::NewItem {
         id: random.percent(60).then(|| item_id(random)),
         payload: Some(Payload::from_serialised("<a xmlns='urn:test'/>")),
     };
     let items = (0..random.between(1, 3)).map(|_| item(random)).collect();
+    if !is_managed {
+        return Verb::Publish(publish::Request { items, ..publish::Request::default() });
+    }
     // A precondition that holds on some nodes and not on others, and makes a new one strict.
     let preconditions = if random.percent(10) { vec![Setting::NotifyRetract(true)] } else { Vec::new() };
     Verb::Publish(publish::Request {
@@ -136,14 +141,12 @@ fn subscriber(random: &mut Random, sender: Sender) -> Jid {
     jid.parse().expect("a short resource is valid")
 }
 
-fn config(random: &mut Random) -> NodeConfig {
+fn config(random: &mut Random, is_managed: bool) -> NodeConfig {
+    use AccessModel::{Authorize, Open, Whitelist};
+    let access_models: &[_] =
+        if is_managed { &[Open, Open, Authorize, Whitelist] } else { &[Open, Open, Whitelist] };
     NodeConfig {
-        access_model: random.pick(&[
-            AccessModel::Open,
-            AccessModel::Open,
-            AccessModel::Authorize,
-            AccessModel::Whitelist,
-        ]),
+        access_model: random.pick(access_models),
         publish_model: random.pick(&[PublishModel::Publishers, PublishModel::Open]),
         items_max: random.pick(&[3, 4, 100]),
         notify_retract: random.percent(50),
@@ -160,7 +163,7 @@ fn config(random: &mut Random) -> NodeConfig {
 
 /// Some fields, each with a value that it may have already.
 fn configure(random: &mut Random) -> Verb {
-    let drawn = config(random);
+    let drawn = config(random, true);
     let settings = [
         Setting::AccessModel(drawn.access_model),
         Setting::PublishModel(drawn.publish_model),

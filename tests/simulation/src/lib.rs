@@ -24,4 +24,4 @@ pub use random::{Random, SimulatedIds};
 pub use scenario::Scenario;
 pub use trace::Trace;
 pub use violation::{Promise, Violation};
-pub use world::{Counts, World};
+pub use world::{Counts, FIRST_MANAGED_SEED, World};

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub delivery_pace: usize,
     /// How often somebody goes away, so that notifications come back.
     pub absence: usize,
+    /// Whether owners configure nodes, approve subscriptions and end them, and publishes make nodes.
+    pub is_managed: bool,
     /// What each instance is started with.
     pub settings: Settings,
 }
@@ -51,6 +53,7 @@ impl Scenario {
             trouble: random.pick(&[0, 50, 100, 100, 200]),
             delivery_pace: random.pick(&[500, 1_500, 3_000]),
             absence: random.pick(&[0, 10, 40]),
+            is_managed: false,
             settings: Settings {
                 limits: Limits {
                     node_subscriptions_per_jid_max: 2,

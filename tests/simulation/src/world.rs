@@ -97,11 +97,19 @@ pub struct Counts {
     pub handed_over: usize,
 }
 
+/// From this seed on, owners change nodes and subscriptions as well. Those before draw what they always did, so that seeds
+/// which failed once still name their runs.
+pub const FIRST_MANAGED_SEED: u64 = 20_000;
+
 impl World {
     /// The world of a seed.
     pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        let (seed, is_managed) = match seed.checked_sub(FIRST_MANAGED_SEED) {
+            None => (seed, false),
+            Some(seed) => (seed, true),
+        };
         let mut random = Random::new(seed);
-        let scenario = Scenario::draw(&mut random);
+        let scenario = Scenario { is_managed, ..Scenario::draw(&mut random) };
         let store = SimulatedStore::default();
         store.disk().faults.ignores_rules_version = mutation == Some(Mutation::RulesVersionIgnored);
         let ids = SimulatedIds::new(seed);
