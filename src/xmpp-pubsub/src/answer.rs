@@ -4,11 +4,12 @@ use bus_engine::Outcome;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::items::{self, ItemsRequest};
+use crate::namespaces::SHIM;
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, affiliations, configure, create, disco, owner_affiliations, owner_subscriptions, publish,
-    subscribe, subscriptions, unsubscribe, version,
+    Service, affiliations, configure, create, disco, options, owner_affiliations, owner_subscriptions,
+    publish, subscribe, subscriptions, unsubscribe, version,
 };
 
 /// A request that is under way.
@@ -71,10 +72,12 @@ impl Service {
         let Self { engine, settings, features } = self;
         let service = settings.domain.as_str();
         match query {
-            Query::Items { node, items } => {
+            Query::Items { node, items, sub_id } => {
+                engine.check_sub_id(actor, &node, &sub_id).await?;
                 let found = items::find(engine, actor, &node, items).await?;
                 items::encode(engine, &found, bytes_max, out);
             }
+            Query::DiscoInfo { node: Some(node) } if node.as_str() == SHIM => disco::encode_headers(out),
             Query::DiscoInfo { node: None } => disco::encode_service(&settings.name, features, out),
             Query::DiscoInfo { node: Some(node) } => {
                 let view = engine.node(actor, &node).await?;
@@ -97,6 +100,15 @@ impl Service {
             Query::NodeSubscriptions { node, page } => {
                 let found = owner_subscriptions::find(engine, actor, &node, page).await?;
                 owner_subscriptions::encode(&node, &found, bytes_max, out);
+            }
+            Query::Options { node, jid, sub_id } => {
+                options::encode(&node, &engine.subscription(actor, &node, &jid, &sub_id).await?, out);
+            }
+            Query::DefaultOptions { node } => {
+                if let Some(node) = &node {
+                    engine.node(actor, node).await?;
+                }
+                options::encode_default(node.as_ref(), out);
             }
             Query::DefaultConfiguration => configure::encode_default(out),
             Query::DiscoItems { node: None, page } => {
@@ -165,6 +177,8 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
         | Outcome::Deleted
         | Outcome::Retracted
         | Outcome::Purged
-        | Outcome::Parked(_) => {}
+        | Outcome::OptionsSet
+        | Outcome::Parked(_)
+        | Outcome::Expired(_) => {}
     }
 }

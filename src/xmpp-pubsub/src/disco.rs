@@ -6,7 +6,7 @@ use bus_engine::Engine;
 use crate::errors::Refusal;
 use crate::items::FoundItems;
 use crate::meta_data;
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB};
+use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB, SHIM};
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
@@ -41,6 +41,13 @@ pub(crate) fn encode_service(name: &str, features: &[String], out: &mut Xml) {
     out.start("identity").attribute("category", "pubsub").attribute("type", "service");
     out.attribute("name", name).end();
     encode_features(features.iter().map(String::as_str), out);
+    out.end();
+}
+
+/// Writes which headers there are (XEP-0131 §5).
+pub(crate) fn encode_headers(out: &mut Xml) {
+    out.start_in("query", DISCO_INFO).attribute("node", SHIM);
+    encode_features([format!("{SHIM}#SubID").as_str()].into_iter(), out);
     out.end();
 }
 

@@ -8,6 +8,7 @@ use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts, named_items};
 use crate::request::{Query, Request};
 use crate::rsm::{self, PageRequest, PageStart, PageSummary};
+use crate::subscribe::sub_id;
 use crate::xml::Xml;
 
 /// Which items are asked for. Ids go before pages, and pages before `max_items`.
@@ -29,7 +30,7 @@ pub(crate) struct FoundItems {
     keep: Keep,
 }
 
-/// Reads `<items/>` (XEP-0060 §6.5). No subscription has a SubID, so a `subid` is not looked at.
+/// Reads `<items/>` (XEP-0060 §6.5).
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
     let node = parts.node()?;
     let ids = named_items(parts.verb())?;
@@ -39,7 +40,7 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
         Some(page) => ItemsRequest::Page(page),
         None => ItemsRequest::Newest(newest),
     };
-    Ok(Request::Query(Query::Items { node, items }))
+    Ok(Request::Query(Query::Items { node, items, sub_id: sub_id(parts.verb()) }))
 }
 
 /// Looks items up. The UIDs of pages are the events' ids: they stay where they are while items come and go.

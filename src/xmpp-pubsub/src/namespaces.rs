@@ -20,6 +20,10 @@ pub(crate) const PING: &str = "urn:xmpp:ping";
 pub(crate) const VERSION: &str = "jabber:iq:version";
 /// XEP-0004.
 pub(crate) const DATA_FORMS: &str = "jabber:x:data";
+/// XEP-0203.
+pub(crate) const DELAY: &str = "urn:xmpp:delay";
+/// XEP-0131.
+pub(crate) const SHIM: &str = "http://jabber.org/protocol/shim";
 /// XEP-0359.
 pub(crate) const STANZA_ID: &str = "urn:xmpp:sid:0";
 /// RFC 6120 §8.3.3.

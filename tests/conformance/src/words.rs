@@ -18,6 +18,8 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("disco#items", "http://jabber.org/protocol/disco#items"),
     ("rsm", "http://jabber.org/protocol/rsm"),
     ("data", "jabber:x:data"),
+    ("shim", "http://jabber.org/protocol/shim"),
+    ("delay", "urn:xmpp:delay"),
     ("ping", "urn:xmpp:ping"),
     ("version", "jabber:iq:version"),
 ];

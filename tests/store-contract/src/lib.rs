@@ -51,6 +51,8 @@ macro_rules! suite {
             subscriptions: who_waits_for_approval_is_no_recipient,
             subscriptions: subscription_ids_are_never_used_again,
             subscriptions: existing_subscriptions_are_those_of_the_bare_address,
+            subscriptions: options_come_back_as_they_were_set,
+            subscriptions: leases_that_are_over_are_found,
             entities: what_an_entity_has_is_found_page_by_page,
             entities: what_an_entity_has_on_a_deleted_node_is_not_seen,
             cursors: cursors_name_what_is_undelivered_and_never_move_back,

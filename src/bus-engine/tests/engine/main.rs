@@ -6,6 +6,7 @@ mod epochs;
 mod fixture;
 mod items;
 mod memory;
+mod options;
 mod retention;
 mod rules;
 mod tails;

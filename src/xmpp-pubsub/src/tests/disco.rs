@@ -35,11 +35,13 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#delete-nodes",
         "pubsub#instant-nodes",
         "pubsub#item-ids",
+        "pubsub#leased-subscription",
         "pubsub#manage-subscriptions",
         "pubsub#member-affiliation",
         "pubsub#meta-data",
         "pubsub#modify-affiliations",
         "pubsub#multi-items",
+        "pubsub#multi-subscribe",
         "pubsub#outcast-affiliation",
         "pubsub#persistent-items",
         "pubsub#publish",
@@ -50,14 +52,18 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#retract-items",
         "pubsub#retrieve-affiliations",
         "pubsub#retrieve-default",
+        "pubsub#retrieve-default-sub",
         "pubsub#retrieve-items",
         "pubsub#retrieve-subscriptions",
         "pubsub#rsm",
         "pubsub#subscribe",
         "pubsub#subscription-notifications",
+        "pubsub#subscription-options",
         "rsm",
+        "shim",
         "jabber:iq:version",
         "jabber:x:data",
+        "urn:xmpp:delay",
         "urn:xmpp:ping",
         "urn:xmpp:sid:0",
     ]
@@ -70,6 +76,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
 
 /// One request for each announced feature that a request can show; it must not be refused as not implemented.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one arm for each feature")]
 async fn every_announced_feature_is_wired() {
     let fixture = Fixture::new().await;
     fixture.publish("news", "<item id='1'><b xmlns='urn:b'/></item>").await;
@@ -122,8 +129,19 @@ async fn every_announced_feature_is_wired() {
             "pubsub#retrieve-affiliations" => ("get", pubsub("<affiliations/>")),
             "pubsub#rsm" => ("get", pubsub(&format!("<items node='news'/><set xmlns='{RSM}'/>"))),
             "pubsub#subscribe" => ("set", pubsub("<subscribe node='news' jid='alice@example.org'/>")),
+            "pubsub#multi-subscribe" | "shim" => ("get", info("node='http://jabber.org/protocol/shim'")),
+            "pubsub#subscription-options" => {
+                ("get", pubsub("<options node='news' jid='alice@example.org'/>"))
+            }
+            "pubsub#leased-subscription" => {
+                let field = "<field var='pubsub#expire'><value>2999-01-01T00:00:00Z</value></field>";
+                let options =
+                    format!("<options><x xmlns='jabber:x:data' type='submit'>{field}</x></options>");
+                ("set", pubsub(&format!("<subscribe node='news' jid='alice@example.org'/>{options}")))
+            }
+            "pubsub#retrieve-default-sub" => ("get", pubsub("<default/>")),
             // Enforced by the rules' own tests, and seen on notifications.
-            "pubsub#access-open" | "urn:xmpp:sid:0" => continue,
+            "pubsub#access-open" | "urn:xmpp:sid:0" | "urn:xmpp:delay" => continue,
             other if other.ends_with("-affiliation") => {
                 let name = other.trim_start_matches("pubsub#").trim_end_matches("-affiliation");
                 let affiliation = Affiliation::parse(name).expect("an affiliation");

@@ -173,17 +173,24 @@ impl EntityStore for SimulatedStore {
         subscriptions_max: u32,
     ) -> Result<Vec<EntitySubscription>, StoreError> {
         let disk = self.up()?;
-        let all = live(&disk, node).flat_map(|(id, rows)| {
-            rows.subscriptions.values().map(move |subscription| EntitySubscription {
-                node: id,
-                name: rows.row.name.clone(),
-                subscription: subscription.clone(),
-            })
-        });
-        let found = all.filter(|one| {
+        let found = subscriptions(&disk, node).filter(|one| {
             one.subscription.jid.to_bare() == *entity && after.is_none_or(|after| one.key() > after)
         });
         Ok(found.take(subscriptions_max as usize).collect())
+    }
+
+    async fn leases_over(
+        &self,
+        through_ms: i64,
+        subscriptions_max: u32,
+    ) -> Result<Vec<EntitySubscription>, StoreError> {
+        let disk = self.up()?;
+        let mut found: Vec<_> = subscriptions(&disk, None)
+            .filter(|one| one.subscription.options.has_expired(through_ms))
+            .collect();
+        found.sort_by_key(|one| one.subscription.options.expires_at_ms);
+        found.truncate(subscriptions_max as usize);
+        Ok(found)
     }
 
     async fn affiliations_of(
@@ -207,6 +214,16 @@ impl EntityStore for SimulatedStore {
 fn live(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = (NodeId, &NodeRows)> {
     let nodes = disk.nodes.iter().map(|(id, rows)| (*id, rows));
     nodes.filter(move |(id, rows)| rows.deleted_at_ms.is_none() && only.is_none_or(|only| only == *id))
+}
+
+fn subscriptions(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = EntitySubscription> {
+    live(disk, only).flat_map(|(node, rows)| {
+        rows.subscriptions.values().map(move |subscription| EntitySubscription {
+            node,
+            name: rows.row.name.clone(),
+            subscription: subscription.clone(),
+        })
+    })
 }
 
 fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
