@@ -104,7 +104,12 @@ const FIELDS_MAX: usize = 200;
 /// Values that a field may have: several times what any table takes.
 const VALUES_MAX: usize = 64;
 
-impl Filled<'_> {
+impl<'a> Filled<'a> {
+    /// Each field with its values.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'a str, &[String])> {
+        self.fields.iter().map(|(var, values)| (*var, &**values))
+    }
+
     /// The only value of a field.
     pub(crate) fn value(&self, var: &str) -> Option<&str> {
         let (_, values) = self.fields.iter().find(|(known, _)| *known == var)?;
@@ -189,7 +194,8 @@ pub(crate) fn encode_field(
     out.end();
 }
 
-fn encode_form_type(form_type: &str, out: &mut Xml) {
+/// Writes what a form is about (XEP-0068).
+pub(crate) fn encode_form_type(form_type: &str, out: &mut Xml) {
     encode_field("FORM_TYPE", "hidden", [form_type], out);
 }
 

@@ -12,10 +12,12 @@
 
 mod affiliations;
 mod answer;
+mod archive;
 mod authorization;
 mod bounce;
 mod configure;
 mod create;
+mod date_time;
 mod defaults;
 mod delete;
 mod disco;
@@ -28,6 +30,7 @@ mod namespaces;
 mod node_form;
 mod notices;
 mod notify;
+mod order_by;
 mod ordering;
 mod owner_affiliations;
 mod owner_subscriptions;
