@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
-//! [`delete`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
+//! [`delete`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
 //! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`].
 //!
@@ -14,6 +14,7 @@ pub mod access;
 mod actor;
 pub mod affiliate;
 mod affiliation;
+pub mod archive;
 pub mod bounce;
 pub mod configure;
 pub mod create;

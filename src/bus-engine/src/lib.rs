@@ -11,6 +11,7 @@
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
 
+mod archive;
 mod clock;
 mod command;
 pub mod committer;
@@ -47,6 +48,7 @@ pub mod parts {
     pub use crate::transact::{Commit, CommittedNode, Sources, Written, write};
 }
 
+pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, Outcome, Published, Verb};

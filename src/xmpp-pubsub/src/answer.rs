@@ -5,11 +5,12 @@ use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::items::{self, ItemsRequest};
 use crate::namespaces::SHIM;
+use crate::order_by::Order;
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, affiliations, configure, create, disco, options, owner_affiliations, owner_subscriptions,
-    publish, subscribe, subscriptions, unsubscribe, version,
+    Service, affiliations, archive, configure, create, disco, options, owner_affiliations,
+    owner_subscriptions, publish, subscribe, subscriptions, unsubscribe, version,
 };
 
 /// A request that is under way.
@@ -21,13 +22,14 @@ enum Begun<Changing> {
 impl Service {
     /// Carries a request out and says what came of it. A change has its place in the engine's queue when this returns:
     /// changes are made in the order of these calls, whenever their answers are awaited.
-    /// The answer is never longer than `stanza_bytes_max`; it is empty where none is due.
+    /// The answer is what stands in front of it and itself, in the order in which they are to leave; nothing where none is
+    /// due. No stanza is longer than `stanza_bytes_max`.
     pub(crate) fn carry_out(
         &self,
         envelope: Envelope,
         work: Work,
         stanza_bytes_max: usize,
-    ) -> impl Future<Output = String> + Send {
+    ) -> impl Future<Output = Vec<String>> + Send {
         let bytes_max = stanza_bytes_max.min(self.settings.answer_bytes_max);
         let begun = match work {
             Work::Command(command) => {
@@ -36,7 +38,7 @@ impl Service {
             Work::Query { actor, query } => Begun::Query { actor, query },
         };
         async move {
-            let mut out = envelope.result();
+            let (mut messages, mut out) = (Vec::new(), envelope.result());
             let is_change = matches!(begun, Begun::Change { .. });
             let done = match begun {
                 Begun::Change { node, outcome } => match outcome.await {
@@ -44,7 +46,7 @@ impl Service {
                         let about = |out: &mut Xml| encode_outcome(&node, &outcome, out);
                         let answer = envelope.error_about(about, &Refusal::DoneInPart);
                         let is_short = answer.len() <= bytes_max;
-                        return if is_short { answer } else { envelope.error(&Refusal::DoneInPart) };
+                        return vec![if is_short { answer } else { envelope.error(&Refusal::DoneInPart) }];
                     }
                     Ok(outcome) => {
                         encode_outcome(&node, &outcome, &mut out);
@@ -52,30 +54,49 @@ impl Service {
                     }
                     Err(error) => Err(error.into()),
                 },
-                Begun::Query { actor, query } => self.query(&actor, query, bytes_max, &mut out).await,
+                Begun::Query { actor, query } => {
+                    let done = self.query(&actor, query, &envelope, bytes_max, &mut out).await;
+                    done.map(|in_front| messages = in_front)
+                }
             };
             match done {
-                _ if envelope.is_silent() => String::new(),
-                Ok(()) => bounded(&envelope, out, bytes_max, is_change),
-                Err(refusal) => envelope.error(&refusal),
+                _ if envelope.is_silent() => return Vec::new(),
+                Ok(()) => messages.push(bounded(&envelope, out, bytes_max, is_change)),
+                Err(refusal) => messages.push(envelope.error(&refusal)),
             }
+            messages
         }
     }
 
+    /// Writes the answer to a question, and says which messages leave in front of it.
     async fn query(
         &self,
         actor: &Actor,
         query: Query,
+        envelope: &Envelope,
         bytes_max: usize,
         out: &mut Xml,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<String>, Refusal> {
         let Self { engine, settings, features } = self;
         let service = settings.domain.as_str();
         match query {
-            Query::Items { node, items, sub_id } => {
+            Query::Items { node, items, order, sub_id } => {
                 engine.check_sub_id(actor, &node, &sub_id).await?;
-                let found = items::find(engine, actor, &node, items).await?;
+                let found = items::find(engine, actor, &node, items, order).await?;
                 items::encode(engine, &found, bytes_max, out);
+            }
+            Query::Archive { node, request } => {
+                let found = archive::find(engine, &settings.domain, actor, &node, &request).await?;
+                return Ok(archive::encode(engine, envelope, &request, &found, bytes_max, out));
+            }
+            Query::ArchiveForm { node } => {
+                if let Some(node) = &node {
+                    engine.check_archive(actor, node).await?;
+                }
+                archive::encode_form(node.as_ref(), out);
+            }
+            Query::ArchiveEnds { node } => {
+                archive::encode_ends(engine, &engine.archive_ends(actor, &node).await?, out);
             }
             Query::DiscoInfo { node: Some(node) } if node.as_str() == SHIM => disco::encode_headers(out),
             Query::DiscoInfo { node: None } => disco::encode_service(&settings.name, features, out),
@@ -117,7 +138,7 @@ impl Service {
             }
             Query::DiscoItems { node: Some(node), page } => {
                 let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
-                match items::find(engine, actor, &node, items).await {
+                match items::find(engine, actor, &node, items, Order::Ascending).await {
                     // An answer like that of a node without items: nothing is asked that it does not do.
                     Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => {
                         disco::encode_no_items(&node, out);
@@ -136,7 +157,7 @@ impl Service {
             Query::Ping => {}
             Query::Version => version::encode(&settings.name, &settings.version, out),
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 

@@ -1,17 +1,31 @@
-//! Moments as XEP-0082 writes them.
+//! XEP-0082: moments as text.
 
+use bus_domain::BusError;
 use chrono::{DateTime, SecondsFormat};
 
-/// Milliseconds since 1970, in UTC.
+use crate::errors::Refusal;
+
+/// A moment in UTC, to the millisecond.
 pub(crate) fn encode(since_1970_ms: i64) -> String {
     let time = DateTime::from_timestamp_millis(since_1970_ms).unwrap_or_default();
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The milliseconds since 1970 of a moment in any time zone.
-pub(crate) fn parse(text: &str) -> Option<i64> {
-    let time = DateTime::parse_from_rfc3339(text.trim()).ok()?;
-    Some(time.timestamp_millis())
+/// Which millisecond stands for a moment between two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// The one before.
+    Down,
+    /// The one after.
+    Up,
+}
+
+/// A moment of any time zone, in milliseconds since 1970.
+pub(crate) fn parse(text: &str, round: Round) -> Result<i64, Refusal> {
+    let time = DateTime::parse_from_rfc3339(text.trim())
+        .map_err(|_| BusError::bad_request("a time must be like 2002-09-10T23:08:25Z (XEP-0082)"))?;
+    let is_between = time.timestamp_subsec_nanos() % 1_000_000 != 0;
+    Ok(time.timestamp_millis() + i64::from(is_between && round == Round::Up))
 }
 
 #[cfg(test)]
@@ -25,16 +39,19 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_from_every_zone() {
-        for (text, expected) in [
-            ("2023-11-14T22:13:20.123Z", Some(1_700_000_000_123)),
-            ("2023-11-14T22:13:20Z", Some(1_700_000_000_000)),
-            ("2023-11-15T00:13:20+02:00", Some(1_700_000_000_000)),
-            ("2023-11-14T22:13:20", None),
-            ("presence", None),
-            ("2023-13-14T22:13:20Z", None),
+    fn times_are_read_with_their_zones_and_fractions() {
+        for (text, down, up) in [
+            ("1970-01-01T00:00:00Z", 0, 0),
+            (" 2023-11-14T22:13:20.123Z\n", 1_700_000_000_123, 1_700_000_000_123),
+            ("2023-11-15T00:13:20.1+02:00", 1_700_000_000_100, 1_700_000_000_100),
+            ("1970-01-01T00:00:00.0019Z", 1, 2),
+            ("1969-12-31T23:59:59.9991Z", -1, 0),
         ] {
-            assert_eq!(parse(text), expected, "{text}");
+            let both = [Round::Down, Round::Up].map(|round| parse(text, round).unwrap());
+            assert_eq!(both, [down, up], "{text}");
+        }
+        for text in ["", "now", "2023-11-14", "22:13:20Z", "2023-11-14T22:13:20", "2023-13-14T22:13:20Z"] {
+            assert!(parse(text, Round::Down).is_err(), "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use bus_engine::Engine;
 use crate::errors::Refusal;
 use crate::items::FoundItems;
 use crate::meta_data;
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB, SHIM};
+use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, PUBSUB, SHIM};
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
@@ -59,7 +59,7 @@ pub(crate) fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mu
         out.attribute("name", title);
     }
     out.end();
-    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB].into_iter(), out);
+    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB, MAM, MAM_EXTENDED].into_iter(), out);
     meta_data::encode(node, subscriptions, out);
     out.end();
 }

@@ -4,7 +4,7 @@
 use bus_domain::{BusError, Jid};
 use bus_xml::Element;
 
-use crate::date_time;
+use crate::date_time::{self, Round};
 use crate::errors::Refusal;
 use crate::namespaces::DATA_FORMS;
 use crate::xml::Xml;
@@ -101,7 +101,12 @@ const FIELDS_MAX: usize = 200;
 /// Values that a field may have: several times what any table takes.
 const VALUES_MAX: usize = 64;
 
-impl Filled<'_> {
+impl<'a> Filled<'a> {
+    /// Each field with its values.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'a str, &[String])> {
+        self.fields.iter().map(|(var, values)| (*var, &**values))
+    }
+
     /// The only value of a field.
     pub(crate) fn value(&self, var: &str) -> Option<&str> {
         let (_, values) = self.fields.iter().find(|(known, _)| *known == var)?;
@@ -186,7 +191,8 @@ pub(crate) fn encode_field(
     out.end();
 }
 
-fn encode_form_type(form_type: &str, out: &mut Xml) {
+/// Writes what a form is about (XEP-0068).
+pub(crate) fn encode_form_type(form_type: &str, out: &mut Xml) {
     encode_field("FORM_TYPE", "hidden", [form_type], out);
 }
 
@@ -223,9 +229,9 @@ impl<Subject, Setting> Field<Subject, Setting> {
             }
             Kind::Moment { set, .. } => match single()?.trim() {
                 "" => Ok(Some(set(None))),
-                text => match date_time::parse(text) {
-                    Some(since_1970_ms) => Ok(Some(set(Some(since_1970_ms)))),
-                    None => Err(self.wrong("is no date and time with its zone")),
+                text => match date_time::parse(text, Round::Down) {
+                    Ok(since_1970_ms) => Ok(Some(set(Some(since_1970_ms)))),
+                    Err(_) => Err(self.wrong("is no date and time with its zone")),
                 },
             },
             Kind::Choice { set, .. } => set(single()?),

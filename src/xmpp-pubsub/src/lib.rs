@@ -12,6 +12,7 @@
 
 mod affiliations;
 mod answer;
+mod archive;
 mod authorization;
 mod bounce;
 mod configure;
@@ -31,6 +32,7 @@ mod notices;
 mod notify;
 mod options;
 mod options_form;
+mod order_by;
 mod ordering;
 mod owner_affiliations;
 mod owner_subscriptions;

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus_domain::{BareJid, Event, EventKind, NodeId};
+use bus_domain::{BareJid, Event, EventKind, NodeConfig, NodeId};
 use bus_engine::{Delivery, EventIds, EventRef, HandOff, MessageRef, NotificationSink, SinkFull};
 use bus_xml::escape_attribute;
 use bytes::Bytes;
@@ -106,18 +106,13 @@ impl<Lane> Notifier<Lane> {
 
     fn encode_event(&self, delivery: &Delivery<'_>, variant: Variant) -> String {
         let mut out = Xml::default();
-        encode_kind(delivery, variant.with_payload, &mut out);
+        let node = delivery.node.name.as_str();
+        let config = variant.with_payload.then_some(&delivery.node.config);
+        encode_event(node, &delivery.event.kind, variant.with_payload, config, &mut out);
         if variant.is_late {
-            out.start_in("delay", DELAY)
-                .attribute("from", self.service.as_str())
-                .attribute("stamp", &date_time::encode(delivery.event.published_at_ms))
-                .end();
+            encode_delay(self.service.as_str(), delivery.event.published_at_ms, &mut out);
         }
-        let id = self.event_ids.event_id(reference(delivery));
-        out.start_in("stanza-id", STANZA_ID)
-            .attribute("by", self.service.as_str())
-            .attribute("id", &id)
-            .end();
+        encode_id(self.service.as_str(), &self.event_ids.event_id(reference(delivery)), &mut out);
         let mut markup = out.finish();
         let (epoch, seq) = (delivery.node.epoch.0, delivery.event.seq);
         append(
@@ -203,11 +198,16 @@ impl NotificationCounters {
     }
 }
 
-/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.2.5.3, §8.4.2 and §8.5.2.
-fn encode_kind(delivery: &Delivery<'_>, with_payload: bool, out: &mut Xml) {
-    let node = delivery.node.name.as_str();
+/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.2.5.3, §8.4.2 and §8.5.2. `config` is shown when it has changed.
+pub(crate) fn encode_event(
+    node: &str,
+    kind: &EventKind,
+    with_payload: bool,
+    config: Option<&NodeConfig>,
+    out: &mut Xml,
+) {
     out.start_in("event", PUBSUB_EVENT);
-    match &delivery.event.kind {
+    match kind {
         EventKind::Published { item_id, payload } => {
             out.start("items").attribute("node", node);
             out.start("item").attribute("id", item_id.as_str());
@@ -225,8 +225,8 @@ fn encode_kind(delivery: &Delivery<'_>, with_payload: bool, out: &mut Xml) {
         }
         EventKind::Configured => {
             out.start("configuration").attribute("node", node);
-            if with_payload {
-                form::encode_result(NODE_CONFIG, TABLE, &delivery.node.config, |_| {}, out);
+            if let Some(config) = config {
+                form::encode_result(NODE_CONFIG, TABLE, config, |_| {}, out);
             }
             out.end();
         }
@@ -249,6 +249,19 @@ fn encode_headers(delivery: &Delivery<'_>, markup: &mut String) {
         append(markup, format_args!("<header name='SubID'>{}</header>", sub_id.0));
     }
     markup.push_str("</headers>");
+}
+
+/// When the event has happened (XEP-0203).
+fn encode_delay(service: &str, published_at_ms: i64, out: &mut Xml) {
+    out.start_in("delay", DELAY)
+        .attribute("from", service)
+        .attribute("stamp", &date_time::encode(published_at_ms))
+        .end();
+}
+
+/// The id under which the archive has the event (XEP-0313 §3.5).
+pub(crate) fn encode_id(service: &str, id: &str, out: &mut Xml) {
+    out.start_in("stanza-id", STANZA_ID).attribute("by", service).attribute("id", id).end();
 }
 
 fn reference(delivery: &Delivery<'_>) -> EventRef {

@@ -7,15 +7,18 @@ use bus_domain::{Actor, Affiliation, BusError, Jid, NodeConfig, NodeName};
 use bus_engine::{Command, Verb};
 use bus_xml::Element;
 
+use crate::archive::ArchiveRequest;
 use crate::errors::Refusal;
 use crate::items::ItemsRequest;
 use crate::namespaces::{
-    DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, SHIM, STANZA_ID, VERSION,
+    DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, ORDER_BY, PING, PUBSUB, PUBSUB_OWNER, RSM,
+    SHIM, STANZA_ID, VERSION,
 };
+use crate::order_by::Order;
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
 use crate::{
-    affiliations, configure, create, defaults, delete, disco, items, options, owner_affiliations,
+    affiliations, archive, configure, create, defaults, delete, disco, items, options, owner_affiliations,
     owner_subscriptions, ping, publish, purge, retract, subscribe, subscriptions, unsubscribe, version,
 };
 
@@ -36,7 +39,9 @@ const TABLE: &[Row] = &[
         .with_features(&["publish", "item-ids", "persistent-items", "auto-create", "publish-options"])
         .beside(&["publish-options"]),
     wired(Set, PUBSUB, "retract", retract::parse).with_features(&["retract-items", "delete-items"]),
-    wired(Get, PUBSUB, "items", items::parse).with_features(&["retrieve-items", "rsm"]),
+    wired(Get, PUBSUB, "items", items::parse)
+        .with_features(&["retrieve-items", "rsm"])
+        .announcing(&[ORDER_BY, "urn:xmpp:order-by:1@http://jabber.org/protocol/pubsub"]),
     wired(Set, PUBSUB, "subscribe", subscribe::parse)
         .with_features(&["subscribe", "multi-subscribe", "leased-subscription"])
         .beside(&["options"]),
@@ -55,6 +60,9 @@ const TABLE: &[Row] = &[
     wired(Set, PUBSUB_OWNER, "purge", purge::parse).with_features(&["purge-nodes"]),
     wired(Get, PUBSUB, "subscriptions", subscriptions::parse).with_features(&["retrieve-subscriptions"]),
     wired(Get, PUBSUB, "affiliations", affiliations::parse).with_features(&["retrieve-affiliations"]),
+    wired(Set, MAM, "query", archive::parse).announcing(&["urn:xmpp:order-by:1@urn:xmpp:mam:2"]),
+    wired(Get, MAM, "query", archive::parse_form),
+    wired(Get, MAM, "metadata", archive::parse_ends).announcing(&[MAM_EXTENDED]),
     wired(Get, PUBSUB, "options", options::parse_get).with_features(&["subscription-options"]),
     wired(Set, PUBSUB, "options", options::parse_set),
     wired(Get, PUBSUB, "default", options::parse_default).with_features(&["retrieve-default-sub"]),
@@ -83,8 +91,27 @@ pub(crate) enum Query {
         node: NodeName,
         /// Which items.
         items: ItemsRequest,
+        /// In which order.
+        order: Order,
         /// Which of the requester's subscriptions it is about (§6.5.9.1).
         sub_id: SubIdGiven,
+    },
+    /// A page of a node's archive (XEP-0313 §4).
+    Archive {
+        /// The node.
+        node: NodeName,
+        /// What of it.
+        request: Box<ArchiveRequest>,
+    },
+    /// The fields of such a query (§4.1.5).
+    ArchiveForm {
+        /// The node; they are the same for all.
+        node: Option<NodeName>,
+    },
+    /// Where a node's archive begins and ends (§5).
+    ArchiveEnds {
+        /// The node.
+        node: NodeName,
     },
     /// XEP-0030, of the service or of a node.
     DiscoInfo {
@@ -188,7 +215,10 @@ pub(crate) struct Row {
     element: &'static str,
     /// Elements of the same namespace that may stand behind it.
     companions: &'static [&'static str],
+    /// Features of XEP-0060, without their namespace.
     features: &'static [&'static str],
+    /// Features of other specifications.
+    announced: &'static [&'static str],
     parser: Parser,
 }
 
@@ -217,6 +247,7 @@ pub(crate) fn features() -> Vec<String> {
     // XEP-0060 §10: the feature names the model that new nodes have, and no other one.
     let access_default = NodeConfig::default().access_model.as_str();
     let features: BTreeSet<String> = namespaces
+        .chain(TABLE.iter().flat_map(|row| row.announced).copied())
         .chain([DATA_FORMS, DELAY, RSM, SHIM, STANZA_ID])
         .map(str::to_owned)
         .chain(of_rows)
@@ -254,18 +285,23 @@ impl Work {
             Self::Query { query: Query::Items { items: ItemsRequest::ById(ids), .. }, .. } => {
                 QUERY_BYTES + ids.len() * ID_BYTES
             }
+            Self::Query { query: Query::Archive { request, .. }, .. } => QUERY_BYTES + request.weight_bytes(),
             Self::Query { .. } => QUERY_BYTES,
         }
     }
 }
 
 const fn wired(kind: IqKind, namespace: &'static str, element: &'static str, parser: Parser) -> Row {
-    Row { kind, namespace, element, companions: &[], features: &[], parser }
+    Row { kind, namespace, element, companions: &[], features: &[], announced: &[], parser }
 }
 
 impl Row {
     const fn with_features(self, features: &'static [&'static str]) -> Self {
         Self { features, ..self }
+    }
+
+    const fn announcing(self, announced: &'static [&'static str]) -> Self {
+        Self { announced, ..self }
     }
 
     const fn beside(self, companions: &'static [&'static str]) -> Self {

@@ -22,6 +22,13 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("delay", "urn:xmpp:delay"),
     ("ping", "urn:xmpp:ping"),
     ("version", "jabber:iq:version"),
+    ("mam", "urn:xmpp:mam:2"),
+    ("forward", "urn:xmpp:forward:0"),
+    ("delay", "urn:xmpp:delay"),
+    ("sid", "urn:xmpp:sid:0"),
+    ("hints", "urn:xmpp:hints"),
+    ("validate", "http://jabber.org/protocol/xdata-validate"),
+    ("order-by", "urn:xmpp:order-by:1"),
 ];
 
 /// What the words of one case stand for.

@@ -1,5 +1,6 @@
 //! The engine as legs see it, on the embedded store.
 
+mod archive;
 mod bounces;
 mod delivery;
 mod epochs;

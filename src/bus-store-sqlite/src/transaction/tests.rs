@@ -51,6 +51,10 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
             "SEARCH s USING INDEX subscriptions_by_entity (bare_jid=? AND (node_id,subscription_id)>(?,?))",
         ),
         (entities::AFFILIATIONS, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
+        (
+            crate::archive::FORWARDS,
+            "SEARCH r USING COVERING INDEX retracted_payloads_by_event (node_id=? AND seq=?)",
+        ),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
         (lagging::NOTE, &format!("SEARCH subscriptions {SUBSCRIPTION_BY_ID}")),

@@ -15,6 +15,7 @@ fn nodes(attributes: &str, set: &str) -> String {
     format!("<query xmlns='http://jabber.org/protocol/disco#items' {attributes}>{set}</query>")
 }
 
+const ORDER: &str = "<order xmlns='urn:xmpp:order-by:1' by='modification' desc='1'/>";
 const RSM: &str = "http://jabber.org/protocol/rsm";
 
 #[tokio::test]
@@ -64,6 +65,11 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "jabber:iq:version",
         "jabber:x:data",
         "urn:xmpp:delay",
+        "urn:xmpp:mam:2",
+        "urn:xmpp:mam:2#extended",
+        "urn:xmpp:order-by:1",
+        "urn:xmpp:order-by:1@pubsub",
+        "urn:xmpp:order-by:1@urn:xmpp:mam:2",
         "urn:xmpp:ping",
         "urn:xmpp:sid:0",
     ]
@@ -140,6 +146,9 @@ async fn every_announced_feature_is_wired() {
                 ("set", pubsub(&format!("<subscribe node='news' jid='alice@example.org'/>{options}")))
             }
             "pubsub#retrieve-default-sub" => ("get", pubsub("<default/>")),
+            "urn:xmpp:mam:2" => ("set", "<query xmlns='urn:xmpp:mam:2' node='news'/>".to_owned()),
+            "urn:xmpp:mam:2#extended" => ("get", "<metadata xmlns='urn:xmpp:mam:2' node='news'/>".to_owned()),
+            order if order.starts_with("urn:xmpp:order-by:1") => ordered(order),
             // Enforced by the rules' own tests, and seen on notifications.
             "pubsub#access-open" | "urn:xmpp:sid:0" | "urn:xmpp:delay" => continue,
             other if other.ends_with("-affiliation") => {
@@ -155,13 +164,21 @@ async fn every_announced_feature_is_wired() {
     }
 }
 
+fn ordered(feature: &str) -> (&'static str, String) {
+    if feature.ends_with("@urn:xmpp:mam:2") {
+        return ("set", format!("<query xmlns='urn:xmpp:mam:2' node='news'>{ORDER}</query>"));
+    }
+    ("get", pubsub(&format!("<items node='news'/>{ORDER}")))
+}
+
 #[tokio::test]
 async fn a_node_is_a_leaf_for_those_who_may_read_it() {
     let fixture = Fixture::new().await;
     fixture.create("closed", AccessModel::Whitelist).await;
     fixture.affiliate("news", "eve@example.net", Affiliation::Outcast).await;
     let leaf = "<query xmlns='disco#info' node='news'><identity category='pubsub' type='leaf'/>\
-                <feature var='disco#info'/><feature var='disco#items'/><feature var='pubsub'/><x ";
+                <feature var='disco#info'/><feature var='disco#items'/><feature var='pubsub'/>\
+                <feature var='urn:xmpp:mam:2'/><feature var='urn:xmpp:mam:2#extended'/><x ";
     let answer = fixture.ask(BOB, "get", &info("node='news'")).await;
     assert!(answer.starts_with(leaf), "{answer}");
     for (from, node, expected) in [

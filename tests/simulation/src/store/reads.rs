@@ -84,9 +84,12 @@ impl ItemStore for SimulatedStore {
             PageAt::After(seq) => (all.partition_point(|item| item.seq <= seq), all.len()),
             PageAt::Index(index) => (usize::try_from(index).unwrap_or(usize::MAX).min(all.len()), all.len()),
             PageAt::Before(seq) => (0, all.partition_point(|item| item.seq < seq)),
+            PageAt::IndexFromEnd(index) => {
+                (0, all.len().saturating_sub(usize::try_from(index).unwrap_or(usize::MAX)))
+            }
             PageAt::First | PageAt::Last => (0, all.len()),
         };
-        let is_at_the_end = matches!(window.at, PageAt::Before(_) | PageAt::Last);
+        let is_at_the_end = window.at.is_from_end();
         let mut items = all[from..to].to_vec();
         if is_at_the_end {
             items.reverse();
@@ -241,7 +244,7 @@ fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
 }
 
 /// Events until their payloads reach the bound, and at least one; and whether there are more.
-fn bounded(events: impl Iterator<Item = Event>, bytes_max: usize) -> (Vec<Event>, bool) {
+pub(super) fn bounded(events: impl Iterator<Item = Event>, bytes_max: usize) -> (Vec<Event>, bool) {
     let mut taken = Vec::new();
     let mut bytes = 0;
     for event in events {
