@@ -104,6 +104,7 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         | BusError::InvalidSubId
         | BusError::InvalidOptions { .. } => (Code::InvalidArgument, ErrorReason::RequestInvalid),
         BusError::Unsupported(_) => (Code::Unimplemented, ErrorReason::Unsupported),
+        BusError::NodeFull => (Code::ResourceExhausted, ErrorReason::NodeFull),
         BusError::LimitReached(_) => (Code::ResourceExhausted, ErrorReason::LimitReached),
         BusError::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
         BusError::Contended => (Code::Aborted, ErrorReason::Contended),

@@ -69,6 +69,9 @@ pub enum BusError {
         /// The bound.
         items_max: usize,
     },
+    /// The node has as many items as it keeps, and refuses more.
+    #[error("the node is full")]
+    NodeFull,
     /// A node cannot be configured like this.
     #[error("the configuration is not acceptable: {reason}")]
     InvalidConfig {
@@ -242,6 +245,7 @@ impl BusError {
             | Self::PayloadTooBig { .. }
             | Self::InvalidPayload { .. }
             | Self::TooManyItems { .. }
+            | Self::NodeFull
             | Self::InvalidConfig { .. }
             | Self::UnsupportedAccessModel
             | Self::PreconditionNotMet

@@ -51,7 +51,9 @@ pub use facts::NodeFacts;
 pub use ids::{Epoch, ItemId, NodeId, NodeName, Seq, SubscriptionId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use limits::Limits;
-pub use node_config::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
+pub use node_config::{
+    AccessModel, Durability, MessageType, NodeConfig, PublishModel, SendLastItem, WhenItemsFull,
+};
 pub use payload::Payload;
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};

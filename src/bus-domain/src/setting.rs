@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use jid::Jid;
 
 use crate::retention::WhenUndeliveredFull;
-use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
+use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel, SendLastItem, WhenItemsFull};
 
 /// One field of a node's configuration with its value: to be set, or to be compared with what is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,12 @@ pub enum Setting {
     NotifySub(bool),
     /// See [`NodeConfig::notify_retract`].
     NotifyRetract(bool),
+    /// See [`NodeConfig::send_last_item`].
+    SendLastItem(SendLastItem),
+    /// See [`NodeConfig::expose_publisher`].
+    ExposePublisher(bool),
+    /// See [`NodeConfig::when_items_full`].
+    WhenItemsFull(WhenItemsFull),
     /// See [`NodeConfig::message_type`].
     MessageType(MessageType),
     /// See [`NodeConfig::persist_items`].
@@ -94,6 +100,9 @@ impl NodeConfig {
             Setting::NotifyDelete(value) => self.notify_delete = value,
             Setting::NotifySub(value) => self.notify_sub = value,
             Setting::NotifyRetract(value) => self.notify_retract = value,
+            Setting::SendLastItem(value) => self.send_last_item = value,
+            Setting::ExposePublisher(value) => self.expose_publisher = value,
+            Setting::WhenItemsFull(value) => self.when_items_full = value,
             Setting::MessageType(value) => self.message_type = value,
             Setting::PersistItems(value) => self.persist_items = value,
             Setting::Durability(value) => self.durability = value,

@@ -1,8 +1,10 @@
 use bus_domain::{
-    Actor, Affiliation, BareJid, Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Seq, Setting,
+    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeName, Seq, Setting,
     Subscription, SubscriptionState, affiliate, expire, manage_subscriptions, options, park, publish,
     retract, subscribe, unsubscribe,
 };
+
+use crate::DeliveryNode;
 
 /// Something that an actor wants changed on a node. Every leg makes these, and the committer carries them out.
 #[derive(Debug, Clone)]
@@ -48,7 +50,7 @@ pub enum Verb {
 
 /// What a command that was carried out has led to. It is on disk, except for publishes on nodes that promise less
 /// ([`Published::durability`]).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The node exists now.
     Created(Created),
@@ -63,7 +65,12 @@ pub enum Outcome {
     /// All items are gone.
     Purged,
     /// The address is subscribed, newly or already.
-    Subscribed(Subscription),
+    Subscribed {
+        /// How.
+        subscription: Subscription,
+        /// What it is sent to begin with.
+        last_item: Option<Box<LastItem>>,
+    },
     /// The address was subscribed like this, and is no longer.
     Unsubscribed(Subscription),
     /// The options hold.
@@ -82,6 +89,17 @@ pub enum Outcome {
     Parked(Subscription),
     /// This subscription has ended by itself.
     Expired(Subscription),
+}
+
+/// The newest item of a node, for who has become a subscriber.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastItem {
+    /// The node.
+    pub node: DeliveryNode,
+    /// Whose it is.
+    pub subscription: Subscription,
+    /// The item's newest event.
+    pub event: Event,
 }
 
 /// A new node.

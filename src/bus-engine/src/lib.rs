@@ -51,7 +51,7 @@ pub mod parts {
 pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
-pub use command::{Command, Created, Outcome, Published, Verb};
+pub use command::{Command, Created, LastItem, Outcome, Published, Verb};
 pub use dispatcher::{Bounce, Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 pub use engine::{Engine, EngineParts};
 pub use entities::EntityPage;

@@ -4,9 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bus_domain::{BareJid, Jid, NodeName, Subscription, SubscriptionId, SubscriptionState};
 use tokio::sync::Notify;
 
+use crate::LastItem;
+
 /// Something that an address is told beside the events of nodes: once, after the commit, and as long as this process
 /// lives. Whoever misses one can ask how things are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
     /// On which node.
     pub node: NodeName,
@@ -17,7 +19,7 @@ pub struct Notice {
 }
 
 /// What somebody is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum NoticeAbout {
     /// The subscription of an address is like this now (XEP-0060 §12.14); `None` if it has ended.
     State {
@@ -28,6 +30,8 @@ pub enum NoticeAbout {
         /// How far it has come.
         state: Option<SubscriptionState>,
     },
+    /// The newest item, for who has become a subscriber by somebody else's decision (§6.1.7).
+    LastItem(Box<LastItem>),
     /// Somebody waits for an owner's approval (§8.6).
     Approval(Subscription),
 }

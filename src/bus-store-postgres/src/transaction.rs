@@ -142,6 +142,18 @@ impl Transaction for PostgresTransaction {
         items::find(self, node, ids).await
     }
 
+    async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError> {
+        items::count(self, node).await
+    }
+
+    async fn last_item(
+        &mut self,
+        node: NodeId,
+        expired_through_ms: Option<i64>,
+    ) -> Result<Option<Event>, StoreError> {
+        items::last(self, node, expired_through_ms).await
+    }
+
     async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
         items::note_retracted(self, node, events).await
     }

@@ -31,6 +31,16 @@ pub trait Transaction: Send {
     /// The items of these ids that the node has and no purge has taken.
     async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError>;
 
+    /// Items of the node, expired ones too.
+    async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError>;
+
+    /// The node's newest item, unless it was published up to `expired_through_ms` (milliseconds since 1970).
+    async fn last_item(
+        &mut self,
+        node: NodeId,
+        expired_through_ms: Option<i64>,
+    ) -> Result<Option<Event>, StoreError>;
+
     /// Notes that the payloads of these events are to be blanked: (event of the item, retraction).
     async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError>;
 

@@ -222,6 +222,15 @@ pub(crate) struct ConfigureArguments {
     /// Tell owners who subscribes and who leaves.
     #[arg(long, value_name = "BOOL")]
     pub(crate) notify_sub: Option<bool>,
+    /// Send who subscribes the newest item.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) send_last_item: Option<bool>,
+    /// Name in each item the account that has published it.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) expose_publisher: Option<bool>,
+    /// Refuse a publish for which there is no room, instead of removing the oldest items.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) reject_when_items_full: Option<bool>,
     /// What holds when a publish is answered; a log stays in memory or on disk.
     #[arg(long, value_name = "LEVEL")]
     pub(crate) durability: Option<Durability>,

@@ -5,6 +5,7 @@ use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::items::{self, ItemsRequest};
 use crate::namespaces::SHIM;
+use crate::notify::encode_last_item;
 use crate::order_by::Order;
 use crate::request::{Query, Work};
 use crate::xml::Xml;
@@ -22,7 +23,7 @@ enum Begun<Changing> {
 impl Service {
     /// Carries a request out and says what came of it. A change has its place in the engine's queue when this returns:
     /// changes are made in the order of these calls, whenever their answers are awaited.
-    /// The answer is what stands in front of it and itself, in the order in which they are to leave; nothing where none is
+    /// The answer is what stands in front of it, itself and what follows it, in the order in which they are to leave; nothing where none is
     /// due. No stanza is longer than `stanza_bytes_max`.
     pub(crate) fn carry_out(
         &self,
@@ -39,6 +40,7 @@ impl Service {
         };
         async move {
             let (mut messages, mut out) = (Vec::new(), envelope.result());
+            let mut behind = None;
             let is_change = matches!(begun, Begun::Change { .. });
             let done = match begun {
                 Begun::Change { node, outcome } => match outcome.await {
@@ -50,6 +52,7 @@ impl Service {
                     }
                     Ok(outcome) => {
                         encode_outcome(&node, &outcome, &mut out);
+                        behind = self.message_behind(&outcome);
                         Ok(())
                     }
                     Err(error) => Err(error.into()),
@@ -64,11 +67,20 @@ impl Service {
                 Ok(()) => messages.push(bounded(&envelope, out, bytes_max, is_change)),
                 Err(refusal) => messages.push(envelope.error(&refusal)),
             }
+            messages.extend(behind.filter(|message: &String| message.len() <= bytes_max));
             messages
         }
     }
 
+    /// What follows an answer: who has subscribed knows that before the newest item comes.
+    fn message_behind(&self, outcome: &Outcome) -> Option<String> {
+        let Outcome::Subscribed { last_item: Some(last_item), .. } = outcome else { return None };
+        let Self { engine, settings, .. } = self;
+        Some(encode_last_item(&settings.domain, engine.event_ids(), engine.ids(), last_item))
+    }
+
     /// Writes the answer to a question, and says which messages leave in front of it.
+    #[expect(clippy::too_many_lines, reason = "one arm for each question")]
     async fn query(
         &self,
         actor: &Actor,
@@ -184,7 +196,7 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
     match outcome {
         Outcome::Created(_) => create::encode(node, out),
         Outcome::Published(published) => publish::encode(node, published, out),
-        Outcome::Subscribed(subscription) => subscribe::encode(node, subscription, out),
+        Outcome::Subscribed { subscription, .. } => subscribe::encode(node, subscription, out),
         Outcome::Unsubscribed(subscription) => unsubscribe::encode(node, subscription, out),
         Outcome::Affiliated { rejected } if !rejected.is_empty() => {
             owner_affiliations::encode_rejected(node, rejected, out);

@@ -12,7 +12,7 @@ use crate::date_time;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::namespaces::{CLIENT, DELAY, FORWARD, HINTS, MAM, POSITION};
-use crate::notify::{encode_event, encode_id};
+use crate::notify::{EventView, encode_event, encode_id};
 use crate::order_by::Order;
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
@@ -200,7 +200,9 @@ fn encode_entry(
     if node.config.sends_headlines() {
         out.attribute("type", "headline");
     }
-    encode_event(node.name.as_str(), &event.kind, with_payload, None, &mut out);
+    let view =
+        EventView { node: node.name.as_str(), event, config: &node.config, with_payload, with_config: false };
+    encode_event(&view, &mut out);
     encode_id(envelope.asked(), &id, &mut out);
     out.start_in("position", POSITION);
     out.attribute("epoch", &format!("{:016x}", node.epoch.0)).attribute("seq", &event.seq.to_string());

@@ -110,6 +110,7 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::PayloadTooBig { .. } => with(Modify, "not-acceptable", "payload-too-big"),
         BusError::InvalidPayload { .. } => with(Modify, "bad-request", "invalid-payload"),
         BusError::TooManyItems { .. } => with(Cancel, "not-allowed", "max-items-exceeded"),
+        BusError::NodeFull => with(Cancel, "conflict", "node-full"),
         BusError::UnsupportedAccessModel => with(Modify, "not-acceptable", "unsupported-access-model"),
         BusError::PreconditionNotMet => with(Cancel, "conflict", "precondition-not-met"),
         BusError::InvalidConfig { .. } => plain(Modify, "not-acceptable"),

@@ -1,9 +1,10 @@
 use bus_domain::retrieve::{Page, PageAt, Selection};
-use bus_domain::{Actor, BusError, Event, ItemId, NodeName};
+use bus_domain::{Actor, BusError, Event, ItemId, NodeConfig, NodeName};
 use bus_engine::{Engine, EventRef, ItemListing};
 
 use crate::errors::Refusal;
 use crate::namespaces::PUBSUB;
+use crate::notify::start_item;
 use crate::order_by::Order;
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts, named_items};
@@ -83,7 +84,9 @@ pub(crate) async fn find(
 pub(crate) fn encode(engine: &Engine, found: &FoundItems, answer_bytes_max: usize, out: &mut Xml) {
     out.start_in("pubsub", PUBSUB);
     out.start("items").attribute("node", found.listing.node.name.as_str());
-    let page = found.encode_entries(engine, answer_bytes_max, out, encode_item);
+    let page = found.encode_entries(engine, answer_bytes_max, out, |event, out| {
+        encode_item(event, &found.listing.node.config, out);
+    });
     out.end();
     if let Some(page) = page {
         rsm::encode(&page, out);
@@ -92,11 +95,8 @@ pub(crate) fn encode(engine: &Engine, found: &FoundItems, answer_bytes_max: usiz
 }
 
 /// The payload is our own serialisation and declares its own namespace, so it is written as it is stored.
-fn encode_item(event: &Event, out: &mut Xml) {
-    out.start("item");
-    if let Some(id) = event.kind.item_id() {
-        out.attribute("id", id.as_str());
-    }
+fn encode_item(event: &Event, config: &NodeConfig, out: &mut Xml) {
+    start_item(event, config, out);
     if let Some(payload) = event.kind.payload() {
         out.raw(payload.as_str());
     }

@@ -5,6 +5,7 @@ use bus_engine::{Engine, IdSource, Notice, NoticeAbout};
 
 use crate::authorization;
 use crate::namespaces::PUBSUB_EVENT;
+use crate::notify::encode_last_item;
 use crate::requests::ReplySender;
 use crate::subscribe::encode_name;
 use crate::xml::Xml;
@@ -14,7 +15,15 @@ pub async fn tell(engine: &Engine, service: &BareJid, replies: &impl ReplySender
     loop {
         let notice = engine.next_notice().await;
         for to in readers(engine, service, &notice) {
-            replies.send(encode(service, &to, &notice, engine.ids())).await;
+            let message = match &notice.about {
+                NoticeAbout::LastItem(last_item) => {
+                    encode_last_item(service, engine.event_ids(), engine.ids(), last_item)
+                }
+                _ => encode(service, &to, &notice, engine.ids()),
+            };
+            if message.len() <= replies.stanza_bytes_max() {
+                replies.send(message).await;
+            }
         }
     }
 }
@@ -27,7 +36,7 @@ fn readers(engine: &Engine, service: &BareJid, notice: &Notice) -> Vec<Jid> {
     }
     match notice.about {
         NoticeAbout::Approval(_) => engine.settings().admins.iter().cloned().map(Jid::from).collect(),
-        NoticeAbout::State { .. } => Vec::new(),
+        NoticeAbout::State { .. } | NoticeAbout::LastItem(_) => Vec::new(),
     }
 }
 
@@ -45,6 +54,8 @@ fn encode(service: &BareJid, to: &Jid, notice: &Notice, ids: &dyn IdSource) -> S
             out.attribute("subscription", state.map_or("none", SubscriptionState::as_str));
         }
         NoticeAbout::Approval(pending) => authorization::encode(node, pending, &mut out),
+        // Written as the event that it is.
+        NoticeAbout::LastItem(_) => {}
     }
     out.finish()
 }

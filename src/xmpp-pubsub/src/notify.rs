@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus_domain::{BareJid, Event, EventKind, NodeConfig, NodeId};
-use bus_engine::{Delivery, EventIds, EventRef, HandOff, MessageRef, NotificationSink, SinkFull};
+use bus_engine::{
+    Delivery, EventIds, EventRef, HandOff, IdSource, LastItem, MessageRef, NotificationSink, SinkFull,
+};
 use bus_xml::escape_attribute;
 use bytes::Bytes;
 
@@ -106,9 +108,14 @@ impl<Lane> Notifier<Lane> {
 
     fn encode_event(&self, delivery: &Delivery<'_>, variant: Variant) -> String {
         let mut out = Xml::default();
-        let node = delivery.node.name.as_str();
-        let config = variant.with_payload.then_some(&delivery.node.config);
-        encode_event(node, &delivery.event.kind, variant.with_payload, config, &mut out);
+        let view = EventView {
+            node: delivery.node.name.as_str(),
+            event: delivery.event,
+            config: &delivery.node.config,
+            with_payload: variant.with_payload,
+            with_config: variant.with_payload,
+        };
+        encode_event(&view, &mut out);
         if variant.is_late {
             encode_delay(self.service.as_str(), delivery.event.published_at_ms, &mut out);
         }
@@ -198,19 +205,25 @@ impl NotificationCounters {
     }
 }
 
-/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.2.5.3, §8.4.2 and §8.5.2. `config` is shown when it has changed.
-pub(crate) fn encode_event(
-    node: &str,
-    kind: &EventKind,
-    with_payload: bool,
-    config: Option<&NodeConfig>,
-    out: &mut Xml,
-) {
+/// What is shown of an event.
+pub(crate) struct EventView<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) event: &'a Event,
+    /// As it is now.
+    pub(crate) config: &'a NodeConfig,
+    pub(crate) with_payload: bool,
+    /// Whether a changed configuration is shown.
+    pub(crate) with_config: bool,
+}
+
+/// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.2.5.3, §8.4.2 and §8.5.2.
+pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
+    let EventView { node, event, config, with_payload, with_config } = *view;
     out.start_in("event", PUBSUB_EVENT);
-    match kind {
-        EventKind::Published { item_id, payload } => {
+    match &event.kind {
+        EventKind::Published { payload, .. } => {
             out.start("items").attribute("node", node);
-            out.start("item").attribute("id", item_id.as_str());
+            start_item(event, config, out);
             if let (true, Some(payload)) = (with_payload, payload) {
                 out.raw(payload.as_str());
             }
@@ -225,7 +238,7 @@ pub(crate) fn encode_event(
         }
         EventKind::Configured => {
             out.start("configuration").attribute("node", node);
-            if let Some(config) = config {
+            if with_config {
                 form::encode_result(NODE_CONFIG, TABLE, config, |_| {}, out);
             }
             out.end();
@@ -235,6 +248,46 @@ pub(crate) fn encode_event(
         }
     }
     out.end();
+}
+
+/// `<item>`, open for its payload. It names the account of its publisher where the node says so (§12.17).
+pub(crate) fn start_item(event: &Event, config: &NodeConfig, out: &mut Xml) {
+    out.start("item");
+    if let Some(id) = event.kind.item_id() {
+        out.attribute("id", id.as_str());
+    }
+    if config.expose_publisher {
+        out.attribute("publisher", event.publisher.to_bare().as_str());
+    }
+}
+
+/// The newest item, for who has just become a subscriber (§6.1.7). It has a delay and no position: it is not the first
+/// event of the subscription.
+pub(crate) fn encode_last_item(
+    service: &BareJid,
+    event_ids: &EventIds,
+    ids: &dyn IdSource,
+    last: &LastItem,
+) -> String {
+    let LastItem { node, subscription, event } = last;
+    let mut out = Xml::default();
+    out.start("message").attribute("from", service.as_str()).attribute("to", subscription.jid.as_str());
+    out.attribute("id", &format!("{:032x}", u128::from_le_bytes(ids.random_bytes())));
+    if node.config.sends_headlines() {
+        out.attribute("type", "headline");
+    }
+    let with_payload = node.config.deliver_payloads;
+    let view =
+        EventView { node: node.name.as_str(), event, config: &node.config, with_payload, with_config: false };
+    encode_event(&view, &mut out);
+    encode_delay(service.as_str(), event.published_at_ms, &mut out);
+    let reference = EventRef { node: node.id, epoch: node.epoch, seq: event.seq };
+    encode_id(service.as_str(), &event_ids.event_id(reference), &mut out);
+    if let Some(sub_id) = subscription.sub_id {
+        out.start_in("headers", SHIM).start("header").attribute("name", "SubID");
+        out.text(&sub_id.0.to_string());
+    }
+    out.finish()
 }
 
 /// Which subscriptions an item is due to (§7.1.2.4). Nothing else has this header (§12.16).

@@ -36,7 +36,14 @@ const TABLE: &[Row] = &[
         .with_features(&["create-nodes", "instant-nodes", "create-and-configure"])
         .beside(&["configure"]),
     wired(Set, PUBSUB, "publish", publish::parse)
-        .with_features(&["publish", "item-ids", "persistent-items", "auto-create", "publish-options"])
+        .with_features(&[
+            "publish",
+            "item-ids",
+            "persistent-items",
+            "auto-create",
+            "publish-options",
+            "publish-node-full",
+        ])
         .beside(&["publish-options"]),
     wired(Set, PUBSUB, "retract", retract::parse).with_features(&["retract-items", "delete-items"]),
     wired(Get, PUBSUB, "items", items::parse)

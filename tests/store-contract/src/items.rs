@@ -109,3 +109,21 @@ pub async fn items_are_found_by_id(store: &dyn Store) {
     let removed = transaction.remove_items(&[(node, item_id("c")), (node, item_id("absent"))]).await;
     assert_eq!(removed.expect("remove"), [node]);
 }
+
+pub async fn the_newest_item_is_found_in_a_transaction(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let found = async |expired_through_ms| {
+        let mut transaction = fixture.begin().await;
+        let newest = transaction.last_item(node, expired_through_ms).await.expect("a read");
+        (newest.map(|event| event.seq), transaction.count_items(node).await.expect("a read"))
+    };
+    assert_eq!(found(None).await, (None, 0));
+    fixture.publish(node, &["a", "b"], 10).await;
+    assert_eq!(found(None).await, (Some(2), 2));
+    let published_at_ms = store.events_after(node, 1, 1, 1).await.expect("a read")[0].published_at_ms;
+    assert_eq!(found(Some(published_at_ms - 1)).await, (Some(2), 2));
+    assert_eq!(found(Some(published_at_ms)).await, (None, 2), "expired");
+    fixture.purge(node).await;
+    assert_eq!(found(None).await, (None, 0));
+}

@@ -52,6 +52,7 @@ macro_rules! suite {
             items: an_overwritten_item_is_the_newest,
             items: the_oldest_items_go_first,
             items: items_are_found_by_id,
+            items: the_newest_item_is_found_in_a_transaction,
             subscriptions: recipients_are_paged_with_their_standing,
             subscriptions: who_waits_for_approval_is_no_recipient,
             subscriptions: subscription_ids_are_never_used_again,

@@ -58,6 +58,8 @@ pub enum ErrorReason {
     SubscriptionRequired = 25,
     /// PERMISSION_DENIED: the subscription waits for an owner's approval.
     SubscriptionPending = 26,
+    /// RESOURCE_EXHAUSTED: the node has as many items as it keeps, and refuses more.
+    NodeFull = 27,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -93,6 +95,7 @@ impl ErrorReason {
             Self::PreconditionNotMet => "ERROR_REASON_PRECONDITION_NOT_MET",
             Self::SubscriptionRequired => "ERROR_REASON_SUBSCRIPTION_REQUIRED",
             Self::SubscriptionPending => "ERROR_REASON_SUBSCRIPTION_PENDING",
+            Self::NodeFull => "ERROR_REASON_NODE_FULL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -125,6 +128,7 @@ impl ErrorReason {
             "ERROR_REASON_PRECONDITION_NOT_MET" => Some(Self::PreconditionNotMet),
             "ERROR_REASON_SUBSCRIPTION_REQUIRED" => Some(Self::SubscriptionRequired),
             "ERROR_REASON_SUBSCRIPTION_PENDING" => Some(Self::SubscriptionPending),
+            "ERROR_REASON_NODE_FULL" => Some(Self::NodeFull),
             _ => None,
         }
     }
@@ -377,6 +381,16 @@ pub struct NodeConfig {
     /// Whether owners hear over XMPP who subscribes and who leaves (pubsub#notify_sub). Default: false.
     #[prost(bool, optional, tag = "25")]
     pub notify_sub: ::core::option::Option<bool>,
+    /// Whether an XMPP address that subscribes is sent the newest item (pubsub#send_last_published_item). Default: false.
+    #[prost(bool, optional, tag = "26")]
+    pub send_last_item: ::core::option::Option<bool>,
+    /// Whether items name over XMPP the account that has published them (pubsub#itemreply). Default: false.
+    #[prost(bool, optional, tag = "27")]
+    pub expose_publisher: ::core::option::Option<bool>,
+    /// Whether a publish for which the node has no room is refused (pubsub#publish_node_full); else the oldest items go.
+    /// Default: false.
+    #[prost(bool, optional, tag = "28")]
+    pub reject_when_items_full: ::core::option::Option<bool>,
 }
 /// Whom to ask about a node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -60,6 +60,9 @@ async fn a_new_node_is_shown_as_it_was_made() {
         payload_type: Some(String::new()),
         multi_subscribe: Some(false),
         notify_sub: Some(false),
+        send_last_item: Some(false),
+        expose_publisher: Some(false),
+        reject_when_items_full: Some(false),
         contacts: Some(v1::Contacts::default()),
     };
     assert_eq!(created.config, Some(full.clone()));

@@ -81,7 +81,9 @@ impl Verb {
     /// the batch could change, or others' decisions depend on its outcome.
     pub(super) fn is_alone(&self, facts: Option<&NodeFacts>) -> bool {
         match (self, facts) {
-            (Self::Publish(_), Some(facts)) => facts.config.publish_model == PublishModel::Subscribers,
+            (Self::Publish(_), Some(NodeFacts { config, .. })) => {
+                config.publish_model == PublishModel::Subscribers || config.refuses_when_full()
+            }
             _ => true,
         }
     }

@@ -134,6 +134,14 @@ async fn publish(
             return Ok(Some(EntryResult::Refused(error)));
         }
     }
+    if publication.only_if_items_stay_within.is_some() {
+        let ids: Vec<_> = publication.items.iter().map(|item| item.id.clone()).collect();
+        let overwritten = transaction.find_items(id, &ids).await?;
+        let item_count = transaction.count_items(id).await?;
+        if let Err(error) = publish::settle_items(publication, item_count, &overwritten) {
+            return Ok(Some(EntryResult::Refused(error)));
+        }
+    }
     work.drafts.extend(published(publication));
     Ok(None)
 }

@@ -1,4 +1,4 @@
-use bus_domain::{BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState};
+use bus_domain::{BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState, retention};
 use bus_store::{HeadAfter, Recipient, StoreError, Transaction};
 
 use super::Sources;
@@ -6,20 +6,22 @@ use super::apply::done;
 use super::node_work::{Beginning, NewSubId, NodeWork};
 use crate::committer::EntryResult;
 use crate::dispatcher::{RecipientChange, RecipientDelta};
-use crate::{Notice, NoticeAbout, Outcome};
+use crate::{DeliveryNode, LastItem, Notice, NoticeAbout, Outcome};
 
 /// Owners who are asked for one approval, or told of one subscriber: the first by name.
 const OWNERS_ASKED_MAX: usize = 16;
+/// Subscribers who are sent the newest item by one request; of more, the others fetch it.
+const LAST_ITEMS_MAX: usize = 256;
 
-/// Writes the subscriptions that end and begin, and leaves word of them; `first` is what changes beside them. Gives the
-/// last one that began.
+/// Writes the subscriptions that end and begin, and leaves word of them; `first` is what changes beside them. Gives
+/// those that began.
 pub(super) async fn change(
     transaction: &mut dyn Transaction,
     work: &mut NodeWork,
     facts: &NodeFacts,
     head: HeadAfter,
     first: Option<RecipientChange>,
-) -> Result<Option<Subscription>, StoreError> {
+) -> Result<Vec<Subscription>, StoreError> {
     let mut changes: Vec<_> = first.into_iter().collect();
     let ended = std::mem::take(&mut work.ended);
     if !ended.is_empty() {
@@ -41,7 +43,49 @@ pub(super) async fn change(
         }
     }
     work.delta = Some(RecipientDelta { recipients_version: head.recipients_version, changes });
-    Ok(begun.into_iter().next_back())
+    Ok(begun)
+}
+
+/// Looks for the newest item for those who have become subscribers. Who did so by a decision of somebody else's gets it
+/// behind word of that.
+pub(super) async fn send_last_item(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    begun: &[Subscription],
+    sources: &Sources<'_>,
+) -> Result<(), StoreError> {
+    for last_item in last_items(transaction, facts, begun, sources).await? {
+        let to = last_item.subscription.jid.clone();
+        let about = NoticeAbout::LastItem(Box::new(last_item));
+        work.notices.push(Notice { node: facts.name.clone(), to, about });
+    }
+    Ok(())
+}
+
+async fn last_items(
+    transaction: &mut dyn Transaction,
+    facts: &NodeFacts,
+    begun: &[Subscription],
+    sources: &Sources<'_>,
+) -> Result<Vec<LastItem>, StoreError> {
+    let wants_it =
+        |it: &&Subscription| it.state == SubscriptionState::Subscribed && it.options.want(sources.now_ms);
+    let mut wanted = begun.iter().filter(wants_it).take(LAST_ITEMS_MAX).peekable();
+    if !facts.config.sends_last_item() || wanted.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let expired_through_ms = retention::expired_through_ms(&facts.config, sources.now_ms);
+    let Some(event) = transaction.last_item(facts.id, expired_through_ms).await? else {
+        return Ok(Vec::new());
+    };
+    let node = DeliveryNode::of(facts);
+    let of = |subscription: &Subscription| LastItem {
+        node: node.clone(),
+        subscription: subscription.clone(),
+        event: event.clone(),
+    };
+    Ok(wanted.map(of).collect())
 }
 
 pub(super) async fn subscribed(
@@ -49,12 +93,18 @@ pub(super) async fn subscribed(
     work: &mut NodeWork,
     facts: &NodeFacts,
     head: HeadAfter,
+    sources: &Sources<'_>,
 ) -> Result<EntryResult, StoreError> {
-    let subscription = match work.subscription.take() {
-        Some(there) => Some(carried_on(transaction, work, facts, head, there).await?),
-        None => change(transaction, work, facts, head, None).await?,
+    let mut last_item = None;
+    let subscription = if let Some(there) = work.subscription.take() {
+        Some(carried_on(transaction, work, facts, head, there).await?)
+    } else {
+        let begun = change(transaction, work, facts, head, None).await?;
+        last_item = last_items(transaction, facts, &begun, sources).await?.pop().map(Box::new);
+        begun.into_iter().next_back()
     };
-    Ok(subscription.map_or(EntryResult::Refused(BusError::Internal), |it| done(Outcome::Subscribed(it))))
+    let subscribed = |subscription| done(Outcome::Subscribed { subscription, last_item });
+    Ok(subscription.map_or(EntryResult::Refused(BusError::Internal), subscribed))
 }
 
 pub(super) async fn options_set(
@@ -115,8 +165,10 @@ pub(super) async fn managed(
     work: &mut NodeWork,
     facts: &NodeFacts,
     head: HeadAfter,
+    sources: &Sources<'_>,
 ) -> Result<EntryResult, StoreError> {
-    change(transaction, work, facts, head, None).await?;
+    let begun = change(transaction, work, facts, head, None).await?;
+    send_last_item(transaction, work, facts, &begun, sources).await?;
     let rejected = std::mem::take(&mut work.rejected_subscriptions);
     Ok(done(Outcome::SubscriptionsManaged { rejected }))
 }

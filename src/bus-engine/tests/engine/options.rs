@@ -92,7 +92,7 @@ async fn a_lease_that_is_over_ends_the_subscription_and_is_told() {
     assert_eq!(bus.stored("(SELECT subscription_count FROM heads)").await, 1);
     assert_eq!(bus.stored("(SELECT count(*) FROM subscriptions)").await, 1);
     let again = bus.run("a", "n", Verb::Subscribe(jid("a").into())).await.unwrap();
-    let Outcome::Subscribed(again) = again else { panic!("{again:?}") };
+    let Outcome::Subscribed { subscription: again, .. } = again else { panic!("{again:?}") };
     assert_eq!((again.since_seq, again.options.expires_at_ms), (1, None));
 }
 

@@ -1,5 +1,5 @@
 use bus_domain::retract::StoredItem;
-use bus_domain::{ItemId, NodeId, Seq};
+use bus_domain::{Event, ItemId, NodeId, Seq};
 use bus_store::{ItemPointer, StoreError};
 
 use super::PostgresTransaction;
@@ -32,6 +32,10 @@ statements! {
     FIND = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = $1 AND i.item_id = ANY($2::text[])
            AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)");
+    COUNT = "SELECT item_count FROM heads WHERE node_id = $1";
+    LAST = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE i.node_id = $1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)
+         ORDER BY i.seq DESC LIMIT 1");
     NOTE_RETRACTED = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
          SELECT $1, a.seq, a.retracted_at_seq
          FROM unnest($2::bigint[], $3::bigint[]) AS a (seq, retracted_at_seq)";
@@ -78,6 +82,22 @@ pub(super) async fn find(
         }
     }
     Ok(items)
+}
+
+pub(super) async fn count(transaction: &mut PostgresTransaction, node: NodeId) -> Result<u64, StoreError> {
+    let found = transaction.fetch_all(query(COUNT).bind(node.0)).await?;
+    found.first().map_or(Ok(0), |row| rows::unsigned(row, "item_count"))
+}
+
+/// Who is older than the newest item has expired with it.
+pub(super) async fn last(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    expired_through_ms: Option<i64>,
+) -> Result<Option<Event>, StoreError> {
+    let found = transaction.fetch_all(query(LAST).bind(node.0)).await?;
+    let newest = found.first().map(rows::event).transpose()?;
+    Ok(newest.filter(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment)))
 }
 
 pub(super) async fn note_retracted(

@@ -1,10 +1,10 @@
 use bus_domain::retract::StoredItem;
-use bus_domain::{ItemId, NodeId, Seq};
+use bus_domain::{Event, ItemId, NodeId, Seq};
 use bus_store::{ItemPointer, StoreError};
 use serde_json::json;
 
 use super::{SqliteTransaction, array};
-use crate::rows;
+use crate::rows::{self, event_columns};
 use crate::statement::{query, statements};
 
 statements! {
@@ -16,6 +16,10 @@ statements! {
          FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
            AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";
+    COUNT = "SELECT item_count FROM heads WHERE node_id = ?1";
+    pub(crate) LAST = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE i.node_id = ?1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+         ORDER BY i.seq DESC LIMIT 1");
     pub(crate) NOTE_RETRACTED = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
          SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
     pub(crate) REMOVE = "DELETE FROM items
@@ -54,6 +58,22 @@ pub(super) async fn find(
         }
     }
     Ok(items)
+}
+
+pub(super) async fn count(transaction: &mut SqliteTransaction, node: NodeId) -> Result<u64, StoreError> {
+    let found = transaction.fetch_all(query(COUNT).bind(node.0)).await?;
+    found.first().map_or(Ok(0), |row| rows::unsigned(row, "item_count"))
+}
+
+/// Who is older than the newest item has expired with it.
+pub(super) async fn last(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    expired_through_ms: Option<i64>,
+) -> Result<Option<Event>, StoreError> {
+    let found = transaction.fetch_all(query(LAST).bind(node.0)).await?;
+    let newest = found.first().map(rows::event).transpose()?;
+    Ok(newest.filter(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment)))
 }
 
 pub(super) async fn note_retracted(

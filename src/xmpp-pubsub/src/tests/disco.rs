@@ -46,6 +46,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#outcast-affiliation",
         "pubsub#persistent-items",
         "pubsub#publish",
+        "pubsub#publish-node-full",
         "pubsub#publish-only-affiliation",
         "pubsub#publish-options",
         "pubsub#publisher-affiliation",
@@ -120,7 +121,7 @@ async fn every_announced_feature_is_wired() {
                 fixture.create("full", AccessModel::Open).await;
                 ("set", owner("<purge node='full'/>"))
             }
-            "pubsub#publish" | "pubsub#item-ids" => {
+            "pubsub#publish" | "pubsub#publish-node-full" | "pubsub#item-ids" => {
                 ("set", pubsub("<publish node='news'><item id='2'><b/></item></publish>"))
             }
             "pubsub#retract-items" => ("set", pubsub("<retract node='news'><item id='1'/></retract>")),

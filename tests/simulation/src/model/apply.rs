@@ -47,7 +47,9 @@ impl Model {
         let life =
             life.ok_or_else(|| Promise::Rules.broken(format!("{:?} is written after its end", seen.id)))?;
         life.check_version(seen)?;
-        if let (Work::Subscribe(subscribing), Outcome::Subscribed(subscription)) = (&entry.work, outcome) {
+        if let (Work::Subscribe(subscribing), Outcome::Subscribed { subscription, .. }) =
+            (&entry.work, outcome)
+        {
             match life.subscription_of(&subscribing.request.jid) {
                 None => {}
                 Some((pending, true)) => life.end(commit, pending),
@@ -79,7 +81,7 @@ impl Model {
                 life.is_deleted = true;
                 life.rules_version += 1;
             }
-            (Work::Subscribe(_), Outcome::Subscribed(subscription)) => life.subscribe(subscription)?,
+            (Work::Subscribe(_), Outcome::Subscribed { subscription, .. }) => life.subscribe(subscription)?,
             (Work::Unsubscribe(_), Outcome::Unsubscribed(subscription)) => {
                 life.unsubscribe(commit, subscription)?;
             }

@@ -21,7 +21,7 @@ impl Model {
             Outcome::Retracted => self.has_event(command, |kind| matches!(kind, EventKind::Retracted { .. })),
             Outcome::Purged => self.has_event(command, |kind| *kind == EventKind::Purged),
             Outcome::Deleted => self.has_event(command, |kind| *kind == EventKind::Deleted),
-            Outcome::Subscribed(named) => self.has_subscription(command, |life| {
+            Outcome::Subscribed { subscription: named, .. } => self.has_subscription(command, |life| {
                 life.subscriptions.get(&named.id).is_some_and(|known| known.jid == named.jid)
             }),
             Outcome::Unsubscribed(named) => self.has_subscription(command, |life| {

@@ -138,6 +138,20 @@ impl Transaction for SimulatedTransaction {
         Ok(ids.iter().filter_map(stored).collect())
     }
 
+    async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError> {
+        self.call()?;
+        Ok(self.seen(node).map_or(0, |rows| rows.item_count))
+    }
+
+    async fn last_item(
+        &mut self,
+        node: NodeId,
+        expired_through_ms: Option<i64>,
+    ) -> Result<Option<Event>, StoreError> {
+        self.call()?;
+        Ok(self.seen(node).and_then(|rows| rows.items_in_order(expired_through_ms).pop()))
+    }
+
     async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
         self.call()?;
         if let Some(rows) = self.rows(node) {

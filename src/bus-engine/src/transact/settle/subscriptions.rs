@@ -26,7 +26,9 @@ pub(super) fn subscribe(
             }
             return Some(EntryResult::Refused(error));
         }
-        Ok(subscribe::Settled::Already(there)) => return Some(answer(Outcome::Subscribed(there))),
+        Ok(subscribe::Settled::Already(there)) => {
+            return Some(answer(Outcome::Subscribed { subscription: there, last_item: None }));
+        }
         Ok(subscribe::Settled::Continued(there)) => carry_on(work, there),
         Ok(subscribe::Settled::Replaced(there, options)) => {
             replace(work, Subscription { state: subscribing.state, options, ..there });

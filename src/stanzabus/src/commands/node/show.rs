@@ -47,6 +47,12 @@ struct NodeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     notify_sub: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    send_last_item: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expose_publisher: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reject_when_items_full: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     persist_items: Option<bool>,
     durability: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +155,9 @@ impl NodeLine {
             notify_delete: config.notify_delete,
             notify_retract: config.notify_retract,
             notify_sub: config.notify_sub,
+            send_last_item: config.send_last_item,
+            expose_publisher: config.expose_publisher,
+            reject_when_items_full: config.reject_when_items_full,
             persist_items: config.persist_items,
             durability: durability_name(config.durability()),
             item_expire_seconds: config.item_expire_seconds,
