@@ -40,7 +40,7 @@ pub(crate) struct ArchiveRequest {
     ids: Option<Vec<String>>,
     /// Which page, if the requester pages.
     page: Option<PageRequest>,
-    /// In which order the whole stands.
+    /// In which order the whole stands. Entries are never overwritten, so both orders are that of the log.
     order: Order,
     /// Whether the page is sent from its end.
     is_flipped: bool,
@@ -107,7 +107,7 @@ pub(crate) async fn find(
             (at, *entries_max)
         }
     };
-    let at = if request.order == Order::Descending { at.reversed() } else { at };
+    let at = if request.order.is_descending { at.reversed() } else { at };
     let query = ArchiveQuery {
         named,
         start_ms: request.start_ms,
@@ -142,7 +142,7 @@ pub(crate) fn encode(
         message
     };
     let mut messages: Vec<String> = found.entries.iter().map(write).collect();
-    if request.is_flipped != (request.order == Order::Descending) {
+    if request.is_flipped != (request.order.is_descending) {
         messages.reverse();
     }
     messages
@@ -163,9 +163,12 @@ fn encode_end(engine: &Engine, request: &ArchiveRequest, found: &ArchiveListing,
     if found.is_complete {
         out.attribute("complete", "true");
     }
-    let page = found.ends.map(|[oldest, newest]| match request.order {
-        Order::Ascending => (oldest, newest, oldest.index),
-        Order::Descending => (newest, oldest, found.count - 1 - newest.index),
+    let page = found.ends.map(|[oldest, newest]| {
+        if request.order.is_descending {
+            (newest, oldest, found.count - 1 - newest.index)
+        } else {
+            (oldest, newest, oldest.index)
+        }
     });
     let name = |place: ArchivePlace| uid(engine, &found.node, place.seq);
     let summary = PageSummary {

@@ -85,7 +85,8 @@ CREATE TABLE public.idempotency_keys (
 CREATE TABLE public.items (
     node_id bigint NOT NULL,
     item_id text NOT NULL COLLATE pg_catalog."C",
-    seq bigint NOT NULL
+    seq bigint NOT NULL,
+    created_seq bigint
 );
 CREATE TABLE public.lagging (
     node_id bigint NOT NULL,
@@ -134,12 +135,12 @@ CREATE TABLE public.subscriptions (
     failed_seq bigint,
     parked_at_ms bigint
 );
-INSERT INTO public._sqlx_migrations VALUES (1, 'init', '2026-11-23 02:44:27.851106+00', true, '\x548b4285cc9a2f9981e6ae472df03a1ea91dc64547b285996616d4e88853f52f884ba04847ff210318af2a48f604a9a3', 158028820);
-INSERT INTO public._sqlx_migrations VALUES (2, 'retention', '2026-11-23 02:44:28.010863+00', true, '\x17f18523819938406fc7e2e2270ba3ad05f46b9a2f911fb8e5e269856bcdc89ee06196670c3c222c73a65d9a17d33c33', 17994434);
-INSERT INTO public._sqlx_migrations VALUES (3, 'lagging', '2026-11-23 02:44:28.031564+00', true, '\x3629e57a4c3a6fc2559b095c5e69849e52e208d74f10da1a30624ba1280e3dd082ba7c1d8fcd052802eb4eba50278e5f', 10812311);
-INSERT INTO public._sqlx_migrations VALUES (4, 'epochs', '2026-11-23 02:44:28.044843+00', true, '\x5be7fb9d2c528831e719e92864125f6d5ad889f777b54d68351f2003442353429146c4c25e08f3988d3989fec1b7f748', 35821724);
-INSERT INTO public._sqlx_migrations VALUES (5, 'entities', '2026-11-23 02:44:28.088727+00', true, '\x57d8a592c2dbd8bc60ab4d8f23535cffc8f650c886b4d9d751450b54b82d50bcd06cf8de1876845c82f780cabf05c38a', 28532828);
-INSERT INTO public._sqlx_migrations VALUES (7, 'archive', '2026-11-23 02:44:28.124664+00', true, '\x4dcbc3efb6653b8bd82e909dbfb275ec186a90f154f1343ee3c7ba11d3450c405c91070ee00edfdc5c1482bfb43b67bb', 16289632);
+INSERT INTO public._sqlx_migrations VALUES (1, 'init', '2026-11-23 03:07:15.185029+00', true, '\x548b4285cc9a2f9981e6ae472df03a1ea91dc64547b285996616d4e88853f52f884ba04847ff210318af2a48f604a9a3', 36764135);
+INSERT INTO public._sqlx_migrations VALUES (2, 'retention', '2026-11-23 03:07:15.223072+00', true, '\x17f18523819938406fc7e2e2270ba3ad05f46b9a2f911fb8e5e269856bcdc89ee06196670c3c222c73a65d9a17d33c33', 3852573);
+INSERT INTO public._sqlx_migrations VALUES (3, 'lagging', '2026-11-23 03:07:15.227484+00', true, '\x3629e57a4c3a6fc2559b095c5e69849e52e208d74f10da1a30624ba1280e3dd082ba7c1d8fcd052802eb4eba50278e5f', 2459434);
+INSERT INTO public._sqlx_migrations VALUES (4, 'epochs', '2026-11-23 03:07:15.230478+00', true, '\x5be7fb9d2c528831e719e92864125f6d5ad889f777b54d68351f2003442353429146c4c25e08f3988d3989fec1b7f748', 4256228);
+INSERT INTO public._sqlx_migrations VALUES (5, 'entities', '2026-11-23 03:07:15.235337+00', true, '\x57d8a592c2dbd8bc60ab4d8f23535cffc8f650c886b4d9d751450b54b82d50bcd06cf8de1876845c82f780cabf05c38a', 2755216);
+INSERT INTO public._sqlx_migrations VALUES (7, 'archive', '2026-11-23 03:07:15.238583+00', true, '\x928a09dcc63cdf3b7c4bbbb3d10dedbde41b04ade0189777dd294563adf53b7412d45dd3f5d841f67688b33b9c64b017', 2966620);
 INSERT INTO public.affiliations VALUES (1, 'owner@example.org', 'owner');
 INSERT INTO public.affiliations VALUES (2, 'owner@example.org', 'owner');
 INSERT INTO public.affiliations VALUES (2, 'member@example.org', 'member');
@@ -163,20 +164,20 @@ INSERT INTO public.heads VALUES (1, -2, 6, 6, 5, 1, 3, 3, 2, 2, 0, 0, 104);
 INSERT INTO public.heads VALUES (2, -2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0);
 INSERT INTO public.heads VALUES (3, -2, 4, 4, 3, 1, 1, 1, 0, 0, 3, 0, 78);
 INSERT INTO public.heads VALUES (4, -2, 2, 2, 1, 2, 1, 1, 0, 0, 0, 0, 26);
-INSERT INTO public.items VALUES (1, 'b', 2);
-INSERT INTO public.items VALUES (1, 'a', 3);
-INSERT INTO public.items VALUES (1, 'd', 6);
-INSERT INTO public.items VALUES (3, 'x', 1);
-INSERT INTO public.items VALUES (3, 'y', 2);
-INSERT INTO public.items VALUES (3, 'z', 4);
-INSERT INTO public.items VALUES (4, 'last', 1);
+INSERT INTO public.items VALUES (1, 'b', 2, NULL);
+INSERT INTO public.items VALUES (1, 'a', 3, 1);
+INSERT INTO public.items VALUES (1, 'd', 6, NULL);
+INSERT INTO public.items VALUES (3, 'x', 1, NULL);
+INSERT INTO public.items VALUES (3, 'y', 2, NULL);
+INSERT INTO public.items VALUES (3, 'z', 4, NULL);
+INSERT INTO public.items VALUES (4, 'last', 1, NULL);
 INSERT INTO public.lagging VALUES (1, 2, 'xmpp', 1, 1, 1700000005000);
 INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (1, 'orders', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
 INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (2, 'closed', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "whitelist", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
 INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (3, 'purged', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
 INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (4, 'gone', 'owner@example.org', 5, 9, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
 INSERT INTO public.retracted_payloads VALUES (1, 5, 4);
-INSERT INTO public.store VALUES (1, '\x20e6d89d29bcdeeaffa5c7d8461d89d6');
+INSERT INTO public.store VALUES (1, '\xe4b6042966fc1bc41c11537dd4dabde7');
 INSERT INTO public.subscriptions VALUES (1, 1, 'alice@example.org', 'alice@example.org', 'subscribed', 0, '{}', NULL, NULL, NULL);
 INSERT INTO public.subscriptions VALUES (1, 2, 'bob@example.org/phone', 'bob@example.org', 'subscribed', 0, '{}', 1700000000000, 2, NULL);
 SELECT pg_catalog.setval('public.batches_batch_number_seq', 1, false);
@@ -212,6 +213,7 @@ ALTER TABLE ONLY public.store
 ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (node_id, subscription_id);
 CREATE INDEX affiliations_by_entity ON public.affiliations USING btree (jid, node_id);
+CREATE INDEX items_by_creation ON public.items USING btree (node_id, created_seq) WHERE (created_seq IS NOT NULL);
 CREATE UNIQUE INDEX items_by_seq ON public.items USING btree (node_id, seq);
 CREATE INDEX nodes_deleted ON public.nodes USING btree (node_id) WHERE (deleted_at_ms IS NOT NULL);
 CREATE UNIQUE INDEX nodes_live_name ON public.nodes USING btree (name) WHERE (deleted_at_ms IS NULL);
