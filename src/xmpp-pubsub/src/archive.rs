@@ -85,6 +85,22 @@ pub(crate) async fn find(
     node: &NodeName,
     request: &ArchiveRequest,
 ) -> Result<ArchiveListing, Refusal> {
+    match understand(engine, service, request) {
+        Ok(query) => Ok(engine.archive(actor, node, &query).await?),
+        Err(unknown) => {
+            // Whoever may not read learns nothing else.
+            engine.check_archive(actor, node).await?;
+            Err(unknown.into())
+        }
+    }
+}
+
+/// The engine's words for a query; an error if it names what cannot be an entry.
+fn understand(
+    engine: &Engine,
+    service: &BareJid,
+    request: &ArchiveRequest,
+) -> Result<ArchiveQuery, BusError> {
     let mut named = Vec::new();
     let mut seq = |uid: &str| -> Result<Seq, BusError> {
         let event: EventRef = engine.event_ids().parse_event_id(uid).ok_or(BusError::UnknownPosition)?;
@@ -108,7 +124,7 @@ pub(crate) async fn find(
         }
     };
     let at = if request.order.is_descending { at.reversed() } else { at };
-    let query = ArchiveQuery {
+    Ok(ArchiveQuery {
         named,
         start_ms: request.start_ms,
         end_ms: request.end_ms,
@@ -118,8 +134,7 @@ pub(crate) async fn find(
         // What is in the archive was sent by the service.
         matches_none: request.with.as_ref().is_some_and(|with| with.as_str() != service.as_str()),
         page: Page { at, items_max: entries_max.unwrap_or(u32::MAX) },
-    };
-    Ok(engine.archive(actor, node, &query).await?)
+    })
 }
 
 /// Writes the page's messages, in the order in which they are to leave, and into `out` what ends it.
