@@ -23,6 +23,16 @@ pub struct Page {
     pub items_max: u32,
 }
 
+/// What items are in the order of (XEP-0413 §3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ItemOrder {
+    /// When they were published last.
+    #[default]
+    Modification,
+    /// When they were published first, since they were last taken away.
+    Creation,
+}
+
 /// Where a page lies (XEP-0059 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageAt {

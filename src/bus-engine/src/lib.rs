@@ -7,7 +7,7 @@
 //! * [`dispatcher`] hands committed events to a [`NotificationSink`] and moves the delivery cursors. It is a state
 //!   machine without I/O as well, and pulls: from memory while it keeps up, from the log when it does not.
 //! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
-//! * [`Tail`] is a reader of one node's log for the other legs.
+//! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
 

@@ -1,10 +1,11 @@
 use async_trait::async_trait;
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{Event, ItemId, NodeId};
 use bus_store::{FoundItems, ItemPage, ItemStore, ItemWindow, StoreError};
 use sqlx::postgres::PgRow;
 
 use crate::PostgresStore;
+use crate::creation;
 use crate::rows::{self, event_columns, signed};
 use crate::statement::{Statement, query, statements};
 use crate::transaction::PostgresTransaction;
@@ -53,6 +54,11 @@ impl ItemStore for PostgresStore {
         // One snapshot: count, index and items must fit each other.
         let mut reader = PostgresTransaction::begin_snapshot(&self.pool).await?;
         let visible = Visible::read(&mut reader, node, window.expired_through_ms).await?;
+        if window.order == ItemOrder::Creation {
+            let page = creation::list(&mut reader, node, &visible, window).await?;
+            reader.rollback().await?;
+            return Ok(page);
+        }
         let Scan { statement, after, before, offset } = scan(window.at);
         let query = query(statement)
             .bind(node.0)
@@ -77,7 +83,7 @@ impl ItemStore for PostgresStore {
             }),
         };
         reader.rollback().await?;
-        Ok(ItemPage { items, count, first_index })
+        Ok(ItemPage::by_modification(items, count, first_index))
     }
 
     async fn find_items(
@@ -120,14 +126,16 @@ fn scan(at: PageAt) -> Scan {
 const EXPIRED_COUNTED_MAX: i64 = 4_000;
 
 /// Which of a node's items are there for readers.
-struct Visible {
+pub(crate) struct Visible {
     item_count: u64,
-    purged_through_seq: i64,
-    expired_through_ms: Option<i64>,
+    /// The newest purge.
+    pub(crate) purged_through_seq: i64,
+    /// Items from before have expired.
+    pub(crate) expired_through_ms: Option<i64>,
 }
 
 impl Visible {
-    async fn read(
+    pub(crate) async fn read(
         reader: &mut PostgresTransaction,
         node: NodeId,
         expired_through_ms: Option<i64>,
@@ -140,7 +148,11 @@ impl Visible {
         Ok(Self { item_count, purged_through_seq, expired_through_ms })
     }
 
-    async fn count(&self, reader: &mut PostgresTransaction, node: NodeId) -> Result<u64, StoreError> {
+    pub(crate) async fn count(
+        &self,
+        reader: &mut PostgresTransaction,
+        node: NodeId,
+    ) -> Result<u64, StoreError> {
         Ok(self.item_count.saturating_sub(self.expired_before(reader, node, i64::MAX).await?))
     }
 

@@ -5,6 +5,7 @@
 //! does, and says [`StoreError::Unavailable`] if it did not answer; connections come back by themselves.
 
 mod archive;
+mod creation;
 mod cursors;
 mod doorbell;
 mod entities;
@@ -58,6 +59,7 @@ pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
         archive::STATEMENTS,
+        creation::STATEMENTS,
         cursors::STATEMENTS,
         doorbell::STATEMENTS,
         entities::STATEMENTS,

@@ -49,21 +49,26 @@ pub(crate) fn event(row: &PgRow) -> Result<Event, StoreError> {
 }
 
 fn event_kind(row: &PgRow) -> Result<EventKind, StoreError> {
-    let item_id = || {
-        let id: Option<String> = row.try_get("item_id").map_err(store_error)?;
-        ItemId::new(&id.unwrap_or_default()).map_err(|error| inconsistent("events", &error))
-    };
     match integer(row, "kind")? {
         PUBLISHED => {
             let payload: Option<String> = row.try_get("payload").map_err(store_error)?;
-            Ok(EventKind::Published { item_id: item_id()?, payload: payload.map(Payload::from_serialised) })
+            Ok(EventKind::Published {
+                item_id: item_id(row)?,
+                payload: payload.map(Payload::from_serialised),
+            })
         }
-        RETRACTED => Ok(EventKind::Retracted { item_id: item_id()? }),
+        RETRACTED => Ok(EventKind::Retracted { item_id: item_id(row)? }),
         PURGED => Ok(EventKind::Purged),
         CONFIGURED => Ok(EventKind::Configured),
         DELETED => Ok(EventKind::Deleted),
         other => Err(inconsistent("events", &format!("kind {other}"))),
     }
+}
+
+/// An item's id.
+pub(crate) fn item_id(row: &PgRow) -> Result<ItemId, StoreError> {
+    let id: Option<String> = row.try_get("item_id").map_err(store_error)?;
+    ItemId::new(&id.unwrap_or_default()).map_err(|error| inconsistent("events", &error))
 }
 
 /// A head from its columns of the same names.

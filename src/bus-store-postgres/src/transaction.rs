@@ -7,8 +7,8 @@ use bus_domain::{
     Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, Seq, Subscription, SubscriptionId,
 };
 use bus_store::{
-    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RenewedHead,
-    StoreError, Transaction,
+    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RemovedItem,
+    RenewedHead, StoreError, Transaction,
 };
 use sqlx::postgres::PgRow;
 
@@ -158,7 +158,7 @@ impl Transaction for PostgresTransaction {
         items::note_retracted(self, node, events).await
     }
 
-    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<RemovedItem>, StoreError> {
         items::remove(self, items).await
     }
 

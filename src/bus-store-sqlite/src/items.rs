@@ -1,10 +1,11 @@
 use async_trait::async_trait;
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{Event, ItemId, NodeId};
 use bus_store::{FoundItems, ItemPage, ItemStore, ItemWindow, StoreError};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::SqliteStore;
+use crate::creation;
 use crate::error::store_error;
 use crate::events::collect_bounded;
 use crate::rows::{self, event_columns, signed};
@@ -46,6 +47,9 @@ impl ItemStore for SqliteStore {
         // One read transaction: count, index and items must fit each other.
         let mut reader = self.readers.begin().await.map_err(store_error)?;
         let visible = Visible::read(&mut reader, node, window.expired_through_ms).await?;
+        if window.order == ItemOrder::Creation {
+            return creation::list(&mut reader, node, &visible, window).await;
+        }
         let scan = scan(window.at);
         let query = query(scan.statement)
             .bind(node.0)
@@ -71,7 +75,7 @@ impl ItemStore for SqliteStore {
                 }
             }),
         };
-        Ok(ItemPage { items, count, first_index })
+        Ok(ItemPage::by_modification(items, count, first_index))
     }
 
     async fn find_items(
@@ -114,14 +118,16 @@ fn scan(at: PageAt) -> Scan {
 const EXPIRED_COUNTED_MAX: i64 = 4_000;
 
 /// Which of a node's items are there for readers.
-struct Visible {
+pub(crate) struct Visible {
     item_count: u64,
-    purged_through_seq: i64,
-    expired_through_ms: Option<i64>,
+    /// The newest purge.
+    pub(crate) purged_through_seq: i64,
+    /// Items from before have expired.
+    pub(crate) expired_through_ms: Option<i64>,
 }
 
 impl Visible {
-    async fn read(
+    pub(crate) async fn read(
         reader: &mut SqliteConnection,
         node: NodeId,
         expired_through_ms: Option<i64>,
@@ -134,7 +140,7 @@ impl Visible {
         Ok(Self { item_count, purged_through_seq, expired_through_ms })
     }
 
-    async fn count(&self, reader: &mut SqliteConnection, node: NodeId) -> Result<u64, StoreError> {
+    pub(crate) async fn count(&self, reader: &mut SqliteConnection, node: NodeId) -> Result<u64, StoreError> {
         Ok(self.item_count.saturating_sub(self.expired_before(reader, node, i64::MAX).await?))
     }
 

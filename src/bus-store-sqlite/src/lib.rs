@@ -4,6 +4,7 @@
 //! would keep the write-ahead log from being folded back.
 
 mod archive;
+mod creation;
 mod cursors;
 mod entities;
 mod epochs;
@@ -55,6 +56,7 @@ pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
         archive::STATEMENTS,
+        creation::STATEMENTS,
         cursors::STATEMENTS,
         entities::STATEMENTS,
         epochs::STATEMENTS,

@@ -40,7 +40,7 @@ pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use retention::{NodeRules, RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{
-    BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Transaction,
+    BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RemovedItem, Transaction,
 };
 
 /// A whole store.

@@ -44,8 +44,8 @@ pub trait Transaction: Send {
     /// Notes that the payloads of these events are to be blanked: (event of the item, retraction).
     async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError>;
 
-    /// Removes item pointers and names the node of each that was there; pointers that a purge has made void go unnamed.
-    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError>;
+    /// Removes item pointers and says what was there; pointers that a purge has made void go unnamed.
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<RemovedItem>, StoreError>;
 
     /// Removes the node's `count` oldest item pointers that no purge has taken.
     async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError>;
@@ -201,6 +201,19 @@ pub struct ItemPointer {
     pub item_id: ItemId,
     /// The event.
     pub seq: Seq,
+    /// The event that made the item, if it was an earlier one.
+    pub created_seq: Option<Seq>,
+}
+
+/// An item whose pointer was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedItem {
+    /// The node.
+    pub node: NodeId,
+    /// The item.
+    pub item_id: ItemId,
+    /// The event that made it.
+    pub created_seq: Seq,
 }
 
 /// A node to be added; its owner becomes its first affiliation.

@@ -150,7 +150,7 @@ impl Service {
             }
             Query::DiscoItems { node: Some(node), page } => {
                 let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
-                match items::find(engine, actor, &node, items, Order::Ascending).await {
+                match items::find(engine, actor, &node, items, Order::default()).await {
                     // An answer like that of a node without items: nothing is asked that it does not do.
                     Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => {
                         disco::encode_no_items(&node, out);

@@ -40,7 +40,7 @@ pub(crate) struct ArchiveRequest {
     ids: Option<Vec<String>>,
     /// Which page, if the requester pages.
     page: Option<PageRequest>,
-    /// In which order the whole stands.
+    /// In which order the whole stands. Entries are never overwritten, so both orders are that of the log.
     order: Order,
     /// Whether the page is sent from its end.
     is_flipped: bool,
@@ -85,6 +85,22 @@ pub(crate) async fn find(
     node: &NodeName,
     request: &ArchiveRequest,
 ) -> Result<ArchiveListing, Refusal> {
+    match understand(engine, service, request) {
+        Ok(query) => Ok(engine.archive(actor, node, &query).await?),
+        Err(unknown) => {
+            // Whoever may not read learns nothing else.
+            engine.check_archive(actor, node).await?;
+            Err(unknown.into())
+        }
+    }
+}
+
+/// The engine's words for a query; an error if it names what cannot be an entry.
+fn understand(
+    engine: &Engine,
+    service: &BareJid,
+    request: &ArchiveRequest,
+) -> Result<ArchiveQuery, BusError> {
     let mut named = Vec::new();
     let mut seq = |uid: &str| -> Result<Seq, BusError> {
         let event: EventRef = engine.event_ids().parse_event_id(uid).ok_or(BusError::UnknownPosition)?;
@@ -107,8 +123,8 @@ pub(crate) async fn find(
             (at, *entries_max)
         }
     };
-    let at = if request.order == Order::Descending { at.reversed() } else { at };
-    let query = ArchiveQuery {
+    let at = if request.order.is_descending { at.reversed() } else { at };
+    Ok(ArchiveQuery {
         named,
         start_ms: request.start_ms,
         end_ms: request.end_ms,
@@ -118,8 +134,7 @@ pub(crate) async fn find(
         // What is in the archive was sent by the service.
         matches_none: request.with.as_ref().is_some_and(|with| with.as_str() != service.as_str()),
         page: Page { at, items_max: entries_max.unwrap_or(u32::MAX) },
-    };
-    Ok(engine.archive(actor, node, &query).await?)
+    })
 }
 
 /// Writes the page's messages, in the order in which they are to leave, and into `out` what ends it.
@@ -142,7 +157,7 @@ pub(crate) fn encode(
         message
     };
     let mut messages: Vec<String> = found.entries.iter().map(write).collect();
-    if request.is_flipped != (request.order == Order::Descending) {
+    if request.is_flipped != (request.order.is_descending) {
         messages.reverse();
     }
     messages
@@ -163,9 +178,12 @@ fn encode_end(engine: &Engine, request: &ArchiveRequest, found: &ArchiveListing,
     if found.is_complete {
         out.attribute("complete", "true");
     }
-    let page = found.ends.map(|[oldest, newest]| match request.order {
-        Order::Ascending => (oldest, newest, oldest.index),
-        Order::Descending => (newest, oldest, found.count - 1 - newest.index),
+    let page = found.ends.map(|[oldest, newest]| {
+        if request.order.is_descending {
+            (newest, oldest, found.count - 1 - newest.index)
+        } else {
+            (oldest, newest, oldest.index)
+        }
     });
     let name = |place: ArchivePlace| uid(engine, &found.node, place.seq);
     let summary = PageSummary {

@@ -1,5 +1,5 @@
-use bus_domain::retrieve::{Page, PageAt, Selection};
-use bus_domain::{Actor, BusError, Event, ItemId, NodeConfig, NodeName};
+use bus_domain::retrieve::{ItemOrder, Page, PageAt, Selection};
+use bus_domain::{Actor, BusError, Event, ItemId, NodeConfig, NodeName, Seq};
 use bus_engine::{Engine, EventRef, ItemListing};
 
 use crate::errors::Refusal;
@@ -44,6 +44,9 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
         Some(page) => ItemsRequest::Page(page),
         None => ItemsRequest::Newest(newest),
     };
+    if order.by == ItemOrder::Creation && matches!(items, ItemsRequest::ById(_)) {
+        return Err(Refusal::NotImplemented("ordering items that are named by their ids"));
+    }
     Ok(Request::Query(Query::Items { node, items, order, sub_id: sub_id(parts.verb()) }))
 }
 
@@ -58,7 +61,7 @@ pub(crate) async fn find(
     let is_paged = matches!(request, ItemsRequest::Page(_));
     let (mut selection, reference) = select(engine, request)?;
     // Newest first is the same list, read from its other end.
-    let is_reversed = order == Order::Descending;
+    let is_reversed = order.is_descending;
     if let (true, Selection::Page(page)) = (is_reversed, &mut selection) {
         page.at = page.at.reversed();
     }
@@ -67,12 +70,13 @@ pub(crate) async fn find(
         Selection::Page(page) => page.at.is_from_end(),
         Selection::ById(_) => false,
     };
-    let mut listing = engine.items(actor, node, selection).await?;
+    let mut listing = engine.items_by(actor, node, selection, order.by).await?;
     if reference.is_some_and(|it| it.node != listing.node.id || it.epoch != listing.node.epoch) {
         return Err(BusError::UnknownPosition.into());
     }
     if is_reversed {
         listing.items.reverse();
+        listing.places.reverse();
         let in_front = |index: u64| listing.count.saturating_sub(index + listing.items.len() as u64);
         listing.first_index = listing.first_index.map(in_front);
     }
@@ -118,11 +122,11 @@ impl FoundItems {
             return None;
         }
         let first_index = self.listing.first_index.map(|index| index + written.start as u64);
-        let uid = |event: &Event| {
+        let uid = |place: &Seq| {
             let node = &self.listing.node;
-            engine.event_ids().event_id(EventRef { node: node.id, epoch: node.epoch, seq: event.seq })
+            engine.event_ids().event_id(EventRef { node: node.id, epoch: node.epoch, seq: *place })
         };
-        let written = &items[written];
+        let written = &self.listing.places[written];
         let ends = written.first().zip(written.last()).map(|(first, last)| (uid(first), uid(last)));
         Some(PageSummary { ends, first_index, count: Some(self.listing.count) })
     }

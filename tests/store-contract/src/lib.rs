@@ -50,6 +50,8 @@ macro_rules! suite {
             items: windows_lie_where_they_are_asked_for,
             items: windows_are_bounded_in_bytes,
             items: an_overwritten_item_is_the_newest,
+            items: items_keep_their_places_by_creation_when_they_are_overwritten,
+            items: an_item_that_was_taken_away_is_created_anew,
             items: the_oldest_items_go_first,
             items: items_are_found_by_id,
             items: the_newest_item_is_found_in_a_transaction,

@@ -119,6 +119,11 @@ async fn queries_that_say_too_much_are_refused() {
             "modify/bad-request",
         ),
         ("node='closed'", String::new(), "auth/forbidden"),
+        (
+            "node='closed'",
+            format!("{FORM}<field var='after-id'><value>x</value></field></x>"),
+            "auth/forbidden",
+        ),
     ] {
         assert_eq!(query(&fixture, attributes, &inside).await, [expected], "{attributes} {inside:.200}");
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{
     BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, Subscription, SubscriptionId,
     SubscriptionState,
@@ -77,13 +77,18 @@ impl EventStore for SimulatedStore {
 impl ItemStore for SimulatedStore {
     async fn list_items(&self, node: NodeId, window: ItemWindow) -> Result<ItemPage, StoreError> {
         let disk = self.up()?;
-        let items = |rows: &NodeRows| rows.items_in_order(window.expired_through_ms);
+        let items = |rows: &NodeRows| {
+            let items = rows.items_in_order(window.expired_through_ms).into_iter();
+            let mut items: Vec<_> = items.map(|item| (rows.place(&item, window.order), item)).collect();
+            items.sort_unstable_by_key(|(place, _)| *place);
+            items
+        };
         let all = disk.nodes.get(&node).map(items).unwrap_or_default();
         let count = all.len() as u64;
         let (from, to) = match window.at {
-            PageAt::After(seq) => (all.partition_point(|item| item.seq <= seq), all.len()),
+            PageAt::After(seq) => (all.partition_point(|(place, _)| *place <= seq), all.len()),
             PageAt::Index(index) => (usize::try_from(index).unwrap_or(usize::MAX).min(all.len()), all.len()),
-            PageAt::Before(seq) => (0, all.partition_point(|item| item.seq < seq)),
+            PageAt::Before(seq) => (0, all.partition_point(|(place, _)| *place < seq)),
             PageAt::IndexFromEnd(index) => {
                 (0, all.len().saturating_sub(usize::try_from(index).unwrap_or(usize::MAX)))
             }
@@ -95,13 +100,17 @@ impl ItemStore for SimulatedStore {
             items.reverse();
         }
         items.truncate(window.items_max as usize);
-        let (mut items, _) = bounded(items.into_iter(), window.bytes_max);
+        let mut places: Vec<Seq> = items.iter().map(|(place, _)| *place).collect();
+        let (mut items, _) = bounded(items.into_iter().map(|(_, item)| item), window.bytes_max);
+        places.truncate(items.len());
         if is_at_the_end {
             items.reverse();
+            places.reverse();
         }
-        let before = |first: &Event| all.partition_point(|item| item.seq < first.seq) as u64;
-        let first_index = items.first().map(before);
-        Ok(ItemPage { items, count, first_index })
+        let is_known = window.order == ItemOrder::Modification || window.expired_through_ms.is_none();
+        let before = |first: &Seq| all.partition_point(|(place, _)| place < first) as u64;
+        let first_index = places.first().filter(|_| is_known).map(before);
+        Ok(ItemPage { items, places, count, first_index })
     }
 
     async fn find_items(

@@ -9,7 +9,7 @@ use bus_domain::{
 };
 use bus_store::{
     BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Position,
-    RenewedHead, StoreError, SubscriptionKey, Transaction,
+    RemovedItem, RenewedHead, StoreError, SubscriptionKey, Transaction,
 };
 
 use super::{CommitFate, Disk, NodeRows, SimulatedStore};
@@ -119,10 +119,14 @@ impl Transaction for SimulatedTransaction {
 
     async fn place_items(&mut self, pointers: &[ItemPointer]) -> Result<(), StoreError> {
         self.call()?;
-        for ItemPointer { node, item_id, seq } in pointers {
+        for ItemPointer { node, item_id, seq, created_seq } in pointers {
             if let Some(rows) = self.rows(*node) {
                 let before = rows.items.insert(item_id.clone(), *seq);
                 assert!(before.is_none(), "item {item_id} of {node:?} is there: {before:?}");
+                match created_seq {
+                    Some(created_seq) => rows.created.insert(item_id.clone(), *created_seq),
+                    None => rows.created.remove(item_id),
+                };
             }
         }
         Ok(())
@@ -160,12 +164,14 @@ impl Transaction for SimulatedTransaction {
         Ok(())
     }
 
-    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<RemovedItem>, StoreError> {
         self.call()?;
         let remove = |(node, id): &(NodeId, ItemId)| {
             let rows = self.rows(*node)?;
             let seq = rows.items.remove(id)?;
-            (seq > rows.purged_through_seq).then_some(*node)
+            let created_seq = rows.created.remove(id).unwrap_or(seq);
+            let removed = RemovedItem { node: *node, item_id: id.clone(), created_seq };
+            (seq > rows.purged_through_seq).then_some(removed)
         };
         Ok(items.iter().filter_map(remove).collect())
     }
