@@ -4,7 +4,7 @@
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
 //! [`delete`], [`affiliate`], [`manage_subscriptions`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
-//! subscriber is [`bounce`], and what follows is [`park`].
+//! subscriber is [`bounce`], and what follows is [`park`]. How much somebody may have, and how fast, is one table too ([`quota`]).
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
 //! facts, `settle` runs inside the transaction on the rows that it concerns.
@@ -29,6 +29,7 @@ pub mod park;
 mod payload;
 pub mod publish;
 pub mod purge;
+pub mod quota;
 pub mod retention;
 pub mod retract;
 pub mod retrieve;

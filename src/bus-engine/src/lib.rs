@@ -26,6 +26,7 @@ mod known_heads;
 mod notices;
 mod outage;
 mod payload;
+mod publish_rates;
 mod pulse;
 mod queries;
 mod recent;

@@ -6,6 +6,7 @@ mod epochs;
 mod fixture;
 mod items;
 mod memory;
+mod quotas;
 mod retention;
 mod rules;
 mod tails;
