@@ -6,9 +6,11 @@
 
 mod rate;
 mod table;
+mod usage;
 
 pub use rate::Rate;
 pub use table::{Counted, Quota, Quotas, Scope};
+pub use usage::{UsageChange, UsageKey, moves, owner_in, sum};
 
 use crate::{Actor, Role};
 

@@ -116,11 +116,10 @@ impl Scope {
 impl Quota {
     /// All cells of the table.
     pub const ALL: [Self; 12] = {
-        let counted = [Counted::Nodes, Counted::Subscriptions, Counted::StoredBytes, Counted::Publishes];
         let mut all = [Self { counted: Counted::Nodes, scope: Scope::Jid }; 12];
         let mut index = 0;
         while index < all.len() {
-            all[index] = Self { counted: counted[index / 3], scope: Scope::ALL[index % 3] };
+            all[index] = Self { counted: Counted::ALL[index / 3], scope: Scope::ALL[index % 3] };
             index += 1;
         }
         all

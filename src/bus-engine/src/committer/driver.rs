@@ -171,6 +171,7 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         ids: &*shared.ids,
         process_epoch: shared.process_epoch,
         limits: &shared.settings.limits,
+        quotas: &shared.settings.quotas,
         known_heads: &shared.known_heads,
     };
     let (written, commit) =

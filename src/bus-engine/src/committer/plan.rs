@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bus_domain::{
     BusError, Durability, ItemId, Limits, NodeFacts, NodeId, PublishModel, affiliate, configure, create,
-    delete, manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
+    delete, manage_subscriptions, publish, purge, quota, retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -63,7 +63,13 @@ pub(super) fn plan(
             Work::Park(parking.clone())
         }
     };
-    Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work, lock: LockMode::SkipHeld })
+    Ok(Entry {
+        node: command.node.clone(),
+        facts: facts.cloned(),
+        work,
+        is_bound: quota::binds(actor),
+        lock: LockMode::SkipHeld,
+    })
 }
 
 impl Verb {
