@@ -5,10 +5,12 @@
 //! ([`binds`]).
 
 mod rate;
+mod stored;
 mod table;
 mod usage;
 
 pub use rate::Rate;
+pub use stored::{StoredBytes, StoredFull};
 pub use table::{Counted, Quota, Quotas, Scope};
 pub use usage::{UsageChange, UsageKey, moves, owner_in, sum};
 

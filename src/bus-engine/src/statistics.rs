@@ -98,6 +98,8 @@ statistics! {
     nodes_unreadable: Counter => u64,
     /// Nodes of which so many events wait for delivery that the bound is reached; goes up and down.
     nodes_undelivered_full: Counter => u64,
+    /// Bytes of payload in all logs, as last summed up; goes up and down.
+    stored_bytes: Counter => u64,
     /// Transactions of retention.
     retention_steps: Counter => u64,
     /// Events that have left their node's log.

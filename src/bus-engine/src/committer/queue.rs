@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bus_domain::quota::StoredFull;
 use bus_domain::{BusError, LimitKind, NodeId, NodeName};
 use tokio::sync::{Notify, oneshot};
 
@@ -87,6 +88,11 @@ impl CommitQueue {
     /// Takes note of the nodes of which too much waits for delivery.
     pub(crate) fn undelivered_full(&self, nodes: HashSet<NodeId>) {
         self.lock().committer.undelivered_full(nodes);
+    }
+
+    /// Takes note of who stores too much.
+    pub(crate) fn stored_full(&self, full: StoredFull) {
+        self.lock().committer.stored_full(full);
     }
 
     /// Takes no more commands.

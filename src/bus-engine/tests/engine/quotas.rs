@@ -1,12 +1,14 @@
 //! How much everybody may have, and how fast they may publish.
 
+use std::time::Duration;
+
 use bus_domain::quota::{Counted, Quota, Quotas, Scope};
 use bus_domain::{
     AccessModel, Actor, Affiliation, BusError, Durability, LimitKind, NodeConfig, Payload, Role, publish,
 };
-use bus_engine::{Command, Settings, Verb};
+use bus_engine::{Command, EngineLimits, Settings, Verb};
 
-use crate::fixture::{Bus, bare, jid, name, publish_verb};
+use crate::fixture::{Bus, bare, jid, name, publish_verb, retract_verb};
 
 fn settings(quotas: Quotas) -> Settings {
     Settings { quotas, ..Settings::default() }
@@ -176,4 +178,44 @@ async fn admins_have_what_they_want_and_are_counted() {
     }
     let refused = bus.run("owner", "c", Verb::Create(NodeConfig::default())).await;
     assert_eq!(refused, Err(full(Counted::Nodes, Scope::Total)));
+}
+
+/// Publishes until the answer is this one; the sums are made in the background.
+async fn publish_until(bus: &Bus, node: &str, answer: &Result<(), BusError>) {
+    let mut poll = tokio::time::interval(Duration::from_millis(5));
+    let publishing = async {
+        while bus.run("owner", node, publish_verb(&["x"])).await.map(drop) != *answer {
+            poll.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), publishing).await.expect("the answer");
+}
+
+#[tokio::test]
+async fn who_stores_too_much_makes_room_before_more_is_published_on_his_nodes() {
+    let quotas = Quotas { stored_bytes_per_jid_max: 200, ..Quotas::default() };
+    let engine = EngineLimits { retention_interval_ms: 1, ..EngineLimits::default() };
+    let mut bus = Bus::start_with(Settings { quotas, engine, ..Settings::default() }).await;
+    bus.create("n").await;
+    bus.create("other").await;
+    bus.create_with("memory", NodeConfig { durability: Durability::Memory, ..NodeConfig::default() }).await;
+    let command = |actor, node, verb| Command { actor, node: name(node), verb };
+    let creator = Actor::new(bare("user"), Role::Creator);
+    let create = command(creator.clone(), "anothers", Verb::Create(NodeConfig::default()));
+    bus.engine.execute(create).await.expect("a node");
+    bus.affiliate("n", "user", Affiliation::Publisher).await;
+    bus.retain();
+    let full = full(Counted::StoredBytes, Scope::Jid);
+    publish_until(&bus, "n", &Err(full.clone())).await;
+    publish_until(&bus, "other", &Err(full.clone())).await;
+    assert_eq!(bus.run("user", "n", publish_verb(&["x"])).await, Err(full), "whoever publishes");
+    assert_eq!(bus.run("other", "n", publish_verb(&["x"])).await, Err(BusError::Forbidden));
+    bus.engine.execute(command(creator, "anothers", publish_verb(&["x"]))).await.expect("his own");
+    let admin = Actor::new(bare("admin"), Role::Admin);
+    bus.engine.execute(command(admin, "n", publish_verb(&["x"]))).await.expect("nothing bounds an admin");
+    bus.publish("memory", &["x"]).await;
+    bus.run("owner", "n", retract_verb(&["x"], None)).await.expect("only publishing has to wait");
+
+    bus.run("owner", "n", Verb::Delete).await.expect("the end");
+    publish_until(&bus, "other", &Ok(())).await;
 }

@@ -115,6 +115,8 @@ metrics! {
     NodesUnreadable = "stanzabus_nodes_unreadable_total", |read| Value::Number(read.engine.nodes_unreadable);
     /// Nodes of which so many events wait for delivery that publishers may have to wait.
     NodesUndeliveredFull = "stanzabus_nodes_undelivered_full", |read| Value::Number(read.engine.nodes_undelivered_full);
+    /// Bytes of payload in the logs of all nodes, as last summed up in the background.
+    StoredBytes = "stanzabus_stored_bytes", |read| Value::Number(read.engine.stored_bytes);
     /// Transactions of retention.
     RetentionSteps = "stanzabus_retention_steps_total", |read| Value::Number(read.engine.retention_steps);
     /// Events that have left their node's log.
