@@ -68,6 +68,8 @@ pub struct Faults {
     pub commit: CommitFate,
     /// A wrong store: heads move whatever the version of their rules.
     pub ignores_rules_version: bool,
+    /// A wrong store: what goes with its node is still counted as somebody's.
+    pub counts_what_is_reaped: bool,
 }
 
 /// How a call fails.
