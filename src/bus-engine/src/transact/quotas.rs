@@ -103,8 +103,9 @@ fn settle(changes: &[UsageChange], counts: &Usage, is_bound: bool, quotas: &Quot
     None
 }
 
+/// What is given back counts once it is committed: its entry may yet turn out to be stale.
 fn take(changes: &[UsageChange], counts: &mut Usage) {
-    for (key, by) in moves(changes) {
+    for (key, by) in moves(changes).into_iter().filter(|(_, by)| *by > 0) {
         counts.entry(key).and_modify(|count| *count = count.saturating_add_signed(by));
     }
 }
