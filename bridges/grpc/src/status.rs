@@ -1,5 +1,5 @@
 //! The one mapping from errors to statuses: a canonical code, one `google.rpc.ErrorInfo`, `RetryInfo` where the same
-//! call may work later, and `BadRequest` where one field is at fault.
+//! call may work later, `QuotaFailure` where a quota is its reason, and `BadRequest` where one field is at fault.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -68,6 +68,11 @@ fn details(error: &BusError) -> ErrorDetails {
     if let Some(delay) = retry_after(error) {
         details.set_retry_info(Some(delay));
     }
+    if let BusError::LimitReached(limit) = error
+        && let Some(quota) = limit.quota()
+    {
+        details.add_quota_failure_violation(quota.as_str(), error.to_string());
+    }
     details
 }
 
@@ -132,6 +137,9 @@ fn retry_after(error: &BusError) -> Option<Duration> {
         BusError::Busy => Some(Duration::from_millis(200)),
         BusError::StoreUnavailable | BusError::LimitReached(LimitKind::Undelivered) => {
             Some(Duration::from_secs(1))
+        }
+        BusError::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => {
+            Some(Duration::from_millis(*retry_after_ms))
         }
         BusError::LimitReached(_) => Some(Duration::from_mins(1)),
         _ => None,

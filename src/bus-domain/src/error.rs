@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::quota::{Counted, Quota, Scope};
+
 /// Everything that can be said no with, on every leg. Each leg has one mapping from here to its own errors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BusError {
@@ -91,7 +93,7 @@ pub enum BusError {
     #[error("{0} is not supported")]
     Unsupported(Feature),
     /// A bound of the operator's is reached; waiting may help, or asking the operator.
-    #[error("the limit on {0} is reached")]
+    #[error("the limit on {0} is reached{wait}", wait = .0.wait())]
     LimitReached(LimitKind),
     /// Too much is queued; the sender should slow down.
     #[error("too many requests are waiting; try again later")]
@@ -197,15 +199,47 @@ pub enum LimitKind {
     Affiliations,
     /// Events of the node that wait for their delivery.
     Undelivered,
+    /// What somebody may have.
+    Quota(Quota),
+    /// Items that somebody may publish in a time.
+    PublishRate {
+        /// Whose.
+        scope: Scope,
+        /// The same request can pass in so many milliseconds, unless something else is published before.
+        retry_after_ms: u64,
+    },
+}
+
+impl LimitKind {
+    /// The cell of the table of quotas, if it is one of these.
+    pub fn quota(self) -> Option<Quota> {
+        match self {
+            Self::Quota(quota) => Some(quota),
+            Self::PublishRate { scope, .. } => Some(Quota { counted: Counted::Publishes, scope }),
+            Self::Subscriptions | Self::Affiliations | Self::Undelivered => None,
+        }
+    }
+
+    /// What is said beside it about when to come again.
+    fn wait(self) -> String {
+        match self {
+            Self::PublishRate { retry_after_ms, .. } => {
+                format!("; try again in {retry_after_ms} milliseconds")
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 impl std::fmt::Display for LimitKind {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self {
-            Self::Subscriptions => "subscriptions",
-            Self::Affiliations => "affiliations",
-            Self::Undelivered => "undelivered events",
-        })
+        match self {
+            Self::Subscriptions => out.write_str("subscriptions"),
+            Self::Affiliations => out.write_str("affiliations"),
+            Self::Undelivered => out.write_str("undelivered events"),
+            Self::Quota(quota) => quota.fmt(out),
+            Self::PublishRate { scope, .. } => Quota { counted: Counted::Publishes, scope: *scope }.fmt(out),
+        }
     }
 }
 

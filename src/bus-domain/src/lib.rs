@@ -4,7 +4,8 @@
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
 //! [`delete`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
-//! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`].
+//! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`]. How much somebody
+//! may have, and how fast, is one table too ([`quota`]).
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
 //! facts, `settle` runs inside the transaction on the rows that it concerns.
@@ -32,6 +33,7 @@ pub mod park;
 mod payload;
 pub mod publish;
 pub mod purge;
+pub mod quota;
 pub mod retention;
 pub mod retract;
 pub mod retrieve;

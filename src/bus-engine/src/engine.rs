@@ -75,7 +75,7 @@ impl Engine {
         let shared = Arc::new(EngineShared {
             process_epoch: ProcessEpoch::new(&*ids),
             known_heads: KnownHeads::new(settings.engine.cached_nodes_max),
-            queue: CommitQueue::new(settings.clone(), store.is_shared()),
+            queue: CommitQueue::new(settings.clone(), store.is_shared(), &*ids),
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus_domain::quota::StoredBytes;
 use bus_domain::retention::{LogState, LoggedEvent, expired_through_ms, trim_through};
 use bus_domain::{NodeId, Seq};
-use bus_store::{RetainedNode, StoreError};
+use bus_store::{RetainedNode, RetainedPage, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::EngineShared;
@@ -22,10 +23,10 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// each transaction is a short one.
 pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) {
     let interval = Duration::from_millis(shared.settings.engine.retention_interval_ms);
-    let mut after = None;
+    let mut round = Round::default();
     loop {
         let turn = async {
-            let pause = match tend_page(&shared, &mut after).await {
+            let pause = match tend_page(&shared, &mut round).await {
                 Ok(Left::Nothing) => interval,
                 Ok(Left::More) => Duration::ZERO,
                 Err(error) => {
@@ -51,10 +52,32 @@ enum Left {
     More,
 }
 
-/// Tends the next nodes. `after` goes on even if some of it fails, so that one node does not hold up all.
-async fn tend_page(shared: &EngineShared, after: &mut Option<NodeId>) -> Result<Left, StoreError> {
-    let page = shared.store.retained(*after, NODES_MAX).await?;
-    *after = page.next_after;
+/// A way round all nodes.
+#[derive(Debug, Default)]
+struct Round {
+    after: Option<NodeId>,
+    stored: StoredBytes,
+}
+
+impl Round {
+    /// Takes a page in, and at the end tells the committer who stores too much.
+    fn turn(&mut self, shared: &EngineShared, page: &RetainedPage) {
+        self.after = page.next_after;
+        for node in &page.nodes {
+            self.stored.add(&node.creator, node.log.log_bytes);
+        }
+        if self.after.is_none() {
+            let stored = std::mem::take(&mut self.stored);
+            shared.statistics.stored_bytes.set(stored.total());
+            shared.queue.stored_full(stored.full(&shared.settings.quotas));
+        }
+    }
+}
+
+/// Tends the next nodes. The round goes on even if some of it fails, so that one node does not hold up all.
+async fn tend_page(shared: &EngineShared, round: &mut Round) -> Result<Left, StoreError> {
+    let page = shared.store.retained(round.after, NODES_MAX).await?;
+    round.turn(shared, &page);
     let mut left = Left::Nothing;
     for node in &page.nodes {
         match tend(shared, node).await {

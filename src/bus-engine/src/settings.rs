@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use bus_domain::quota::Quotas;
 use bus_domain::{BareJid, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ pub struct EngineLimits {
     pub queued_commands_max: usize,
     /// Bytes of commands that may wait for their commit.
     pub queued_bytes_max: usize,
+    /// Addresses, and as many domains, of which is known how fast they publish.
+    pub publish_rate_keys_max: usize,
     /// Events in one transaction.
     pub batch_events_max: usize,
     /// Bytes of commands in one transaction.
@@ -51,6 +54,7 @@ impl Default for EngineLimits {
         Self {
             queued_commands_max: 20_000,
             queued_bytes_max: 64 * 1024 * 1024,
+            publish_rate_keys_max: 100_000,
             batch_events_max: 2_000,
             batch_bytes_max: 8 * 1024 * 1024,
             cached_nodes_max: 10_000,
@@ -75,6 +79,8 @@ impl Default for EngineLimits {
 pub struct Settings {
     /// Bounds of the rules.
     pub limits: Limits,
+    /// How much everybody may have, and how fast they may publish.
+    pub quotas: Quotas,
     /// Bounds of the engine.
     pub engine: EngineLimits,
     /// Who counts as an owner of every node, also when events are delivered.

@@ -1,7 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bus_domain::Durability;
+use bus_domain::quota::Quota;
+use bus_domain::{BusError, Durability, LimitKind};
 
 use crate::histogram::{Count, Histogram, HistogramSnapshot, Microseconds};
 
@@ -50,6 +51,8 @@ statistics! {
     queued_bytes: Counter => u64,
     /// Commands refused because too many wait.
     refused_busy: Counter => u64,
+    /// Commands refused because of a quota, in the order of [`Quota::ALL`].
+    quota_refusals: QuotaCounters => [u64; Quota::ALL.len()],
     /// Decisions made again because the rules had moved.
     stale_decisions: Counter => u64,
     /// Times that a node's facts were read from the store.
@@ -95,6 +98,8 @@ statistics! {
     nodes_unreadable: Counter => u64,
     /// Nodes of which so many events wait for delivery that the bound is reached; goes up and down.
     nodes_undelivered_full: Counter => u64,
+    /// Bytes of payload in all logs, as last summed up; goes up and down.
+    stored_bytes: Counter => u64,
     /// Transactions of retention.
     retention_steps: Counter => u64,
     /// Events that have left their node's log.
@@ -117,6 +122,20 @@ impl Statistics {
         self.bounces_forged.add(1);
     }
 
+    /// Counts a refusal, if a quota is its reason.
+    pub(crate) fn count_refusal(&self, limit: LimitKind) {
+        if let Some(quota) = limit.quota() {
+            self.quota_refusals.0[quota.index()].add(1);
+        }
+    }
+
+    /// The same of an answer.
+    pub(crate) fn count_answer<Answer>(&self, answer: &Result<Answer, BusError>) {
+        if let Err(BusError::LimitReached(limit)) = answer {
+            self.count_refusal(*limit);
+        }
+    }
+
     /// Counts what was published at this level.
     pub(crate) fn published(&self, durability: Durability) -> &Counter {
         match durability {
@@ -128,6 +147,11 @@ impl Statistics {
 }
 
 impl StatisticsSnapshot {
+    /// Commands refused because of this quota.
+    pub fn refused_by(&self, quota: Quota) -> u64 {
+        self.quota_refusals[quota.index()]
+    }
+
     /// Items published and answered at this level.
     pub fn published(&self, durability: Durability) -> u64 {
         match durability {
@@ -153,6 +177,16 @@ impl Counter {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number for each quota.
+#[derive(Debug, Default)]
+pub(crate) struct QuotaCounters([Counter; Quota::ALL.len()]);
+
+impl QuotaCounters {
+    pub(crate) fn get(&self) -> [u64; Quota::ALL.len()] {
+        self.0.each_ref().map(Counter::get)
     }
 }
 

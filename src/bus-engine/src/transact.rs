@@ -6,12 +6,14 @@
 mod apply;
 mod create;
 mod node_work;
+mod quotas;
 mod settle;
 mod subscriptions;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use bus_domain::quota::Quotas;
 use bus_domain::{Event, Limits, NodeId};
 use bus_store::{
     BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, RemovedItem, Store, StoreError, Transaction,
@@ -25,6 +27,7 @@ use crate::dispatcher::RecipientDelta;
 use crate::epochs::ProcessEpoch;
 use crate::known_heads::KnownHeads;
 use node_work::NodeWork;
+use quotas::Usage;
 
 /// What a written batch has led to.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub struct Sources<'a> {
     pub process_epoch: ProcessEpoch,
     /// The operator's bounds.
     pub limits: &'a Limits,
+    /// How much everybody may have.
+    pub quotas: &'a Quotas,
     /// The heads of relaxed nodes as far as they are known.
     pub known_heads: &'a KnownHeads,
 }
@@ -83,6 +88,7 @@ pub async fn write(
         writing.apply(&mut *transaction, sources).await?;
         transaction.record_batch(batch_id, sources.now_ms).await?;
     }
+    writing.move_usage(&mut *transaction).await?;
     Ok((writing.finish(), Commit(transaction)))
 }
 
@@ -101,12 +107,14 @@ struct Writing<'a> {
     batch: &'a Batch,
     results: Vec<EntryResult>,
     works: Vec<NodeWork>,
+    /// What somebody has, as far as the batch changes it.
+    usage: Usage,
 }
 
 impl<'a> Writing<'a> {
     fn new(batch: &'a Batch) -> Self {
         let results = vec![EntryResult::Postponed; batch.entries.len()];
-        Self { batch, results, works: Vec::new() }
+        Self { batch, results, works: Vec::new(), usage: Usage::new() }
     }
 
     /// Entries of nodes whose head somebody else holds stay postponed. Heads that are waited for come first, so that

@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 
 use crate::rows::signed;
 use crate::statement::{Statement, query, statements};
-use crate::transaction::PostgresTransaction;
+use crate::transaction::{PostgresTransaction, usage};
 use crate::{PostgresStore, rows};
 
 statements! {
@@ -41,7 +41,7 @@ statements! {
     REAP_EVENTS = "DELETE FROM events WHERE node_id = $1 AND seq IN
          (SELECT seq FROM events WHERE node_id = $1 LIMIT $2)";
     REAP_SUBSCRIPTIONS = "DELETE FROM subscriptions WHERE node_id = $1 AND subscription_id IN
-         (SELECT subscription_id FROM subscriptions WHERE node_id = $1 LIMIT $2)";
+         (SELECT subscription_id FROM subscriptions WHERE node_id = $1 LIMIT $2) RETURNING bare_jid";
     REAP_AFFILIATIONS = "DELETE FROM affiliations WHERE node_id = $1 AND jid IN
          (SELECT jid FROM affiliations WHERE node_id = $1 LIMIT $2)";
     REAP_RETRACTED_PAYLOADS = "DELETE FROM retracted_payloads WHERE node_id = $1 AND (retracted_at_seq, seq) IN
@@ -53,15 +53,9 @@ statements! {
     REAP_NODE = "DELETE FROM nodes WHERE node_id = $1";
 }
 
-/// Empties the tables that hold any number of a node's rows.
-const REAP_ROWS: [Statement; 6] = [
-    REAP_ITEMS,
-    REAP_EVENTS,
-    REAP_SUBSCRIPTIONS,
-    REAP_AFFILIATIONS,
-    REAP_RETRACTED_PAYLOADS,
-    REAP_IDEMPOTENCY_KEYS,
-];
+/// Empties the tables that hold any number of a node's rows, but for its subscriptions, which somebody has.
+const REAP_ROWS: [Statement; 5] =
+    [REAP_ITEMS, REAP_EVENTS, REAP_AFFILIATIONS, REAP_RETRACTED_PAYLOADS, REAP_IDEMPOTENCY_KEYS];
 
 /// Ends a node in one step: without its cursor it would count as undelivered and never be looked at again.
 const REAP_REST: [Statement; 3] = [REAP_CURSORS, REAP_HEAD, REAP_NODE];
@@ -129,10 +123,32 @@ async fn reap_node(
             return Ok(reaped);
         }
     }
+    reaped += reap_subscriptions(transaction, node, rows_max - reaped).await?;
+    if reaped >= rows_max {
+        return Ok(reaped);
+    }
     for statement in REAP_REST {
         reaped += transaction.execute(query(statement).bind(node)).await?;
     }
     Ok(reaped)
+}
+
+async fn reap_subscriptions(
+    transaction: &mut PostgresTransaction,
+    node: i64,
+    rows_max: u64,
+) -> Result<u64, StoreError> {
+    let reap = query(REAP_SUBSCRIPTIONS).bind(node).bind(signed(rows_max));
+    let reaped = transaction.fetch_all(reap).await?;
+    if reaped.is_empty() {
+        return Ok(0);
+    }
+    // An address that cannot be read is counted nowhere.
+    let subscribers = reaped
+        .iter()
+        .filter_map(|row| rows::text(row, "bare_jid").and_then(|jid| rows::parse_bare_jid(&jid)).ok());
+    usage::lower_subscriptions(transaction, subscribers).await?;
+    Ok(reaped.len() as u64)
 }
 
 /// One broken node must not keep all others from their subscribers.

@@ -10,7 +10,7 @@ use crate::statement::{query, statements};
 use crate::transaction::{PostgresTransaction, removing_items};
 
 statements! {
-    RETAINED = "SELECT n.node_id, n.config::text AS config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
+    RETAINED = "SELECT n.node_id, n.creator, n.config::text AS config, h.seq, h.purged_through_seq, h.trimmed_through_seq,
                 h.rules_version, h.log_bytes, h.item_count, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0)::bigint AS payload_bytes,
                 o.published_at_ms,
                 CASE WHEN n.config ->> 'item_expire_seconds' IS NOT NULL THEN
@@ -227,6 +227,7 @@ fn bound(rows_max: u32) -> i64 {
 fn retained(node: NodeId, row: &PgRow) -> Result<RetainedNode, StoreError> {
     Ok(RetainedNode {
         node,
+        creator: rows::parse_bare_jid(&rows::text(row, "creator")?)?,
         config: rows::node_config(row)?,
         rules_version: rows::unsigned(row, "rules_version")?,
         log: LogState {

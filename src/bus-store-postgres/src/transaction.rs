@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
@@ -24,6 +25,7 @@ mod heads;
 mod items;
 mod nodes;
 mod subscriptions;
+pub(crate) mod usage;
 
 pub(crate) use items::removing_items;
 
@@ -48,6 +50,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
         items::STATEMENTS,
         nodes::STATEMENTS,
         subscriptions::STATEMENTS,
+        usage::STATEMENTS,
     ]
     .concat()
 }
@@ -237,6 +240,18 @@ impl Transaction for PostgresTransaction {
         subscription: &Subscription,
     ) -> Result<(), StoreError> {
         subscriptions::carry_on(self, node, subscription).await
+    }
+
+    async fn lock_usage(
+        &mut self,
+        keys: &[UsageKey],
+        mode: LockMode,
+    ) -> Result<Vec<(UsageKey, u64)>, StoreError> {
+        usage::lock(self, keys, mode).await
+    }
+
+    async fn move_usage(&mut self, moves: &[(UsageKey, i64)]) -> Result<(), StoreError> {
+        usage::move_by(self, moves).await
     }
 
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use crate::statement::{query, statements};
 use crate::transaction::SqliteTransaction;
 
 statements! {
-    pub(crate) RETAINED = "SELECT n.node_id, n.config, h.rules_version, h.seq, h.purged_through_seq, h.trimmed_through_seq,
+    pub(crate) RETAINED = "SELECT n.node_id, n.creator, n.config, h.rules_version, h.seq, h.purged_through_seq, h.trimmed_through_seq,
                 h.log_bytes, h.item_count, o.seq AS oldest_seq, coalesce(octet_length(o.payload), 0) AS payload_bytes,
                 o.published_at_ms,
                 CASE WHEN NOT json_valid(n.config) THEN NULL -- or one damaged node would fail the whole page
@@ -219,6 +219,7 @@ fn bound(rows_max: u32) -> i64 {
 fn retained(node: NodeId, row: &SqliteRow) -> Result<RetainedNode, StoreError> {
     Ok(RetainedNode {
         node,
+        creator: rows::bare_jid(row, "creator")?,
         config: rows::node_config(row)?,
         rules_version: rows::unsigned(row, "rules_version")?,
         log: LogState {

@@ -179,7 +179,7 @@ pub(crate) fn optional_unsigned(row: &SqliteRow, column: &str) -> Result<Option<
     Ok(value.map(i64::cast_unsigned))
 }
 
-fn text(row: &SqliteRow, column: &str) -> Result<String, StoreError> {
+pub(crate) fn text(row: &SqliteRow, column: &str) -> Result<String, StoreError> {
     row.try_get(column).map_err(store_error)
 }
 

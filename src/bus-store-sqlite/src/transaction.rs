@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
@@ -26,6 +27,7 @@ mod nodes;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+pub(crate) mod usage;
 
 statements! {
     APPEND_EVENTS = "INSERT INTO events (node_id, seq, kind, item_id, publisher, payload, published_at_ms,
@@ -38,8 +40,15 @@ statements! {
 
 /// The texts of the statements that change and read what a transaction is about.
 pub(crate) fn statement_texts() -> Vec<&'static str> {
-    [epochs::STATEMENTS, heads::STATEMENTS, items::STATEMENTS, nodes::STATEMENTS, subscriptions::STATEMENTS]
-        .concat()
+    [
+        epochs::STATEMENTS,
+        heads::STATEMENTS,
+        items::STATEMENTS,
+        nodes::STATEMENTS,
+        subscriptions::STATEMENTS,
+        usage::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// A write transaction: the writer, held until the end.
@@ -193,6 +202,18 @@ impl Transaction for SqliteTransaction {
         subscription: &Subscription,
     ) -> Result<(), StoreError> {
         subscriptions::carry_on(self, node, subscription).await
+    }
+
+    async fn lock_usage(
+        &mut self,
+        keys: &[UsageKey],
+        _mode: LockMode,
+    ) -> Result<Vec<(UsageKey, u64)>, StoreError> {
+        usage::read(self, keys).await
+    }
+
+    async fn move_usage(&mut self, moves: &[(UsageKey, i64)]) -> Result<(), StoreError> {
+        usage::move_by(self, moves).await
     }
 
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bus_domain::retention::{LogState, LoggedEvent};
-use bus_domain::{NodeConfig, NodeId, Seq};
+use bus_domain::{BareJid, NodeConfig, NodeId, Seq};
 
 use crate::StoreError;
 
@@ -64,6 +64,8 @@ pub struct NodeRules {
 pub struct RetainedNode {
     /// The node.
     pub node: NodeId,
+    /// Whose it was first.
+    pub creator: BareJid,
     /// Its configuration.
     pub config: NodeConfig,
     /// The version that the configuration is of.

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
@@ -111,6 +112,18 @@ pub trait Transaction: Send {
         node: NodeId,
         subscription: &Subscription,
     ) -> Result<(), StoreError>;
+
+    /// Locks the numbers of these keys, in the order of the keys, and says where they stand: at 0 if nobody has any yet.
+    /// What others hold is left out as with heads, and the caller tries it again with its next batch. Comes behind all
+    /// locks of heads, and once in a transaction.
+    async fn lock_usage(
+        &mut self,
+        keys: &[UsageKey],
+        mode: LockMode,
+    ) -> Result<Vec<(UsageKey, u64)>, StoreError>;
+
+    /// Moves numbers that [`Self::lock_usage`] has locked; also by 0, because one that stands at 0 takes no room.
+    async fn move_usage(&mut self, moves: &[(UsageKey, i64)]) -> Result<(), StoreError>;
 
     /// Notes the batch, so that it can be found when the outcome of its commit is not known.
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError>;

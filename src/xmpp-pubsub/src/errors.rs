@@ -1,5 +1,6 @@
 //! The one mapping from what can be refused to stanza errors.
 
+use bus_domain::quota::{Counted, Scope};
 use bus_domain::{BadRequest, BusError, Feature, LimitKind};
 use bus_xml::RejectReason;
 use thiserror::Error;
@@ -119,14 +120,27 @@ fn of_bus(error: &BusError) -> StanzaError {
             pubsub: Some(PubsubCondition::Unsupported(*feature)),
             ..plain(Cancel, "feature-not-implemented")
         },
-        BusError::LimitReached(LimitKind::Subscriptions) => {
-            with(Wait, "policy-violation", "too-many-subscriptions")
-        }
-        BusError::LimitReached(LimitKind::Undelivered) => plain(Wait, "resource-constraint"),
-        BusError::LimitReached(LimitKind::Affiliations) => plain(Wait, "policy-violation"),
+        BusError::LimitReached(limit) => of_limit(*limit),
         BusError::Busy | BusError::Contended => plain(Wait, "resource-constraint"),
         BusError::StoreUnavailable => plain(Wait, "internal-server-error"),
         BusError::Internal => plain(Cancel, "internal-server-error"),
+    }
+}
+
+/// Who has too much or is too fast violates a policy; what is full for all is a constraint (RFC 6120 §8.3.3.12, §8.3.3.18).
+#[expect(clippy::match_same_arms, reason = "one line per limit")]
+fn of_limit(limit: LimitKind) -> StanzaError {
+    match limit {
+        LimitKind::Subscriptions => with(Wait, "policy-violation", "too-many-subscriptions"),
+        LimitKind::Affiliations => plain(Wait, "policy-violation"),
+        LimitKind::Undelivered => plain(Wait, "resource-constraint"),
+        LimitKind::Quota(quota) => match quota.counted {
+            Counted::Subscriptions => with(Wait, "policy-violation", "too-many-subscriptions"),
+            Counted::Nodes | Counted::Publishes => plain(Wait, "policy-violation"),
+            Counted::StoredBytes => plain(Wait, "resource-constraint"),
+        },
+        LimitKind::PublishRate { scope: Scope::Jid | Scope::Domain, .. } => plain(Wait, "policy-violation"),
+        LimitKind::PublishRate { scope: Scope::Total, .. } => plain(Wait, "resource-constraint"),
     }
 }
 

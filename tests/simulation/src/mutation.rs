@@ -36,11 +36,13 @@ pub enum Mutation {
     LaggingRowsForgotten,
     /// What cannot be judged because the store is away is forgotten.
     BouncesDropped,
+    /// Subscriptions that go with their node are still counted as somebody's.
+    ReapedStillCounted,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ReplyBeforeCommit,
         Self::CursorBeforeProof,
         Self::SinceSeqIgnored,
@@ -58,5 +60,6 @@ impl Mutation {
         Self::CursorBeforeLaggingRow,
         Self::LaggingRowsForgotten,
         Self::BouncesDropped,
+        Self::ReapedStillCounted,
     ];
 }

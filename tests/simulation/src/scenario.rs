@@ -63,6 +63,7 @@ impl Scenario {
                 },
                 engine: engine_limits(random),
                 admins: [admin()].into(),
+                ..Settings::default()
             },
         }
     }

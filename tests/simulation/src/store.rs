@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bus_domain::NodeId;
+use bus_domain::quota::UsageKey;
 use bus_domain::subscribe::Health;
 use bus_store::{
     BatchId, CommitLevel, LaggingRow, Position, Store, StoreError, SubscriptionKey, Transaction,
@@ -38,6 +39,8 @@ pub struct Disk {
     pub lagging: BTreeMap<SubscriptionKey, LaggingRow>,
     /// What is known of failed deliveries.
     pub health: BTreeMap<SubscriptionKey, Health>,
+    /// What everybody has.
+    pub usage: BTreeMap<UsageKey, i64>,
     /// What is to go wrong.
     pub faults: Faults,
     /// Whether several instances use it.
@@ -48,6 +51,8 @@ pub struct Disk {
     last_node: i64,
     /// Which transaction holds a head.
     locks: BTreeMap<NodeId, u64>,
+    /// Which transaction holds a number of what somebody has.
+    usage_locks: BTreeMap<UsageKey, u64>,
     /// Names that uncommitted transactions have taken.
     reserved: BTreeMap<String, u64>,
     last_transaction: u64,
@@ -64,6 +69,8 @@ pub struct Faults {
     pub commit: CommitFate,
     /// A wrong store: heads move whatever the version of their rules.
     pub ignores_rules_version: bool,
+    /// A wrong store: what goes with its node is still counted as somebody's.
+    pub counts_what_is_reaped: bool,
 }
 
 /// How a call fails.

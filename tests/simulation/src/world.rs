@@ -112,6 +112,7 @@ impl World {
         let scenario = Scenario { is_managed, ..Scenario::draw(&mut random) };
         let store = SimulatedStore::default();
         store.disk().faults.ignores_rules_version = mutation == Some(Mutation::RulesVersionIgnored);
+        store.disk().faults.counts_what_is_reaped = mutation == Some(Mutation::ReapedStillCounted);
         let ids = SimulatedIds::new(seed);
         let has_others = scenario.instances > 1;
         store.disk().is_shared = has_others;

@@ -1,14 +1,20 @@
+use bus_domain::quota::{Counted, UsageChange};
 use bus_domain::{
     AccessModel, Actor, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId,
     NodeName, Payload, Role, Seq,
 };
 use bus_store::{CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Store, Transaction};
 
+use crate::usage::lock_and_move;
+
 /// When an event of position 0 would have been committed.
 pub(crate) const FIRST_SECOND_MS: i64 = 1_700_000_000_000;
 
 /// The first life of every log.
 pub(crate) const EPOCH: Epoch = Epoch(u64::MAX - 1);
+
+/// Creator and owner of every node.
+const OWNER: &str = "owner@example.org";
 
 /// Writes rows the way the engine does, for cases to read.
 pub(crate) struct Fixture<'a> {
@@ -30,6 +36,7 @@ impl<'a> Fixture<'a> {
     pub(crate) async fn node(&self, name: &str) -> NodeFacts {
         let mut transaction = self.begin().await;
         transaction.insert_node(&row(name)).await.expect("insert").expect("a free name");
+        count(&mut *transaction, Counted::Nodes, bare(OWNER), 1).await;
         transaction.commit().await.expect("commit");
         self.facts(name).await
     }
@@ -40,6 +47,7 @@ impl<'a> Fixture<'a> {
         row.config.access_model = AccessModel::Whitelist;
         let mut transaction = self.begin().await;
         transaction.insert_node(&row).await.expect("insert").expect("a free name");
+        count(&mut *transaction, Counted::Nodes, bare(OWNER), 1).await;
         transaction.commit().await.expect("commit");
     }
 
@@ -106,6 +114,7 @@ impl<'a> Fixture<'a> {
         let subscription =
             bus_domain::Subscription::new(head.last_subscription, jid(address), state, head.seq);
         transaction.insert_subscriptions(node, std::slice::from_ref(&subscription)).await.expect("insert");
+        count(&mut *transaction, Counted::Subscriptions, subscription.jid.to_bare(), 1).await;
         transaction.commit().await.expect("commit");
         subscription
     }
@@ -117,9 +126,15 @@ impl<'a> Fixture<'a> {
         let event = Event { kind: EventKind::Deleted, ..published(head.seq, "x", 0, head.due_before_seq) };
         transaction.append_events(&[(node, event)]).await.expect("append");
         transaction.retire_node(node, 9).await.expect("retire");
+        count(&mut *transaction, Counted::Nodes, bare(OWNER), -1).await;
         transaction.commit().await.expect("commit");
         head.seq
     }
+}
+
+/// Counts what somebody has.
+async fn count(transaction: &mut dyn Transaction, counted: Counted, owner: BareJid, by: i64) {
+    lock_and_move(transaction, &UsageChange { counted, owner, by }).await;
 }
 
 /// Moves one head that is there and of the first version of its rules.
@@ -168,7 +183,7 @@ pub(crate) fn row(name: &str) -> NodeRow {
     NodeRow {
         name: NodeName::new(name).expect("a name"),
         epoch: EPOCH,
-        owner: bare("owner@example.org"),
+        owner: bare(OWNER),
         config: NodeConfig { items_max: 7, ..NodeConfig::default() },
         created_at_ms: 5,
     }

@@ -18,6 +18,7 @@ pub mod populated;
 pub mod retention;
 pub mod subscriptions;
 pub mod transactions;
+pub mod usage;
 
 /// An empty store, and what must live as long as it does.
 pub struct OpenStore {
@@ -95,6 +96,9 @@ macro_rules! suite {
             transactions: a_node_that_is_gone_counts_as_locked_and_does_not_advance,
             transactions: a_batch_may_be_big,
             transactions: batches_of_many_nodes_are_one_statement_each,
+            usage: numbers_begin_at_zero_and_move,
+            usage: what_is_dropped_is_not_counted,
+            usage: subscriptions_that_go_with_their_node_are_taken_off,
         );
     };
     ($open:path; $($module:ident: $case:ident,)+) => {

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use bus_domain::bounce::Failures;
+use bus_domain::quota::{Counted, UsageChange};
 use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{Affiliation, Event, EventKind, NodeId, Seq, SubscriptionId};
 use bus_store::{
@@ -14,6 +15,7 @@ use bus_store::{
 };
 
 use crate::fixture::{EPOCH, Fixture, bare, events, ids};
+use crate::usage::counts;
 
 /// What [`populate`] leaves, as [`describe`] tells it.
 pub const EXPECTED: &str = "\
@@ -25,6 +27,8 @@ purged: items [z], log [1 x, 2 y, 3 purged, 4 z], recipients []
   affiliations: owner@example.org owner
 undelivered: gone behind 0/0, orders behind 3/1, purged behind 0/0
 lagging: orders bob@example.org/phone through 1, attempt 1
+owner@example.org has 3 nodes of 3 and 3, 0 subscriptions of 2 and 2
+alice@example.org has 0 nodes of 3 and 3, 1 subscriptions of 2 and 2
 ";
 
 /// Fills an empty store.
@@ -89,6 +93,15 @@ pub async fn describe(store: &dyn Store) -> String {
     }
     line(&mut text, &format!("undelivered: {}", undelivered(store).await));
     line(&mut text, &format!("lagging: {}", lagging(store).await));
+    for owner in ["owner@example.org", "alice@example.org"] {
+        let counted =
+            async |counted| counts(&fixture, &UsageChange { counted, owner: bare(owner), by: 0 }).await;
+        let [[nodes, of_domain, of_all], [subscriptions, to_domain, to_all]] =
+            [counted(Counted::Nodes).await, counted(Counted::Subscriptions).await];
+        let nodes = format!("{nodes} nodes of {of_domain} and {of_all}");
+        let subscriptions = format!("{subscriptions} subscriptions of {to_domain} and {to_all}");
+        line(&mut text, &format!("{owner} has {nodes}, {subscriptions}"));
+    }
     text
 }
 

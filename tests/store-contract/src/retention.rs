@@ -5,7 +5,7 @@ use bus_domain::retention::{LogState, LoggedEvent};
 use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_store::{CursorMove, HeadAdvance, ItemWindow, Leg, NodeRules, Position, RetainedNode, Store};
 
-use crate::fixture::{EPOCH, FIRST_SECOND_MS, Fixture, advance, events, ids, item_id};
+use crate::fixture::{EPOCH, FIRST_SECOND_MS, Fixture, advance, bare, events, ids, item_id};
 
 /// Bytes of a payload that is asked for with 100.
 const PAYLOAD_BYTES: u64 = 100 + "<a xmlns=''></a>".len() as u64;
@@ -285,6 +285,7 @@ pub async fn nodes_are_looked_at_in_pages(store: &dyn Store) {
     store.move_cursors(Leg::Xmpp, &moves).await.expect("move");
     let expected = RetainedNode {
         node: nodes[0],
+        creator: bare("owner@example.org"),
         config: fixture.facts("a").await.config,
         rules_version: 1,
         log: LogState {

@@ -34,7 +34,8 @@ pub enum ErrorReason {
     RequestInvalid = 13,
     /// UNIMPLEMENTED: understood, but not done here. Metadata: feature (a name of XEP-0060 §10).
     Unsupported = 14,
-    /// RESOURCE_EXHAUSTED: a bound of the operator's is reached. Metadata: limit.
+    /// RESOURCE_EXHAUSTED: a bound of the operator's is reached. Metadata: limit. A google.rpc.QuotaFailure names the quota
+    /// where one is the reason; a google.rpc.RetryInfo says when the same call may pass.
     LimitReached = 15,
     /// RESOURCE_EXHAUSTED: too many requests are waiting for the store.
     Busy = 16,

@@ -1,3 +1,4 @@
+use bus_domain::quota::{Quota, Scope};
 use bus_domain::{BadRequest, ErrorClass, Feature, LimitKind};
 
 use super::*;
@@ -48,6 +49,31 @@ fn each_error_has_its_code_and_its_reason() {
     check(&BusError::Contended, Aborted, "CONTENDED", &[]);
     check(&BusError::StoreUnavailable, Unavailable, "STORAGE_UNAVAILABLE", &[]);
     check(&BusError::Internal, Internal, "INTERNAL", &[]);
+}
+
+#[test]
+fn a_quota_is_named_and_a_rate_says_when_to_come_again() {
+    for quota in Quota::ALL {
+        let error = BusError::LimitReached(LimitKind::Quota(quota));
+        check(&error, Code::ResourceExhausted, "LIMIT_REACHED", &[("limit", &quota.to_string())]);
+        let details = status(&error).get_error_details();
+        let violation = &details.quota_failure().unwrap().violations[0];
+        assert_eq!(
+            (violation.subject.as_str(), &violation.description),
+            (quota.as_str(), &error.to_string())
+        );
+    }
+    let rate = LimitKind::PublishRate { scope: Scope::Domain, retry_after_ms: 1_234 };
+    let status = status(&BusError::LimitReached(rate));
+    let text =
+        "the limit on items published in a time of one domain is reached; try again in 1234 milliseconds";
+    assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text));
+    let details = status.get_error_details();
+    let delay = details.retry_info().unwrap().retry_delay;
+    assert_eq!(delay, Some(Duration::from_millis(1_234)));
+    assert_eq!(details.quota_failure().unwrap().violations[0].subject, "publishes_per_domain");
+    let of_a_node = BusError::LimitReached(LimitKind::Subscriptions);
+    assert!(super::status(&of_a_node).get_error_details().quota_failure().is_none());
 }
 
 #[test]

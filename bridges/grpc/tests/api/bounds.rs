@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bridge_grpc::{GrpcSettings, v1};
+use bus_domain::quota::Quotas;
 use bus_engine::Settings;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
-use crate::rig::{ALICE, Rig, anonymous_event, grpc_settings, soon};
+use crate::rig::{ADMIN, ALICE, BOB, Rig, anonymous_event, grpc_settings, soon};
 
 #[tokio::test]
 async fn a_request_that_is_too_long_is_refused_and_the_connection_lives() {
@@ -54,4 +56,41 @@ async fn a_stop_does_not_wait_for_a_client_that_reads_no_further() {
     rig.shutdown.cancel();
     soon(&mut rig.server).await.unwrap().unwrap();
     drop(unread);
+}
+
+#[tokio::test]
+async fn a_principal_is_held_to_its_quotas_and_another_has_its_own() {
+    let quotas = Quotas {
+        nodes_per_jid_max: 1,
+        publishes_per_second_per_jid_max: 1,
+        publish_burst_ms: 1_000,
+        ..Quotas::default()
+    };
+    let rig = Rig::start_with(Settings { quotas, ..Settings::default() }).await;
+    rig.create("news").await;
+    let create = async |principal, name: &str| {
+        let request = v1::CreateNodeRequest { name: name.to_owned(), config: None };
+        rig.nodes(principal).create_node(request).await
+    };
+    let quota = |status: Status| {
+        let details = status.get_error_details();
+        let violation = details.quota_failure().expect("a QuotaFailure").violations[0].clone();
+        let delay = details.retry_info().expect("a RetryInfo").retry_delay.expect("a delay");
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::ResourceExhausted, violation.description.as_str())
+        );
+        (violation.subject, delay)
+    };
+    assert_eq!(quota(create(ALICE, "more").await.unwrap_err()).0, "nodes_per_jid");
+    create(BOB, "of bob").await.unwrap();
+    create(ADMIN, "one").await.unwrap();
+    create(ADMIN, "two").await.unwrap();
+
+    rig.publish("news", vec![anonymous_event("<a xmlns='urn:a'/>"); 60]).await;
+    let request =
+        v1::PublishRequest { node: "news".into(), events: vec![anonymous_event("<a xmlns='urn:a'/>")] };
+    let (subject, delay) = quota(rig.publisher(ALICE).publish(request).await.unwrap_err());
+    assert_eq!(subject, "publishes_per_jid");
+    assert!(delay > Duration::ZERO && delay <= Duration::from_mins(1), "{delay:?}");
 }

@@ -27,6 +27,8 @@ pub struct Entry {
     pub facts: Option<Arc<NodeFacts>>,
     /// What was decided.
     pub work: Work,
+    /// Whether quotas bind whoever asks.
+    pub is_bound: bool,
     /// Whether the node's head is waited for, because it was held by others again and again.
     pub lock: LockMode,
 }

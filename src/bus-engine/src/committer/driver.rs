@@ -141,7 +141,10 @@ impl Driver {
                 Action::Emit(_) => {}
                 Action::Load(name) => self.loads.push(Box::pin(load(Arc::clone(&self.shared), name))),
                 // A requester that went away has no use for the answer.
-                Action::Reply(reply, answer) => drop(reply.send(answer)),
+                Action::Reply(reply, answer) => {
+                    self.shared.statistics.count_answer(&answer);
+                    drop(reply.send(answer));
+                }
                 Action::Write(batch) => {
                     let shared = Arc::clone(&self.shared);
                     self.write = Some(Box::pin(async move {
@@ -168,6 +171,7 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         ids: &*shared.ids,
         process_epoch: shared.process_epoch,
         limits: &shared.settings.limits,
+        quotas: &shared.settings.quotas,
         known_heads: &shared.known_heads,
     };
     let (written, commit) =

@@ -1,9 +1,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bus_domain::quota::StoredFull;
 use bus_domain::{
-    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, PublishModel, affiliate, configure, create,
-    delete, manage_subscriptions, options, publish, purge, retention, retract, subscribe, unsubscribe,
+    Actor, BareJid, BusError, Durability, ItemId, Limits, NodeFacts, NodeId, PublishModel, affiliate,
+    configure, create, delete, manage_subscriptions, options, publish, purge, quota, retention, retract,
+    subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -11,13 +13,22 @@ use bus_store::{CommitLevel, LockMode};
 use super::{Entry, Work};
 use crate::{Command, Verb};
 
-/// Asks bus-domain about a command. On the nodes of `undelivered_full` too much waits for delivery; `next_item_id`
+/// What is full, as far as somebody has looked.
+#[derive(Debug, Default)]
+pub(super) struct Full {
+    /// Nodes of which too much waits for delivery.
+    pub(super) undelivered: HashSet<NodeId>,
+    /// Creators of nodes that store too much.
+    pub(super) stored: StoredFull,
+}
+
+/// Asks bus-domain about a command; `next_item_id`
 /// makes ids that no item has.
 pub(super) fn plan(
     command: &Command,
     facts: Option<&Arc<NodeFacts>>,
     limits: &Limits,
-    undelivered_full: &HashSet<NodeId>,
+    full: &Full,
     next_item_id: &dyn Fn() -> ItemId,
 ) -> Result<Entry, BusError> {
     let actor = &command.actor;
@@ -32,12 +43,14 @@ pub(super) fn plan(
         Verb::Delete => Work::Delete(delete::decide(existing()?, actor)?),
         Verb::Publish(request) if facts.is_none() => {
             let (new, publication) = publish::decide_new(actor, request.clone(), limits, next_item_id)?;
+            check_stored(actor, full, &new.owner)?;
             Work::PublishNew(new, publication)
         }
         Verb::Publish(request) => {
             let facts = existing()?;
             let publication = publish::decide(facts, actor, request.clone(), limits, next_item_id)?;
-            retention::check_undelivered(&facts.config, undelivered_full.contains(&facts.id))?;
+            retention::check_undelivered(&facts.config, full.undelivered.contains(&facts.id))?;
+            check_stored(actor, full, &facts.creator)?;
             Work::Publish(publication)
         }
         Verb::Retract(request) => {
@@ -73,7 +86,17 @@ pub(super) fn plan(
             Work::Expire(expiry.clone())
         }
     };
-    Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work, lock: LockMode::SkipHeld })
+    Ok(Entry {
+        node: command.node.clone(),
+        facts: facts.cloned(),
+        work,
+        is_bound: quota::binds(actor),
+        lock: LockMode::SkipHeld,
+    })
+}
+
+fn check_stored(actor: &Actor, full: &Full, creator: &BareJid) -> Result<(), BusError> {
+    if quota::binds(actor) { full.stored.check(creator) } else { Ok(()) }
 }
 
 impl Verb {

@@ -1,13 +1,15 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{BusError, NodeId, NodeName};
+use bus_domain::quota::StoredFull;
+use bus_domain::{BusError, LimitKind, NodeId, NodeName};
 use tokio::sync::{Notify, oneshot};
 
 use super::emit::emit;
 use super::{Action, Committer};
 use crate::engine::EngineShared;
-use crate::{Command, Outcome, Settings};
+use crate::publish_rates::PublishRates;
+use crate::{Command, IdSource, Outcome, Settings, Verb};
 
 /// Where an answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Outcome, BusError>>;
@@ -23,13 +25,27 @@ pub(super) struct Inner {
     pub(super) committer: Committer<Reply>,
     /// Nodes whose facts are to be loaded.
     pub(super) loads: Vec<NodeName>,
+    rates: PublishRates,
     is_closed: bool,
 }
 
+impl Inner {
+    /// Before anything else: a publish that comes too fast costs no more than this.
+    fn admit(&mut self, command: &Command, shared: &EngineShared) -> Result<(), LimitKind> {
+        match &command.verb {
+            Verb::Publish(request) => {
+                self.rates.admit(&command.actor, request.items.len(), shared.clock.now_ms())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl CommitQueue {
-    pub(crate) fn new(settings: Settings, store_is_shared: bool) -> Self {
+    pub(crate) fn new(settings: Settings, store_is_shared: bool, ids: &dyn IdSource) -> Self {
+        let rates = PublishRates::new(&settings, ids);
         let committer = Committer::new(settings).on_shared_store(store_is_shared);
-        let inner = Inner { committer, loads: Vec::new(), is_closed: false };
+        let inner = Inner { committer, loads: Vec::new(), rates, is_closed: false };
         Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
 
@@ -45,6 +61,12 @@ impl CommitQueue {
         if inner.is_closed {
             // Nobody listens yet, so it cannot have gone away.
             let _ = reply.send(Err(BusError::StoreUnavailable));
+            return answer;
+        }
+        if let Err(limit) = inner.admit(&command, shared) {
+            shared.statistics.count_refusal(limit);
+            // As above.
+            let _ = reply.send(Err(BusError::LimitReached(limit)));
             return answer;
         }
         // Looked up under the lock: a change of rules is in the cache before its command leaves the queue.
@@ -66,6 +88,11 @@ impl CommitQueue {
     /// Takes note of the nodes of which too much waits for delivery.
     pub(crate) fn undelivered_full(&self, nodes: HashSet<NodeId>) {
         self.lock().committer.undelivered_full(nodes);
+    }
+
+    /// Takes note of who stores too much.
+    pub(crate) fn stored_full(&self, full: StoredFull) {
+        self.lock().committer.stored_full(full);
     }
 
     /// Takes no more commands.

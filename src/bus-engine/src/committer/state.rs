@@ -1,8 +1,10 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use bus_domain::quota::StoredFull;
 use bus_domain::{BusError, NodeFacts, NodeId, NodeName};
 
+use super::plan::Full;
 use super::{Batch, EntryResult, FactsAfter};
 use crate::{Command, Outcome, Settings};
 
@@ -33,8 +35,8 @@ pub struct Committer<Ticket> {
     /// Entries that the next batch may have: halved by a batch that the store refused, so that the offender ends
     /// up alone; doubled by one that came through.
     entries_max: usize,
-    /// Nodes with so much to deliver that their publishers may have to wait.
-    undelivered_full: HashSet<NodeId>,
+    /// Where publishers may have to wait.
+    full: Full,
     /// Others write to the store too: see [`Committer::on_shared_store`].
     is_shared: bool,
 }
@@ -111,7 +113,7 @@ impl<Ticket> Committer<Ticket> {
             queued: 0,
             queued_bytes: 0,
             refused: 0,
-            undelivered_full: HashSet::new(),
+            full: Full::default(),
             is_shared: false,
         }
     }
@@ -261,7 +263,12 @@ impl<Ticket> Committer<Ticket> {
 
     /// Takes note of the nodes of which [`bus_domain::Limits::node_undelivered_events_max`] events wait for delivery.
     pub fn undelivered_full(&mut self, nodes: HashSet<NodeId>) {
-        self.undelivered_full = nodes;
+        self.full.undelivered = nodes;
+    }
+
+    /// Takes note of who stores too much.
+    pub fn stored_full(&mut self, full: StoredFull) {
+        self.full.stored = full;
     }
 
     /// True when nothing waits and nothing is in flight.

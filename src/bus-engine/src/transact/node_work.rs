@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bus_domain::quota::UsageChange;
 use bus_domain::{
     Epoch, Event, EventKind, ItemId, Jid, Limits, NodeConfig, NodeFacts, NodeId, Payload, Seq, Subscription,
     SubscriptionId, SubscriptionOptions, SubscriptionState,
@@ -43,6 +44,8 @@ pub(super) struct NodeWork {
     pub(super) begun: Vec<Beginning>,
     /// Addresses whose subscriptions cannot be as somebody wants them.
     pub(super) rejected_subscriptions: Vec<(Jid, Option<SubscriptionState>)>,
+    /// What somebody has more or less of.
+    pub(super) usage: Vec<UsageChange>,
     /// Who is told.
     pub(super) notices: Vec<Notice>,
     /// The answer of an entry that made the node.
@@ -124,6 +127,7 @@ impl NodeWork {
             ended: Vec::new(),
             begun: Vec::new(),
             rejected_subscriptions: Vec::new(),
+            usage: Vec::new(),
             notices: Vec::new(),
             created: None,
             delta: None,
@@ -131,6 +135,12 @@ impl NodeWork {
             config: None,
             announced: None,
         }
+    }
+
+    /// Forgets what was to change; this is the answer.
+    pub(super) fn undo(&mut self, settled: EntryResult) {
+        let (facts, entries) = (self.facts.take(), std::mem::take(&mut self.entries));
+        *self = Self { facts, settled: Some(settled), ..Self::empty(entries) };
     }
 
     pub(super) fn node_id(&self) -> Option<NodeId> {

@@ -21,11 +21,20 @@ impl Writing<'_> {
         sources: &Sources<'_>,
     ) -> Result<(), StoreError> {
         let mut works = std::mem::take(&mut self.works);
-        let mut kept = Vec::with_capacity(works.len());
-        for mut work in works.drain(..) {
+        for work in works.iter_mut().filter(|work| work.node_id().is_some()) {
             for &index in &work.entries.clone() {
-                work.settled = self.settle_entry(transaction, sources, &mut work, index).await?;
+                work.settled = self.settle_entry(transaction, sources, work, index).await?;
             }
+        }
+        self.hold_to_quotas(transaction, sources, &mut works).await?;
+        let is_new = |work: &&mut NodeWork| work.node_id().is_none() && work.settled.is_none();
+        for work in works.iter_mut().filter(is_new) {
+            for &index in &work.entries.clone() {
+                work.settled = self.settle_entry(transaction, sources, work, index).await?;
+            }
+        }
+        let mut kept = Vec::with_capacity(works.len());
+        for mut work in works {
             if work.node_id().is_some() || work.settled.is_none() {
                 kept.push(work);
             } else {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus_domain::quota::Quotas;
 use bus_domain::{
-    Actor, Affiliation, BareJid, BusError, ItemId, Jid, NodeConfig, NodeName, Payload, Role, publish,
+    Actor, Affiliation, BareJid, BusError, ItemId, Jid, LimitKind, NodeConfig, NodeName, Payload, Role,
+    publish,
 };
 use bus_engine::{
     Command, Delivery, DeliveryInput, Engine, EngineLimits, NotificationSink, Outcome, Settings, SinkFull,
     SystemClock, SystemIds, Tail, TailFrame, TailStart, Verb,
 };
-use bus_store_postgres::PostgresLimits;
+use bus_store_postgres::{PostgresLimits, PostgresStore};
 use harness::Postgres;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -30,7 +32,14 @@ impl Instance {
     async fn start(url: &str, doorbell_poll_ms: u64) -> Self {
         let store = Arc::new(open(url, PostgresLimits::default()).await);
         let engine = EngineLimits { doorbell_poll_ms, ..EngineLimits::default() };
-        let settings = Settings { engine, ..Settings::default() };
+        Self::start_on(store, Settings { engine, ..Settings::default() }).await
+    }
+
+    async fn start_with(url: &str, settings: Settings) -> Self {
+        Self::start_on(Arc::new(open(url, PostgresLimits::default()).await), settings).await
+    }
+
+    async fn start_on(store: Arc<PostgresStore>, settings: Settings) -> Self {
         let stop = CancellationToken::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
         let parts = Engine::start(store, settings, clock, ids, stop.clone()).await.expect("an engine");
@@ -251,4 +260,39 @@ fn actor(user: &str) -> Actor {
 
 fn bare(user: &str) -> BareJid {
     BareJid::new(&format!("{user}@example.org")).expect("a JID")
+}
+
+#[tokio::test]
+async fn what_somebody_may_have_is_counted_over_all_instances() {
+    const MAX: u64 = 5;
+    let url = Postgres::shared().await.create_database().await.unwrap();
+    let quotas = Quotas { nodes_per_jid_max: MAX, subscriptions_max: MAX, ..Quotas::default() };
+    let start = async || {
+        let settings = Settings { quotas: quotas.clone(), ..Settings::default() };
+        Instance::start_with(&url, settings).await
+    };
+    let instances = [start().await, start().await];
+    let all = async |verb_of: &dyn Fn(usize) -> (&'static str, NodeName, Verb)| {
+        let commands = (0..40).map(|number| {
+            let (user, node, verb) = verb_of(number);
+            instances[number % 2].engine.execute(Command { actor: actor(user), node, verb })
+        });
+        let answers = futures::future::join_all(commands).await;
+        let is_refusal = |it: &BusError| matches!(it, BusError::LimitReached(LimitKind::Quota(_)));
+        let refused =
+            answers.iter().filter_map(|it| it.as_ref().err()).inspect(|it| assert!(is_refusal(it), "{it}"));
+        answers.len() - refused.count()
+    };
+    let node = |number: usize| NodeName::new(&number.to_string()).unwrap();
+    let create = |number| ("owner", node(number), Verb::Create(NodeConfig::default()));
+    assert_eq!(all(&create).await, 5, "nodes of one address");
+    let admin = Actor::new(bare("admin"), Role::Admin);
+    for number in 100..140 {
+        let verb = Verb::Create(NodeConfig::default());
+        let command = Command { actor: admin.clone(), node: node(number), verb };
+        instances[0].engine.execute(command).await.expect("an admin is not bound");
+    }
+    let subscribe =
+        |number| ("reader", node(100 + number), Verb::Subscribe(Jid::from(bare("reader")).into()));
+    assert_eq!(all(&subscribe).await, 5, "subscriptions in all");
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
-use super::{epochs, heads, items};
+use super::{epochs, heads, items, usage};
 use crate::statement::Statement;
 use crate::{SqliteStore, archive, creation, cursors, entities, lagging, retention};
 
@@ -20,6 +20,9 @@ async fn hot_statements_never_read_a_whole_table() {
         items::NOTE_RETRACTED,
         cursors::MOVE,
         epochs::RENEW,
+        cursors::REAP_SUBSCRIPTIONS,
+        usage::READ,
+        usage::FORGET,
         lagging::ADD,
         lagging::MOVE,
         lagging::END,

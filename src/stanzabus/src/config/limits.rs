@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bridge_grpc::GrpcSettings;
 use bus_domain::Limits;
+use bus_domain::quota::Quotas;
 use bus_engine::{EngineLimits, Settings};
 use bus_store_postgres::PostgresLimits;
 use schemars::JsonSchema;
@@ -24,6 +25,8 @@ use store::StoreLimitsConfig;
 pub(crate) struct LimitsConfig {
     #[serde(flatten)]
     rules: Limits,
+    #[serde(flatten)]
+    quotas: Quotas,
     #[serde(flatten)]
     engine: EngineLimits,
     #[serde(flatten)]
@@ -80,7 +83,12 @@ const ENVELOPE_BYTES_MAX: usize = 32 * 1024;
 impl LimitsConfig {
     /// The bounds that the engine is started with.
     pub(crate) fn engine(&self) -> Settings {
-        Settings { limits: self.rules.clone(), engine: self.engine.clone(), ..Settings::default() }
+        Settings {
+            limits: self.rules.clone(),
+            quotas: self.quotas.clone(),
+            engine: self.engine.clone(),
+            ..Settings::default()
+        }
     }
 
     /// The bounds of requests over XMPP.

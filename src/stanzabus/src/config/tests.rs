@@ -116,7 +116,7 @@ fn values_that_make_no_sense_are_named() {
 fn limits_reach_the_crates_that_keep_them() {
     let text = format!(
         "{MINIMAL}[limits]\npage_items_max = 7\nbatch_events_max = 8\nlink_depth_max = 9
-         xmpp_requests_per_sender_max = 10\ngrpc_connections_max = 11"
+         xmpp_requests_per_sender_max = 10\ngrpc_connections_max = 11\nnodes_per_jid_max = 12"
     );
     let limits = read_with(&text, &[]).unwrap().config.limits;
     let engine = limits.engine();
@@ -124,6 +124,7 @@ fn limits_reach_the_crates_that_keep_them() {
     assert_eq!(limits.link().depth_max, 9);
     assert_eq!(limits.requests().requests_per_sender_max, 10);
     assert_eq!(limits.grpc().connections_max, 11);
+    assert_eq!(engine.quotas.nodes_per_jid_max, 12);
     assert_eq!(limits.link().stanza_bytes_max, xmpp_component::LinkLimits::default().stanza_bytes_max);
 }
 

@@ -1,6 +1,7 @@
 //! The table of the metrics: the place to add one.
 
 use bus_domain::Durability;
+use bus_domain::quota::Quota;
 
 use super::Reading;
 use super::family::Value;
@@ -60,6 +61,11 @@ metrics! {
     QueuedBytes = "stanzabus_queued_bytes", |read| Value::Number(read.engine.queued_bytes);
     /// Commands refused because too many wait.
     RefusedBusy = "stanzabus_refused_busy_total", |read| Value::Number(read.engine.refused_busy);
+    /// Commands refused because of a quota, by which: nodes, subscriptions, stored bytes or publishes, of one address, of one domain or in all.
+    QuotaRefusals = "stanzabus_quota_refusals_total", |read| {
+        let of_quota = |quota: Quota| (quota.as_str(), read.engine.refused_by(quota));
+        Value::Labelled("quota", Quota::ALL.map(of_quota).to_vec())
+    };
     /// Decisions made again because the node's rules had moved meanwhile.
     StaleDecisions = "stanzabus_stale_decisions_total", |read| Value::Number(read.engine.stale_decisions);
     /// Times that a node's rules were read from the store; low when the cache is big enough.
@@ -109,6 +115,8 @@ metrics! {
     NodesUnreadable = "stanzabus_nodes_unreadable_total", |read| Value::Number(read.engine.nodes_unreadable);
     /// Nodes of which so many events wait for delivery that publishers may have to wait.
     NodesUndeliveredFull = "stanzabus_nodes_undelivered_full", |read| Value::Number(read.engine.nodes_undelivered_full);
+    /// Bytes of payload in the logs of all nodes, as last summed up in the background.
+    StoredBytes = "stanzabus_stored_bytes", |read| Value::Number(read.engine.stored_bytes);
     /// Transactions of retention.
     RetentionSteps = "stanzabus_retention_steps_total", |read| Value::Number(read.engine.retention_steps);
     /// Events that have left their node's log.

@@ -1,9 +1,11 @@
 use bus_domain::ErrorClass;
+use bus_domain::quota::Quota;
 
 use super::*;
 
 fn every_bus_error() -> Vec<BusError> {
-    vec![
+    let mut all: Vec<_> = every_limit().into_iter().map(BusError::LimitReached).collect();
+    all.extend([
         BusError::NodeNotFound,
         BusError::NodeExists,
         BusError::Forbidden,
@@ -24,14 +26,40 @@ fn every_bus_error() -> Vec<BusError> {
         BusError::bad_request("<&'\">"),
         BusError::Unsupported(Feature::PurgeNodes),
         BusError::Unsupported(Feature::PersistentItems),
-        BusError::LimitReached(LimitKind::Subscriptions),
-        BusError::LimitReached(LimitKind::Affiliations),
-        BusError::LimitReached(LimitKind::Undelivered),
         BusError::Busy,
         BusError::Contended,
         BusError::StoreUnavailable,
         BusError::Internal,
-    ]
+    ]);
+    all
+}
+
+fn every_limit() -> Vec<LimitKind> {
+    let mut all = vec![LimitKind::Subscriptions, LimitKind::Affiliations, LimitKind::Undelivered];
+    all.extend(Quota::ALL.map(LimitKind::Quota));
+    all.extend(Scope::ALL.map(|scope| LimitKind::PublishRate { scope, retry_after_ms: 5 }));
+    all
+}
+
+#[test]
+fn who_has_too_much_violates_a_policy_and_what_is_full_for_all_is_a_constraint() {
+    for limit in every_limit() {
+        let StanzaError { kind, condition, pubsub } = of_limit(limit);
+        let expected = match limit.quota().map(|quota| (quota.counted, quota.scope)) {
+            Some((Counted::StoredBytes, _)) => ("resource-constraint", None),
+            Some((Counted::Publishes, Scope::Total)) if !matches!(limit, LimitKind::Quota(_)) => {
+                ("resource-constraint", None)
+            }
+            Some((Counted::Subscriptions, _)) => ("policy-violation", Some("too-many-subscriptions")),
+            Some(_) => ("policy-violation", None),
+            None => continue,
+        };
+        let pubsub = pubsub.map(|it| match it {
+            PubsubCondition::Named(name) => name,
+            PubsubCondition::Unsupported(feature) => feature.as_str(),
+        });
+        assert_eq!((kind, condition, pubsub), (Wait, expected.0, expected.1), "{limit}");
+    }
 }
 
 #[test]

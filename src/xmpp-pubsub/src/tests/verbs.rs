@@ -1,5 +1,6 @@
 //! Each verb that changes something: its success and its errors.
 
+use bus_domain::quota::Quotas;
 use bus_domain::{AccessModel, Affiliation, Limits};
 use bus_engine::Settings;
 
@@ -286,4 +287,32 @@ async fn subscriptions_of_one_address_are_bounded() {
     fixture.ask(BOB, "set", &subscribe("bob@example.net")).await;
     let expected = "wait/policy-violation+too-many-subscriptions";
     fixture.check(BOB, "set", &subscribe(BOB), expected).await;
+}
+
+#[tokio::test]
+async fn quotas_say_what_is_too_much_and_a_rate_how_long_to_wait() {
+    let quotas = Quotas {
+        nodes_per_jid_max: 1,
+        subscriptions_per_jid_max: 1,
+        publishes_per_second_per_jid_max: 1,
+        publish_burst_ms: 1_000,
+        ..Quotas::default()
+    };
+    let fixture = Fixture::with(Settings { quotas, ..Settings::default() }, 480 * 1024).await;
+    let subscribe = |jid: &str| pubsub(&format!("<subscribe node='news' jid='{jid}'/>"));
+    fixture.ask(BOB, "set", &subscribe("bob@example.net")).await;
+    let item = "<item><a xmlns='urn:a'/></item>";
+    let publish = pubsub(&format!("<publish node='news'>{}</publish>", item.repeat(1_000)));
+    fixture.ask(ALICE, "set", &publish).await;
+    for (from, content, expected) in [
+        (ALICE, pubsub("<create node='another'/>"), "wait/policy-violation"),
+        (BOB, subscribe(BOB), "wait/policy-violation+too-many-subscriptions"),
+        (ALICE, publish.clone(), "wait/policy-violation"),
+    ] {
+        fixture.check(from, "set", &content, expected).await;
+    }
+    let answer = fixture.service.handle(&iq(ALICE, DOMAIN, "set", &publish)).await.pop().expect("an answer");
+    let (_, wait) = answer.split_once("is reached; try again in ").expect(&answer);
+    let wait_ms: u64 = wait.split(' ').next().unwrap_or_default().parse().expect("milliseconds");
+    assert!((1..=1_000_000).contains(&wait_ms), "{answer}");
 }

@@ -222,7 +222,7 @@ impl Rig {
 }
 
 /// As the comments in the configuration say.
-fn add_token(daemon: &Daemon, principal: &str, token: &str) {
+pub(crate) fn add_token(daemon: &Daemon, principal: &str, token: &str) {
     let sha256 = token_sha256_hex(token);
     let mut config = OpenOptions::new().append(true).open(daemon.config_path()).expect("`init` wrote it");
     write!(config, "\n[[grpc.tokens]]\nprincipal = \"{principal}\"\nsha256 = \"{sha256}\"\n")

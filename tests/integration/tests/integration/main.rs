@@ -21,6 +21,8 @@ mod peers;
 mod postgres;
 mod python_client;
 mod quickstart;
+#[cfg(test)]
+mod quotas;
 mod resources;
 mod retention;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
-use bus_domain::NodeId;
+use bus_domain::quota::{Counted, UsageChange, UsageKey, moves};
+use bus_domain::{BareJid, NodeId};
 use bus_store::{CursorMove, CursorStore, Leg, Position, StoreError, Undelivered, UndeliveredPage};
 
 use super::{Disk, SimulatedStore};
@@ -62,7 +63,18 @@ impl CursorStore for SimulatedStore {
         };
         let Some(node) = disk.nodes.iter().find(is_over).map(|(node, _)| *node) else { return Ok(0) };
         let rows_max = u64::from(rows_max.max(1));
+        let subscribers = |disk: &Disk| -> Vec<BareJid> {
+            let of_node = disk.nodes.get(&node).map(|rows| &rows.subscriptions);
+            of_node.into_iter().flat_map(|all| all.values()).map(|it| it.jid.to_bare()).collect()
+        };
+        let before = subscribers(&disk);
         let mut reaped = disk.nodes.get_mut(&node).map_or(0, |rows| rows.remove_rows(rows_max));
+        let gone = before.len() - subscribers(&disk).len();
+        let ended = |owner| UsageChange { counted: Counted::Subscriptions, owner, by: -1 };
+        let ended: Vec<_> = before.into_iter().take(gone).map(ended).collect();
+        if !disk.faults.counts_what_is_reaped {
+            disk.move_usage(moves(&ended));
+        }
         if reaped < rows_max {
             reaped += NODE_ROWS;
             disk.nodes.remove(&node);
@@ -74,6 +86,14 @@ impl CursorStore for SimulatedStore {
 }
 
 impl Disk {
+    /// Moves what everybody has.
+    pub fn move_usage(&mut self, moves: impl IntoIterator<Item = (UsageKey, i64)>) {
+        for (key, by) in moves {
+            *self.usage.entry(key).or_default() += by;
+        }
+        self.usage.retain(|_, count| *count != 0);
+    }
+
     /// A node's cursor.
     pub fn position(&self, node: NodeId) -> Position {
         self.cursors.get(&node).copied().unwrap_or(Position::START)

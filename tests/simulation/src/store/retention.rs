@@ -130,6 +130,7 @@ fn retained(disk: &Disk, node: NodeId, rows: &NodeRows) -> RetainedNode {
     let lagging = disk.lagging.values().filter(|row| row.key.node == node).map(|row| row.through_seq);
     RetainedNode {
         node,
+        creator: rows.row.owner.clone(),
         config: rows.row.config.clone(),
         rules_version: rows.head.rules_version,
         log: LogState {

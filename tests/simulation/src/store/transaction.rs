@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
@@ -25,6 +26,8 @@ pub(super) struct SimulatedTransaction {
     set_back: BTreeMap<NodeId, Seq>,
     /// What becomes of subscriptions that are told of apart from their nodes.
     wellbeing: Vec<(SubscriptionKey, Wellbeing)>,
+    /// By how much what somebody has moves.
+    usage: Vec<(UsageKey, i64)>,
 }
 
 /// What becomes of a subscription.
@@ -44,6 +47,7 @@ impl SimulatedTransaction {
             batches: Vec::new(),
             set_back: BTreeMap::new(),
             wellbeing: Vec::new(),
+            usage: Vec::new(),
         }
     }
 
@@ -332,6 +336,30 @@ impl Transaction for SimulatedTransaction {
         Ok(())
     }
 
+    async fn lock_usage(
+        &mut self,
+        keys: &[UsageKey],
+        mode: LockMode,
+    ) -> Result<Vec<(UsageKey, u64)>, StoreError> {
+        self.call()?;
+        let mut disk = self.store.disk();
+        let id = self.id;
+        let is_free = |key: &&UsageKey| disk.usage_locks.get(*key).is_none_or(|holder| *holder == id);
+        let free: Vec<UsageKey> = keys.iter().filter(is_free).cloned().collect();
+        if mode == LockMode::Wait && free.len() < keys.len() {
+            return Ok(Vec::new());
+        }
+        disk.usage_locks.extend(free.iter().map(|key| (key.clone(), id)));
+        let count = |key: &UsageKey| disk.usage.get(key).copied().unwrap_or_default();
+        Ok(free.into_iter().map(|key| (key.clone(), count(&key).unsigned_abs())).collect())
+    }
+
+    async fn move_usage(&mut self, moves: &[(UsageKey, i64)]) -> Result<(), StoreError> {
+        self.call()?;
+        self.usage.extend(moves.iter().cloned());
+        Ok(())
+    }
+
     async fn record_batch(&mut self, id: BatchId, _committed_at_ms: i64) -> Result<(), StoreError> {
         self.call()?;
         self.batches.push(id.0);
@@ -396,6 +424,7 @@ impl SimulatedTransaction {
             let position = disk.position(node).min(Position::behind(last_seq));
             disk.cursors.insert(node, position);
         }
+        disk.move_usage(self.usage.drain(..));
         disk.batches.extend(self.batches.drain(..));
     }
 }
@@ -404,6 +433,7 @@ impl Drop for SimulatedTransaction {
     fn drop(&mut self) {
         let mut disk = self.store.disk();
         disk.locks.retain(|_, holder| *holder != self.id);
+        disk.usage_locks.retain(|_, holder| *holder != self.id);
         disk.reserved.retain(|_, holder| *holder != self.id);
     }
 }

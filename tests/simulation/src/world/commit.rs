@@ -51,6 +51,7 @@ impl World {
             ids: &self.ids,
             process_epoch: *process_epoch,
             limits: &self.scenario.settings.limits,
+            quotas: &self.scenario.settings.quotas,
             known_heads,
         };
         let staged = at_once(write(&self.store, &batch, id, &sources));

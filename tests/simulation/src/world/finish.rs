@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
+use bus_domain::quota::{Counted, UsageChange, UsageKey, moves};
 use bus_domain::{Affiliation, EventKind, ItemId, Seq, SubscriptionState};
 
 use crate::model::Life;
-use crate::store::NodeRows;
+use crate::store::{Disk, NodeRows};
 use crate::violation::{Checked, Promise, Violation};
 
 use super::World;
@@ -101,6 +102,10 @@ impl World {
         Promise::BoundedRows.check(disk.lagging.is_empty(), || {
             format!("nobody lags any more, and the rows stay: {:?}", disk.lagging)
         })?;
+        let counted = counted(&disk);
+        Promise::AcknowledgedIsStored.check(disk.usage == counted, || {
+            format!("what everybody has is {counted:?}, and counted is {:?}", disk.usage)
+        })?;
         let stray = disk.cursors.keys().find(|id| !disk.nodes.contains_key(*id));
         Promise::BoundedRows.check(stray.is_none(), || format!("a cursor of {stray:?}, which is gone"))?;
         let behind = disk.nodes.iter().find(|(id, rows)| disk.position(**id).through_seq != rows.head.seq);
@@ -109,6 +114,16 @@ impl World {
             format!("a cursor is not at the end of its log: {behind:?}")
         })
     }
+}
+
+/// What everybody has, by the rows.
+fn counted(disk: &Disk) -> BTreeMap<UsageKey, i64> {
+    let live = disk.nodes.values().filter(|rows| rows.deleted_at_ms.is_none());
+    let nodes = live.map(|rows| (Counted::Nodes, rows.row.owner.clone()));
+    let subscriptions = disk.nodes.values().flat_map(|rows| rows.subscriptions.values());
+    let subscriptions = subscriptions.map(|it| (Counted::Subscriptions, it.jid.to_bare()));
+    let one = |(counted, owner)| UsageChange { counted, owner, by: 1 };
+    moves(&nodes.chain(subscriptions).map(one).collect::<Vec<_>>())
 }
 
 fn check_rows(life: &Life, rows: &NodeRows) -> Checked {

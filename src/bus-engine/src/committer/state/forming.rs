@@ -73,7 +73,7 @@ impl<Ticket> Committer<Ticket> {
                 return;
             }
             let limits = &self.settings.limits;
-            let full = &self.undelivered_full;
+            let full = &self.full;
             let planned = plan(&front.command, facts.as_ref(), limits, full, next_item_id);
             if planned.is_err() && self.is_shared && !front.is_confirmed {
                 // Once what was taken of the node is written.

@@ -65,6 +65,14 @@ impl GrpcCaller {
         Ok(response.results[0].seq)
     }
 
+    /// Publishes so many events with one call.
+    pub(crate) async fn publish_many(&self, node: &str, events: usize) -> Result<(), Status> {
+        let payload = Some(Payload::Xml("<e xmlns='urn:example:event'/>".to_owned()));
+        let events = vec![v1::NewEvent { item_id: None, payload }; events];
+        let request = v1::PublishRequest { node: node.to_owned(), events };
+        PublisherClient::new(self.channel.clone()).publish(self.with_token(request)).await.map(drop)
+    }
+
     /// A node as it stands.
     pub(crate) async fn node(&self, name: &str) -> Result<v1::Node, Status> {
         let request = v1::GetNodeRequest { name: name.to_owned() };
