@@ -12,6 +12,7 @@
 mod about;
 pub mod access;
 mod actor;
+pub mod administer;
 pub mod affiliate;
 mod affiliation;
 pub mod bounce;
@@ -36,6 +37,7 @@ mod setting;
 pub mod subscribe;
 mod subscription;
 mod text;
+mod type_filter;
 pub mod unsubscribe;
 
 pub use about::About;
@@ -47,8 +49,9 @@ pub use facts::NodeFacts;
 pub use ids::{Epoch, ItemId, NodeId, NodeName, Seq, SubscriptionId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use limits::Limits;
-pub use node_config::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
+pub use node_config::{AccessModel, Durability, MessageType, NodeConfig, ProcessingHint, PublishModel};
 pub use payload::Payload;
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};
 pub use text::{TextError, check_text};
+pub use type_filter::TypeFilter;

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use jid::Jid;
 
 use crate::retention::WhenUndeliveredFull;
-use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
+use crate::{AccessModel, Durability, MessageType, NodeConfig, ProcessingHint, PublishModel};
 
 /// One field of a node's configuration with its value: to be set, or to be compared with what is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Setting {
     NotifyRetract(bool),
     /// See [`NodeConfig::message_type`].
     MessageType(MessageType),
+    /// See [`NodeConfig::processing_hint`].
+    ProcessingHint(ProcessingHint),
     /// See [`NodeConfig::persist_items`].
     PersistItems(bool),
     /// See [`NodeConfig::durability`].
@@ -89,6 +91,7 @@ impl NodeConfig {
             Setting::NotifyDelete(value) => self.notify_delete = value,
             Setting::NotifyRetract(value) => self.notify_retract = value,
             Setting::MessageType(value) => self.message_type = value,
+            Setting::ProcessingHint(value) => self.processing_hint = value,
             Setting::PersistItems(value) => self.persist_items = value,
             Setting::Durability(value) => self.durability = value,
             Setting::ItemExpireSeconds(value) => self.item_expire_seconds = value,

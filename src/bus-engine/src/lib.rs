@@ -26,6 +26,7 @@ mod known_heads;
 mod notices;
 mod outage;
 mod payload;
+mod pending;
 mod pulse;
 mod queries;
 mod recent;

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "lagging", include_str!("../../../schemas/sqlite/0003_lagging.sql")),
     (4, "epochs", include_str!("../../../schemas/sqlite/0004_epochs.sql")),
     (5, "entities", include_str!("../../../schemas/sqlite/0005_entities.sql")),
+    (8, "pending", include_str!("../../../schemas/sqlite/0008_pending.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

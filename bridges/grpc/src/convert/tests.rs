@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use bus_domain::retention::{History, WhenUndeliveredFull};
-use bus_domain::{About, AccessModel, Epoch, Jid, MessageType, NodeConfig, NodeId, Payload, PublishModel};
+use bus_domain::{
+    About, AccessModel, Epoch, Jid, MessageType, NodeConfig, NodeId, Payload, ProcessingHint, PublishModel,
+};
 use tonic_types::StatusExt as _;
 
 use super::*;
@@ -42,6 +44,7 @@ fn a_configuration_comes_back_as_it_went_and_keeps_defaults_where_it_is_silent()
         notify_config: true,
         notify_delete: false,
         message_type: MessageType::Headline,
+        processing_hint: ProcessingHint::NoStore,
         about: About {
             title: Some("t".into()),
             description: Some("d".into()),

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items};
 use crate::statement::Statement;
-use crate::{SqliteStore, cursors, entities, lagging, retention};
+use crate::{SqliteStore, cursors, entities, lagging, retention, subscriptions};
 
 const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
@@ -51,6 +51,15 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
             "SEARCH s USING INDEX subscriptions_by_entity (bare_jid=? AND (node_id,subscription_id)>(?,?))",
         ),
         (entities::AFFILIATIONS, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
+        (entities::PENDING_OF_OWNER, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
+        (
+            entities::PENDING_OF_OWNER,
+            "SEARCH s EXISTS USING COVERING INDEX subscriptions_pending (node_id=?)",
+        ),
+        (
+            subscriptions::PENDING,
+            "SEARCH subscriptions USING INDEX subscriptions_pending (node_id=? AND subscription_id>?)",
+        ),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
         (lagging::NOTE, &format!("SEARCH subscriptions {SUBSCRIPTION_BY_ID}")),
@@ -62,6 +71,15 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
         assert_eq!(full_scans(&plan), Vec::<&String>::new(), "{sql}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql} sorts: {plan:?}");
     }
+}
+
+#[tokio::test]
+async fn nodes_on_which_somebody_waits_are_found_without_reading_who() {
+    let Statement(sql) = entities::PENDING_OF_ALL;
+    let plan = Planner::new().await.plan(sql).await;
+    let steps =
+        plan.iter().filter(|step| step.contains("USING COVERING INDEX subscriptions_pending (node_id>?)"));
+    assert_eq!(steps.count(), 2, "the first one and the next one: {plan:?}");
 }
 
 /// The steps that read a whole table of ours; a batch's own JSON array and a bounded list of the oldest items are read
