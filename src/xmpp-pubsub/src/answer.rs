@@ -1,20 +1,22 @@
 use bus_domain::{AccessModel, Actor, BusError, Feature, NodeName};
 use bus_engine::Outcome;
 
+use crate::ad_hoc::Execution;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::items::{self, ItemsRequest};
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, affiliations, configure, create, disco, owner_affiliations, owner_subscriptions, publish,
-    subscribe, subscriptions, unsubscribe, version,
+    Service, ad_hoc, affiliations, configure, create, disco, owner_affiliations, owner_subscriptions,
+    publish, subscribe, subscriptions, time, unsubscribe, version,
 };
 
 /// A request that is under way.
 enum Begun<Changing> {
     Change { node: NodeName, outcome: Changing },
     Query { actor: Actor, query: Query },
+    AdHoc { actor: Actor, execution: Execution },
 }
 
 impl Service {
@@ -33,6 +35,7 @@ impl Service {
                 Begun::Change { node: command.node.clone(), outcome: self.engine.submit(command) }
             }
             Work::Query { actor, query } => Begun::Query { actor, query },
+            Work::AdHoc { actor, execution } => Begun::AdHoc { actor, execution },
         };
         async move {
             let mut out = envelope.result();
@@ -52,6 +55,10 @@ impl Service {
                     Err(error) => Err(error.into()),
                 },
                 Begun::Query { actor, query } => self.query(&actor, query, bytes_max, &mut out).await,
+                Begun::AdHoc { actor, execution } => {
+                    let Self { engine, sessions, .. } = self;
+                    ad_hoc::execute(engine, sessions, &actor, execution, bytes_max, &mut out).await
+                }
             };
             match done {
                 _ if envelope.is_silent() => String::new(),
@@ -68,14 +75,20 @@ impl Service {
         bytes_max: usize,
         out: &mut Xml,
     ) -> Result<(), Refusal> {
-        let Self { engine, settings, features } = self;
+        let Self { engine, settings, features, .. } = self;
         let service = settings.domain.as_str();
         match query {
             Query::Items { node, items } => {
                 let found = items::find(engine, actor, &node, items).await?;
                 items::encode(engine, &found, bytes_max, out);
             }
-            Query::DiscoInfo { node: None } => disco::encode_service(&settings.name, features, out),
+            Query::DiscoInfo { node: None } => disco::encode_service(None, settings, features, out),
+            Query::DiscoInfo { node: Some(node) } if self.caps.is_node(node.as_str()) => {
+                disco::encode_service(Some(&node), settings, features, out);
+            }
+            Query::DiscoInfo { node: Some(node) } if ad_hoc::is_command_node(node.as_str()) => {
+                ad_hoc::encode_info(engine, actor, node.as_str(), out).await?;
+            }
             Query::DiscoInfo { node: Some(node) } => {
                 let view = engine.node(actor, &node).await?;
                 // Those who wait for approval are counted too, and are nobody's business.
@@ -99,11 +112,14 @@ impl Service {
                 owner_subscriptions::encode(&node, &found, bytes_max, out);
             }
             Query::DefaultConfiguration => configure::encode_default(out),
-            Query::DiscoItems { node: None, page } => {
-                let found = disco::find_nodes(engine, actor, page).await?;
+            Query::DiscoItems { node: None, types, page } => {
+                let found = disco::find_nodes(engine, actor, types, page).await?;
                 disco::encode_nodes(service, &found, bytes_max, out);
             }
-            Query::DiscoItems { node: Some(node), page } => {
+            Query::DiscoItems { node: Some(node), .. } if ad_hoc::is_command_node(node.as_str()) => {
+                ad_hoc::encode_items(engine, service, actor, node.as_str(), out).await?;
+            }
+            Query::DiscoItems { node: Some(node), page, .. } => {
                 let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
                 match items::find(engine, actor, &node, items).await {
                     // An answer like that of a node without items: nothing is asked that it does not do.
@@ -122,6 +138,7 @@ impl Service {
                 affiliations::encode(node.as_ref(), &found, bytes_max, out);
             }
             Query::Ping => {}
+            Query::Time => time::encode(engine.now_ms(), out),
             Query::Version => version::encode(&settings.name, &settings.version, out),
         }
         Ok(())

@@ -1,16 +1,19 @@
 //! XEP-0030 of the service, of its nodes and of their items (XEP-0060 §5).
 
-use bus_domain::{Actor, BusError, Event, NodeFacts, NodeName};
+use bus_domain::{Actor, BusError, Event, NodeFacts, NodeName, TypeFilter};
 use bus_engine::Engine;
+use bus_xml::Element;
 
 use crate::errors::Refusal;
+use crate::form::{self, Submission};
 use crate::items::FoundItems;
 use crate::meta_data;
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB};
+use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB, PUBSUB_FILTER};
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
 use crate::rsm::{self, ForwardPage, PageRequest, PageSummary};
+use crate::service::ServiceSettings;
 use crate::xml::Xml;
 
 /// Pages that are read to find nodes that the requester may see, before it is told to come back.
@@ -32,15 +35,48 @@ pub(crate) fn parse_info(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, 
 
 /// Reads a question for nodes or items.
 pub(crate) fn parse_items(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
-    Ok(Request::Query(Query::DiscoItems { node: parts.node_if_given()?, page: parts.page()? }))
+    let types = parts.verb().get_child("filter", PUBSUB_FILTER).map(parse_filter).transpose()?.flatten();
+    Ok(Request::Query(Query::DiscoItems { node: parts.node_if_given()?, types, page: parts.page()? }))
 }
 
-/// Writes who the service is and what it can do (§5.1).
-pub(crate) fn encode_service(name: &str, features: &[String], out: &mut Xml) {
+/// Reads which types of nodes are wanted (XEP-0462 §3.2).
+fn parse_filter(filter: &Element) -> Result<Option<TypeFilter>, Refusal> {
+    let form = form::form(filter).ok_or_else(|| BusError::bad_request("the filter has no form"))?;
+    let Submission::Filled(filled) = form::read(form, PUBSUB_FILTER)? else {
+        return Err(BusError::bad_request("the filter's form is cancelled").into());
+    };
+    let types = |var| filled.values(var).map(<[String]>::to_vec);
+    let filter = match (types("included-types"), types("excluded-types")) {
+        (None, None) => return Ok(None),
+        (Some(types), None) => TypeFilter::only(types),
+        (None, Some(types)) => TypeFilter::all_but(types),
+        (Some(_), Some(_)) => {
+            return Err(BusError::bad_request("types are either included or excluded").into());
+        }
+    };
+    if filter.types().len() > TypeFilter::TYPES_MAX {
+        let max = TypeFilter::TYPES_MAX;
+        return Err(BusError::bad_request(format!("a filter names at most {max} types")).into());
+    }
+    Ok(Some(filter))
+}
+
+/// Writes who the service is and what it can do (§5.1), and whom to ask about it. The node is that of capabilities, if it
+/// was asked for what they are.
+pub(crate) fn encode_service(
+    node: Option<&NodeName>,
+    settings: &ServiceSettings,
+    features: &[String],
+    out: &mut Xml,
+) {
     out.start_in("query", DISCO_INFO);
+    if let Some(node) = node {
+        out.attribute("node", node.as_str());
+    }
     out.start("identity").attribute("category", "pubsub").attribute("type", "service");
-    out.attribute("name", name).end();
+    out.attribute("name", &settings.name).end();
     encode_features(features.iter().map(String::as_str), out);
+    settings.contacts.encode(out);
     out.end();
 }
 
@@ -86,6 +122,7 @@ pub(crate) fn encode_no_items(node: &NodeName, out: &mut Xml) {
 pub(crate) async fn find_nodes(
     engine: &Engine,
     actor: &Actor,
+    types: Option<TypeFilter>,
     page: Option<PageRequest>,
 ) -> Result<FoundNodes, Refusal> {
     let ForwardPage { is_paged, after, entries_max: nodes_max } =
@@ -95,7 +132,7 @@ pub(crate) async fn find_nodes(
     let is_from_start = after.is_none();
     let mut nodes = Vec::new();
     for _ in 0..PAGES_MAX {
-        let list = engine.nodes(actor, after, nodes_max).await?;
+        let list = engine.nodes_of_types(actor, types.clone(), after, nodes_max).await?;
         nodes.extend(list.nodes.into_iter().map(|node| node.name));
         after = list.next_after;
         if after.is_none() || nodes.len() >= nodes_max as usize {

@@ -23,7 +23,7 @@ pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml
 }
 
 /// XEP-0082, in UTC.
-fn date_time(since_1970_ms: i64) -> String {
+pub(crate) fn date_time(since_1970_ms: i64) -> String {
     let time = DateTime::from_timestamp_millis(since_1970_ms).unwrap_or_default();
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

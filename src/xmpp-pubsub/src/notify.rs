@@ -2,13 +2,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus_domain::{BareJid, Event, EventKind, NodeId};
+use bus_domain::{BareJid, Event, EventKind, NodeId, ProcessingHint};
 use bus_engine::{Delivery, EventIds, EventRef, HandOff, MessageRef, NotificationSink, SinkFull};
 use bus_xml::escape_attribute;
 use bytes::Bytes;
 
 use crate::form;
-use crate::namespaces::{POSITION, PUBSUB_EVENT, STANZA_ID};
+use crate::namespaces::{HINTS, POSITION, PUBSUB_EVENT, STANZA_ID};
 use crate::node_form::{NODE_CONFIG, TABLE};
 use crate::xml::Xml;
 
@@ -100,6 +100,10 @@ impl<Lane> Notifier<Lane> {
             .attribute("by", self.service.as_str())
             .attribute("id", &id)
             .end();
+        let hint = delivery.node.config.processing_hint;
+        if hint != ProcessingHint::None {
+            out.start_in(hint.as_str(), HINTS).end();
+        }
         let mut markup = out.finish();
         let (epoch, seq) = (delivery.node.epoch.0, delivery.event.seq);
         append(

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use bus_domain::{Actor, Affiliation, BusError, Feature, NodeConfig, NodeName};
+use bus_domain::{Actor, Affiliation, BusError, Feature, NodeConfig, NodeName, TypeFilter};
 use bus_engine::{Command, Verb};
 use bus_xml::Element;
 
+use crate::ad_hoc::Execution;
 use crate::errors::Refusal;
 use crate::items::ItemsRequest;
 use crate::namespaces::{
-    DATA_FORMS, DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, STANZA_ID, VERSION,
+    CAPS, COMMANDS, DATA_FORMS, DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_FILTER, PUBSUB_OWNER, RSM,
+    STANZA_ID, TIME, VERSION,
 };
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
 use crate::{
-    affiliations, configure, create, defaults, delete, disco, items, owner_affiliations, owner_subscriptions,
-    ping, publish, purge, retract, subscribe, subscriptions, unsubscribe, version,
+    ad_hoc, affiliations, configure, create, defaults, delete, disco, items, owner_affiliations,
+    owner_subscriptions, ping, publish, purge, retract, subscribe, subscriptions, time, unsubscribe, version,
 };
 
 use IqKind::{Get, Set};
@@ -28,6 +30,8 @@ const TABLE: &[Row] = &[
     wired(Get, DISCO_ITEMS, "query", disco::parse_items),
     wired(Get, PING, "ping", ping::parse),
     wired(Get, VERSION, "query", version::parse),
+    wired(Get, TIME, "time", time::parse),
+    wired(Set, COMMANDS, "command", ad_hoc::parse).with_features(&["get-pending"]),
     wired(Set, PUBSUB, "create", create::parse)
         .with_features(&["create-nodes", "instant-nodes", "create-and-configure"])
         .beside(&["configure"]),
@@ -69,6 +73,8 @@ pub(crate) enum Request {
     },
     /// Something to be read.
     Query(Query),
+    /// A command of XEP-0050.
+    AdHoc(Execution),
 }
 
 /// Something to be read.
@@ -90,6 +96,8 @@ pub(crate) enum Query {
     DiscoItems {
         /// The node.
         node: Option<NodeName>,
+        /// Nodes of which types (XEP-0462).
+        types: Option<TypeFilter>,
         /// Which page, if the requester pages.
         page: Option<PageRequest>,
     },
@@ -137,6 +145,8 @@ pub(crate) enum Query {
     Ping,
     /// XEP-0092.
     Version,
+    /// XEP-0202.
+    Time,
 }
 
 /// A request with who makes it.
@@ -150,6 +160,13 @@ pub(crate) enum Work {
         actor: Actor,
         /// For what.
         query: Query,
+    },
+    /// A command of XEP-0050.
+    AdHoc {
+        /// Who executes it.
+        actor: Actor,
+        /// What of it.
+        execution: Execution,
     },
 }
 
@@ -207,7 +224,7 @@ pub(crate) fn features() -> Vec<String> {
     // XEP-0060 §10: the feature names the model that new nodes have, and no other one.
     let access_default = NodeConfig::default().access_model.as_str();
     let features: BTreeSet<String> = namespaces
-        .chain([DATA_FORMS, RSM, STANZA_ID])
+        .chain([CAPS, DATA_FORMS, PUBSUB_FILTER, RSM, STANZA_ID])
         .map(str::to_owned)
         .chain(of_rows)
         .chain(affiliations)
@@ -244,7 +261,11 @@ impl Work {
             Self::Query { query: Query::Items { items: ItemsRequest::ById(ids), .. }, .. } => {
                 QUERY_BYTES + ids.len() * ID_BYTES
             }
+            Self::Query { query: Query::DiscoItems { types: Some(types), .. }, .. } => {
+                QUERY_BYTES + types.types().iter().map(|name| ID_BYTES + name.len()).sum::<usize>()
+            }
             Self::Query { .. } => QUERY_BYTES,
+            Self::AdHoc { execution, .. } => QUERY_BYTES + execution.weight_bytes(),
         }
     }
 }

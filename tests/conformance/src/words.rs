@@ -20,6 +20,12 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("data", "jabber:x:data"),
     ("ping", "urn:xmpp:ping"),
     ("version", "jabber:iq:version"),
+    ("time", "urn:xmpp:time"),
+    ("commands", "http://jabber.org/protocol/commands"),
+    ("caps", "http://jabber.org/protocol/caps"),
+    ("validate", "http://jabber.org/protocol/xdata-validate"),
+    ("hints", "urn:xmpp:hints"),
+    ("filter", "urn:xmpp:pubsub-filter:0"),
 ];
 
 /// What the words of one case stand for.
@@ -55,7 +61,7 @@ impl Words {
         filled
     }
 
-    /// Puts the suffix behind the value of every `node='…'` but an empty one and one that is a word.
+    /// Puts the suffix behind the value of every `node='…'` but an empty one, one that is a word and one that is a URI.
     fn name_nodes(&self, text: &str) -> String {
         const NODE: &str = " node='";
         let mut pieces = text.split(NODE);
@@ -63,7 +69,7 @@ impl Words {
         for piece in pieces {
             named.push_str(NODE);
             match piece.split_once('\'') {
-                Some((name, rest)) if !name.is_empty() && !name.contains('{') && !name.contains("://") => {
+                Some((name, rest)) if !name.is_empty() && !name.contains(['{', ':']) => {
                     named.push_str(name);
                     named.push_str(&self.node_suffix);
                     named.push('\'');
