@@ -1,17 +1,27 @@
 //! `get-pending` (XEP-0060 §8.7): an owner is asked again about those who wait for approval.
 
-use bus_domain::{Actor, BusError, SubscriptionId};
+use bus_domain::{Actor, BusError, NodeId, NodeName, SubscriptionId};
 use bus_engine::Engine;
 
 use crate::ad_hoc::node_changes::node;
 use crate::ad_hoc::table::{Found, NoteKind, Options, Turn};
 use crate::errors::{CommandProblem, Refusal};
 
-/// Finds the nodes on which somebody waits, as many as a page has.
+/// Bytes of names that a form offers. Others chose them, and escaped they grow.
+const OPTIONS_BYTES_MAX: usize = 16 * 1024;
+
+/// Finds the nodes on which somebody waits, as many as a page has and a form can hold.
 pub(super) async fn options(engine: &Engine, actor: &Actor) -> Result<Options, Refusal> {
     let found = engine.pending_nodes(actor, None, u32::MAX).await?;
-    let note = found.has_more.then(|| "There are more nodes; any may be named.".to_owned());
-    let values = found.rows.into_iter().map(|(_, name)| name.to_string()).collect();
+    let count = found.rows.len();
+    let mut bytes = 0;
+    let fits = |(_, name): &(NodeId, NodeName)| {
+        bytes += name.as_str().len();
+        bytes <= OPTIONS_BYTES_MAX
+    };
+    let values: Vec<_> = found.rows.into_iter().take_while(fits).map(|(_, name)| name.to_string()).collect();
+    let has_more = found.has_more || values.len() < count;
+    let note = has_more.then(|| "There are more nodes; any may be named.".to_owned());
     Ok(Options { values, note, none: "Nobody waits for approval.".to_owned() })
 }
 

@@ -109,6 +109,19 @@ async fn very_many_requests_for_approval_are_sent_in_portions() {
 }
 
 #[tokio::test]
+async fn long_names_of_others_leave_a_form_short() {
+    let fixture = Fixture::new().await;
+    for number in 0..20 {
+        let node = format!("{number:02}{}", "&".repeat(1_000));
+        fixture.create(&node, AccessModel::Authorize).await;
+        subscribe(&fixture, &node, "u").await;
+    }
+    let form = fixture.command(ADMIN, GET_PENDING, "", None).await;
+    assert_eq!(form.matches("<option>").count(), 16);
+    assert!(form.contains("<note type='info'>There are more nodes"), "{form:.300}");
+}
+
+#[tokio::test]
 async fn an_owner_has_no_more_messages_sent_than_leave_room_for_others() {
     const PORTION: usize = 50;
     let fixture = Fixture::new().await;
