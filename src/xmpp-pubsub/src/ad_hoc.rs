@@ -82,6 +82,15 @@ fn value(form: &Element, ask: &Ask) -> Result<String, CommandProblem> {
 }
 
 impl Execution {
+    /// Writes what an error is about, as the examples of XEP-0050 have it: clients find their session by it.
+    pub(crate) fn encode(&self, out: &mut Xml) {
+        out.start_in("command", COMMANDS).attribute("node", self.entry.node);
+        if let Some(session) = &self.session {
+            out.attribute("sessionid", session);
+        }
+        out.end();
+    }
+
     /// About how many bytes it takes while it waits; for bounds.
     pub(crate) fn weight_bytes(&self) -> usize {
         let submitted = self.submitted.as_ref().and_then(|submitted| submitted.as_ref().ok());
@@ -94,11 +103,11 @@ pub(crate) async fn execute(
     engine: &Engine,
     sessions: &Sessions,
     actor: &Actor,
-    execution: Execution,
+    execution: &Execution,
     answer_bytes_max: usize,
     out: &mut Xml,
 ) -> Result<(), Refusal> {
-    let Execution { entry, action, session, submitted } = execution;
+    let &Execution { entry, action, ref session, ref submitted } = execution;
     if !may(engine, actor, entry).await? {
         return Err(CommandProblem::Forbidden.into());
     }
@@ -116,20 +125,20 @@ pub(crate) async fn execute(
         answer.encode(entry, &id, out);
         return Ok(());
     };
-    let mut session = sessions.take(&id, actor, entry, now_ms)?;
+    let mut session = sessions.take(id, actor, entry, now_ms)?;
     let run = Run { engine, actor, entry, answer_bytes_max };
-    match run.go_on(session.stage.clone(), action, submitted).await {
+    match run.go_on(session.stage.clone(), action, submitted.clone()).await {
         Ok((answer, stage)) => {
             if let Some(stage) = stage {
                 session.stage = stage;
-                sessions.put_back(&id, session, now_ms);
+                sessions.put_back(id, session, now_ms);
             }
-            answer.encode(entry, &id, out);
+            answer.encode(entry, id, out);
             Ok(())
         }
         // What was wrong with the request can be mended.
         Err(refusal) => {
-            sessions.put_back(&id, session, now_ms);
+            sessions.put_back(id, session, now_ms);
             Err(refusal)
         }
     }

@@ -57,7 +57,10 @@ impl Service {
                 Begun::Query { actor, query } => self.query(&actor, query, bytes_max, &mut out).await,
                 Begun::AdHoc { actor, execution } => {
                     let Self { engine, sessions, .. } = self;
-                    ad_hoc::execute(engine, sessions, &actor, execution, bytes_max, &mut out).await
+                    match ad_hoc::execute(engine, sessions, &actor, &execution, bytes_max, &mut out).await {
+                        Err(refusal) => return envelope.error_about(|out| execution.encode(out), &refusal),
+                        done => done,
+                    }
                 }
             };
             match done {

@@ -8,11 +8,12 @@ use crate::words::Words;
 const FREE_ATTRIBUTES: [&str; 3] = ["from", "to", "id"];
 /// `xml:lang`, wherever it stands.
 const LANGUAGE: &str = "lang";
-const FREE_CHILDREN: [(&str, &str); 5] = [
+const FREE_CHILDREN: [(&str, &str); 6] = [
     ("position", "urn:stanzabus:position:1"),
     ("stanza-id", "urn:xmpp:sid:0"),
     ("delay", "urn:xmpp:delay"),
     ("validate", "http://jabber.org/protocol/xdata-validate"),
+    ("command", "http://jabber.org/protocol/commands"),
     ("text", "urn:ietf:params:xml:ns:xmpp-stanzas"),
 ];
 /// Any value, or any further children.

@@ -109,6 +109,17 @@ async fn very_many_requests_for_approval_are_sent_in_portions() {
 }
 
 #[tokio::test]
+async fn an_error_says_which_session_it_is_of() {
+    let fixture = Fixture::new().await;
+    let form = fixture.command(ADMIN, "urn:stanzabus:command:1#purge-node", "", None).await;
+    let session = attribute(&form, "sessionid");
+    let attributes = format!("node='urn:stanzabus:command:1#purge-node' sessionid='{session}'");
+    let command = format!("<command xmlns='http://jabber.org/protocol/commands' {attributes}/>");
+    let answer = fixture.service.handle(&iq(ADMIN, DOMAIN, "set", &command)).await.unwrap();
+    assert!(answer.contains(&format!("{command}<error ")), "{answer}");
+}
+
+#[tokio::test]
 async fn long_names_of_others_leave_a_form_short() {
     let fixture = Fixture::new().await;
     for number in 0..20 {

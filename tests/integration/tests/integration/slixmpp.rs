@@ -16,7 +16,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/sli
 const SCRIPT_PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the script does and checks, in its order.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 19] = [
     "discover the service",
     "create a named node",
     "create again: conflict",
@@ -34,6 +34,8 @@ const STEPS: [&str; 17] = [
     "retract",
     "unsubscribe",
     "delete",
+    "be asked about who waits, by a command",
+    "a command that is for others: forbidden",
 ];
 
 async fn slixmpp_does_its_pubsub_on_the_bus(kind: ServerKind) {
