@@ -85,7 +85,8 @@ impl Execution {
     /// Writes what an error is about, as the examples of XEP-0050 have it: clients find their session by it.
     pub(crate) fn encode(&self, out: &mut Xml) {
         out.start_in("command", COMMANDS).attribute("node", self.entry.node);
-        if let Some(session) = &self.session {
+        // One that is longer is none of ours, and an answer has to fit on the stream whatever it repeats.
+        if let Some(session) = self.session.as_ref().filter(|id| id.len() <= sessions::ID_BYTES_MAX) {
             out.attribute("sessionid", session);
         }
         out.end();

@@ -64,7 +64,11 @@ impl Answer {
     /// What was done or found, with the session's stage if there is more.
     pub(super) fn found(found: Found, mut place: Place, answer_bytes_max: usize) -> (Self, Option<Stage>) {
         let (notes, form, next_after) = match found {
-            Found::Said { kind, text, next_after } => (vec![(kind, text)], String::new(), next_after),
+            Found::Said { kind, text, next_after } => {
+                // What was done is not done again.
+                place.forget_previous();
+                (vec![(kind, text)], String::new(), next_after)
+            }
             Found::Form(markup) => (Vec::new(), markup, None),
             Found::Rows { columns, rows, has_more } => {
                 let (form, next_after) = encode_rows(columns, &rows, has_more, answer_bytes_max);

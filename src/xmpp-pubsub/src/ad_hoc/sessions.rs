@@ -49,6 +49,9 @@ const SESSIONS_PER_ACCOUNT_MAX: usize = 8;
 /// How long a session waits for its requester.
 const IDLE_MS: i64 = 10 * 60 * 1_000;
 
+/// The longest id of a session.
+pub(super) const ID_BYTES_MAX: usize = 64;
+
 impl Sessions {
     /// No sessions.
     pub(crate) fn new(ids: &dyn IdSource) -> Self {
@@ -164,6 +167,7 @@ mod tests {
         let sessions = sessions();
         let alice = actor("alice@example.org/phone");
         let id = sessions.open(&alice, &TABLE[0], Stage::Asked, 0).unwrap();
+        assert!(sessions.id(u64::MAX).len() <= ID_BYTES_MAX);
         let take = |id: &str, who: &str, entry| sessions.take(id, &actor(who), entry, 1).map(|it| it.stage);
         let bad = Err(CommandProblem::BadSession);
         assert_eq!(take(&id, "alice@example.org/desk", &TABLE[0]), bad);

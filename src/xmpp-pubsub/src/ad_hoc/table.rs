@@ -247,6 +247,11 @@ impl Place {
         Some(Self { after, next_after: None, ..self })
     }
 
+    /// Nobody goes back from here.
+    pub(super) fn forget_previous(&mut self) {
+        self.before.clear();
+    }
+
     /// Whether there is a page to go back to.
     pub(super) fn has_previous(&self) -> bool {
         !self.before.is_empty()

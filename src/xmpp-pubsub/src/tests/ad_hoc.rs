@@ -86,7 +86,7 @@ async fn those_who_wait_come_behind_those_who_are_subscribed() {
 
 #[tokio::test]
 async fn very_many_requests_for_approval_are_sent_in_portions() {
-    const WAITING: usize = 130;
+    const WAITING: usize = 230;
     let fixture = Fixture::new().await;
     fixture.create("asked", AccessModel::Authorize).await;
     for number in 0..WAITING {
@@ -100,12 +100,17 @@ async fn very_many_requests_for_approval_are_sent_in_portions() {
     assert!(first.contains("100; there are more"), "{first}");
     let asked = take_approvals(&fixture, 100, ALICE).await;
     assert_eq!((&*asked[0], &*asked[99]), ("u0@example.net", "u99@example.net"), "the oldest ones first");
-    // Clients send forms where none is asked for.
     let next = format!("{session} action='next'");
+    let second = fixture.command(ALICE, GET_PENDING, &next, None).await;
+    assert!(second.contains("<actions execute='next'><next/><complete/></actions>"), "{second}");
+    take_approvals(&fixture, 100, ALICE).await;
+    let prev = format!("{session} action='prev'");
+    assert_eq!(fixture.command(ALICE, GET_PENDING, &prev, None).await, "modify/bad-request+bad-action");
+    // Clients send forms where none is asked for.
     let rest = fixture.command(ALICE, GET_PENDING, &next, Some(("other", ""))).await;
     assert_eq!(attribute(&rest, "status"), "completed", "{rest}");
     let asked = take_approvals(&fixture, 30, ALICE).await;
-    assert_eq!((&*asked[0], &*asked[29]), ("u100@example.net", "u129@example.net"));
+    assert_eq!((&*asked[0], &*asked[29]), ("u200@example.net", "u229@example.net"));
 }
 
 #[tokio::test]
@@ -117,6 +122,9 @@ async fn an_error_says_which_session_it_is_of() {
     let command = format!("<command xmlns='http://jabber.org/protocol/commands' {attributes}/>");
     let answer = fixture.service.handle(&iq(ADMIN, DOMAIN, "set", &command)).await.unwrap();
     assert!(answer.contains(&format!("{command}<error ")), "{answer}");
+    let long = command.replace(session, &"&amp;".repeat(100_000));
+    let answer = fixture.service.handle(&iq(ADMIN, DOMAIN, "set", &long)).await.unwrap();
+    assert!(answer.contains("bad-sessionid") && answer.len() < 1_000, "{}", answer.len());
 }
 
 #[tokio::test]
