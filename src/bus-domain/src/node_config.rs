@@ -16,6 +16,9 @@ pub struct NodeConfig {
     pub publish_model: PublishModel,
     /// Whether anybody may subscribe (`pubsub#subscribe`). Those who are subscribed stay so.
     pub allow_subscriptions: bool,
+    /// Whether one address may have several subscriptions, told apart by their SubIDs (XEP-0060 §6.1.6). A subscription that
+    /// was made without a SubID stays without.
+    pub multi_subscribe: bool,
     /// Items kept, newest first (`pubsub#max_items`); at least 1. With [`Self::ITEMS_MAX_HIGHEST`] as many as the operator
     /// allows.
     pub items_max: u32,
@@ -31,6 +34,8 @@ pub struct NodeConfig {
     pub notify_config: bool,
     /// Whether subscribers hear that the node is gone (`pubsub#notify_delete`).
     pub notify_delete: bool,
+    /// Whether owners are told who subscribes and who leaves (`pubsub#notify_sub`).
+    pub notify_sub: bool,
     /// Whether subscribers hear of retractions that did not ask for it (`pubsub#notify_retract`).
     pub notify_retract: bool,
     /// The type of messages that carry notifications (`pubsub#notification_type`).
@@ -261,12 +266,14 @@ impl Default for NodeConfig {
             access_model: AccessModel::Open,
             publish_model: PublishModel::Publishers,
             allow_subscriptions: true,
+            multi_subscribe: false,
             items_max: Self::ITEMS_MAX_DEFAULT,
             payload_bytes_max: None,
             deliver_payloads: true,
             deliver_notifications: true,
             notify_config: false,
             notify_delete: true,
+            notify_sub: false,
             notify_retract: false,
             message_type: MessageType::Automatic,
             processing_hint: ProcessingHint::None,

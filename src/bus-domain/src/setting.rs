@@ -14,6 +14,8 @@ pub enum Setting {
     PublishModel(PublishModel),
     /// See [`NodeConfig::allow_subscriptions`].
     AllowSubscriptions(bool),
+    /// See [`NodeConfig::multi_subscribe`].
+    MultiSubscribe(bool),
     /// See [`NodeConfig::items_max`].
     ItemsMax(u32),
     /// See [`NodeConfig::payload_bytes_max`].
@@ -26,6 +28,8 @@ pub enum Setting {
     NotifyConfig(bool),
     /// See [`NodeConfig::notify_delete`].
     NotifyDelete(bool),
+    /// See [`NodeConfig::notify_sub`].
+    NotifySub(bool),
     /// See [`NodeConfig::notify_retract`].
     NotifyRetract(bool),
     /// See [`NodeConfig::message_type`].
@@ -83,12 +87,14 @@ impl NodeConfig {
             Setting::AccessModel(value) => self.access_model = value,
             Setting::PublishModel(value) => self.publish_model = value,
             Setting::AllowSubscriptions(value) => self.allow_subscriptions = value,
+            Setting::MultiSubscribe(value) => self.multi_subscribe = value,
             Setting::ItemsMax(value) => self.items_max = value,
             Setting::PayloadBytesMax(value) => self.payload_bytes_max = value,
             Setting::DeliverPayloads(value) => self.deliver_payloads = value,
             Setting::DeliverNotifications(value) => self.deliver_notifications = value,
             Setting::NotifyConfig(value) => self.notify_config = value,
             Setting::NotifyDelete(value) => self.notify_delete = value,
+            Setting::NotifySub(value) => self.notify_sub = value,
             Setting::NotifyRetract(value) => self.notify_retract = value,
             Setting::MessageType(value) => self.message_type = value,
             Setting::ProcessingHint(value) => self.processing_hint = value,

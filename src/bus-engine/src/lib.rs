@@ -11,6 +11,7 @@
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
 
+mod archive;
 mod clock;
 mod command;
 pub mod committer;
@@ -23,7 +24,9 @@ mod facts_cache;
 mod histogram;
 mod ids;
 mod known_heads;
+mod leases;
 mod notices;
+mod options;
 mod outage;
 mod payload;
 mod pending;
@@ -46,6 +49,7 @@ pub mod parts {
     pub use crate::transact::{Commit, CommittedNode, Sources, Written, write};
 }
 
+pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, Outcome, Published, Verb};

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{BareJid, Jid, NodeName, Subscription, SubscriptionState};
+use bus_domain::{BareJid, Jid, NodeName, Subscription, SubscriptionId, SubscriptionState};
 use tokio::sync::Notify;
 
 /// Something that an address is told beside the events of nodes: once, after the commit, and as long as this process
@@ -23,6 +23,8 @@ pub enum NoticeAbout {
     State {
         /// The address as subscribed.
         jid: Jid,
+        /// The subscription's SubID, if it has one.
+        sub_id: Option<SubscriptionId>,
         /// How far it has come.
         state: Option<SubscriptionState>,
     },
@@ -128,7 +130,7 @@ mod tests {
 
     fn notice(node: &str) -> Notice {
         let jid = Jid::new("a@example.org").unwrap();
-        let about = NoticeAbout::State { jid: jid.clone(), state: None };
+        let about = NoticeAbout::State { jid: jid.clone(), sub_id: None, state: None };
         Notice { node: NodeName::new(node).unwrap(), to: jid, about }
     }
 
@@ -156,7 +158,7 @@ mod tests {
         let asking = |resource: u32| {
             let jid = Jid::new(&format!("b@example.org/{resource}")).unwrap();
             let (id, state) = (bus_domain::SubscriptionId(1), SubscriptionState::Pending);
-            let about = NoticeAbout::Approval(Subscription { id, jid, state, since_seq: 0 });
+            let about = NoticeAbout::Approval(Subscription::new(id, jid, state, 0));
             Notice { about, ..notice("a") }
         };
         let notices = Notices::default();

@@ -146,11 +146,11 @@ impl Engine {
         if !access::depends_on_subscription(facts, actor, Action::Retrieve) {
             return Ok(false);
         }
-        let addresses_max = self.settings().limits.node_subscriptions_per_jid_max;
-        let rows_max = u32::try_from(addresses_max).unwrap_or(u32::MAX);
-        let found = self.store().subscriptions_of(actor.bare(), Some(facts.id), None, rows_max).await;
-        let found = found.map_err(|error| self.unavailable(&error))?;
-        Ok(found.iter().any(|entry| entry.subscription.state == SubscriptionState::Subscribed))
+        let there = self.subscriptions_there(facts, actor.bare()).await?;
+        let counts = |it: &Subscription| {
+            it.state == SubscriptionState::Subscribed && !it.options.has_expired(self.now_ms())
+        };
+        Ok(there.iter().any(counts))
     }
 
     /// The affiliations of a node, by address, as its owners may see them (XEP-0060 §8.9.1).

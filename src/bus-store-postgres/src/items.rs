@@ -70,6 +70,7 @@ impl ItemStore for PostgresStore {
                 PageAt::First => 0,
                 PageAt::Index(index) => index,
                 PageAt::Last => count.saturating_sub(items.len() as u64), // the bounds keep the newest
+                PageAt::IndexFromEnd(index) => count.saturating_sub(index.saturating_add(items.len() as u64)),
                 PageAt::After(_) | PageAt::Before(_) => {
                     visible.count_before(&mut reader, node, first).await?
                 }
@@ -111,6 +112,7 @@ fn scan(at: PageAt) -> Scan {
         PageAt::Index(index) => Scan { offset: signed(index), ..forwards },
         PageAt::Before(seq) => backwards(signed(seq)),
         PageAt::Last => backwards(i64::MAX),
+        PageAt::IndexFromEnd(index) => Scan { offset: signed(index), ..backwards(i64::MAX) },
     }
 }
 

@@ -219,12 +219,12 @@ impl Transaction for PostgresTransaction {
         subscriptions::park(self, node, subscription, parked_at_ms).await
     }
 
-    async fn revive_subscription(
+    async fn continue_subscription(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscription: &Subscription,
     ) -> Result<(), StoreError> {
-        subscriptions::revive(self, node, subscription).await
+        subscriptions::carry_on(self, node, subscription).await
     }
 
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {

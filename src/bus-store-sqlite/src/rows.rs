@@ -3,7 +3,7 @@
 use bus_domain::bounce::Failures;
 use bus_domain::{
     Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription,
-    SubscriptionId, SubscriptionState,
+    SubscriptionId, SubscriptionOptions, SubscriptionState,
 };
 use bus_store::{Head, StoreError};
 use sqlx::Row as _;
@@ -86,7 +86,22 @@ pub(crate) fn subscription(row: &SqliteRow) -> Result<Subscription, StoreError> 
         state: SubscriptionState::parse(&state)
             .ok_or_else(|| inconsistent("subscriptions", &format!("state {state}")))?,
         since_seq: unsigned(row, "since_seq")?,
+        sub_id: optional_integer(row, "sub_id")?.map(SubscriptionId),
+        options: subscription_options(row)?,
     })
+}
+
+/// A subscription's options: JSON, and when they end has a column of its own.
+fn subscription_options(row: &SqliteRow) -> Result<SubscriptionOptions, StoreError> {
+    let stored = text(row, "options")?;
+    let options: SubscriptionOptions =
+        serde_json::from_str(&stored).map_err(|error| inconsistent("subscriptions", &error))?;
+    Ok(SubscriptionOptions { expires_at_ms: optional_integer(row, "expires_at_ms")?, ..options })
+}
+
+/// Options as they are stored.
+pub(crate) fn stored_options(options: &SubscriptionOptions) -> String {
+    serde_json::to_string(options).unwrap_or_else(|_| "{}".to_owned())
 }
 
 /// A subscription's failures from their two columns; `None` if there are none.

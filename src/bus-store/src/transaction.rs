@@ -95,11 +95,11 @@ pub trait Transaction: Send {
         parked_at_ms: i64,
     ) -> Result<(), StoreError>;
 
-    /// Forgets that a subscription is parked, and its failures.
-    async fn revive_subscription(
+    /// Gives a subscription these options, and forgets that it is parked, and its failures.
+    async fn continue_subscription(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscription: &Subscription,
     ) -> Result<(), StoreError>;
 
     /// Notes the batch, so that it can be found when the outcome of its commit is not known.

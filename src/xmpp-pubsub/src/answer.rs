@@ -1,15 +1,14 @@
-use bus_domain::{AccessModel, Actor, BusError, Feature, NodeName};
+use bus_domain::{Actor, NodeName};
 use bus_engine::Outcome;
 
 use crate::ad_hoc::Execution;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
-use crate::items::{self, ItemsRequest};
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, ad_hoc, affiliations, configure, create, disco, owner_affiliations, owner_subscriptions,
-    publish, subscribe, subscriptions, time, unsubscribe, version,
+    Service, ad_hoc, affiliations, archive, configure, create, disco, items, options, owner_affiliations,
+    owner_subscriptions, publish, subscribe, subscriptions, time, unsubscribe, version,
 };
 
 /// A request that is under way.
@@ -22,13 +21,14 @@ enum Begun<Changing> {
 impl Service {
     /// Carries a request out and says what came of it. A change has its place in the engine's queue when this returns:
     /// changes are made in the order of these calls, whenever their answers are awaited.
-    /// The answer is never longer than `stanza_bytes_max`; it is empty where none is due.
+    /// The answer is what stands in front of it and itself, in the order in which they are to leave; nothing where none is
+    /// due. No stanza is longer than `stanza_bytes_max`.
     pub(crate) fn carry_out(
         &self,
         envelope: Envelope,
         work: Work,
         stanza_bytes_max: usize,
-    ) -> impl Future<Output = String> + Send {
+    ) -> impl Future<Output = Vec<String>> + Send {
         let bytes_max = stanza_bytes_max.min(self.settings.answer_bytes_max);
         let begun = match work {
             Work::Command(command) => {
@@ -38,7 +38,7 @@ impl Service {
             Work::AdHoc { actor, execution } => Begun::AdHoc { actor, execution },
         };
         async move {
-            let mut out = envelope.result();
+            let (mut messages, mut out) = (Vec::new(), envelope.result());
             let is_change = matches!(begun, Begun::Change { .. });
             let done = match begun {
                 Begun::Change { node, outcome } => match outcome.await {
@@ -46,7 +46,7 @@ impl Service {
                         let about = |out: &mut Xml| encode_outcome(&node, &outcome, out);
                         let answer = envelope.error_about(about, &Refusal::DoneInPart);
                         let is_short = answer.len() <= bytes_max;
-                        return if is_short { answer } else { envelope.error(&Refusal::DoneInPart) };
+                        return vec![if is_short { answer } else { envelope.error(&Refusal::DoneInPart) }];
                     }
                     Ok(outcome) => {
                         encode_outcome(&node, &outcome, &mut out);
@@ -54,52 +54,59 @@ impl Service {
                     }
                     Err(error) => Err(error.into()),
                 },
-                Begun::Query { actor, query } => self.query(&actor, query, bytes_max, &mut out).await,
+                Begun::Query { actor, query } => {
+                    let done = self.query(&actor, query, &envelope, bytes_max, &mut out).await;
+                    done.map(|in_front| messages = in_front)
+                }
                 Begun::AdHoc { actor, execution } => {
                     let Self { engine, sessions, .. } = self;
                     match ad_hoc::execute(engine, sessions, &actor, &execution, bytes_max, &mut out).await {
-                        Err(refusal) => return envelope.error_about(|out| execution.encode(out), &refusal),
+                        Err(refusal) => {
+                            return vec![envelope.error_about(|out| execution.encode(out), &refusal)];
+                        }
                         done => done,
                     }
                 }
             };
             match done {
-                _ if envelope.is_silent() => String::new(),
-                Ok(()) => bounded(&envelope, out, bytes_max, is_change),
-                Err(refusal) => envelope.error(&refusal),
+                _ if envelope.is_silent() => return Vec::new(),
+                Ok(()) => messages.push(bounded(&envelope, out, bytes_max, is_change)),
+                Err(refusal) => messages.push(envelope.error(&refusal)),
             }
+            messages
         }
     }
 
+    /// Writes the answer to a question, and says which messages leave in front of it.
     async fn query(
         &self,
         actor: &Actor,
         query: Query,
+        envelope: &Envelope,
         bytes_max: usize,
         out: &mut Xml,
-    ) -> Result<(), Refusal> {
-        let Self { engine, settings, features, .. } = self;
-        let service = settings.domain.as_str();
+    ) -> Result<Vec<String>, Refusal> {
+        let Self { engine, settings, .. } = self;
         match query {
-            Query::Items { node, items } => {
-                let found = items::find(engine, actor, &node, items).await?;
+            Query::Items { node, items, order, sub_id } => {
+                engine.check_sub_id(actor, &node, &sub_id).await?;
+                let found = items::find(engine, actor, &node, items, order).await?;
                 items::encode(engine, &found, bytes_max, out);
             }
-            Query::DiscoInfo { node: None } => disco::encode_service(None, settings, features, out),
-            Query::DiscoInfo { node: Some(node) } if self.caps.is_node(node.as_str()) => {
-                disco::encode_service(Some(&node), settings, features, out);
+            Query::Archive { node, request } => {
+                let found = archive::find(engine, &settings.domain, actor, &node, &request).await?;
+                return Ok(archive::encode(engine, envelope, &request, &found, bytes_max, out));
             }
-            Query::DiscoInfo { node: Some(node) } if ad_hoc::is_command_node(node.as_str()) => {
-                ad_hoc::encode_info(engine, actor, node.as_str(), out).await?;
+            Query::ArchiveForm { node } => {
+                if let Some(node) = &node {
+                    engine.check_archive(actor, node).await?;
+                }
+                archive::encode_form(node.as_ref(), out);
             }
-            Query::DiscoInfo { node: Some(node) } => {
-                let view = engine.node(actor, &node).await?;
-                // Those who wait for approval are counted too, and are nobody's business.
-                let asks = view.facts.config.access_model == AccessModel::Authorize;
-                let subscriptions =
-                    if asks { None } else { Some(engine.count_subscriptions(&view.facts).await?) };
-                disco::encode_node(&view.facts, subscriptions, out);
+            Query::ArchiveEnds { node } => {
+                archive::encode_ends(engine, &engine.archive_ends(actor, &node).await?, out);
             }
+            Query::DiscoInfo { node } => self.disco_info(actor, node.as_ref(), out).await?,
             Query::Configuration { node } => {
                 configure::encode(&node, &engine.configuration(actor, &node).await?, out);
             }
@@ -114,23 +121,22 @@ impl Service {
                 let found = owner_subscriptions::find(engine, actor, &node, page).await?;
                 owner_subscriptions::encode(&node, &found, bytes_max, out);
             }
+            Query::Options { node, jid, sub_id } => {
+                options::encode(&node, &engine.subscription(actor, &node, &jid, &sub_id).await?, out);
+            }
+            Query::DefaultOptions { node } => {
+                if let Some(node) = &node {
+                    engine.node(actor, node).await?;
+                }
+                options::encode_default(node.as_ref(), out);
+            }
             Query::DefaultConfiguration => configure::encode_default(out),
+            Query::DiscoItems { node: Some(node), page, .. } => {
+                self.disco_items(actor, &node, page, bytes_max, out).await?;
+            }
             Query::DiscoItems { node: None, types, page } => {
                 let found = disco::find_nodes(engine, actor, types, page).await?;
-                disco::encode_nodes(service, &found, bytes_max, out);
-            }
-            Query::DiscoItems { node: Some(node), .. } if ad_hoc::is_command_node(node.as_str()) => {
-                ad_hoc::encode_items(engine, service, actor, node.as_str(), out).await?;
-            }
-            Query::DiscoItems { node: Some(node), page, .. } => {
-                let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
-                match items::find(engine, actor, &node, items).await {
-                    // An answer like that of a node without items: nothing is asked that it does not do.
-                    Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => {
-                        disco::encode_no_items(&node, out);
-                    }
-                    found => disco::encode_items(engine, service, &node, &found?, bytes_max, out),
-                }
+                disco::encode_nodes(settings.domain.as_str(), &found, bytes_max, out);
             }
             Query::Subscriptions { node, page } => {
                 let found = subscriptions::find(engine, actor, node.as_ref(), page).await?;
@@ -144,7 +150,7 @@ impl Service {
             Query::Time => time::encode(engine.now_ms(), out),
             Query::Version => version::encode(&settings.name, &settings.version, out),
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -185,6 +191,8 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
         | Outcome::Deleted
         | Outcome::Retracted
         | Outcome::Purged
-        | Outcome::Parked(_) => {}
+        | Outcome::OptionsSet
+        | Outcome::Parked(_)
+        | Outcome::Expired(_) => {}
     }
 }

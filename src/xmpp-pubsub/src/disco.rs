@@ -1,20 +1,21 @@
 //! XEP-0030 of the service, of its nodes and of their items (XEP-0060 §5).
 
-use bus_domain::{Actor, BusError, Event, NodeFacts, NodeName, TypeFilter};
+use bus_domain::{AccessModel, Actor, BusError, Event, Feature, NodeFacts, NodeName, TypeFilter};
 use bus_engine::Engine;
 use bus_xml::Element;
 
 use crate::errors::Refusal;
 use crate::form::{self, Submission};
-use crate::items::FoundItems;
-use crate::meta_data;
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB, PUBSUB_FILTER};
+use crate::items::{self, FoundItems, ItemsRequest};
+use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, PUBSUB, PUBSUB_FILTER, SHIM};
+use crate::order_by::Order;
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
 use crate::rsm::{self, ForwardPage, PageRequest, PageSummary};
 use crate::service::ServiceSettings;
 use crate::xml::Xml;
+use crate::{Service, ad_hoc, meta_data};
 
 /// Pages that are read to find nodes that the requester may see, before it is told to come back.
 const PAGES_MAX: usize = 50;
@@ -61,14 +62,61 @@ fn parse_filter(filter: &Element) -> Result<Option<TypeFilter>, Refusal> {
     Ok(Some(filter))
 }
 
+impl Service {
+    /// Writes what the service is, or a node, or what is asked for as if it were one.
+    pub(crate) async fn disco_info(
+        &self,
+        actor: &Actor,
+        node: Option<&NodeName>,
+        out: &mut Xml,
+    ) -> Result<(), Refusal> {
+        let Self { engine, settings, features, caps, .. } = self;
+        let Some(node) = node.filter(|node| !caps.is_node(node.as_str())) else {
+            encode_service(node, settings, features, out);
+            return Ok(());
+        };
+        if node.as_str() == SHIM {
+            encode_headers(out);
+        } else if ad_hoc::is_command_node(node.as_str()) {
+            ad_hoc::encode_info(engine, actor, node.as_str(), out).await?;
+        } else {
+            let view = engine.node(actor, node).await?;
+            // Those who wait for approval are counted too, and are nobody's business.
+            let asks = view.facts.config.access_model == AccessModel::Authorize;
+            let subscriptions =
+                if asks { None } else { Some(engine.count_subscriptions(&view.facts).await?) };
+            encode_node(&view.facts, subscriptions, out);
+        }
+        Ok(())
+    }
+
+    /// Writes the items of a node, or the commands.
+    pub(crate) async fn disco_items(
+        &self,
+        actor: &Actor,
+        node: &NodeName,
+        page: Option<PageRequest>,
+        answer_bytes_max: usize,
+        out: &mut Xml,
+    ) -> Result<(), Refusal> {
+        let Self { engine, settings, .. } = self;
+        let service = settings.domain.as_str();
+        if ad_hoc::is_command_node(node.as_str()) {
+            return ad_hoc::encode_items(engine, service, actor, node.as_str(), out).await;
+        }
+        let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
+        match items::find(engine, actor, node, items, Order::Ascending).await {
+            // An answer like that of a node without items: nothing is asked that it does not do.
+            Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => encode_no_items(node, out),
+            found => encode_items(engine, service, node, &found?, answer_bytes_max, out),
+        }
+        Ok(())
+    }
+}
+
 /// Writes who the service is and what it can do (§5.1), and whom to ask about it. The node is that of capabilities, if it
 /// was asked for what they are.
-pub(crate) fn encode_service(
-    node: Option<&NodeName>,
-    settings: &ServiceSettings,
-    features: &[String],
-    out: &mut Xml,
-) {
+fn encode_service(node: Option<&NodeName>, settings: &ServiceSettings, features: &[String], out: &mut Xml) {
     out.start_in("query", DISCO_INFO);
     if let Some(node) = node {
         out.attribute("node", node.as_str());
@@ -80,21 +128,28 @@ pub(crate) fn encode_service(
     out.end();
 }
 
+/// Writes which headers there are (XEP-0131 §5).
+fn encode_headers(out: &mut Xml) {
+    out.start_in("query", DISCO_INFO).attribute("node", SHIM);
+    encode_features([format!("{SHIM}#SubID").as_str()].into_iter(), out);
+    out.end();
+}
+
 /// Writes that this is a leaf node (§5.3), and what it is about (§5.4).
-pub(crate) fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
+fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
     out.start("identity").attribute("category", "pubsub").attribute("type", "leaf");
     if let Some(title) = &node.config.about.title {
         out.attribute("name", title);
     }
     out.end();
-    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB].into_iter(), out);
+    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB, MAM, MAM_EXTENDED].into_iter(), out);
     meta_data::encode(node, subscriptions, out);
     out.end();
 }
 
 /// Writes the ids of a node's items (§5.5): the name is the item's id, and there is no node.
-pub(crate) fn encode_items(
+fn encode_items(
     engine: &Engine,
     service: &str,
     node: &NodeName,
@@ -114,7 +169,7 @@ pub(crate) fn encode_items(
 }
 
 /// Writes that a node has no items that one could ask for (§5.5).
-pub(crate) fn encode_no_items(node: &NodeName, out: &mut Xml) {
+fn encode_no_items(node: &NodeName, out: &mut Xml) {
     out.start_in("query", DISCO_ITEMS).attribute("node", node.as_str()).end();
 }
 

@@ -4,10 +4,12 @@ use bus_engine::{Engine, EventRef, ItemListing};
 
 use crate::errors::Refusal;
 use crate::namespaces::PUBSUB;
+use crate::order_by::Order;
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts, named_items};
 use crate::request::{Query, Request};
 use crate::rsm::{self, PageRequest, PageStart, PageSummary};
+use crate::subscribe::sub_id;
 use crate::xml::Xml;
 
 /// Which items are asked for. Ids go before pages, and pages before `max_items`.
@@ -24,22 +26,24 @@ pub(crate) enum ItemsRequest {
 /// Items as found, with what their encoding depends on.
 #[derive(Debug)]
 pub(crate) struct FoundItems {
+    /// In the order that is asked for.
     listing: ItemListing,
     is_paged: bool,
     keep: Keep,
 }
 
-/// Reads `<items/>` (XEP-0060 §6.5). No subscription has a SubID, so a `subid` is not looked at.
+/// Reads `<items/>` (XEP-0060 §6.5).
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
     let node = parts.node()?;
     let ids = named_items(parts.verb())?;
     let newest = parts.verb().attr("max_items").map(items_max).transpose()?;
+    let order = parts.order()?.unwrap_or_default();
     let items = match parts.page()? {
         _ if !ids.is_empty() => ItemsRequest::ById(ids),
         Some(page) => ItemsRequest::Page(page),
         None => ItemsRequest::Newest(newest),
     };
-    Ok(Request::Query(Query::Items { node, items }))
+    Ok(Request::Query(Query::Items { node, items, order, sub_id: sub_id(parts.verb()) }))
 }
 
 /// Looks items up. The UIDs of pages are the events' ids: they stay where they are while items come and go.
@@ -48,19 +52,30 @@ pub(crate) async fn find(
     actor: &Actor,
     node: &NodeName,
     request: ItemsRequest,
+    order: Order,
 ) -> Result<FoundItems, Refusal> {
     let is_paged = matches!(request, ItemsRequest::Page(_));
-    let (selection, reference) = select(engine, request)?;
-    let keep = match selection {
-        Selection::Newest(_) | Selection::Page(Page { at: PageAt::Last | PageAt::Before(_), .. }) => {
-            Keep::Last
-        }
-        Selection::Page(_) | Selection::ById(_) => Keep::First,
+    let (mut selection, reference) = select(engine, request)?;
+    // Newest first is the same list, read from its other end.
+    let is_reversed = order == Order::Descending;
+    if let (true, Selection::Page(page)) = (is_reversed, &mut selection) {
+        page.at = page.at.reversed();
+    }
+    let is_from_end = match &selection {
+        Selection::Newest(_) => true,
+        Selection::Page(page) => page.at.is_from_end(),
+        Selection::ById(_) => false,
     };
-    let listing = engine.items(actor, node, selection).await?;
+    let mut listing = engine.items(actor, node, selection).await?;
     if reference.is_some_and(|it| it.node != listing.node.id || it.epoch != listing.node.epoch) {
         return Err(BusError::UnknownPosition.into());
     }
+    if is_reversed {
+        listing.items.reverse();
+        let in_front = |index: u64| listing.count.saturating_sub(index + listing.items.len() as u64);
+        listing.first_index = listing.first_index.map(in_front);
+    }
+    let keep = if is_from_end == is_reversed { Keep::First } else { Keep::Last };
     Ok(FoundItems { listing, is_paged, keep })
 }
 

@@ -76,6 +76,12 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         Setting::AllowSubscriptions,
     ),
     boolean(
+        "{urn:stanzabus:config:1}multi_subscribe",
+        "Whether an address may have several subscriptions, each with a subid",
+        |it| it.multi_subscribe,
+        Setting::MultiSubscribe,
+    ),
+    boolean(
         "pubsub#persist_items",
         "Whether items stay on the node",
         |it| it.persist_items,
@@ -134,6 +140,12 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         "Whether subscribers hear that the node is gone",
         |it| it.notify_delete,
         Setting::NotifyDelete,
+    ),
+    boolean(
+        "pubsub#notify_sub",
+        "Whether owners hear who subscribes and who leaves",
+        |it| it.notify_sub,
+        Setting::NotifySub,
     ),
     boolean(
         "pubsub#notify_retract",

@@ -6,6 +6,7 @@ use bus_engine::{Engine, IdSource, Notice, NoticeAbout};
 use crate::authorization;
 use crate::namespaces::PUBSUB_EVENT;
 use crate::requests::ReplySender;
+use crate::subscribe::encode_name;
 use crate::xml::Xml;
 
 /// Sends notices for as long as it is polled. A link that is down loses them: they say what anybody can ask for.
@@ -37,9 +38,10 @@ fn encode(service: &BareJid, to: &Jid, notice: &Notice, ids: &dyn IdSource) -> S
     out.start("message").attribute("from", service.as_str()).attribute("to", to.as_str());
     out.attribute("id", &format!("{id:032x}"));
     match about {
-        NoticeAbout::State { jid, state } => {
+        NoticeAbout::State { jid, sub_id, state } => {
             out.start_in("event", PUBSUB_EVENT).start("subscription");
-            out.attribute("node", node.as_str()).attribute("jid", jid.as_str());
+            out.attribute("node", node.as_str());
+            encode_name(jid, *sub_id, &mut out);
             out.attribute("subscription", state.map_or("none", SubscriptionState::as_str));
         }
         NoticeAbout::Approval(pending) => authorization::encode(node, pending, &mut out),

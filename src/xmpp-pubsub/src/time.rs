@@ -1,5 +1,5 @@
+use crate::date_time;
 use crate::errors::Refusal;
-use crate::meta_data::date_time;
 use crate::namespaces::TIME;
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
@@ -15,6 +15,6 @@ pub(crate) fn parse(_: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> 
 pub(crate) fn encode(now_ms: i64, out: &mut Xml) {
     out.start_in("time", TIME);
     out.start("tzo").text("+00:00").end();
-    out.start("utc").text(&date_time(now_ms)).end();
+    out.start("utc").text(&date_time::encode(now_ms)).end();
     out.end();
 }

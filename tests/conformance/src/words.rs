@@ -18,14 +18,21 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("disco#items", "http://jabber.org/protocol/disco#items"),
     ("rsm", "http://jabber.org/protocol/rsm"),
     ("data", "jabber:x:data"),
+    ("shim", "http://jabber.org/protocol/shim"),
+    ("delay", "urn:xmpp:delay"),
     ("ping", "urn:xmpp:ping"),
     ("version", "jabber:iq:version"),
     ("time", "urn:xmpp:time"),
     ("commands", "http://jabber.org/protocol/commands"),
     ("caps", "http://jabber.org/protocol/caps"),
-    ("validate", "http://jabber.org/protocol/xdata-validate"),
-    ("hints", "urn:xmpp:hints"),
     ("filter", "urn:xmpp:pubsub-filter:0"),
+    ("mam", "urn:xmpp:mam:2"),
+    ("forward", "urn:xmpp:forward:0"),
+    ("delay", "urn:xmpp:delay"),
+    ("sid", "urn:xmpp:sid:0"),
+    ("hints", "urn:xmpp:hints"),
+    ("validate", "http://jabber.org/protocol/xdata-validate"),
+    ("order-by", "urn:xmpp:order-by:1"),
 ];
 
 /// What the words of one case stand for.

@@ -102,12 +102,9 @@ impl<'a> Fixture<'a> {
         let mut transaction = self.begin().await;
         let step = HeadAdvance { recipients_change: true, new_subscriptions: 1, ..events(node, 0) };
         let head = advance(&mut *transaction, step).await;
-        let subscription = bus_domain::Subscription {
-            id: head.last_subscription,
-            jid: jid(address),
-            state: bus_domain::SubscriptionState::Subscribed,
-            since_seq: head.seq,
-        };
+        let state = bus_domain::SubscriptionState::Subscribed;
+        let subscription =
+            bus_domain::Subscription::new(head.last_subscription, jid(address), state, head.seq);
         transaction.insert_subscriptions(node, std::slice::from_ref(&subscription)).await.expect("insert");
         transaction.commit().await.expect("commit");
         subscription

@@ -37,6 +37,9 @@ pub async fn windows_lie_where_they_are_asked_for(store: &dyn Store) {
         (PageAt::Index(3), 9, &["d", "e"], Some(3)),
         (PageAt::Index(5), 9, &[], None),
         (PageAt::First, 0, &[], None),
+        (PageAt::IndexFromEnd(1), 2, &["c", "d"], Some(2)),
+        (PageAt::IndexFromEnd(3), 9, &["a", "b"], Some(0)),
+        (PageAt::IndexFromEnd(5), 2, &[], None),
     ] {
         let found = expected(found, 5, first_index);
         assert_eq!(window(store, node, at, items_max).await, found, "{at:?} {items_max}");
@@ -56,6 +59,7 @@ pub async fn windows_are_bounded_in_bytes(store: &dyn Store) {
         (PageAt::Before(4), 200, &["b", "c"], 1),
         (PageAt::Before(4), 1, &["c"], 2),
         (PageAt::Index(1), 200, &["b", "c"], 1),
+        (PageAt::IndexFromEnd(1), 200, &["b", "c"], 1),
     ] {
         let page = store
             .list_items(node, ItemWindow { at, items_max: 9, bytes_max, expired_through_ms: None })

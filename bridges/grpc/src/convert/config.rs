@@ -39,6 +39,8 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         language,
         payload_type,
         contacts,
+        multi_subscribe,
+        notify_sub,
         processing_hint,
     } = message;
     let name = |name: &str| format!("{field}.{name}");
@@ -76,6 +78,8 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         description.as_ref().map(|text| Setting::Description(text_if_any(text))),
         language.as_ref().map(|text| Setting::Language(text_if_any(text))),
         payload_type.as_ref().map(|text| Setting::PayloadType(text_if_any(text))),
+        multi_subscribe.map(Setting::MultiSubscribe),
+        notify_sub.map(Setting::NotifySub),
         contacts.as_ref().map(|contacts| contacts_from(&name("contacts"), contacts)).transpose()?,
     ];
     Ok(settings.into_iter().flatten().collect())
@@ -110,6 +114,8 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         language: text(&about.language),
         payload_type: text(&about.payload_type),
         contacts: Some(v1::Contacts { jids }),
+        multi_subscribe: Some(config.multi_subscribe),
+        notify_sub: Some(config.notify_sub),
         processing_hint: processing_hint_to_message(config.processing_hint).into(),
     }
 }

@@ -43,6 +43,8 @@ fn a_configuration_comes_back_as_it_went_and_keeps_defaults_where_it_is_silent()
         deliver_notifications: false,
         notify_config: true,
         notify_delete: false,
+        multi_subscribe: true,
+        notify_sub: true,
         message_type: MessageType::Headline,
         processing_hint: ProcessingHint::NoStore,
         about: About {

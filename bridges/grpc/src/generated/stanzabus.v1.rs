@@ -371,8 +371,14 @@ pub struct NodeConfig {
     /// Whom to ask about it (pubsub#contact). Default: nobody.
     #[prost(message, optional, tag = "23")]
     pub contacts: ::core::option::Option<Contacts>,
+    /// Whether one XMPP address may have several subscriptions, told apart by their SubIDs (XEP-0060 §6.1.6). Default: false.
+    #[prost(bool, optional, tag = "24")]
+    pub multi_subscribe: ::core::option::Option<bool>,
+    /// Whether owners hear over XMPP who subscribes and who leaves (pubsub#notify_sub). Default: false.
+    #[prost(bool, optional, tag = "25")]
+    pub notify_sub: ::core::option::Option<bool>,
     /// What servers are asked to do with notifications beside delivering them (XEP-0334). Default: PROCESSING_HINT_NONE.
-    #[prost(enumeration = "ProcessingHint", tag = "24")]
+    #[prost(enumeration = "ProcessingHint", tag = "26")]
     pub processing_hint: i32,
 }
 /// Whom to ask about a node.

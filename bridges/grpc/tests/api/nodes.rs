@@ -58,6 +58,8 @@ async fn a_new_node_is_shown_as_it_was_made() {
         description: Some(String::new()),
         language: Some(String::new()),
         payload_type: Some(String::new()),
+        multi_subscribe: Some(false),
+        notify_sub: Some(false),
         contacts: Some(v1::Contacts::default()),
         processing_hint: v1::ProcessingHint::None.into(),
     };

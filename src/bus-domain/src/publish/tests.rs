@@ -89,12 +89,8 @@ fn where_subscribers_publish_the_transaction_looks_for_a_subscription() {
     assert_eq!(check("a@example.org"), Ok(true));
     assert_eq!(check("banned@example.org"), Err(BusError::Forbidden));
 
-    let of_state = |state| Subscription {
-        id: crate::SubscriptionId(1),
-        jid: Jid::new("a@example.org").unwrap(),
-        state,
-        since_seq: 0,
-    };
+    let address = Jid::new("a@example.org").unwrap();
+    let of_state = |state| Subscription::new(crate::SubscriptionId(1), address.clone(), state, 0);
     assert_eq!(settle(&[of_state(SubscriptionState::Subscribed)]), Ok(()));
     assert_eq!(settle(&[of_state(SubscriptionState::Pending)]), Err(BusError::Forbidden));
     assert_eq!(settle(&[]), Err(BusError::Forbidden));

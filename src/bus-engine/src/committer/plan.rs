@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bus_domain::{
     BusError, Durability, ItemId, Limits, NodeFacts, NodeId, PublishModel, affiliate, configure, create,
-    delete, manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
+    delete, manage_subscriptions, options, publish, purge, retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -44,10 +44,16 @@ pub(super) fn plan(
             Work::Retract(retract::decide(existing()?, actor, request.clone(), limits)?)
         }
         Verb::Purge => Work::Purge(purge::decide(existing()?, actor)?),
-        Verb::Subscribe(jid) => Work::Subscribe(subscribe::decide(existing()?, actor, jid.clone(), limits)?),
-        Verb::Unsubscribe(jid) => {
+        Verb::Subscribe(request) => {
+            Work::Subscribe(subscribe::decide(existing()?, actor, request.clone(), limits)?)
+        }
+        Verb::Unsubscribe(request) => {
             existing()?;
-            Work::Unsubscribe(unsubscribe::decide(actor, jid.clone())?)
+            Work::Unsubscribe(unsubscribe::decide(actor, request.clone())?)
+        }
+        Verb::SetOptions(request) => {
+            existing()?;
+            Work::SetOptions(options::decide(actor, request.clone(), limits)?)
         }
         Verb::Affiliate(request) => {
             Work::Affiliate(affiliate::decide(existing()?, actor, request.clone(), limits)?)
@@ -61,6 +67,10 @@ pub(super) fn plan(
         Verb::Park(parking) => {
             existing()?;
             Work::Park(parking.clone())
+        }
+        Verb::Expire(expiry) => {
+            existing()?;
+            Work::Expire(expiry.clone())
         }
     };
     Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work, lock: LockMode::SkipHeld })

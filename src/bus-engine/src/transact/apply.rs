@@ -40,6 +40,10 @@ impl Writing<'_> {
                     Work::Unsubscribe(_) => {
                         subscriptions::unsubscribed(transaction, work, &facts, head).await?
                     }
+                    Work::SetOptions(_) => {
+                        subscriptions::options_set(transaction, work, &facts, head).await?
+                    }
+                    Work::Expire(_) => subscriptions::expired(transaction, work, &facts, head).await?,
                     Work::ManageSubscriptions(_) => {
                         subscriptions::managed(transaction, work, &facts, head).await?
                     }

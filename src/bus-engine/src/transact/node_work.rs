@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bus_domain::{
     Epoch, Event, EventKind, ItemId, Jid, Limits, NodeConfig, NodeFacts, NodeId, Payload, Seq, Subscription,
-    SubscriptionState,
+    SubscriptionId, SubscriptionOptions, SubscriptionState,
 };
 use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
@@ -39,8 +39,8 @@ pub(super) struct NodeWork {
     pub(super) subscription: Option<Subscription>,
     /// Subscriptions that end.
     pub(super) ended: Vec<Subscription>,
-    /// Addresses with subscriptions that begin.
-    pub(super) begun: Vec<(Jid, SubscriptionState)>,
+    /// Subscriptions that begin.
+    pub(super) begun: Vec<Beginning>,
     /// Addresses whose subscriptions cannot be as somebody wants them.
     pub(super) rejected_subscriptions: Vec<(Jid, Option<SubscriptionState>)>,
     /// Who is told.
@@ -55,6 +55,23 @@ pub(super) struct NodeWork {
     pub(super) config: Option<NodeConfig>,
     /// What is told of a node in memory, whose log has no row for it and finds its place there.
     pub(super) announced: Option<Arc<Event>>,
+}
+
+/// A subscription that begins where the log is then.
+pub(super) struct Beginning {
+    pub(super) jid: Jid,
+    pub(super) state: SubscriptionState,
+    pub(super) sub_id: NewSubId,
+    pub(super) options: SubscriptionOptions,
+}
+
+/// Which SubID a new subscription has.
+pub(super) enum NewSubId {
+    None,
+    /// Its own number.
+    Own,
+    /// That of the one whose place it takes.
+    Kept(SubscriptionId),
 }
 
 /// Changes of a head beside the events.

@@ -214,7 +214,7 @@ impl Bus {
     }
 
     pub(crate) async fn subscribe(&self, node: &str, user: &str) -> Subscription {
-        match self.run(user, node, Verb::Subscribe(jid(user))).await {
+        match self.run(user, node, Verb::Subscribe(jid(user).into())).await {
             Ok(Outcome::Subscribed(subscription)) => subscription,
             other => panic!("{other:?}"),
         }

@@ -60,6 +60,10 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
             subscriptions::PENDING,
             "SEARCH subscriptions USING INDEX subscriptions_pending (node_id=? AND subscription_id>?)",
         ),
+        (
+            crate::archive::FORWARDS,
+            "SEARCH r USING COVERING INDEX retracted_payloads_by_event (node_id=? AND seq=?)",
+        ),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
         (lagging::NOTE, &format!("SEARCH subscriptions {SUBSCRIPTION_BY_ID}")),

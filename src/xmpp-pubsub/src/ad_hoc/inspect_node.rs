@@ -3,9 +3,9 @@ use bus_domain::retrieve::{Page, PageAt, Selection};
 
 use crate::ad_hoc::node_changes::node;
 use crate::ad_hoc::table::{COMMAND_FORM, Found, Turn};
+use crate::date_time;
 use crate::errors::Refusal;
 use crate::form::{encode_field, encode_result};
-use crate::meta_data::date_time;
 use crate::node_form;
 use crate::xml::Xml;
 
@@ -26,7 +26,7 @@ pub(super) async fn inspect(turn: Turn<'_>) -> Result<Found, Refusal> {
         let mut field = |var: &str, value: String| encode_field(var, "text-single", [value], out);
         field("node", facts.name.to_string());
         field("creator", facts.creator.to_string());
-        field("created", date_time(facts.created_at_ms));
+        field("created", date_time::encode(facts.created_at_ms));
         field("epoch", format!("{:016x}", facts.epoch.0));
         field("head_seq", view.head_seq.to_string());
         field("items", items.to_string());

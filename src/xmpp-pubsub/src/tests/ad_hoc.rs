@@ -120,10 +120,10 @@ async fn an_error_says_which_session_it_is_of() {
     let session = attribute(&form, "sessionid");
     let attributes = format!("node='urn:stanzabus:command:1#purge-node' sessionid='{session}'");
     let command = format!("<command xmlns='http://jabber.org/protocol/commands' {attributes}/>");
-    let answer = fixture.service.handle(&iq(ADMIN, DOMAIN, "set", &command)).await.unwrap();
+    let answer = fixture.service.handle(&iq(ADMIN, DOMAIN, "set", &command)).await.concat();
     assert!(answer.contains(&format!("{command}<error ")), "{answer}");
     let long = command.replace(session, &"&amp;".repeat(100_000));
-    let answer = fixture.service.handle(&iq(ADMIN, DOMAIN, "set", &long)).await.unwrap();
+    let answer = fixture.service.handle(&iq(ADMIN, DOMAIN, "set", &long)).await.concat();
     assert!(answer.contains("bad-sessionid") && answer.len() < 1_000, "{}", answer.len());
 }
 
@@ -165,7 +165,7 @@ async fn an_owner_has_no_more_messages_sent_than_leave_room_for_others() {
 async fn subscribe(fixture: &Fixture, node: &str, user: &str) {
     let jid = Jid::new(&format!("{user}@example.net")).unwrap();
     let (actor, node) = (Actor::new(jid.clone(), Role::User), NodeName::new(node).unwrap());
-    fixture.engine.execute(Command { actor, node, verb: Verb::Subscribe(jid) }).await.unwrap();
+    fixture.engine.execute(Command { actor, node, verb: Verb::Subscribe(jid.into()) }).await.unwrap();
 }
 
 /// Whom the next requests for approval to `to` are about.

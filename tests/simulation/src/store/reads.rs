@@ -85,9 +85,12 @@ impl ItemStore for SimulatedStore {
             PageAt::After(seq) => (all.partition_point(|item| item.seq <= seq), all.len()),
             PageAt::Index(index) => (usize::try_from(index).unwrap_or(usize::MAX).min(all.len()), all.len()),
             PageAt::Before(seq) => (0, all.partition_point(|item| item.seq < seq)),
+            PageAt::IndexFromEnd(index) => {
+                (0, all.len().saturating_sub(usize::try_from(index).unwrap_or(usize::MAX)))
+            }
             PageAt::First | PageAt::Last => (0, all.len()),
         };
-        let is_at_the_end = matches!(window.at, PageAt::Before(_) | PageAt::Last);
+        let is_at_the_end = window.at.is_from_end();
         let mut items = all[from..to].to_vec();
         if is_at_the_end {
             items.reverse();
@@ -174,17 +177,24 @@ impl EntityStore for SimulatedStore {
         subscriptions_max: u32,
     ) -> Result<Vec<EntitySubscription>, StoreError> {
         let disk = self.up()?;
-        let all = live(&disk, node).flat_map(|(id, rows)| {
-            rows.subscriptions.values().map(move |subscription| EntitySubscription {
-                node: id,
-                name: rows.row.name.clone(),
-                subscription: subscription.clone(),
-            })
-        });
-        let found = all.filter(|one| {
+        let found = subscriptions(&disk, node).filter(|one| {
             one.subscription.jid.to_bare() == *entity && after.is_none_or(|after| one.key() > after)
         });
         Ok(found.take(subscriptions_max as usize).collect())
+    }
+
+    async fn leases_over(
+        &self,
+        through_ms: i64,
+        subscriptions_max: u32,
+    ) -> Result<Vec<EntitySubscription>, StoreError> {
+        let disk = self.up()?;
+        let mut found: Vec<_> = subscriptions(&disk, None)
+            .filter(|one| one.subscription.options.has_expired(through_ms))
+            .collect();
+        found.sort_by_key(|one| one.subscription.options.expires_at_ms);
+        found.truncate(subscriptions_max as usize);
+        Ok(found)
     }
 
     async fn affiliations_of(
@@ -231,6 +241,16 @@ fn live(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Nod
     nodes.filter(move |(id, rows)| rows.deleted_at_ms.is_none() && only.is_none_or(|only| only == *id))
 }
 
+fn subscriptions(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = EntitySubscription> {
+    live(disk, only).flat_map(|(node, rows)| {
+        rows.subscriptions.values().map(move |subscription| EntitySubscription {
+            node,
+            name: rows.row.name.clone(),
+            subscription: subscription.clone(),
+        })
+    })
+}
+
 fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
     let affiliations = rows.affiliations.iter().map(|(jid, affiliation)| (jid.clone(), *affiliation));
     NodeFacts {
@@ -246,7 +266,7 @@ fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
 }
 
 /// Events until their payloads reach the bound, and at least one; and whether there are more.
-fn bounded(events: impl Iterator<Item = Event>, bytes_max: usize) -> (Vec<Event>, bool) {
+pub(super) fn bounded(events: impl Iterator<Item = Event>, bytes_max: usize) -> (Vec<Event>, bool) {
     let mut taken = Vec::new();
     let mut bytes = 0;
     for event in events {

@@ -299,13 +299,16 @@ impl Transaction for SimulatedTransaction {
         Ok(())
     }
 
-    async fn revive_subscription(
+    async fn continue_subscription(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscription: &Subscription,
     ) -> Result<(), StoreError> {
         self.call()?;
-        self.note(node, subscription, Wellbeing::Revived);
+        if let Some(rows) = self.rows(node) {
+            rows.subscriptions.insert(subscription.id, subscription.clone());
+        }
+        self.note(node, subscription.id, Wellbeing::Revived);
         Ok(())
     }
 

@@ -1,0 +1,224 @@
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+SET default_tablespace = '';
+SET default_table_access_method = heap;
+CREATE TABLE public._sqlx_migrations (
+    version bigint NOT NULL,
+    description text NOT NULL,
+    installed_on timestamp with time zone DEFAULT now() NOT NULL,
+    success boolean NOT NULL,
+    checksum bytea NOT NULL,
+    execution_time bigint NOT NULL
+);
+CREATE TABLE public.affiliations (
+    node_id bigint NOT NULL,
+    jid text NOT NULL COLLATE pg_catalog."C",
+    affiliation text NOT NULL COLLATE pg_catalog."C"
+);
+CREATE TABLE public.batches (
+    batch_number bigint NOT NULL,
+    batch_id bytea NOT NULL,
+    committed_at_ms bigint NOT NULL
+);
+ALTER TABLE public.batches ALTER COLUMN batch_number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.batches_batch_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE UNLOGGED TABLE public.commits_kept (
+    only_row smallint NOT NULL,
+    CONSTRAINT commits_kept_only_row_check CHECK ((only_row = 1))
+);
+CREATE TABLE public.cursors (
+    node_id bigint NOT NULL,
+    leg text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    subscription_id bigint NOT NULL
+)
+WITH (fillfactor='50');
+CREATE TABLE public.events (
+    node_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    kind bigint NOT NULL,
+    item_id text COLLATE pg_catalog."C",
+    publisher text NOT NULL COLLATE pg_catalog."C",
+    payload text COLLATE pg_catalog."C",
+    published_at_ms bigint NOT NULL,
+    recipients_version bigint NOT NULL,
+    due_after_seq bigint
+);
+CREATE TABLE public.heads (
+    node_id bigint NOT NULL,
+    epoch bigint NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    last_due_seq bigint DEFAULT 0 NOT NULL,
+    due_before_seq bigint DEFAULT 0 NOT NULL,
+    rules_version bigint DEFAULT 1 NOT NULL,
+    recipients_version bigint DEFAULT 1 NOT NULL,
+    item_count bigint DEFAULT 0 NOT NULL,
+    subscription_count bigint DEFAULT 0 NOT NULL,
+    last_subscription_id bigint DEFAULT 0 NOT NULL,
+    purged_through_seq bigint DEFAULT 0 NOT NULL,
+    trimmed_through_seq bigint DEFAULT 0 NOT NULL,
+    log_bytes bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
+CREATE TABLE public.idempotency_keys (
+    node_id bigint NOT NULL,
+    principal text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    first_seq bigint NOT NULL,
+    events bigint NOT NULL,
+    expires_at_ms bigint NOT NULL
+);
+CREATE TABLE public.items (
+    node_id bigint NOT NULL,
+    item_id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL
+);
+CREATE TABLE public.lagging (
+    node_id bigint NOT NULL,
+    subscription_id bigint NOT NULL,
+    leg text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    attempts bigint DEFAULT 0 NOT NULL,
+    due_at_ms bigint NOT NULL
+);
+CREATE TABLE public.nodes (
+    node_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    creator text NOT NULL COLLATE pg_catalog."C",
+    created_at_ms bigint NOT NULL,
+    deleted_at_ms bigint,
+    config jsonb NOT NULL
+);
+ALTER TABLE public.nodes ALTER COLUMN node_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.nodes_node_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.retracted_payloads (
+    node_id bigint NOT NULL,
+    retracted_at_seq bigint NOT NULL,
+    seq bigint NOT NULL
+);
+CREATE TABLE public.store (
+    only_row smallint NOT NULL,
+    id_key bytea NOT NULL,
+    CONSTRAINT store_id_key_check CHECK ((length(id_key) = 16)),
+    CONSTRAINT store_only_row_check CHECK ((only_row = 1))
+);
+CREATE TABLE public.subscriptions (
+    node_id bigint NOT NULL,
+    subscription_id bigint NOT NULL,
+    jid text NOT NULL COLLATE pg_catalog."C",
+    bare_jid text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL COLLATE pg_catalog."C",
+    since_seq bigint NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    failing_since_ms bigint,
+    failed_seq bigint,
+    parked_at_ms bigint,
+    sub_id bigint,
+    expires_at_ms bigint
+);
+INSERT INTO public._sqlx_migrations VALUES (1, 'init', '2026-11-23 02:48:31.904763+00', true, '\x548b4285cc9a2f9981e6ae472df03a1ea91dc64547b285996616d4e88853f52f884ba04847ff210318af2a48f604a9a3', 53863374);
+INSERT INTO public._sqlx_migrations VALUES (2, 'retention', '2026-11-23 02:48:31.959822+00', true, '\x17f18523819938406fc7e2e2270ba3ad05f46b9a2f911fb8e5e269856bcdc89ee06196670c3c222c73a65d9a17d33c33', 4250167);
+INSERT INTO public._sqlx_migrations VALUES (3, 'lagging', '2026-11-23 02:48:31.964675+00', true, '\x3629e57a4c3a6fc2559b095c5e69849e52e208d74f10da1a30624ba1280e3dd082ba7c1d8fcd052802eb4eba50278e5f', 2517974);
+INSERT INTO public._sqlx_migrations VALUES (4, 'epochs', '2026-11-23 02:48:31.967645+00', true, '\x5be7fb9d2c528831e719e92864125f6d5ad889f777b54d68351f2003442353429146c4c25e08f3988d3989fec1b7f748', 6276720);
+INSERT INTO public._sqlx_migrations VALUES (5, 'entities', '2026-11-23 02:48:31.974445+00', true, '\x57d8a592c2dbd8bc60ab4d8f23535cffc8f650c886b4d9d751450b54b82d50bcd06cf8de1876845c82f780cabf05c38a', 3824782);
+INSERT INTO public._sqlx_migrations VALUES (6, 'options', '2026-11-23 02:48:31.978797+00', true, '\x6c90b53efb6be7fe758c4e6a533e5536f065a4e93bf37fe9f859fae37e7fafc20ee783bbeb38dfc993082e6cebb2b90f', 2697513);
+INSERT INTO public.affiliations VALUES (1, 'owner@example.org', 'owner');
+INSERT INTO public.affiliations VALUES (2, 'owner@example.org', 'owner');
+INSERT INTO public.affiliations VALUES (2, 'member@example.org', 'member');
+INSERT INTO public.affiliations VALUES (3, 'owner@example.org', 'owner');
+INSERT INTO public.affiliations VALUES (4, 'owner@example.org', 'owner');
+INSERT INTO public.commits_kept VALUES (1);
+INSERT INTO public.cursors VALUES (1, 'xmpp', 3, 1);
+INSERT INTO public.events VALUES (1, 1, 1, 'a', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0);
+INSERT INTO public.events VALUES (1, 2, 1, 'b', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000002000, 1, 1);
+INSERT INTO public.events VALUES (1, 3, 1, 'a', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000003000, 1, 2);
+INSERT INTO public.events VALUES (1, 4, 1, 'c', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000004000, 1, 3);
+INSERT INTO public.events VALUES (1, 5, 2, 'c', 'owner@example.org/"quoted" é', NULL, 1700000005000, 1, 4);
+INSERT INTO public.events VALUES (1, 6, 1, 'd', 'owner@example.org/"quoted" é', NULL, 1700000006000, 1, 5);
+INSERT INTO public.events VALUES (3, 1, 1, 'x', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0);
+INSERT INTO public.events VALUES (3, 2, 1, 'y', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000002000, 1, 1);
+INSERT INTO public.events VALUES (3, 3, 3, NULL, 'owner@example.org/"quoted" é', NULL, 1700000003000, 1, 2);
+INSERT INTO public.events VALUES (3, 4, 1, 'z', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000004000, 1, 3);
+INSERT INTO public.events VALUES (4, 1, 1, 'last', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0);
+INSERT INTO public.events VALUES (4, 2, 5, NULL, 'owner@example.org/"quoted" é', NULL, 1700000002000, 1, 1);
+INSERT INTO public.heads VALUES (1, -2, 6, 6, 5, 1, 3, 3, 2, 2, 0, 0, 104);
+INSERT INTO public.heads VALUES (2, -2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.heads VALUES (3, -2, 4, 4, 3, 1, 1, 1, 0, 0, 3, 0, 78);
+INSERT INTO public.heads VALUES (4, -2, 2, 2, 1, 2, 1, 1, 0, 0, 0, 0, 26);
+INSERT INTO public.items VALUES (1, 'b', 2);
+INSERT INTO public.items VALUES (1, 'a', 3);
+INSERT INTO public.items VALUES (1, 'd', 6);
+INSERT INTO public.items VALUES (3, 'x', 1);
+INSERT INTO public.items VALUES (3, 'y', 2);
+INSERT INTO public.items VALUES (3, 'z', 4);
+INSERT INTO public.items VALUES (4, 'last', 1);
+INSERT INTO public.lagging VALUES (1, 2, 'xmpp', 1, 1, 1700000005000);
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (1, 'orders', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "multi_subscribe": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (2, 'closed', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "whitelist", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "multi_subscribe": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (3, 'purged', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "multi_subscribe": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (4, 'gone', 'owner@example.org', 5, 9, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "multi_subscribe": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
+INSERT INTO public.retracted_payloads VALUES (1, 5, 4);
+INSERT INTO public.store VALUES (1, '\x72f995d7c14b3054e7ea18a855963c67');
+INSERT INTO public.subscriptions VALUES (1, 1, 'alice@example.org', 'alice@example.org', 'subscribed', 0, '{"deliver": true}', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.subscriptions VALUES (1, 2, 'bob@example.org/phone', 'bob@example.org', 'subscribed', 0, '{"deliver": true}', 1700000000000, 2, NULL, NULL, NULL);
+SELECT pg_catalog.setval('public.batches_batch_number_seq', 1, false);
+SELECT pg_catalog.setval('public.nodes_node_id_seq', 4, true);
+ALTER TABLE ONLY public._sqlx_migrations
+    ADD CONSTRAINT _sqlx_migrations_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY public.affiliations
+    ADD CONSTRAINT affiliations_pkey PRIMARY KEY (node_id, jid);
+ALTER TABLE ONLY public.batches
+    ADD CONSTRAINT batches_batch_id_key UNIQUE (batch_id);
+ALTER TABLE ONLY public.batches
+    ADD CONSTRAINT batches_pkey PRIMARY KEY (batch_number);
+ALTER TABLE ONLY public.commits_kept
+    ADD CONSTRAINT commits_kept_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.cursors
+    ADD CONSTRAINT cursors_pkey PRIMARY KEY (node_id, leg);
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (node_id, seq);
+ALTER TABLE ONLY public.heads
+    ADD CONSTRAINT heads_pkey PRIMARY KEY (node_id);
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (node_id, principal, key);
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_pkey PRIMARY KEY (node_id, item_id);
+ALTER TABLE ONLY public.lagging
+    ADD CONSTRAINT lagging_pkey PRIMARY KEY (node_id, subscription_id, leg);
+ALTER TABLE ONLY public.nodes
+    ADD CONSTRAINT nodes_pkey PRIMARY KEY (node_id);
+ALTER TABLE ONLY public.retracted_payloads
+    ADD CONSTRAINT retracted_payloads_pkey PRIMARY KEY (node_id, retracted_at_seq, seq);
+ALTER TABLE ONLY public.store
+    ADD CONSTRAINT store_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (node_id, subscription_id);
+CREATE INDEX affiliations_by_entity ON public.affiliations USING btree (jid, node_id);
+CREATE UNIQUE INDEX items_by_seq ON public.items USING btree (node_id, seq);
+CREATE INDEX nodes_deleted ON public.nodes USING btree (node_id) WHERE (deleted_at_ms IS NOT NULL);
+CREATE UNIQUE INDEX nodes_live_name ON public.nodes USING btree (name) WHERE (deleted_at_ms IS NULL);
+CREATE INDEX nodes_relaxed ON public.nodes USING btree (node_id) WHERE (((config ->> 'durability'::text) = 'relaxed'::text) AND (deleted_at_ms IS NULL));
+CREATE INDEX subscriptions_by_entity ON public.subscriptions USING btree (bare_jid, node_id, subscription_id);
+CREATE INDEX subscriptions_by_subscriber ON public.subscriptions USING btree (node_id, bare_jid);
+CREATE INDEX subscriptions_leased ON public.subscriptions USING btree (expires_at_ms) WHERE (expires_at_ms IS NOT NULL);
+CREATE INDEX subscriptions_parked ON public.subscriptions USING btree (node_id, subscription_id) WHERE (parked_at_ms IS NOT NULL);
