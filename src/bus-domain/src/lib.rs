@@ -13,6 +13,7 @@
 mod about;
 pub mod access;
 mod actor;
+pub mod administer;
 pub mod affiliate;
 mod affiliation;
 pub mod archive;
@@ -42,6 +43,7 @@ pub mod subscribe;
 mod subscription;
 mod subscription_options;
 mod text;
+mod type_filter;
 pub mod unsubscribe;
 
 pub use about::About;
@@ -54,10 +56,12 @@ pub use ids::{Epoch, ItemId, NodeId, NodeName, Seq, SubscriptionId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use limits::Limits;
 pub use node_config::{
-    AccessModel, Durability, MessageType, NodeConfig, PublishModel, SendLastItem, WhenItemsFull,
+    AccessModel, Durability, MessageType, NodeConfig, ProcessingHint, PublishModel, SendLastItem,
+    WhenItemsFull,
 };
 pub use payload::Payload;
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};
 pub use subscription_options::{OptionSetting, SubscriptionOptions};
 pub use text::{TextError, check_text};
+pub use type_filter::TypeFilter;

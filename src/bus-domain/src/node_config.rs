@@ -46,6 +46,8 @@ pub struct NodeConfig {
     pub when_items_full: WhenItemsFull,
     /// The type of messages that carry notifications (`pubsub#notification_type`).
     pub message_type: MessageType,
+    /// What servers are asked to do with notifications beside delivering them (XEP-0334).
+    pub processing_hint: ProcessingHint,
     /// Whether items can be retrieved once they are published (`pubsub#persist_items`). Never on a node of
     /// [`Durability::Memory`]. This governs retrieval; `durability` governs the log.
     pub persist_items: bool,
@@ -144,6 +146,21 @@ impl WhenItemsFull {
     }
 }
 
+/// XEP-0334: what whoever archives messages is asked to do with a node's notifications. They have no body, so most
+/// archives keep them only when they are asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessingHint {
+    /// Nothing is asked.
+    None,
+    /// Keep them.
+    Store,
+    /// Keep them nowhere, not even for users who are away.
+    NoStore,
+    /// Keep them for users who are away, and no longer.
+    NoPermanentStore,
+}
+
 /// What holds when a publish is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -195,6 +212,21 @@ impl MessageType {
             Self::Automatic => "automatic",
             Self::Normal => "normal",
             Self::Headline => "headline",
+        }
+    }
+}
+
+impl ProcessingHint {
+    /// Every hint, for tables.
+    pub const ALL: [Self; 4] = [Self::None, Self::Store, Self::NoStore, Self::NoPermanentStore];
+
+    /// The name of XEP-0334's element, or `none`; the stored configuration uses it too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Store => "store",
+            Self::NoStore => "no-store",
+            Self::NoPermanentStore => "no-permanent-store",
         }
     }
 }
@@ -309,6 +341,7 @@ impl Default for NodeConfig {
             expose_publisher: false,
             when_items_full: WhenItemsFull::DiscardOldest,
             message_type: MessageType::Automatic,
+            processing_hint: ProcessingHint::None,
             persist_items: true,
             durability: Durability::Fsync,
             item_expire_seconds: None,
@@ -330,6 +363,13 @@ mod tests {
         let config: NodeConfig = serde_json::from_str(stored).unwrap();
         assert_eq!((config.access_model, config.items_max), (AccessModel::Whitelist, 7));
         assert_eq!((config.persist_items, config.durability), (true, Durability::Fsync));
+    }
+
+    #[test]
+    fn hints_are_stored_under_their_names() {
+        for hint in ProcessingHint::ALL {
+            assert_eq!(serde_json::to_value(hint).unwrap(), hint.as_str());
+        }
     }
 
     #[test]

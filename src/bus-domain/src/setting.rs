@@ -3,7 +3,10 @@ use std::collections::HashSet;
 use jid::Jid;
 
 use crate::retention::WhenUndeliveredFull;
-use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel, SendLastItem, WhenItemsFull};
+use crate::{
+    AccessModel, Durability, MessageType, NodeConfig, ProcessingHint, PublishModel, SendLastItem,
+    WhenItemsFull,
+};
 
 /// One field of a node's configuration with its value: to be set, or to be compared with what is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub enum Setting {
     WhenItemsFull(WhenItemsFull),
     /// See [`NodeConfig::message_type`].
     MessageType(MessageType),
+    /// See [`NodeConfig::processing_hint`].
+    ProcessingHint(ProcessingHint),
     /// See [`NodeConfig::persist_items`].
     PersistItems(bool),
     /// See [`NodeConfig::durability`].
@@ -104,6 +109,7 @@ impl NodeConfig {
             Setting::ExposePublisher(value) => self.expose_publisher = value,
             Setting::WhenItemsFull(value) => self.when_items_full = value,
             Setting::MessageType(value) => self.message_type = value,
+            Setting::ProcessingHint(value) => self.processing_hint = value,
             Setting::PersistItems(value) => self.persist_items = value,
             Setting::Durability(value) => self.durability = value,
             Setting::ItemExpireSeconds(value) => self.item_expire_seconds = value,

@@ -179,8 +179,13 @@ impl Engine {
         self.store().ping().await.is_ok()
     }
 
-    pub(crate) fn now_ms(&self) -> i64 {
+    /// The time of day, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
         self.0.clock.now_ms()
+    }
+
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     /// The tasks that have not come back to the runtime for so long: they are stuck, and only a restart helps.

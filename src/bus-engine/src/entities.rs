@@ -1,4 +1,4 @@
-use bus_domain::{Actor, BusError, NodeId, NodeName};
+use bus_domain::{Actor, BareJid, BusError, NodeId, NodeName, administer};
 use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
 
 use crate::Engine;
@@ -12,7 +12,7 @@ pub struct EntityPage<Row> {
     pub has_more: bool,
 }
 
-/// What an actor has on all nodes, or on one. Nobody asks for others.
+/// What an actor has on all nodes, or on one; and what others have, for an operator's admin.
 impl Engine {
     /// The subscriptions of the actor's address and of its resources (XEP-0060 §5.6): at most `subscriptions_max`, and
     /// at most a page of items.
@@ -24,9 +24,19 @@ impl Engine {
         subscriptions_max: u32,
     ) -> Result<EntityPage<EntitySubscription>, BusError> {
         let node = self.id_of(node).await?;
-        let rows_max = self.rows_max(subscriptions_max);
-        let rows = self.store().subscriptions_of(actor.bare(), node, after, rows_max + 1).await;
-        Ok(page(rows.map_err(|error| self.unavailable(&error))?, rows_max))
+        self.subscriptions_page(actor.bare(), node, after, subscriptions_max).await
+    }
+
+    /// The subscriptions of any address and of its resources, as admins may see them.
+    pub async fn subscriptions_of_entity(
+        &self,
+        admin: &Actor,
+        entity: &BareJid,
+        after: Option<SubscriptionKey>,
+        subscriptions_max: u32,
+    ) -> Result<EntityPage<EntitySubscription>, BusError> {
+        administer::decide(admin)?;
+        self.subscriptions_page(entity, None, after, subscriptions_max).await
     }
 
     /// The affiliations of the actor's address (XEP-0060 §5.7), without those that are none. Bounded like the
@@ -39,8 +49,42 @@ impl Engine {
         affiliations_max: u32,
     ) -> Result<EntityPage<EntityAffiliation>, BusError> {
         let node = self.id_of(node).await?;
+        self.affiliations_page(actor.bare(), node, after, affiliations_max).await
+    }
+
+    /// The affiliations of any address, as admins may see them.
+    pub async fn affiliations_of_entity(
+        &self,
+        admin: &Actor,
+        entity: &BareJid,
+        after: Option<NodeId>,
+        affiliations_max: u32,
+    ) -> Result<EntityPage<EntityAffiliation>, BusError> {
+        administer::decide(admin)?;
+        self.affiliations_page(entity, None, after, affiliations_max).await
+    }
+
+    async fn subscriptions_page(
+        &self,
+        entity: &BareJid,
+        node: Option<NodeId>,
+        after: Option<SubscriptionKey>,
+        subscriptions_max: u32,
+    ) -> Result<EntityPage<EntitySubscription>, BusError> {
+        let rows_max = self.rows_max(subscriptions_max);
+        let rows = self.store().subscriptions_of(entity, node, after, rows_max + 1).await;
+        Ok(page(rows.map_err(|error| self.unavailable(&error))?, rows_max))
+    }
+
+    async fn affiliations_page(
+        &self,
+        entity: &BareJid,
+        node: Option<NodeId>,
+        after: Option<NodeId>,
+        affiliations_max: u32,
+    ) -> Result<EntityPage<EntityAffiliation>, BusError> {
         let rows_max = self.rows_max(affiliations_max);
-        let rows = self.store().affiliations_of(actor.bare(), node, after, rows_max + 1).await;
+        let rows = self.store().affiliations_of(entity, node, after, rows_max + 1).await;
         Ok(page(rows.map_err(|error| self.unavailable(&error))?, rows_max))
     }
 
@@ -51,7 +95,7 @@ impl Engine {
         }
     }
 
-    fn rows_max(&self, asked: u32) -> u32 {
+    pub(crate) fn rows_max(&self, asked: u32) -> u32 {
         asked.clamp(1, self.settings().limits.page_items_max)
     }
 }

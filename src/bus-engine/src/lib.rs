@@ -29,6 +29,7 @@ mod notices;
 mod options;
 mod outage;
 mod payload;
+mod pending;
 mod publish_rates;
 mod pulse;
 mod queries;

@@ -82,6 +82,18 @@ impl Notices {
         dropped
     }
 
+    /// Leaves word for somebody who has asked for it: all of it or, where the others' share of the room begins, nothing.
+    pub(crate) fn put_asked_for(&self, notices: Vec<Notice>) -> bool {
+        let mut inner = self.lock();
+        let has_room = inner.waiting.len() + notices.len() <= WAITING_MAX / 2;
+        if has_room {
+            inner.waiting.extend(notices);
+        }
+        drop(inner);
+        self.filled.notify_one();
+        has_room
+    }
+
     /// Waits for the next one. One reader is enough.
     pub(crate) async fn take(&self) -> Notice {
         loop {
@@ -133,6 +145,16 @@ mod tests {
         assert_eq!(notices.put(vec![notice("c"); WAITING_MAX], 0), 2);
         assert_eq!((notices.take().await, notices.take().await), (notice("a"), notice("b")));
         assert_eq!(notices.put(vec![notice("d"); 3], 0), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_leaves_room_for_the_rest() {
+        let notices = Notices::default();
+        assert!(notices.put_asked_for(vec![notice("a"); WAITING_MAX / 2]));
+        assert!(!notices.put_asked_for(vec![notice("a")]));
+        assert!(notices.put_asked_for(Vec::new()));
+        assert_eq!(notices.put(vec![notice("b"); WAITING_MAX / 2], 0), 0);
+        assert_eq!(notices.take().await, notice("a"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use bus_domain::retention;
 use bus_domain::retrieve::{self, ItemOrder, PageAt, Selection};
 use bus_domain::{
     Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeName, Seq, Subscription,
-    SubscriptionId, SubscriptionState,
+    SubscriptionId, SubscriptionState, TypeFilter,
 };
 use bus_domain::{affiliate, configure, manage_subscriptions};
 use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
@@ -132,9 +132,20 @@ impl Engine {
         after: Option<NodeName>,
         nodes_max: u32,
     ) -> Result<NodeList, BusError> {
+        self.nodes_of_types(actor, None, after, nodes_max).await
+    }
+
+    /// The same, of nodes whose payloads are of certain types.
+    pub async fn nodes_of_types(
+        &self,
+        actor: &Actor,
+        types: Option<TypeFilter>,
+        after: Option<NodeName>,
+        nodes_max: u32,
+    ) -> Result<NodeList, BusError> {
         let nodes_max = nodes_max.clamp(1, self.settings().limits.page_items_max);
         let open_models = access::models_open_to(actor.role());
-        let listing = NodeListing { viewer: actor.bare().clone(), open_models, after, nodes_max };
+        let listing = NodeListing { viewer: actor.bare().clone(), open_models, types, after, nodes_max };
         let mut nodes = self.store().list_nodes(listing).await.map_err(|error| self.unavailable(&error))?;
         let full = nodes.len() >= nodes_max as usize;
         let next_after = if full { nodes.last().map(|node| node.name.clone()) } else { None };

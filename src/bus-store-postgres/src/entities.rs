@@ -1,8 +1,10 @@
 use async_trait::async_trait;
-use bus_domain::{BareJid, NodeId};
+use bus_domain::{BareJid, NodeId, NodeName};
 use bus_store::{EntityAffiliation, EntityStore, EntitySubscription, StoreError, SubscriptionKey};
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
+use crate::error::store_error;
 use crate::statement::{query, statements};
 use crate::{PostgresStore, rows};
 
@@ -19,6 +21,21 @@ statements! {
          FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
          WHERE a.jid = $1 AND a.node_id > $2 AND n.deleted_at_ms IS NULL AND a.node_id = coalesce($3, a.node_id)
          ORDER BY a.node_id LIMIT $4";
+    PENDING_OF_OWNER = "SELECT n.node_id, n.name
+         FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
+         WHERE a.jid = $1 AND a.node_id > $2 AND a.affiliation = 'owner' AND n.deleted_at_ms IS NULL
+           AND EXISTS (SELECT 1 FROM subscriptions s WHERE s.node_id = a.node_id AND s.state = 'pending')
+         ORDER BY a.node_id LIMIT $3";
+    // From one node to the next: the many who may wait on one of them are passed over.
+    PENDING_OF_ALL = "WITH RECURSIVE waiting (node_id) AS (
+             SELECT min(node_id) FROM subscriptions WHERE state = 'pending' AND node_id > $1
+             UNION ALL
+             SELECT (SELECT min(s.node_id) FROM subscriptions s WHERE s.state = 'pending' AND s.node_id > w.node_id)
+             FROM waiting w WHERE w.node_id IS NOT NULL)
+         SELECT n.node_id, n.name FROM waiting w JOIN nodes n ON n.node_id = w.node_id
+         WHERE n.deleted_at_ms IS NULL ORDER BY w.node_id LIMIT $2";
+    OWNS = "SELECT EXISTS (SELECT 1 FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
+         WHERE a.jid = $1 AND a.affiliation = 'owner' AND n.deleted_at_ms IS NULL)";
 }
 
 #[async_trait]
@@ -63,6 +80,30 @@ impl EntityStore for PostgresStore {
             .bind(i64::from(affiliations_max));
         self.pool.session().await?.fetch_all(query).await?.iter().map(affiliation).collect()
     }
+
+    async fn pending_nodes(
+        &self,
+        owner: Option<&BareJid>,
+        after: Option<NodeId>,
+        nodes_max: u32,
+    ) -> Result<Vec<(NodeId, NodeName)>, StoreError> {
+        let after = after.map_or(i64::MIN, |node| node.0);
+        let query = match owner {
+            Some(owner) => query(PENDING_OF_OWNER).bind(owner.as_str()).bind(after),
+            None => query(PENDING_OF_ALL).bind(after),
+        };
+        let query = query.bind(i64::from(nodes_max));
+        self.pool.session().await?.fetch_all(query).await?.iter().map(node).collect()
+    }
+
+    async fn owns_a_node(&self, entity: &BareJid) -> Result<bool, StoreError> {
+        let row = self.pool.session().await?.fetch_one(query(OWNS).bind(entity.as_str())).await?;
+        row.try_get(0).map_err(store_error)
+    }
+}
+
+fn node(row: &PgRow) -> Result<(NodeId, NodeName), StoreError> {
+    Ok((NodeId(rows::integer(row, "node_id")?), rows::node_name(row)?))
 }
 
 fn subscription(row: &PgRow) -> Result<EntitySubscription, StoreError> {

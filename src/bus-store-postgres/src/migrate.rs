@@ -10,7 +10,7 @@ use crate::error::{no_answer, store_error, unavailable};
 use crate::{PostgresLimits, PostgresUrl};
 
 /// The migrations of `schemas/postgres`, in order.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "init", include_str!("../../../schemas/postgres/0001_init.sql")),
     (2, "retention", include_str!("../../../schemas/postgres/0002_retention.sql")),
     (3, "lagging", include_str!("../../../schemas/postgres/0003_lagging.sql")),
@@ -18,6 +18,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (5, "entities", include_str!("../../../schemas/postgres/0005_entities.sql")),
     (6, "options", include_str!("../../../schemas/postgres/0006_options.sql")),
     (7, "archive", include_str!("../../../schemas/postgres/0007_archive.sql")),
+    (8, "pending", include_str!("../../../schemas/postgres/0008_pending.sql")),
     (9, "usage", include_str!("../../../schemas/postgres/0009_usage.sql")),
 ];
 

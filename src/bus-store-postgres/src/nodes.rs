@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName};
+use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName, TypeFilter};
 use bus_store::{NodeListing, NodeStore, NodeSummary, StoreError};
 use sqlx::postgres::PgRow;
 
@@ -17,6 +17,9 @@ statements! {
          FROM nodes n LEFT JOIN affiliations a ON a.node_id = n.node_id AND a.jid = $1
          WHERE n.deleted_at_ms IS NULL AND n.name > $2
            AND (a.affiliation IS NOT NULL OR n.config ->> 'access_model' IN (SELECT jsonb_array_elements_text($4::text::jsonb)))
+           AND ($5::text IS NULL
+                OR (coalesce(n.config #>> '{about,payload_type}', '')
+                    IN (SELECT jsonb_array_elements_text($5::text::jsonb))) = $6::boolean)
          ORDER BY n.name LIMIT $3";
 }
 
@@ -32,7 +35,9 @@ impl NodeStore for PostgresStore {
             .bind(listing.viewer.as_str())
             .bind(listing.after.as_ref().map_or("", NodeName::as_str))
             .bind(i64::from(listing.nodes_max))
-            .bind(serde_json::json!(listing.open_models).to_string());
+            .bind(serde_json::json!(listing.open_models).to_string())
+            .bind(listing.types.as_ref().map(|filter| serde_json::json!(filter.types()).to_string()))
+            .bind(listing.types.as_ref().is_none_or(TypeFilter::is_inclusive));
         self.pool.session().await?.fetch_all(query).await?.iter().map(summary).collect()
     }
 }

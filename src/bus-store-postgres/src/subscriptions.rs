@@ -4,12 +4,15 @@ use bus_store::{Recipient, RecipientPage, StoreError, SubscriptionStore};
 use sqlx::Row as _;
 
 use crate::error::store_error;
-use crate::statement::{query, statements};
+use crate::statement::{Statement, query, statements};
 use crate::{PostgresStore, rows};
 
 statements! {
-    ALL = "SELECT subscription_id, jid, state, since_seq, sub_id, options::text, expires_at_ms FROM subscriptions
-         WHERE node_id = $1 AND subscription_id > $2 AND state = $4 ORDER BY subscription_id LIMIT $3";
+    SUBSCRIBED = "SELECT subscription_id, jid, state, since_seq, sub_id, options::text, expires_at_ms FROM subscriptions
+         WHERE node_id = $1 AND subscription_id > $2 AND state = 'subscribed' ORDER BY subscription_id LIMIT $3";
+    // The state is in the text, because only so the index of those who wait is certain to be of use.
+    PENDING = "SELECT subscription_id, jid, state, since_seq, sub_id, options::text, expires_at_ms FROM subscriptions
+         WHERE node_id = $1 AND subscription_id > $2 AND state = 'pending' ORDER BY subscription_id LIMIT $3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = $1";
     // One statement, because the page must be of the version. A node without recipients has one row of NULLs.
     RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options::text, s.expires_at_ms, a.affiliation
@@ -57,16 +60,22 @@ impl SubscriptionStore for PostgresStore {
         after: Option<SubscriptionId>,
         subscriptions_max: u32,
     ) -> Result<Vec<Subscription>, StoreError> {
-        let query = query(ALL)
+        let query = query(of_state(state))
             .bind(node.0)
             .bind(after.map_or(0, |id| id.0))
-            .bind(i64::from(subscriptions_max))
-            .bind(state.as_str());
+            .bind(i64::from(subscriptions_max));
         self.pool.session().await?.fetch_all(query).await?.iter().map(rows::subscription).collect()
     }
 
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {
         let head = self.pool.session().await?.fetch_optional(query(COUNT).bind(node.0)).await?;
         head.map_or(Ok(0), |head| rows::unsigned(&head, "subscription_count"))
+    }
+}
+
+fn of_state(state: SubscriptionState) -> Statement {
+    match state {
+        SubscriptionState::Subscribed => SUBSCRIBED,
+        SubscriptionState::Pending => PENDING,
     }
 }

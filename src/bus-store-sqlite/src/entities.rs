@@ -1,6 +1,7 @@
 use async_trait::async_trait;
-use bus_domain::{BareJid, NodeId};
+use bus_domain::{BareJid, NodeId, NodeName};
 use bus_store::{EntityAffiliation, EntityStore, EntitySubscription, StoreError, SubscriptionKey};
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::store_error;
@@ -20,6 +21,21 @@ statements! {
          FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
          WHERE a.jid = ?1 AND a.node_id > ?2 AND n.deleted_at_ms IS NULL AND a.node_id = coalesce(?3, a.node_id)
          ORDER BY a.node_id LIMIT ?4";
+    pub(crate) PENDING_OF_OWNER = "SELECT n.node_id, n.name
+         FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
+         WHERE a.jid = ?1 AND a.node_id > ?2 AND a.affiliation = 'owner' AND n.deleted_at_ms IS NULL
+           AND EXISTS (SELECT 1 FROM subscriptions s WHERE s.node_id = a.node_id AND s.state = 'pending')
+         ORDER BY a.node_id LIMIT ?3";
+    // From one node to the next: the many who may wait on one of them are passed over.
+    pub(crate) PENDING_OF_ALL = "WITH RECURSIVE waiting (node_id) AS (
+             SELECT min(node_id) FROM subscriptions WHERE state = 'pending' AND node_id > ?1
+             UNION ALL
+             SELECT (SELECT min(s.node_id) FROM subscriptions s WHERE s.state = 'pending' AND s.node_id > w.node_id)
+             FROM waiting w WHERE w.node_id IS NOT NULL)
+         SELECT n.node_id, n.name FROM waiting w JOIN nodes n ON n.node_id = w.node_id
+         WHERE n.deleted_at_ms IS NULL ORDER BY w.node_id LIMIT ?2";
+    pub(crate) OWNS = "SELECT EXISTS (SELECT 1 FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
+         WHERE a.jid = ?1 AND a.affiliation = 'owner' AND n.deleted_at_ms IS NULL)";
 }
 
 #[async_trait]
@@ -67,6 +83,32 @@ impl EntityStore for SqliteStore {
         let found = query.fetch_all(&self.readers).await.map_err(store_error)?;
         found.iter().map(affiliation).collect()
     }
+
+    async fn pending_nodes(
+        &self,
+        owner: Option<&BareJid>,
+        after: Option<NodeId>,
+        nodes_max: u32,
+    ) -> Result<Vec<(NodeId, NodeName)>, StoreError> {
+        let after = after.map_or(i64::MIN, |node| node.0);
+        let query = match owner {
+            Some(owner) => query(PENDING_OF_OWNER).bind(owner.as_str()).bind(after),
+            None => query(PENDING_OF_ALL).bind(after),
+        };
+        let query = query.bind(i64::from(nodes_max));
+        let found = query.fetch_all(&self.readers).await.map_err(store_error)?;
+        found.iter().map(node).collect()
+    }
+
+    async fn owns_a_node(&self, entity: &BareJid) -> Result<bool, StoreError> {
+        let query = query(OWNS).bind(entity.as_str());
+        let row = query.fetch_one(&self.readers).await.map_err(store_error)?;
+        row.try_get(0).map_err(store_error)
+    }
+}
+
+fn node(row: &SqliteRow) -> Result<(NodeId, NodeName), StoreError> {
+    Ok((NodeId(rows::integer(row, "node_id")?), rows::node_name(row)?))
 }
 
 fn subscription(row: &SqliteRow) -> Result<EntitySubscription, StoreError> {

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName};
+use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName, TypeFilter};
 use bus_store::{NodeListing, NodeStore, NodeSummary, StoreError};
 
 use crate::error::store_error;
@@ -16,6 +16,8 @@ statements! {
          WHERE n.deleted_at_ms IS NULL AND n.name > ?2
            AND (a.affiliation IS NOT NULL
                 OR n.config ->> 'access_model' IN (SELECT value FROM json_each(?4)))
+           AND (?5 IS NULL
+                OR (coalesce(n.config ->> '$.about.payload_type', '') IN (SELECT value FROM json_each(?5))) = ?6)
          ORDER BY n.name LIMIT ?3";
 }
 
@@ -53,6 +55,8 @@ impl NodeStore for SqliteStore {
             .bind(listing.after.as_ref().map_or("", NodeName::as_str))
             .bind(i64::from(listing.nodes_max))
             .bind(serde_json::json!(listing.open_models).to_string())
+            .bind(listing.types.as_ref().map(|filter| serde_json::json!(filter.types()).to_string()))
+            .bind(listing.types.as_ref().is_none_or(TypeFilter::is_inclusive))
             .fetch_all(&self.readers)
             .await
             .map_err(store_error)?

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "entities", include_str!("../../../schemas/sqlite/0005_entities.sql")),
     (6, "options", include_str!("../../../schemas/sqlite/0006_options.sql")),
     (7, "archive", include_str!("../../../schemas/sqlite/0007_archive.sql")),
+    (8, "pending", include_str!("../../../schemas/sqlite/0008_pending.sql")),
     (9, "usage", include_str!("../../../schemas/sqlite/0009_usage.sql")),
 ];
 

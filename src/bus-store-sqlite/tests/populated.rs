@@ -21,7 +21,8 @@ async fn what_earlier_versions_have_written_is_read() {
     for entry in fs::read_dir(folder()).expect("the folder is there") {
         let path = entry.expect("an entry").path();
         names.push(path.file_name().expect("a name").to_string_lossy().into_owned());
-        let copy = scratch.path().join("copy.db");
+        // A name of its own: what a closing connection leaves beside one file must not be taken for another's.
+        let copy = scratch.path().join(format!("copy-of-{}", names[names.len() - 1]));
         fs::copy(&path, &copy).expect("a copy");
         let store =
             SqliteStore::open(&copy).await.unwrap_or_else(|error| panic!("{}: {error}", path.display()));

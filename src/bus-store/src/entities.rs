@@ -32,6 +32,18 @@ pub trait EntityStore {
         after: Option<NodeId>,
         affiliations_max: u32,
     ) -> Result<Vec<EntityAffiliation>, StoreError>;
+
+    /// A page of the nodes on which somebody waits for an owner's approval, in the order of their ids: of those that
+    /// this address owns, or of all.
+    async fn pending_nodes(
+        &self,
+        owner: Option<&BareJid>,
+        after: Option<NodeId>,
+        nodes_max: u32,
+    ) -> Result<Vec<(NodeId, NodeName)>, StoreError>;
+
+    /// Whether this address owns any node.
+    async fn owns_a_node(&self, entity: &BareJid) -> Result<bool, StoreError>;
 }
 
 /// A subscription with its node.

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::{AccessModel, Affiliation, BareJid, NodeConfig, NodeFacts, NodeName};
+use bus_domain::{AccessModel, Affiliation, BareJid, NodeConfig, NodeFacts, NodeName, TypeFilter};
 
 use crate::StoreError;
 
@@ -20,6 +20,8 @@ pub struct NodeListing {
     pub viewer: BareJid,
     /// Nodes of other access models are left out unless the viewer has an affiliation there.
     pub open_models: Vec<AccessModel>,
+    /// Nodes whose payloads are of other types are left out.
+    pub types: Option<TypeFilter>,
     /// Start behind this name.
     pub after: Option<NodeName>,
     /// At most so many.

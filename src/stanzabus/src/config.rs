@@ -5,6 +5,7 @@
 //! asks for everything, as the daemon does.
 
 mod access;
+mod contacts;
 mod environment;
 mod error;
 mod grpc;
@@ -31,6 +32,7 @@ pub(crate) use store::{StoreAddress, holds_password, parse_store_url};
 pub(crate) use xmpp::parent_domain;
 
 use access::AccessConfig;
+use contacts::ContactsConfig;
 use http::HttpConfig;
 use keys::KnownKeys;
 use limits::LimitsConfig;
@@ -46,6 +48,9 @@ pub(crate) struct Config {
     /// Who may create nodes.
     #[serde(default)]
     pub(crate) access: AccessConfig,
+    /// Whom to ask about the service.
+    #[serde(default)]
+    pub(crate) contacts: ContactsConfig,
     /// Where events are kept.
     #[serde(default)]
     pub(crate) store: StoreConfig,
@@ -90,12 +95,13 @@ impl Loaded {
 
     /// Looks at every value but the secrets, which not everybody may read.
     pub(crate) fn check_all_but_secret(&self) -> Result<(), ConfigError> {
-        let Config { xmpp, access, store, grpc, http, limits, log } = &self.config;
+        let Config { xmpp, access, contacts, store, grpc, http, limits, log } = &self.config;
         let domain = xmpp.domain()?;
         xmpp.host()?;
         xmpp.tls(&self.folder)?;
         xmpp.admins()?;
         access.creator_domains()?;
+        contacts.contacts()?;
         store.address(&self.folder)?;
         grpc.listen()?;
         grpc.tokens(&domain)?;

@@ -164,6 +164,7 @@ fn service_settings(loaded: &Loaded) -> Result<ServiceSettings, Failure> {
         domain: config.xmpp.domain()?,
         admins: config.xmpp.admins()?.into_iter().collect(),
         create_domains: config.access.creator_domains()?,
+        contacts: config.contacts.contacts()?,
         name: "stanzabus".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         answer_bytes_max: config.limits.link().outbound_stanza_bytes_max,

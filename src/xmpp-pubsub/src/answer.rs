@@ -1,23 +1,22 @@
-use bus_domain::{AccessModel, Actor, BusError, Feature, NodeName};
+use bus_domain::{Actor, NodeName};
 use bus_engine::Outcome;
 
+use crate::ad_hoc::Execution;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
-use crate::items::{self, ItemsRequest};
-use crate::namespaces::SHIM;
 use crate::notify::encode_last_item;
-use crate::order_by::Order;
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, affiliations, archive, configure, create, disco, options, owner_affiliations,
-    owner_subscriptions, publish, subscribe, subscriptions, unsubscribe, version,
+    Service, ad_hoc, affiliations, archive, configure, create, disco, items, options, owner_affiliations,
+    owner_subscriptions, publish, subscribe, subscriptions, time, unsubscribe, version,
 };
 
 /// A request that is under way.
 enum Begun<Changing> {
     Change { node: NodeName, outcome: Changing },
     Query { actor: Actor, query: Query },
+    AdHoc { actor: Actor, execution: Execution },
 }
 
 impl Service {
@@ -37,6 +36,7 @@ impl Service {
                 Begun::Change { node: command.node.clone(), outcome: self.engine.submit(command) }
             }
             Work::Query { actor, query } => Begun::Query { actor, query },
+            Work::AdHoc { actor, execution } => Begun::AdHoc { actor, execution },
         };
         async move {
             let (mut messages, mut out) = (Vec::new(), envelope.result());
@@ -60,6 +60,15 @@ impl Service {
                 Begun::Query { actor, query } => {
                     let done = self.query(&actor, query, &envelope, bytes_max, &mut out).await;
                     done.map(|in_front| messages = in_front)
+                }
+                Begun::AdHoc { actor, execution } => {
+                    let Self { engine, sessions, .. } = self;
+                    match ad_hoc::execute(engine, sessions, &actor, &execution, bytes_max, &mut out).await {
+                        Err(refusal) => {
+                            return vec![envelope.error_about(|out| execution.encode(out), &refusal)];
+                        }
+                        done => done,
+                    }
                 }
             };
             match done {
@@ -89,8 +98,7 @@ impl Service {
         bytes_max: usize,
         out: &mut Xml,
     ) -> Result<Vec<String>, Refusal> {
-        let Self { engine, settings, features } = self;
-        let service = settings.domain.as_str();
+        let Self { engine, settings, .. } = self;
         match query {
             Query::Items { node, items, order, sub_id } => {
                 engine.check_sub_id(actor, &node, &sub_id).await?;
@@ -110,16 +118,7 @@ impl Service {
             Query::ArchiveEnds { node } => {
                 archive::encode_ends(engine, &engine.archive_ends(actor, &node).await?, out);
             }
-            Query::DiscoInfo { node: Some(node) } if node.as_str() == SHIM => disco::encode_headers(out),
-            Query::DiscoInfo { node: None } => disco::encode_service(&settings.name, features, out),
-            Query::DiscoInfo { node: Some(node) } => {
-                let view = engine.node(actor, &node).await?;
-                // Those who wait for approval are counted too, and are nobody's business.
-                let asks = view.facts.config.access_model == AccessModel::Authorize;
-                let subscriptions =
-                    if asks { None } else { Some(engine.count_subscriptions(&view.facts).await?) };
-                disco::encode_node(&view.facts, subscriptions, out);
-            }
+            Query::DiscoInfo { node } => self.disco_info(actor, node.as_ref(), out).await?,
             Query::Configuration { node } => {
                 configure::encode(&node, &engine.configuration(actor, &node).await?, out);
             }
@@ -144,19 +143,12 @@ impl Service {
                 options::encode_default(node.as_ref(), out);
             }
             Query::DefaultConfiguration => configure::encode_default(out),
-            Query::DiscoItems { node: None, page } => {
-                let found = disco::find_nodes(engine, actor, page).await?;
-                disco::encode_nodes(service, &found, bytes_max, out);
+            Query::DiscoItems { node: Some(node), page, .. } => {
+                self.disco_items(actor, &node, page, bytes_max, out).await?;
             }
-            Query::DiscoItems { node: Some(node), page } => {
-                let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
-                match items::find(engine, actor, &node, items, Order::default()).await {
-                    // An answer like that of a node without items: nothing is asked that it does not do.
-                    Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => {
-                        disco::encode_no_items(&node, out);
-                    }
-                    found => disco::encode_items(engine, service, &node, &found?, bytes_max, out),
-                }
+            Query::DiscoItems { node: None, types, page } => {
+                let found = disco::find_nodes(engine, actor, types, page).await?;
+                disco::encode_nodes(settings.domain.as_str(), &found, bytes_max, out);
             }
             Query::Subscriptions { node, page } => {
                 let found = subscriptions::find(engine, actor, node.as_ref(), page).await?;
@@ -167,6 +159,7 @@ impl Service {
                 affiliations::encode(node.as_ref(), &found, bytes_max, out);
             }
             Query::Ping => {}
+            Query::Time => time::encode(engine.now_ms(), out),
             Query::Version => version::encode(&settings.name, &settings.version, out),
         }
         Ok(Vec::new())

@@ -1,17 +1,21 @@
 //! XEP-0030 of the service, of its nodes and of their items (XEP-0060 §5).
 
-use bus_domain::{Actor, BusError, Event, NodeFacts, NodeName};
+use bus_domain::{AccessModel, Actor, BusError, Event, Feature, NodeFacts, NodeName, TypeFilter};
 use bus_engine::Engine;
+use bus_xml::Element;
 
 use crate::errors::Refusal;
-use crate::items::FoundItems;
-use crate::meta_data;
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, PUBSUB, SHIM};
+use crate::form::{self, Submission};
+use crate::items::{self, FoundItems, ItemsRequest};
+use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, PUBSUB, PUBSUB_FILTER, SHIM};
+use crate::order_by::Order;
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
 use crate::rsm::{self, ForwardPage, PageRequest, PageSummary};
+use crate::service::ServiceSettings;
 use crate::xml::Xml;
+use crate::{Service, ad_hoc, meta_data};
 
 /// Pages that are read to find nodes that the requester may see, before it is told to come back.
 const PAGES_MAX: usize = 50;
@@ -32,27 +36,107 @@ pub(crate) fn parse_info(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, 
 
 /// Reads a question for nodes or items.
 pub(crate) fn parse_items(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
-    Ok(Request::Query(Query::DiscoItems { node: parts.node_if_given()?, page: parts.page()? }))
+    let types = parts.verb().get_child("filter", PUBSUB_FILTER).map(parse_filter).transpose()?.flatten();
+    Ok(Request::Query(Query::DiscoItems { node: parts.node_if_given()?, types, page: parts.page()? }))
 }
 
-/// Writes who the service is and what it can do (§5.1).
-pub(crate) fn encode_service(name: &str, features: &[String], out: &mut Xml) {
+/// Reads which types of nodes are wanted (XEP-0462 §3.2).
+fn parse_filter(filter: &Element) -> Result<Option<TypeFilter>, Refusal> {
+    let form = form::form(filter).ok_or_else(|| BusError::bad_request("the filter has no form"))?;
+    let Submission::Filled(filled) = form::read(form, PUBSUB_FILTER)? else {
+        return Err(BusError::bad_request("the filter's form is cancelled").into());
+    };
+    let types = |var| filled.values(var).map(<[String]>::to_vec);
+    let filter = match (types("included-types"), types("excluded-types")) {
+        (None, None) => return Ok(None),
+        (Some(types), None) => TypeFilter::only(types),
+        (None, Some(types)) => TypeFilter::all_but(types),
+        (Some(_), Some(_)) => {
+            return Err(BusError::bad_request("types are either included or excluded").into());
+        }
+    };
+    if filter.types().len() > TypeFilter::TYPES_MAX {
+        let max = TypeFilter::TYPES_MAX;
+        return Err(BusError::bad_request(format!("a filter names at most {max} types")).into());
+    }
+    Ok(Some(filter))
+}
+
+impl Service {
+    /// Writes what the service is, or a node, or what is asked for as if it were one.
+    pub(crate) async fn disco_info(
+        &self,
+        actor: &Actor,
+        node: Option<&NodeName>,
+        out: &mut Xml,
+    ) -> Result<(), Refusal> {
+        let Self { engine, settings, features, caps, .. } = self;
+        let Some(node) = node.filter(|node| !caps.is_node(node.as_str())) else {
+            encode_service(node, settings, features, out);
+            return Ok(());
+        };
+        if node.as_str() == SHIM {
+            encode_headers(out);
+        } else if ad_hoc::is_command_node(node.as_str()) {
+            ad_hoc::encode_info(engine, actor, node.as_str(), out).await?;
+        } else {
+            let view = engine.node(actor, node).await?;
+            // Those who wait for approval are counted too, and are nobody's business.
+            let asks = view.facts.config.access_model == AccessModel::Authorize;
+            let subscriptions =
+                if asks { None } else { Some(engine.count_subscriptions(&view.facts).await?) };
+            encode_node(&view.facts, subscriptions, out);
+        }
+        Ok(())
+    }
+
+    /// Writes the items of a node, or the commands.
+    pub(crate) async fn disco_items(
+        &self,
+        actor: &Actor,
+        node: &NodeName,
+        page: Option<PageRequest>,
+        answer_bytes_max: usize,
+        out: &mut Xml,
+    ) -> Result<(), Refusal> {
+        let Self { engine, settings, .. } = self;
+        let service = settings.domain.as_str();
+        if ad_hoc::is_command_node(node.as_str()) {
+            return ad_hoc::encode_items(engine, service, actor, node.as_str(), out).await;
+        }
+        let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
+        match items::find(engine, actor, node, items, Order::default()).await {
+            // An answer like that of a node without items: nothing is asked that it does not do.
+            Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => encode_no_items(node, out),
+            found => encode_items(engine, service, node, &found?, answer_bytes_max, out),
+        }
+        Ok(())
+    }
+}
+
+/// Writes who the service is and what it can do (§5.1), and whom to ask about it. The node is that of capabilities, if it
+/// was asked for what they are.
+fn encode_service(node: Option<&NodeName>, settings: &ServiceSettings, features: &[String], out: &mut Xml) {
     out.start_in("query", DISCO_INFO);
+    if let Some(node) = node {
+        out.attribute("node", node.as_str());
+    }
     out.start("identity").attribute("category", "pubsub").attribute("type", "service");
-    out.attribute("name", name).end();
+    out.attribute("name", &settings.name).end();
     encode_features(features.iter().map(String::as_str), out);
+    settings.contacts.encode(out);
     out.end();
 }
 
 /// Writes which headers there are (XEP-0131 §5).
-pub(crate) fn encode_headers(out: &mut Xml) {
+fn encode_headers(out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", SHIM);
     encode_features([format!("{SHIM}#SubID").as_str()].into_iter(), out);
     out.end();
 }
 
 /// Writes that this is a leaf node (§5.3), and what it is about (§5.4).
-pub(crate) fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
+fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
     out.start("identity").attribute("category", "pubsub").attribute("type", "leaf");
     if let Some(title) = &node.config.about.title {
@@ -65,7 +149,7 @@ pub(crate) fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mu
 }
 
 /// Writes the ids of a node's items (§5.5): the name is the item's id, and there is no node.
-pub(crate) fn encode_items(
+fn encode_items(
     engine: &Engine,
     service: &str,
     node: &NodeName,
@@ -85,7 +169,7 @@ pub(crate) fn encode_items(
 }
 
 /// Writes that a node has no items that one could ask for (§5.5).
-pub(crate) fn encode_no_items(node: &NodeName, out: &mut Xml) {
+fn encode_no_items(node: &NodeName, out: &mut Xml) {
     out.start_in("query", DISCO_ITEMS).attribute("node", node.as_str()).end();
 }
 
@@ -93,6 +177,7 @@ pub(crate) fn encode_no_items(node: &NodeName, out: &mut Xml) {
 pub(crate) async fn find_nodes(
     engine: &Engine,
     actor: &Actor,
+    types: Option<TypeFilter>,
     page: Option<PageRequest>,
 ) -> Result<FoundNodes, Refusal> {
     let ForwardPage { is_paged, after, entries_max: nodes_max } =
@@ -102,7 +187,7 @@ pub(crate) async fn find_nodes(
     let is_from_start = after.is_none();
     let mut nodes = Vec::new();
     for _ in 0..PAGES_MAX {
-        let list = engine.nodes(actor, after, nodes_max).await?;
+        let list = engine.nodes_of_types(actor, types.clone(), after, nodes_max).await?;
         nodes.extend(list.nodes.into_iter().map(|node| node.name));
         after = list.next_after;
         if after.is_none() || nodes.len() >= nodes_max as usize {

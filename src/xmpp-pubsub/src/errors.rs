@@ -5,7 +5,7 @@ use bus_domain::{BadRequest, BusError, Feature, LimitKind};
 use bus_xml::RejectReason;
 use thiserror::Error;
 
-use crate::namespaces::{PUBSUB_ERRORS, STANZA_ERRORS};
+use crate::namespaces::{COMMANDS, PUBSUB_ERRORS, STANZA_ERRORS};
 use crate::xml::Xml;
 
 /// Why a stanza gets an error: what the bus says, and what only this leg knows.
@@ -23,6 +23,9 @@ pub(crate) enum Refusal {
     /// Some of what is wanted cannot be; the rest is done.
     #[error("not all of this can be; the rest is done")]
     DoneInPart,
+    /// A command cannot be executed like this.
+    #[error(transparent)]
+    Command(#[from] CommandProblem),
     /// Nobody is at the address asked.
     #[error("there is nobody at this address")]
     NoSuchAddress,
@@ -40,6 +43,42 @@ pub(crate) enum Refusal {
     },
 }
 
+/// Why a command is not executed (XEP-0050 §4.4).
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum CommandProblem {
+    /// There is no such action.
+    #[error("there is no such action")]
+    MalformedAction,
+    /// The action has no meaning where the command stands.
+    #[error("this action is not possible here")]
+    BadAction,
+    /// The form is not what was asked for.
+    #[error("the form is not acceptable: {0}")]
+    BadPayload(String),
+    /// The session is none of this requester's, or of another command.
+    #[error("there is no such session")]
+    BadSession,
+    /// The session is over.
+    #[error("the session is over")]
+    SessionExpired,
+    /// There is no such command.
+    #[error("there is no such command")]
+    NoSuchCommand,
+    /// The requester may not execute it.
+    #[error("this command is not for you")]
+    Forbidden,
+    /// The requester has begun too many commands.
+    #[error("too many commands are under way; complete or cancel one")]
+    TooManySessions,
+}
+
+impl CommandProblem {
+    /// A [`Self::BadPayload`] with this text.
+    pub(crate) fn bad_payload(reason: impl Into<String>) -> Self {
+        Self::BadPayload(reason.into())
+    }
+}
+
 /// A stanza error (RFC 6120 §8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StanzaError {
@@ -47,7 +86,7 @@ pub(crate) struct StanzaError {
     pub(crate) kind: ErrorKind,
     /// The condition of RFC 6120.
     pub(crate) condition: &'static str,
-    /// The condition of XEP-0060 beside it.
+    /// The condition of XEP-0060 or XEP-0050 beside it.
     pub(crate) pubsub: Option<PubsubCondition>,
 }
 
@@ -64,13 +103,15 @@ pub(crate) enum ErrorKind {
     Wait,
 }
 
-/// XEP-0060 §17.2.
+/// XEP-0060 §17.2, XEP-0050 §4.4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PubsubCondition {
     /// An element of this name.
     Named(&'static str),
     /// `<unsupported feature=…/>`.
     Unsupported(Feature),
+    /// An element of this name, of XEP-0050.
+    OfCommand(&'static str),
 }
 
 use ErrorKind::{Auth, Cancel, Modify, Wait};
@@ -82,6 +123,7 @@ impl Refusal {
             Self::Bus(error) => of_bus(error),
             Self::UnknownNamespace => plain(Cancel, "service-unavailable"),
             Self::NotImplemented(_) => plain(Cancel, "feature-not-implemented"),
+            Self::Command(problem) => of_command(problem),
             Self::NoSuchAddress => plain(Cancel, "item-not-found"),
             Self::SenderMalformed => plain(Modify, "jid-malformed"),
             Self::OverLimit(_) => plain(Modify, "policy-violation"),
@@ -144,6 +186,23 @@ fn of_limit(limit: LimitKind) -> StanzaError {
     }
 }
 
+fn of_command(problem: &CommandProblem) -> StanzaError {
+    let with = |kind, condition, of_command| StanzaError {
+        pubsub: Some(PubsubCondition::OfCommand(of_command)),
+        ..plain(kind, condition)
+    };
+    match problem {
+        CommandProblem::MalformedAction => with(Modify, "bad-request", "malformed-action"),
+        CommandProblem::BadAction => with(Modify, "bad-request", "bad-action"),
+        CommandProblem::BadPayload(_) => with(Modify, "bad-request", "bad-payload"),
+        CommandProblem::BadSession => with(Modify, "bad-request", "bad-sessionid"),
+        CommandProblem::SessionExpired => with(Cancel, "not-allowed", "session-expired"),
+        CommandProblem::NoSuchCommand => plain(Cancel, "item-not-found"),
+        CommandProblem::Forbidden => plain(Cancel, "forbidden"),
+        CommandProblem::TooManySessions => plain(Cancel, "not-allowed"),
+    }
+}
+
 fn of_bad_request(what: &BadRequest) -> StanzaError {
     match what {
         BadRequest::NodeRequired => with(Modify, "bad-request", "nodeid-required"),
@@ -172,6 +231,9 @@ pub(crate) fn encode(refusal: &Refusal, out: &mut Xml) {
         None => {}
         Some(PubsubCondition::Named(name)) => {
             out.start_in(name, PUBSUB_ERRORS).end();
+        }
+        Some(PubsubCondition::OfCommand(name)) => {
+            out.start_in(name, COMMANDS).end();
         }
         Some(PubsubCondition::Unsupported(feature)) => {
             out.start_in("unsupported", PUBSUB_ERRORS).attribute("feature", feature.as_str()).end();

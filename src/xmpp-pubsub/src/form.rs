@@ -6,7 +6,7 @@ use bus_xml::Element;
 
 use crate::date_time::{self, Round};
 use crate::errors::Refusal;
-use crate::namespaces::DATA_FORMS;
+use crate::namespaces::{DATA_FORMS, VALIDATE};
 use crate::xml::Xml;
 
 /// A field of a form about a `Subject`, with what makes a `Setting` of its value.
@@ -76,6 +76,11 @@ pub(crate) fn read<'a>(form: &'a Element, form_type: &str) -> Result<Submission<
         Some("submit") => {}
         _ => return Err(BusError::bad_request("the form is neither submitted nor cancelled").into()),
     }
+    fields(form, form_type).map(Submission::Filled)
+}
+
+/// Reads the values of a form, whether or not it is submitted.
+pub(crate) fn fields<'a>(form: &'a Element, form_type: &str) -> Result<Filled<'a>, Refusal> {
     let mut filled = Filled::default();
     for field in form.children().filter(|child| child.is("field", DATA_FORMS)) {
         let Some(var) = field.attr("var") else { continue };
@@ -93,7 +98,7 @@ pub(crate) fn read<'a>(form: &'a Element, form_type: &str) -> Result<Submission<
             filled.fields.push((var, values));
         }
     }
-    Ok(Submission::Filled(filled))
+    Ok(filled)
 }
 
 /// Fields that a form may have: several times what any table has.
@@ -109,8 +114,12 @@ impl<'a> Filled<'a> {
 
     /// The only value of a field.
     pub(crate) fn value(&self, var: &str) -> Option<&str> {
-        let (_, values) = self.fields.iter().find(|(known, _)| *known == var)?;
-        if let [value] = &values[..] { Some(value) } else { None }
+        if let [value] = self.values(var)? { Some(value) } else { None }
+    }
+
+    /// All values of a field.
+    pub(crate) fn values(&self, var: &str) -> Option<&[String]> {
+        self.fields.iter().find(|(known, _)| *known == var).map(|(_, values)| &values[..])
     }
 
     /// What the form sets, by a table of fields.
@@ -145,6 +154,7 @@ pub(crate) fn encode_form<Subject, Setting>(
     for field in table {
         out.start("field").attribute("var", field.var).attribute("type", field.kind.type_name());
         out.attribute("label", field.label);
+        field.kind.encode_validation(out);
         field.encode_values(subject, out);
         if let Kind::Choice { options, .. } = field.kind {
             for option in options {
@@ -282,6 +292,15 @@ impl<Subject, Setting> Field<Subject, Setting> {
 }
 
 impl<Subject, Setting> Kind<Subject, Setting> {
+    /// Writes which numbers are taken, for clients to check (XEP-0122; XEP-0060 §12.23). What comes back is checked all the
+    /// same.
+    fn encode_validation(&self, out: &mut Xml) {
+        let Self::Number { none, .. } = self else { return };
+        let datatype = if none.is_empty() { "xs:integer" } else { "pubsub:integer-or-max" };
+        out.start_in("validate", VALIDATE).attribute("datatype", datatype);
+        out.start("range").attribute("min", "1").end().end();
+    }
+
     fn type_name(&self) -> &'static str {
         match self {
             Self::Boolean { .. } => "boolean",

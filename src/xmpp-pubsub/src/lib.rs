@@ -10,12 +10,15 @@
 //!
 //! Stanzas that leave stand in the stream's default namespace, without declaring it.
 
+mod ad_hoc;
 mod affiliations;
 mod answer;
 mod archive;
 mod authorization;
 mod bounce;
+mod caps;
 mod configure;
+mod contacts;
 mod create;
 mod date_time;
 mod defaults;
@@ -50,11 +53,13 @@ mod rsm;
 mod service;
 mod subscribe;
 mod subscriptions;
+mod time;
 mod unsubscribe;
 mod version;
 mod xml;
 
 pub use bounce::{BounceReader, BounceReading};
+pub use contacts::Contacts;
 pub use notices::tell;
 pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};
 pub use ordering::RequestLimits;

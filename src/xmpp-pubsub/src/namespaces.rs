@@ -14,12 +14,20 @@ pub(crate) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 pub(crate) const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 /// XEP-0059.
 pub(crate) const RSM: &str = "http://jabber.org/protocol/rsm";
+/// XEP-0115.
+pub(crate) const CAPS: &str = "http://jabber.org/protocol/caps";
+/// XEP-0202.
+pub(crate) const TIME: &str = "urn:xmpp:time";
+/// XEP-0462.
+pub(crate) const PUBSUB_FILTER: &str = "urn:xmpp:pubsub-filter:0";
 /// XEP-0199.
 pub(crate) const PING: &str = "urn:xmpp:ping";
 /// XEP-0092.
 pub(crate) const VERSION: &str = "jabber:iq:version";
 /// XEP-0004.
 pub(crate) const DATA_FORMS: &str = "jabber:x:data";
+/// XEP-0050.
+pub(crate) const COMMANDS: &str = "http://jabber.org/protocol/commands";
 /// XEP-0131.
 pub(crate) const SHIM: &str = "http://jabber.org/protocol/shim";
 /// XEP-0359.

@@ -3,8 +3,8 @@
 
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
-    AccessModel, BusError, Durability, Feature, MessageType, NodeConfig, PublishModel, SendLastItem, Setting,
-    WhenItemsFull,
+    AccessModel, BusError, Durability, Feature, MessageType, NodeConfig, ProcessingHint, PublishModel,
+    SendLastItem, Setting, WhenItemsFull,
 };
 
 use crate::errors::Refusal;
@@ -200,6 +200,18 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
                 let all = [MessageType::Normal, MessageType::Headline];
                 named(all, MessageType::as_str, value, "pubsub#notification_type")
                     .map(|kind| Some(Setting::MessageType(kind)))
+            },
+        },
+    },
+    Field {
+        var: "{urn:stanzabus:config:1}processing_hint",
+        label: "What those who archive messages are asked to do with notifications",
+        kind: Kind::Choice {
+            options: &["none", "store", "no-store", "no-permanent-store"],
+            get: |it| it.processing_hint.as_str(),
+            set: |value| {
+                named(ProcessingHint::ALL, ProcessingHint::as_str, value, "processing_hint")
+                    .map(|hint| Some(Setting::ProcessingHint(hint)))
             },
         },
     },

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus_domain::{BareJid, Event, EventKind, NodeConfig, NodeId};
+use bus_domain::{BareJid, Event, EventKind, NodeConfig, NodeId, ProcessingHint};
 use bus_engine::{
     Delivery, EventIds, EventRef, HandOff, IdSource, LastItem, MessageRef, NotificationSink, SinkFull,
 };
@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::date_time;
 use crate::form;
-use crate::namespaces::{DELAY, POSITION, PUBSUB_EVENT, SHIM, STANZA_ID};
+use crate::namespaces::{DELAY, HINTS, POSITION, PUBSUB_EVENT, SHIM, STANZA_ID};
 use crate::node_form::{NODE_CONFIG, TABLE};
 use crate::xml::Xml;
 
@@ -120,6 +120,7 @@ impl<Lane> Notifier<Lane> {
             encode_delay(self.service.as_str(), delivery.event.published_at_ms, &mut out);
         }
         encode_id(self.service.as_str(), &self.event_ids.event_id(reference(delivery)), &mut out);
+        encode_hint(&delivery.node.config, &mut out);
         let mut markup = out.finish();
         let (epoch, seq) = (delivery.node.epoch.0, delivery.event.seq);
         append(
@@ -283,6 +284,7 @@ pub(crate) fn encode_last_item(
     encode_delay(service.as_str(), event.published_at_ms, &mut out);
     let reference = EventRef { node: node.id, epoch: node.epoch, seq: event.seq };
     encode_id(service.as_str(), &event_ids.event_id(reference), &mut out);
+    encode_hint(&node.config, &mut out);
     if let Some(sub_id) = subscription.sub_id {
         out.start_in("headers", SHIM).start("header").attribute("name", "SubID");
         out.text(&sub_id.0.to_string());
@@ -310,6 +312,13 @@ fn encode_delay(service: &str, published_at_ms: i64, out: &mut Xml) {
         .attribute("from", service)
         .attribute("stamp", &date_time::encode(published_at_ms))
         .end();
+}
+
+/// What servers are asked to do with the message (XEP-0334).
+fn encode_hint(config: &NodeConfig, out: &mut Xml) {
+    if config.processing_hint != ProcessingHint::None {
+        out.start_in(config.processing_hint.as_str(), HINTS).end();
+    }
 }
 
 /// The id under which the archive has the event (XEP-0313 §3.5).

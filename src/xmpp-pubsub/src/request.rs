@@ -3,23 +3,25 @@
 use std::collections::BTreeSet;
 
 use bus_domain::unsubscribe::SubIdGiven;
-use bus_domain::{Actor, Affiliation, BusError, Jid, NodeConfig, NodeName};
+use bus_domain::{Actor, Affiliation, BusError, Jid, NodeConfig, NodeName, TypeFilter};
 use bus_engine::{Command, Verb};
 use bus_xml::Element;
 
+use crate::ad_hoc::Execution;
 use crate::archive::ArchiveRequest;
 use crate::errors::Refusal;
 use crate::items::ItemsRequest;
 use crate::namespaces::{
-    DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, ORDER_BY, PING, PUBSUB, PUBSUB_OWNER, RSM,
-    SHIM, STANZA_ID, VERSION,
+    CAPS, COMMANDS, DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, ORDER_BY, PING, PUBSUB,
+    PUBSUB_FILTER, PUBSUB_OWNER, RSM, SHIM, STANZA_ID, TIME, VERSION,
 };
 use crate::order_by::Order;
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
 use crate::{
-    affiliations, archive, configure, create, defaults, delete, disco, items, options, owner_affiliations,
-    owner_subscriptions, ping, publish, purge, retract, subscribe, subscriptions, unsubscribe, version,
+    ad_hoc, affiliations, archive, configure, create, defaults, delete, disco, items, options,
+    owner_affiliations, owner_subscriptions, ping, publish, purge, retract, subscribe, subscriptions, time,
+    unsubscribe, version,
 };
 
 use IqKind::{Get, Set};
@@ -32,6 +34,8 @@ const TABLE: &[Row] = &[
     wired(Get, DISCO_ITEMS, "query", disco::parse_items),
     wired(Get, PING, "ping", ping::parse),
     wired(Get, VERSION, "query", version::parse),
+    wired(Get, TIME, "time", time::parse),
+    wired(Set, COMMANDS, "command", ad_hoc::parse).with_features(&["get-pending"]),
     wired(Set, PUBSUB, "create", create::parse)
         .with_features(&["create-nodes", "instant-nodes", "create-and-configure"])
         .beside(&["configure"]),
@@ -87,6 +91,8 @@ pub(crate) enum Request {
     },
     /// Something to be read.
     Query(Query),
+    /// A command of XEP-0050.
+    AdHoc(Execution),
 }
 
 /// Something to be read.
@@ -129,6 +135,8 @@ pub(crate) enum Query {
     DiscoItems {
         /// The node.
         node: Option<NodeName>,
+        /// Nodes of which types (XEP-0462).
+        types: Option<TypeFilter>,
         /// Which page, if the requester pages.
         page: Option<PageRequest>,
     },
@@ -190,6 +198,8 @@ pub(crate) enum Query {
     Ping,
     /// XEP-0092.
     Version,
+    /// XEP-0202.
+    Time,
 }
 
 /// A request with who makes it.
@@ -203,6 +213,13 @@ pub(crate) enum Work {
         actor: Actor,
         /// For what.
         query: Query,
+    },
+    /// A command of XEP-0050.
+    AdHoc {
+        /// Who executes it.
+        actor: Actor,
+        /// What of it.
+        execution: Execution,
     },
 }
 
@@ -255,7 +272,7 @@ pub(crate) fn features() -> Vec<String> {
     let access_default = NodeConfig::default().access_model.as_str();
     let features: BTreeSet<String> = namespaces
         .chain(TABLE.iter().flat_map(|row| row.announced).copied())
-        .chain([DATA_FORMS, DELAY, RSM, SHIM, STANZA_ID])
+        .chain([CAPS, DATA_FORMS, DELAY, PUBSUB_FILTER, RSM, SHIM, STANZA_ID])
         .map(str::to_owned)
         .chain(of_rows)
         .chain(affiliations)
@@ -292,8 +309,12 @@ impl Work {
             Self::Query { query: Query::Items { items: ItemsRequest::ById(ids), .. }, .. } => {
                 QUERY_BYTES + ids.len() * ID_BYTES
             }
+            Self::Query { query: Query::DiscoItems { types: Some(types), .. }, .. } => {
+                QUERY_BYTES + types.types().iter().map(|name| ID_BYTES + name.len()).sum::<usize>()
+            }
             Self::Query { query: Query::Archive { request, .. }, .. } => QUERY_BYTES + request.weight_bytes(),
             Self::Query { .. } => QUERY_BYTES,
+            Self::AdHoc { execution, .. } => QUERY_BYTES + execution.weight_bytes(),
         }
     }
 }

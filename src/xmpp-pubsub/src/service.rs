@@ -4,7 +4,10 @@ use bus_domain::{Actor, BareJid, BusError, Jid, Role};
 use bus_engine::{Command, Engine};
 use bus_xml::{Element, RejectReason};
 
+use crate::ad_hoc::Sessions;
 use crate::authorization;
+use crate::caps::Caps;
+use crate::contacts::Contacts;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::parts::Context;
@@ -20,6 +23,8 @@ pub struct Service {
     pub(crate) engine: Engine,
     pub(crate) settings: ServiceSettings,
     pub(crate) features: Vec<String>,
+    pub(crate) caps: Caps,
+    pub(crate) sessions: Sessions,
 }
 
 /// What a service is started with.
@@ -31,6 +36,8 @@ pub struct ServiceSettings {
     pub admins: HashSet<BareJid>,
     /// The domains whose users may create nodes.
     pub create_domains: Vec<BareJid>,
+    /// Whom to ask about it.
+    pub contacts: Contacts,
     /// Its name for people and for XEP-0092.
     pub name: String,
     /// Its version, for XEP-0092.
@@ -60,7 +67,10 @@ pub(crate) enum Task {
 impl Service {
     /// A service over an engine.
     pub fn new(engine: Engine, settings: ServiceSettings) -> Self {
-        Self { engine, settings, features: request::features() }
+        let features = request::features();
+        let caps = Caps::of(&settings.name, &features, &settings.contacts);
+        let sessions = Sessions::new(engine.ids());
+        Self { engine, settings, features, caps, sessions }
     }
 
     /// Answers one stanza: every IQ request gets exactly one answer, IQ results and errors and messages get none,
@@ -97,8 +107,8 @@ impl Service {
             "iq" => self.prepare_iq(stanza, origin)?,
             "presence" => {
                 let (from, asked) = (origin.jid?, Jid::new(&origin.asked).ok()?);
-                let answer = presence::answer(stanza.attr("type"), &from, &asked, &self.settings.domain)?;
-                Task::Answer(answer)
+                let (kind, service) = (stanza.attr("type"), &self.settings.domain);
+                Task::Answer(presence::answer(kind, &from, &asked, service, &self.caps)?)
             }
             _ => self.prepare_message(stanza, origin)?,
         };
@@ -158,6 +168,7 @@ impl Service {
         Ok(match request {
             Request::Change { node, verb } => Work::Command(Command { actor, node, verb }),
             Request::Query(query) => Work::Query { actor, query },
+            Request::AdHoc(execution) => Work::AdHoc { actor, execution },
         })
     }
 

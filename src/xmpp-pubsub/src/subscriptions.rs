@@ -47,11 +47,13 @@ pub(crate) fn encode(
     out.end();
 }
 
-fn uid(entry: &EntitySubscription) -> String {
+/// The UID of a subscription among those of all nodes.
+pub(crate) fn uid(entry: &EntitySubscription) -> String {
     format!("{}-{}", entry.node.0, entry.subscription.id.0)
 }
 
-fn key(uid: &str) -> Result<SubscriptionKey, BusError> {
+/// What a UID names.
+pub(crate) fn key(uid: &str) -> Result<SubscriptionKey, BusError> {
     let ids = uid
         .split_once('-')
         .and_then(|(node, subscription)| Some((node.parse().ok()?, subscription.parse().ok()?)));

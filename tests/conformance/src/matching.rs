@@ -5,11 +5,15 @@ use bus_xml::Element;
 use crate::words::Words;
 
 /// What a script need not say of a stanza: attributes that a server sets, and children that say more than was asked.
-const FREE_ATTRIBUTES: [&str; 4] = ["from", "to", "id", "lang"];
-const FREE_CHILDREN: [(&str, &str); 4] = [
+const FREE_ATTRIBUTES: [&str; 3] = ["from", "to", "id"];
+/// `xml:lang`, wherever it stands.
+const LANGUAGE: &str = "lang";
+const FREE_CHILDREN: [(&str, &str); 6] = [
     ("position", "urn:stanzabus:position:1"),
     ("stanza-id", "urn:xmpp:sid:0"),
     ("delay", "urn:xmpp:delay"),
+    ("validate", "http://jabber.org/protocol/xdata-validate"),
+    ("command", "http://jabber.org/protocol/commands"),
     ("text", "urn:ietf:params:xml:ns:xmpp-stanzas"),
 ];
 /// Any value, or any further children.
@@ -54,7 +58,8 @@ fn compare_attributes(
         meet(value, found, words).map_err(|error| format!("{place}/@{name}: {error}"))?;
     }
     for ((_, name), value) in actual.attrs() {
-        let is_free = is_stanza && FREE_ATTRIBUTES.contains(&name.as_str())
+        let is_free = name.as_str() == LANGUAGE
+            || is_stanza && FREE_ATTRIBUTES.contains(&name.as_str())
             || actual.is("field", FORM) && FREE_OF_FIELDS.contains(&name.as_str());
         if !is_free && expected.attr(name.as_str()).is_none() {
             return Err(format!("{place}: {name}='{value}' besides what is expected"));

@@ -4,7 +4,8 @@
 ///
 /// * `set CHILD`, `get CHILD`, `result CHILD`: an IQ. `pubsub` or `owner` before the child puts it into that element.
 /// * `ok`: an empty result.
-/// * `error TYPE/CONDITION`: an error, `+CONDITION` adds one of XEP-0060, `+unsupported:FEATURE` that one with its feature.
+/// * `error TYPE/CONDITION`: an error, `+CONDITION` adds one of XEP-0060, `+unsupported:FEATURE` that one with its feature,
+///   `+command:CONDITION` one of XEP-0050.
 /// * `event CHILD`: a notification.
 /// * `archived UID CHILD`: a notification out of an archive, which has it under this UID.
 ///
@@ -100,6 +101,7 @@ fn error(text: &str) -> Option<String> {
 
 fn own_condition(condition: &str) -> String {
     match condition.split_once(':') {
+        Some(("command", name)) => format!("<{name} xmlns='commands'/>"),
         Some((name, feature)) => format!("<{name} xmlns='pubsub#errors' feature='{feature}'/>"),
         None => format!("<{condition} xmlns='pubsub#errors'/>"),
     }

@@ -22,6 +22,10 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("delay", "urn:xmpp:delay"),
     ("ping", "urn:xmpp:ping"),
     ("version", "jabber:iq:version"),
+    ("time", "urn:xmpp:time"),
+    ("commands", "http://jabber.org/protocol/commands"),
+    ("caps", "http://jabber.org/protocol/caps"),
+    ("filter", "urn:xmpp:pubsub-filter:0"),
     ("mam", "urn:xmpp:mam:2"),
     ("forward", "urn:xmpp:forward:0"),
     ("delay", "urn:xmpp:delay"),
@@ -64,7 +68,7 @@ impl Words {
         filled
     }
 
-    /// Puts the suffix behind the value of every `node='…'` but an empty one and one that is a word.
+    /// Puts the suffix behind the value of every `node='…'` but an empty one, one that is a word and one that is a URI.
     fn name_nodes(&self, text: &str) -> String {
         const NODE: &str = " node='";
         let mut pieces = text.split(NODE);
@@ -72,7 +76,7 @@ impl Words {
         for piece in pieces {
             named.push_str(NODE);
             match piece.split_once('\'') {
-                Some((name, rest)) if !name.is_empty() && !name.contains('{') && !name.contains("://") => {
+                Some((name, rest)) if !name.is_empty() && !name.contains(['{', ':']) => {
                     named.push_str(name);
                     named.push_str(&self.node_suffix);
                     named.push('\'');

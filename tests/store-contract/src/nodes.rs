@@ -2,6 +2,7 @@
 
 use bus_domain::{
     About, AccessModel, Affiliation, Durability, Epoch, MessageType, NodeConfig, NodeFacts, NodeName,
+    ProcessingHint, TypeFilter,
 };
 use bus_store::{NodeListing, Store};
 
@@ -32,6 +33,7 @@ pub async fn a_configuration_takes_the_place_of_another(store: &dyn Store) {
         items_max: NodeConfig::ITEMS_MAX_HIGHEST,
         durability: Durability::Relaxed,
         message_type: MessageType::Headline,
+        processing_hint: ProcessingHint::NoPermanentStore,
         about,
         ..node.config.clone()
     };
@@ -82,8 +84,8 @@ pub async fn listings_are_paged_by_name_with_the_viewers_standing(store: &dyn St
     let list = async |viewer: &str, after: Option<&str>, nodes_max| {
         let after = after.map(|name| NodeName::new(name).expect("a name"));
         let open_models = vec![AccessModel::Open];
-        let nodes =
-            store.list_nodes(NodeListing { viewer: bare(viewer), open_models, after, nodes_max }).await;
+        let listing = NodeListing { viewer: bare(viewer), open_models, types: None, after, nodes_max };
+        let nodes = store.list_nodes(listing).await;
         let nodes = nodes.expect("a listing").into_iter();
         nodes.map(|node| (node.name.as_str().to_owned(), node.affiliation)).collect::<Vec<_>>()
     };
@@ -94,6 +96,39 @@ pub async fn listings_are_paged_by_name_with_the_viewers_standing(store: &dyn St
     assert_eq!(list("other@example.org", None, 2).await, open, "a closed node is not there for strangers");
     assert_eq!(list("other@example.org", Some("b"), 2).await, [entry("c", Affiliation::None)]);
     assert_eq!(list("other@example.org", Some("c"), 2).await, []);
+}
+
+pub async fn listings_are_of_the_types_that_are_asked_for(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    for (name, payload_type) in
+        [("a", Some("urn:a")), ("b", None), ("c", Some("urn:c")), ("d", Some("urn:a"))]
+    {
+        let node = fixture.node(name).await;
+        let about = About { payload_type: payload_type.map(str::to_owned), ..About::default() };
+        let config = NodeConfig { about, ..node.config.clone() };
+        let mut transaction = fixture.begin().await;
+        transaction.put_config(node.id, &config).await.expect("put");
+        transaction.commit().await.expect("commit");
+    }
+    let list = async |types: TypeFilter, after: Option<&str>, nodes_max| {
+        let after = after.map(|name| NodeName::new(name).expect("a name"));
+        let (viewer, open_models) = (bare("owner@example.org"), Vec::new());
+        let listing = NodeListing { viewer, open_models, types: Some(types), after, nodes_max };
+        let nodes = store.list_nodes(listing).await.expect("a listing").into_iter();
+        nodes.map(|node| node.name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let named = |types: &[&str]| types.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(list(TypeFilter::only(named(&["urn:a"])), None, 9).await, ["a", "d"]);
+    assert_eq!(
+        list(TypeFilter::only(named(&["urn:a"])), None, 1).await,
+        ["a"],
+        "a page is of what is listed"
+    );
+    assert_eq!(list(TypeFilter::only(named(&["urn:a"])), Some("a"), 1).await, ["d"]);
+    assert_eq!(list(TypeFilter::only(named(&["", "urn:c"])), None, 9).await, ["b", "c"]);
+    assert_eq!(list(TypeFilter::only(Vec::new()), None, 9).await, Vec::<String>::new());
+    assert_eq!(list(TypeFilter::all_but(named(&["urn:a"])), None, 9).await, ["b", "c"]);
+    assert_eq!(list(TypeFilter::all_but(named(&[""])), None, 9).await, ["a", "c", "d"]);
 }
 
 pub async fn names_are_in_the_order_of_their_bytes(store: &dyn Store) {
@@ -108,6 +143,7 @@ pub async fn names_are_in_the_order_of_their_bytes(store: &dyn Store) {
         let listing = NodeListing {
             viewer: bare("owner@example.org"),
             open_models: Vec::new(),
+            types: None,
             after: found.last().cloned(),
             nodes_max: 3,
         };

@@ -1,6 +1,7 @@
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
-    AccessModel, Durability, Jid, MessageType, NodeConfig, PublishModel, SendLastItem, Setting, WhenItemsFull,
+    AccessModel, Durability, Jid, MessageType, NodeConfig, ProcessingHint, PublishModel, SendLastItem,
+    Setting, WhenItemsFull,
 };
 use tonic::Status;
 
@@ -45,6 +46,7 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         send_last_item,
         expose_publisher,
         reject_when_items_full,
+        processing_hint,
     } = message;
     let name = |name: &str| format!("{field}.{name}");
     let settings = [
@@ -61,6 +63,9 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         enum_value(&name("message_type"), *message_type)?
             .and_then(message_type_from)
             .map(Setting::MessageType),
+        enum_value(&name("processing_hint"), *processing_hint)?
+            .and_then(processing_hint_from)
+            .map(Setting::ProcessingHint),
         items_max.map(Setting::ItemsMax),
         deliver_payloads.map(Setting::DeliverPayloads),
         notify_retract.map(Setting::NotifyRetract),
@@ -126,6 +131,7 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         send_last_item: Some(config.send_last_item != SendLastItem::Never),
         expose_publisher: Some(config.expose_publisher),
         reject_when_items_full: Some(config.when_items_full == WhenItemsFull::Reject),
+        processing_hint: processing_hint_to_message(config.processing_hint).into(),
     }
 }
 
@@ -210,6 +216,25 @@ fn message_type_to_message(message_type: MessageType) -> v1::MessageType {
         MessageType::Automatic => v1::MessageType::Automatic,
         MessageType::Normal => v1::MessageType::Normal,
         MessageType::Headline => v1::MessageType::Headline,
+    }
+}
+
+fn processing_hint_from(message: v1::ProcessingHint) -> Option<ProcessingHint> {
+    match message {
+        v1::ProcessingHint::Unspecified => None,
+        v1::ProcessingHint::None => Some(ProcessingHint::None),
+        v1::ProcessingHint::Store => Some(ProcessingHint::Store),
+        v1::ProcessingHint::NoStore => Some(ProcessingHint::NoStore),
+        v1::ProcessingHint::NoPermanentStore => Some(ProcessingHint::NoPermanentStore),
+    }
+}
+
+fn processing_hint_to_message(hint: ProcessingHint) -> v1::ProcessingHint {
+    match hint {
+        ProcessingHint::None => v1::ProcessingHint::None,
+        ProcessingHint::Store => v1::ProcessingHint::Store,
+        ProcessingHint::NoStore => v1::ProcessingHint::NoStore,
+        ProcessingHint::NoPermanentStore => v1::ProcessingHint::NoPermanentStore,
     }
 }
 

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use bus_domain::retention::{History, WhenUndeliveredFull};
 use bus_domain::{
-    About, AccessModel, Epoch, Jid, MessageType, NodeConfig, NodeId, Payload, PublishModel, SendLastItem,
-    WhenItemsFull,
+    About, AccessModel, Epoch, Jid, MessageType, NodeConfig, NodeId, Payload, ProcessingHint, PublishModel,
+    SendLastItem, WhenItemsFull,
 };
 use tonic_types::StatusExt as _;
 
@@ -50,6 +50,7 @@ fn a_configuration_comes_back_as_it_went_and_keeps_defaults_where_it_is_silent()
         expose_publisher: true,
         when_items_full: WhenItemsFull::Reject,
         message_type: MessageType::Headline,
+        processing_hint: ProcessingHint::NoStore,
         about: About {
             title: Some("t".into()),
             description: Some("d".into()),

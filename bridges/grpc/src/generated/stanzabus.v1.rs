@@ -392,6 +392,9 @@ pub struct NodeConfig {
     /// Default: false.
     #[prost(bool, optional, tag = "28")]
     pub reject_when_items_full: ::core::option::Option<bool>,
+    /// What servers are asked to do with notifications beside delivering them (XEP-0334). Default: PROCESSING_HINT_NONE.
+    #[prost(enumeration = "ProcessingHint", tag = "29")]
+    pub processing_hint: i32,
 }
 /// Whom to ask about a node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -610,6 +613,46 @@ impl MessageType {
             "MESSAGE_TYPE_AUTOMATIC" => Some(Self::Automatic),
             "MESSAGE_TYPE_NORMAL" => Some(Self::Normal),
             "MESSAGE_TYPE_HEADLINE" => Some(Self::Headline),
+            _ => None,
+        }
+    }
+}
+/// What whoever archives messages is asked to do with notifications, which have no body (XEP-0334).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ProcessingHint {
+    Unspecified = 0,
+    /// Nothing is asked.
+    None = 1,
+    /// Keep them.
+    Store = 2,
+    /// Keep them nowhere, not even for users who are away.
+    NoStore = 3,
+    /// Keep them for users who are away, and no longer.
+    NoPermanentStore = 4,
+}
+impl ProcessingHint {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROCESSING_HINT_UNSPECIFIED",
+            Self::None => "PROCESSING_HINT_NONE",
+            Self::Store => "PROCESSING_HINT_STORE",
+            Self::NoStore => "PROCESSING_HINT_NO_STORE",
+            Self::NoPermanentStore => "PROCESSING_HINT_NO_PERMANENT_STORE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROCESSING_HINT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROCESSING_HINT_NONE" => Some(Self::None),
+            "PROCESSING_HINT_STORE" => Some(Self::Store),
+            "PROCESSING_HINT_NO_STORE" => Some(Self::NoStore),
+            "PROCESSING_HINT_NO_PERMANENT_STORE" => Some(Self::NoPermanentStore),
             _ => None,
         }
     }

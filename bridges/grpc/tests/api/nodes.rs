@@ -64,6 +64,7 @@ async fn a_new_node_is_shown_as_it_was_made() {
         expose_publisher: Some(false),
         reject_when_items_full: Some(false),
         contacts: Some(v1::Contacts::default()),
+        processing_hint: v1::ProcessingHint::None.into(),
     };
     assert_eq!(created.config, Some(full.clone()));
     rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;

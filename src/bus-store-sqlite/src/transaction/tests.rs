@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items, usage};
 use crate::statement::Statement;
-use crate::{SqliteStore, archive, creation, cursors, entities, lagging, retention};
+use crate::{SqliteStore, archive, creation, cursors, entities, lagging, retention, subscriptions};
 
 const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
@@ -56,6 +56,15 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
             "SEARCH s USING INDEX subscriptions_by_entity (bare_jid=? AND (node_id,subscription_id)>(?,?))",
         ),
         (entities::AFFILIATIONS, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
+        (entities::PENDING_OF_OWNER, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
+        (
+            entities::PENDING_OF_OWNER,
+            "SEARCH s EXISTS USING COVERING INDEX subscriptions_pending (node_id=?)",
+        ),
+        (
+            subscriptions::PENDING,
+            "SEARCH subscriptions USING INDEX subscriptions_pending (node_id=? AND subscription_id>?)",
+        ),
         (
             archive::FORWARDS,
             "SEARCH r USING COVERING INDEX retracted_payloads_by_event (node_id=? AND seq=?)",
@@ -88,6 +97,15 @@ async fn lists_by_creation_are_merged_of_two_indexes() {
     for steps in plan.windows(2).filter(|steps| steps[1].contains("TEMP B-TREE")) {
         assert!(steps[0].starts_with("SCAN (subquery-"), "{plan:?}");
     }
+}
+
+#[tokio::test]
+async fn nodes_on_which_somebody_waits_are_found_without_reading_who() {
+    let Statement(sql) = entities::PENDING_OF_ALL;
+    let plan = Planner::new().await.plan(sql).await;
+    let steps =
+        plan.iter().filter(|step| step.contains("USING COVERING INDEX subscriptions_pending (node_id>?)"));
+    assert_eq!(steps.count(), 2, "the first one and the next one: {plan:?}");
 }
 
 /// The steps that read a whole table of ours; a batch's own JSON array and a bounded list of the oldest items are read

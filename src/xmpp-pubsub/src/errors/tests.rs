@@ -55,7 +55,7 @@ fn who_has_too_much_violates_a_policy_and_what_is_full_for_all_is_a_constraint()
             None => continue,
         };
         let pubsub = pubsub.map(|it| match it {
-            PubsubCondition::Named(name) => name,
+            PubsubCondition::Named(name) | PubsubCondition::OfCommand(name) => name,
             PubsubCondition::Unsupported(feature) => feature.as_str(),
         });
         assert_eq!((kind, condition, pubsub), (Wait, expected.0, expected.1), "{limit}");

@@ -23,6 +23,8 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
     let fixture = Fixture::new().await;
     let identity = "<identity category='pubsub' name='stanzabus' type='service'/>";
     let features = [
+        "caps",
+        "commands",
         "disco#info",
         "disco#items",
         "pubsub",
@@ -34,6 +36,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#create-nodes",
         "pubsub#delete-items",
         "pubsub#delete-nodes",
+        "pubsub#get-pending",
         "pubsub#instant-nodes",
         "pubsub#item-ids",
         "pubsub#leased-subscription",
@@ -72,13 +75,36 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "urn:xmpp:order-by:1@pubsub",
         "urn:xmpp:order-by:1@urn:xmpp:mam:2",
         "urn:xmpp:ping",
+        "urn:xmpp:pubsub-filter:0",
         "urn:xmpp:sid:0",
+        "urn:xmpp:time",
     ]
     .map(|feature| format!("<feature var='{feature}'/>"))
     .concat();
     let expected = format!("<query xmlns='disco#info'>{identity}{features}</query>");
     fixture.check(BOB, "get", &info(""), &expected).await;
     fixture.check(BOB, "get", &info("node=''"), &expected).await;
+}
+
+/// A request that shows a feature of something beside pubsub.
+fn of_companion(feature: &str) -> Option<(&'static str, String)> {
+    Some(match feature {
+        "disco#info" => ("get", info("")),
+        "disco#items" | "rsm" => ("get", nodes("", "<max>1</max>")),
+        "jabber:iq:version" => ("get", "<query xmlns='jabber:iq:version'/>".to_owned()),
+        "urn:xmpp:time" => ("get", "<time xmlns='urn:xmpp:time'/>".to_owned()),
+        "commands" | "pubsub#get-pending" => {
+            let node = "http://jabber.org/protocol/pubsub#get-pending";
+            ("set", format!("<command xmlns='http://jabber.org/protocol/commands' node='{node}'/>"))
+        }
+        "urn:xmpp:pubsub-filter:0" => {
+            let form = "<x xmlns='jabber:x:data' type='submit'><field var='excluded-types'/></x>";
+            let filter = format!("<filter xmlns='urn:xmpp:pubsub-filter:0'>{form}</filter>");
+            ("get", format!("<query xmlns='http://jabber.org/protocol/disco#items'>{filter}</query>"))
+        }
+        "urn:xmpp:ping" => ("get", "<ping xmlns='urn:xmpp:ping'/>".to_owned()),
+        _ => return None,
+    })
 }
 
 /// One request for each announced feature that a request can show; it must not be refused as not implemented.
@@ -90,10 +116,6 @@ async fn every_announced_feature_is_wired() {
     for feature in features() {
         let short = feature.strip_prefix("http://jabber.org/protocol/").unwrap_or(&feature);
         let (kind, content) = match short {
-            "disco#info" => ("get", info("")),
-            "disco#items" | "rsm" => ("get", nodes("", "<max>1</max>")),
-            "jabber:iq:version" => ("get", "<query xmlns='jabber:iq:version'/>".to_owned()),
-            "urn:xmpp:ping" => ("get", "<ping xmlns='urn:xmpp:ping'/>".to_owned()),
             "pubsub#create-nodes" => ("set", pubsub("<create node='made'/>")),
             "pubsub#create-and-configure" => ("set", pubsub("<create node='formed'/><configure/>")),
             "pubsub#manage-subscriptions" | "pubsub#subscription-notifications" => {
@@ -150,15 +172,15 @@ async fn every_announced_feature_is_wired() {
             "urn:xmpp:mam:2" => ("set", "<query xmlns='urn:xmpp:mam:2' node='news'/>".to_owned()),
             "urn:xmpp:mam:2#extended" => ("get", "<metadata xmlns='urn:xmpp:mam:2' node='news'/>".to_owned()),
             order if order.starts_with("urn:xmpp:order-by:1") => ordered(order),
-            // Enforced by the rules' own tests, and seen on notifications.
-            "pubsub#access-open" | "urn:xmpp:sid:0" | "urn:xmpp:delay" => continue,
+            // Enforced by the rules' own tests, and seen on notifications and presence.
+            "pubsub#access-open" | "urn:xmpp:sid:0" | "urn:xmpp:delay" | "caps" => continue,
             other if other.ends_with("-affiliation") => {
                 let name = other.trim_start_matches("pubsub#").trim_end_matches("-affiliation");
                 let affiliation = Affiliation::parse(name).expect("an affiliation");
                 fixture.affiliate("news", "zoe@example.net", affiliation).await;
                 continue;
             }
-            other => panic!("no request shows {other}"),
+            other => of_companion(other).unwrap_or_else(|| panic!("no request shows {other}")),
         };
         let answer = fixture.ask(ALICE, kind, &content).await;
         assert!(answer.is_empty() || answer.starts_with('<'), "{feature}: {answer}");

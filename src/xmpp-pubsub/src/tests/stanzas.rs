@@ -26,7 +26,7 @@ async fn requests_that_are_no_requests_are_answered_as_such() {
         ("set", "<ping xmlns='urn:xmpp:ping'/>", "modify/bad-request"),
         ("get", "<pong xmlns='urn:xmpp:ping'/>", "cancel/feature-not-implemented"),
         ("get", "<ping xmlns='urn:example:ping'/>", "cancel/service-unavailable"),
-        ("set", "<command xmlns='http://jabber.org/protocol/commands'/>", "cancel/service-unavailable"),
+        ("set", "<command xmlns='urn:commands'/>", "cancel/service-unavailable"),
         ("get", "<pubsub xmlns='http://jabber.org/protocol/pubsub#event'/>", "cancel/service-unavailable"),
         ("get", "<query/>", "cancel/service-unavailable"),
     ] {

@@ -11,7 +11,7 @@ use conformance::Stage;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use xmpp_pubsub::{LaneRefusal, NotificationLane, Notifier, ReplySender, Service, ServiceSettings};
+use xmpp_pubsub::{Contacts, LaneRefusal, NotificationLane, Notifier, ReplySender, Service, ServiceSettings};
 
 const DOMAIN: &str = "events.example.org";
 const LIMITS: XmlLimits = XmlLimits { depth_max: 256, bytes_max: 8 * 1024 * 1024 };
@@ -73,6 +73,10 @@ impl InProcess {
                 domain: bare(DOMAIN),
                 admins: HashSet::from([bare("admin@example.org")]),
                 create_domains: vec![bare("example.org")],
+                contacts: Contacts {
+                    admin: vec!["mailto:admin@example.org".to_owned()],
+                    ..Contacts::default()
+                },
                 name: "stanzabus".to_owned(),
                 version: "0.1".to_owned(),
                 answer_bytes_max: 480 * 1024,

@@ -5,9 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use bus_xml::{Element, serialise};
 use conformance::{Case, Stage, script};
 use futures::StreamExt as _;
-use harness::{RawStream, ServerKind, XmppServer};
+use harness::{Daemon, RawStream, ServerKind, XmppServer};
 
-use crate::peers::{DOMAIN, PASSWORD, PATIENCE, SECRET, attached, behind_each_server, server, stanzas};
+use crate::peers::{
+    DOMAIN, PASSWORD, PATIENCE, SECRET, behind_each_server, impatient, init, server, stanzas,
+};
 
 /// Cases at a time.
 const AT_ONCE: usize = 6;
@@ -21,7 +23,7 @@ async fn every_case_goes_as_it_is_written(kind: ServerKind) {
     let mut server =
         cases.iter().fold(server(kind), |server, (number, case)| with_accounts(server, *number, case));
     server.start().await.expect("the server starts");
-    let _daemon = attached(server.component_port()).await;
+    let _daemon = daemon(server.component_port(), cases.len()).await;
     let play = async |(number, case): &(usize, Case)| {
         let mut stage = BehindServer::new(&server, *number);
         case.play(&mut stage, &format!("-{number}")).await.err().map(|failure| failure.to_string())
@@ -29,6 +31,18 @@ async fn every_case_goes_as_it_is_written(kind: ServerKind) {
     let played = futures::stream::iter(&cases).map(play).buffer_unordered(AT_ONCE);
     let failures: Vec<String> = played.filter_map(async |failure| failure).collect().await;
     assert!(failures.is_empty(), "{}\n{} of {} cases", failures.join("\n\n"), failures.len(), cases.len());
+}
+
+/// A daemon with an admin for each case, and with somebody to ask.
+async fn daemon(component_port: u16, cases: usize) -> Daemon {
+    let mut daemon = init(component_port).await;
+    impatient(&mut daemon);
+    let admins = (0..cases).map(|number| format!("{}@{}", account("admin", number), XmppServer::HOST));
+    daemon.set_env("STANZABUS_XMPP__ADMINS", admins.collect::<Vec<_>>().join(","));
+    daemon.set_env("STANZABUS_CONTACTS__ADMIN", "mailto:admin@example.org");
+    daemon.start().expect("the daemon starts");
+    daemon.wait_ready().await.expect("the daemon attaches");
+    daemon
 }
 
 fn with_accounts(server: XmppServer, number: usize, case: &Case) -> XmppServer {

@@ -16,7 +16,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/sli
 const SCRIPT_PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the script does and checks, in its order.
-const STEPS: [&str; 18] = [
+const STEPS: [&str; 20] = [
     "discover the service",
     "create a named node",
     "create again: conflict",
@@ -35,6 +35,8 @@ const STEPS: [&str; 18] = [
     "retract",
     "unsubscribe",
     "delete",
+    "be asked about who waits, by a command",
+    "a command that is for others: forbidden",
 ];
 
 async fn slixmpp_does_its_pubsub_on_the_bus(kind: ServerKind) {

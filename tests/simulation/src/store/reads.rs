@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{
-    BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, Subscription, SubscriptionId,
-    SubscriptionState,
+    Affiliation, BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, Subscription,
+    SubscriptionId, SubscriptionState,
 };
 use bus_store::{
     EntityAffiliation, EntityStore, EntitySubscription, EventStore, FoundItems, Head, ItemPage, ItemStore,
@@ -25,12 +25,13 @@ impl NodeStore for SimulatedStore {
 
     async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError> {
         let disk = self.up()?;
-        let NodeListing { viewer, open_models, after, nodes_max } = listing;
+        let NodeListing { viewer, open_models, types, after, nodes_max } = listing;
         let is_listed = |rows: &&NodeRows| {
             rows.deleted_at_ms.is_none()
                 && after.as_ref().is_none_or(|after| rows.row.name > *after)
                 && (rows.affiliations.contains_key(&viewer)
                     || open_models.contains(&rows.row.config.access_model))
+                && types.as_ref().is_none_or(|types| types.takes(&rows.row.config.about))
         };
         let mut nodes: Vec<NodeSummary> = disk
             .nodes
@@ -220,6 +221,27 @@ impl EntityStore for SimulatedStore {
             },
         );
         Ok(found.take(affiliations_max as usize).collect())
+    }
+
+    async fn pending_nodes(
+        &self,
+        owner: Option<&BareJid>,
+        after: Option<NodeId>,
+        nodes_max: u32,
+    ) -> Result<Vec<(NodeId, NodeName)>, StoreError> {
+        let disk = self.up()?;
+        let waits = |it: &Subscription| it.state == SubscriptionState::Pending;
+        let found = live(&disk, None).filter(|(id, rows)| {
+            after.is_none_or(|after| *id > after)
+                && owner.is_none_or(|owner| rows.affiliation(owner) == Affiliation::Owner)
+                && rows.subscriptions.values().any(waits)
+        });
+        Ok(found.map(|(id, rows)| (id, rows.row.name.clone())).take(nodes_max as usize).collect())
+    }
+
+    async fn owns_a_node(&self, entity: &BareJid) -> Result<bool, StoreError> {
+        let disk = self.up()?;
+        Ok(live(&disk, None).any(|(_, rows)| rows.affiliation(entity) == Affiliation::Owner))
     }
 }
 

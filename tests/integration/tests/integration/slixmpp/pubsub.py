@@ -18,6 +18,7 @@ from slixmpp.xmlstream import ET, register_stanza_plugin
 PATIENCE_SECONDS = 20
 PUBSUB = "http://jabber.org/protocol/pubsub"
 MAM = "urn:xmpp:mam:2"
+GET_PENDING = f"{PUBSUB}#get-pending"
 READING = "urn:example:reading"
 NODE = "readings"
 
@@ -34,7 +35,7 @@ class User(ClientXMPP):
         self.enable_direct_tls = self.enable_starttls = False
         self.enable_plaintext = True
         self.plugin["feature_mechanisms"].unencrypted_plain = True
-        for plugin in ("xep_0030", "xep_0059", "xep_0060", "xep_0313", "xep_0359"):
+        for plugin in ("xep_0004", "xep_0030", "xep_0050", "xep_0059", "xep_0060", "xep_0313", "xep_0359"):
             self.register_plugin(plugin)
         self.pubsub = self.plugin["xep_0060"]
         # The plug-in for archives has no word for a node.
@@ -43,6 +44,8 @@ class User(ClientXMPP):
         self.add_event_handler("pubsub_publish", self.on_publish)
         self.add_event_handler("pubsub_retract", self.on_retract)
         self.add_event_handler("pubsub_delete", self.on_delete)
+        self.approvals = asyncio.Queue()
+        self.add_event_handler("message_xform", self.on_form)
 
     async def log_in(self, port):
         self.connect("127.0.0.1", port)
@@ -78,6 +81,35 @@ class User(ClientXMPP):
         except asyncio.TimeoutError:
             raise AssertionError(f"{self.boundjid.bare} waited in vain for {expected}") from None
         equal(f"what {self.boundjid.bare} hears", heard, expected)
+
+    async def on_form(self, message):
+        fields = message["form"].get_fields()
+        self.approvals.put_nowait(tuple(fields[f"pubsub#{name}"]["value"] for name in ("node", "subscriber_jid")))
+
+    async def is_asked(self, *expected):
+        asked = await asyncio.wait_for(self.approvals.get(), PATIENCE_SECONDS)
+        equal("who waits on which node", asked, expected)
+
+    def form(self, form_type, **values):
+        form = self.plugin["xep_0004"].make_form(ftype="submit")
+        form.add_field(var="FORM_TYPE", ftype="hidden", value=f"{PUBSUB}#{form_type}")
+        for var, value in values.items():
+            form.add_field(var=f"pubsub#{var}", value=value)
+        return form
+
+    async def execute(self, command, fill):
+        """Goes through a command by slixmpp's own workflow; what it asks is filled in. Returns the last answer."""
+        ended = asyncio.get_running_loop().create_future()
+        commands = self.plugin["xep_0050"]
+
+        def asked(answer, session):
+            session["payload"] = [fill(answer["command"]["form"])]
+            session["next"] = lambda last, _: ended.set_result(last)
+            commands.complete_command(session)
+
+        session = {"next": asked, "error": lambda error, _: ended.set_exception(IqError(error))}
+        commands.start_command(self.service, command, session)
+        return await asyncio.wait_for(ended, PATIENCE_SECONDS)
 
     # The requests, each as the plug-in makes it.
 
@@ -121,6 +153,7 @@ async def run(alice, bob):
     await retract(alice, bob)
     await unsubscribe(alice, bob)
     await delete(alice, bob)
+    await approve(alice, bob)
 
 
 async def discover(alice):
@@ -252,6 +285,35 @@ async def delete(alice, bob):
     await bob.hears("delete", NODE, None, None)
     await refused(bob.items(), "cancel", "item-not-found")
     done("delete")
+
+
+async def approve(alice, bob):
+    await alice.pubsub.create_node(
+        alice.service, "closed", config=alice.form("node_config", access_model="authorize")
+    )
+    answer = await bob.subscribe("closed")
+    equal("the subscription", answer["pubsub"]["subscription"]["subscription"], "pending")
+    await alice.is_asked("closed", "bob@localhost")
+
+    commands = await alice.plugin["xep_0050"].get_commands(alice.service)
+    equal("the commands", {node for _, node, _ in commands["disco_items"]["items"]}, {GET_PENDING})
+
+    def choose(form):
+        nodes = [option["value"] for option in form.get_fields()["pubsub#node"]["options"]]
+        equal("the nodes on which somebody waits", nodes, ["closed"])
+        return alice.form("subscribe_authorization", node="closed")
+
+    last = await alice.execute(GET_PENDING, choose)
+    equal("the end of the command", last["command"]["status"], "completed")
+    await alice.is_asked("closed", "bob@localhost")
+    done("be asked about who waits, by a command")
+
+    def nowhere(_):
+        return alice.form("subscribe_authorization", node="nowhere")
+
+    await refused(alice.execute(GET_PENDING, nowhere), "cancel", "item-not-found")
+    await refused(bob.execute(GET_PENDING, nowhere), "cancel", "forbidden")
+    done("a command that is for others: forbidden")
 
 
 async def refused(request, kind, condition, pubsub_condition=""):
