@@ -89,7 +89,6 @@ impl Service {
     }
 
     /// Writes the answer to a question, and says which messages leave in front of it.
-    #[expect(clippy::too_many_lines, reason = "one arm for each question")]
     async fn query(
         &self,
         actor: &Actor,
