@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use jid::Jid;
 
@@ -10,6 +11,8 @@ use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
 pub enum Setting {
     /// See [`NodeConfig::access_model`].
     AccessModel(AccessModel),
+    /// See [`NodeConfig::roster_groups_allowed`].
+    RosterGroupsAllowed(Vec<String>),
     /// See [`NodeConfig::publish_model`].
     PublishModel(PublishModel),
     /// See [`NodeConfig::allow_subscriptions`].
@@ -79,6 +82,7 @@ impl NodeConfig {
         let (history, about) = (&mut self.history, &mut self.about);
         match setting {
             Setting::AccessModel(value) => self.access_model = value,
+            Setting::RosterGroupsAllowed(value) => self.roster_groups_allowed = without_repeats(value),
             Setting::PublishModel(value) => self.publish_model = value,
             Setting::AllowSubscriptions(value) => self.allow_subscriptions = value,
             Setting::ItemsMax(value) => self.items_max = value,
@@ -105,9 +109,9 @@ impl NodeConfig {
     }
 }
 
-fn without_repeats(contacts: Vec<Jid>) -> Vec<Jid> {
+fn without_repeats<Value: Clone + Eq + Hash>(values: Vec<Value>) -> Vec<Value> {
     let mut seen = HashSet::new();
-    contacts.into_iter().filter(|contact| seen.insert(contact.clone())).collect()
+    values.into_iter().filter(|value| seen.insert(value.clone())).collect()
 }
 
 impl Setting {
@@ -117,6 +121,7 @@ impl Setting {
             Self::Title(text) | Self::Description(text) | Self::Language(text) | Self::PayloadType(text) => {
                 text.as_ref().map_or(0, String::len)
             }
+            Self::RosterGroupsAllowed(groups) => groups.iter().map(String::len).sum(),
             Self::Contacts(contacts) => contacts.iter().map(|contact| contact.as_str().len()).sum(),
             _ => size_of::<Self>(),
         }

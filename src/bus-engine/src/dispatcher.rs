@@ -15,7 +15,9 @@ mod state;
 use std::sync::Arc;
 
 use bus_domain::bounce::BounceClass;
-use bus_domain::{Durability, Epoch, Event, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription};
+use bus_domain::{
+    BareJid, Durability, Epoch, Event, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription,
+};
 
 use crate::MessageRef;
 pub use bounces::PendingBounce;
@@ -72,11 +74,21 @@ pub struct DeliveryNode {
     pub epoch: Epoch,
     /// Its configuration.
     pub config: NodeConfig,
+    /// Its owners, where their rosters decide; `None` if that is to be looked up.
+    pub owners: Option<Arc<[BareJid]>>,
 }
 
 impl DeliveryNode {
     pub(crate) fn of(facts: &NodeFacts) -> Self {
-        Self { id: facts.id, name: facts.name.clone(), epoch: facts.epoch, config: facts.config.clone() }
+        let asks_rosters = facts.config.access_model.asks_rosters();
+        let owners = asks_rosters.then(|| facts.affiliations.owners().into());
+        Self {
+            id: facts.id,
+            name: facts.name.clone(),
+            epoch: facts.epoch,
+            config: facts.config.clone(),
+            owners,
+        }
     }
 
     /// Whether the node's events live in memory alone.

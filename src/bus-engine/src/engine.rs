@@ -18,8 +18,9 @@ use crate::outage::Outage;
 use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
 use crate::retention;
+use crate::rosters::RostersLent;
 use crate::{
-    Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics,
+    Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics, Verb,
 };
 
 /// The bus as legs see it. Cheap to clone.
@@ -40,6 +41,7 @@ pub(crate) struct EngineShared {
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) notices: Notices,
+    pub(crate) rosters: RostersLent,
     pub(crate) statistics: Statistics,
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
@@ -79,6 +81,7 @@ impl Engine {
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             notices: Notices::default(),
+            rosters: RostersLent::new(),
             statistics: Statistics::default(),
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
@@ -122,8 +125,18 @@ impl Engine {
     /// Puts a command in its place in the queue and returns its answer to come. Commands on one node are decided in
     /// the order of these calls, whenever their answers are awaited.
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<Outcome, BusError>> + Send + use<> {
+        // Nobody looks at rosters before it is known that they decide.
+        let again = matches!(command.verb, Verb::Subscribe(_)).then(|| (self.clone(), command.clone()));
         let answer = self.0.queue.submit(command, &self.0);
-        async move { answer.await.unwrap_or(Err(BusError::StoreUnavailable)) }
+        async move {
+            let outcome = answer.await.unwrap_or(Err(BusError::StoreUnavailable));
+            match (outcome, again) {
+                (Err(BusError::RosterUnavailable), Some((engine, command))) => {
+                    engine.submit_acquainted(command).await
+                }
+                (outcome, _) => outcome,
+            }
+        }
     }
 
     /// The facts of a node, from memory or the store: those of now, because nothing that is read is checked by a
@@ -189,6 +202,10 @@ impl Engine {
 
     pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
         self.0.unavailable(error)
+    }
+
+    pub(crate) fn shared(&self) -> &EngineShared {
+        &self.0
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

@@ -85,7 +85,8 @@ impl Service {
                 disco::encode_node(&view.facts, subscriptions, out);
             }
             Query::Configuration { node } => {
-                configure::encode(&node, &engine.configuration(actor, &node).await?, out);
+                let config = engine.configuration(actor, &node).await?;
+                configure::encode(&node, &config, engine.rosters_are_readable(), out);
             }
             Query::ConfigurationKept { node } => {
                 engine.configuration(actor, &node).await?;
@@ -98,7 +99,7 @@ impl Service {
                 let found = owner_subscriptions::find(engine, actor, &node, page).await?;
                 owner_subscriptions::encode(&node, &found, bytes_max, out);
             }
-            Query::DefaultConfiguration => configure::encode_default(out),
+            Query::DefaultConfiguration => configure::encode_default(engine.rosters_are_readable(), out),
             Query::DiscoItems { node: None, page } => {
                 let found = disco::find_nodes(engine, actor, page).await?;
                 disco::encode_nodes(service, &found, bytes_max, out);

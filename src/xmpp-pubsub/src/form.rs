@@ -32,6 +32,8 @@ pub(crate) enum Kind<Subject: 'static, Setting: 'static> {
         get: fn(&Subject) -> &'static str,
         set: fn(&str) -> Result<Option<Setting>, Refusal>,
     },
+    /// `list-multi` of texts that the subject has or somebody adds; no value empties it.
+    Names { get: fn(&Subject) -> &[String], set: fn(Vec<String>) -> Setting },
     /// `jid-multi`.
     Addresses { get: fn(&Subject) -> &[Jid], set: fn(Vec<Jid>) -> Setting },
 }
@@ -131,11 +133,12 @@ impl Filled<'_> {
     }
 }
 
-/// Writes a form to be filled in, with the values of `subject`.
+/// Writes a form to be filled in, with the values of `subject` and those options of a field (by its name) that are offered.
 pub(crate) fn encode_form<Subject, Setting>(
     form_type: &str,
     table: &[Field<Subject, Setting>],
     subject: &Subject,
+    offers: impl Fn(&str, &str) -> bool,
     out: &mut Xml,
 ) {
     out.start_in("x", DATA_FORMS).attribute("type", "form");
@@ -144,10 +147,13 @@ pub(crate) fn encode_form<Subject, Setting>(
         out.start("field").attribute("var", field.var).attribute("type", field.kind.type_name());
         out.attribute("label", field.label);
         field.encode_values(subject, out);
-        if let Kind::Choice { options, .. } = field.kind {
-            for option in options {
-                out.start("option").start("value").text(option).end().end();
-            }
+        let options: Vec<&str> = match field.kind {
+            Kind::Choice { options, .. } => options.to_vec(),
+            Kind::Names { get, .. } => get(subject).iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        for option in options.into_iter().filter(|option| offers(field.var, option)) {
+            out.start("option").start("value").text(option).end().end();
         }
         out.end();
     }
@@ -225,6 +231,10 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 setting.map(Some).ok_or_else(|| self.wrong("is not a number that can be set here"))
             }
             Kind::Choice { set, .. } => set(single()?),
+            Kind::Names { set, .. } => {
+                let names = values.iter().filter(|value| !value.is_empty());
+                Ok(Some(set(names.cloned().collect())))
+            }
             Kind::Addresses { set, .. } => {
                 let mut jids: Vec<Jid> = Vec::with_capacity(values.len());
                 for value in values.iter().filter(|value| !value.is_empty()) {
@@ -247,6 +257,7 @@ impl<Subject, Setting> Field<Subject, Setting> {
             Kind::Boolean { .. } | Kind::Choice { .. } => false,
             Kind::Text { get, .. } => get(subject).is_none(),
             Kind::Number { none, get, .. } => none.is_empty() && get(subject).is_none(),
+            Kind::Names { get, .. } => get(subject).is_empty(),
             Kind::Addresses { get, .. } => get(subject).is_empty(),
         }
     }
@@ -264,6 +275,7 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 None => value(none),
             },
             Kind::Choice { get, .. } => value(get(subject)),
+            Kind::Names { get, .. } => get(subject).iter().for_each(|name| value(name)),
             Kind::Addresses { get, .. } => get(subject).iter().for_each(|jid| value(jid.as_str())),
         }
     }
@@ -275,6 +287,7 @@ impl<Subject, Setting> Kind<Subject, Setting> {
             Self::Boolean { .. } => "boolean",
             Self::Text { .. } | Self::Number { .. } => "text-single",
             Self::Choice { .. } => "list-single",
+            Self::Names { .. } => "list-multi",
             Self::Addresses { .. } => "jid-multi",
         }
     }

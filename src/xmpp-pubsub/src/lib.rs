@@ -35,12 +35,14 @@ mod page;
 mod parts;
 mod ping;
 mod presence;
+mod privileges;
 mod publish;
 mod purge;
 mod request;
 mod request_gauges;
 mod requests;
 mod retract;
+mod rosters;
 mod rsm;
 mod service;
 mod subscribe;
@@ -53,8 +55,10 @@ pub use bounce::{BounceReader, BounceReading};
 pub use notices::tell;
 pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};
 pub use ordering::RequestLimits;
+pub use privileges::{IqPermission, PresencePermission, Privileges, RosterPermission};
 pub use request_gauges::{RequestGauges, RequestLoad};
 pub use requests::{Inbound, ReplySender, run};
+pub use rosters::RosterReader;
 pub use service::{Service, ServiceSettings};
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         language,
         payload_type,
         contacts,
+        roster_groups_allowed,
     } = message;
     let name = |name: &str| format!("{field}.{name}");
     let settings = [
@@ -70,6 +71,7 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         description.as_ref().map(|text| Setting::Description(text_if_any(text))),
         language.as_ref().map(|text| Setting::Language(text_if_any(text))),
         payload_type.as_ref().map(|text| Setting::PayloadType(text_if_any(text))),
+        roster_groups_allowed.as_ref().map(|groups| Setting::RosterGroupsAllowed(groups.names.clone())),
         contacts.as_ref().map(|contacts| contacts_from(&name("contacts"), contacts)).transpose()?,
     ];
     Ok(settings.into_iter().flatten().collect())
@@ -104,6 +106,7 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         language: text(&about.language),
         payload_type: text(&about.payload_type),
         contacts: Some(v1::Contacts { jids }),
+        roster_groups_allowed: Some(v1::RosterGroups { names: config.roster_groups_allowed.clone() }),
     }
 }
 
@@ -131,6 +134,8 @@ fn access_model_from(message: v1::AccessModel) -> Option<AccessModel> {
         v1::AccessModel::Open => Some(AccessModel::Open),
         v1::AccessModel::Authorize => Some(AccessModel::Authorize),
         v1::AccessModel::Whitelist => Some(AccessModel::Whitelist),
+        v1::AccessModel::Presence => Some(AccessModel::Presence),
+        v1::AccessModel::Roster => Some(AccessModel::Roster),
     }
 }
 
@@ -139,6 +144,8 @@ fn access_model_to_message(model: AccessModel) -> v1::AccessModel {
         AccessModel::Open => v1::AccessModel::Open,
         AccessModel::Authorize => v1::AccessModel::Authorize,
         AccessModel::Whitelist => v1::AccessModel::Whitelist,
+        AccessModel::Presence => v1::AccessModel::Presence,
+        AccessModel::Roster => v1::AccessModel::Roster,
     }
 }
 

@@ -68,6 +68,7 @@ impl Driver {
     fn start_batch(&mut self) {
         let (actions, (commands, bytes), refused) = {
             let committer = &mut self.shared.queue.lock().committer;
+            committer.rosters_are_readable(self.shared.rosters_are_readable());
             let actions = committer.next_batch(&|| next_item_id(&self.shared));
             (emit_all(&self.shared, actions), committer.queued(), committer.refused())
         };

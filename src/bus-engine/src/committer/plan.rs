@@ -2,8 +2,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Durability, ItemId, Limits, NodeFacts, NodeId, PublishModel, affiliate, configure, create,
-    delete, manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
+    BusError, Durability, ItemId, Limits, NodeConfig, NodeFacts, NodeId, PublishModel, affiliate, configure,
+    create, delete, manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -11,27 +11,46 @@ use bus_store::{CommitLevel, LockMode};
 use super::{Entry, Work};
 use crate::{Command, Verb};
 
-/// Asks bus-domain about a command. On the nodes of `undelivered_full` too much waits for delivery; `next_item_id`
-/// makes ids that no item has.
+/// What decisions rest on besides a node's facts and the operator's limits.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    /// Nodes of which too much waits for delivery.
+    pub(super) undelivered_full: HashSet<NodeId>,
+    /// Whether access models that rosters decide can be set.
+    pub(super) rosters_are_readable: bool,
+}
+
+/// Asks bus-domain about a command. `next_item_id` makes ids that no item has.
 pub(super) fn plan(
     command: &Command,
     facts: Option<&Arc<NodeFacts>>,
     limits: &Limits,
-    undelivered_full: &HashSet<NodeId>,
+    surroundings: &Surroundings,
     next_item_id: &dyn Fn() -> ItemId,
 ) -> Result<Entry, BusError> {
+    let Surroundings { undelivered_full, rosters_are_readable } = surroundings;
+    let check_model =
+        |config: &NodeConfig, before: &NodeConfig| config.check_access_model(before, *rosters_are_readable);
     let actor = &command.actor;
     let existing = || facts.map(Arc::as_ref).ok_or(BusError::NodeNotFound);
     let work = match &command.verb {
         Verb::Create(config) => {
-            Work::Create(create::decide(facts.map(Arc::as_ref), actor, config.clone(), limits)?)
+            let new = create::decide(facts.map(Arc::as_ref), actor, config.clone(), limits)?;
+            check_model(&new.config, &NodeConfig::default())?;
+            Work::Create(new)
         }
         Verb::Configure(settings) => {
-            Work::Configure(configure::decide(existing()?, actor, settings, limits)?)
+            let facts = existing()?;
+            let configuration = configure::decide(facts, actor, settings, limits)?;
+            if let Some(configuration) = &configuration {
+                check_model(&configuration.config, &facts.config)?;
+            }
+            Work::Configure(configuration)
         }
         Verb::Delete => Work::Delete(delete::decide(existing()?, actor)?),
         Verb::Publish(request) if facts.is_none() => {
             let (new, publication) = publish::decide_new(actor, request.clone(), limits, next_item_id)?;
+            check_model(&new.config, &NodeConfig::default())?;
             Work::PublishNew(new, publication)
         }
         Verb::Publish(request) => {

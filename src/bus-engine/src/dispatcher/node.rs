@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bus_domain::{Event, EventKind, Seq, SubscriptionId};
+use bus_domain::{Event, EventKind, Roster, Seq, SubscriptionId};
 use bus_store::{CursorMove, Head, Position, RecipientPage};
 
 use super::lagging::LaggingOfNode;
@@ -25,6 +25,8 @@ pub(super) struct NodeDelivery {
     pub(super) stored: Position,
     /// The furthest that was ever in the sink's hands: what is sent behind a cut up to here is a repeat.
     sent_before: Position,
+    /// Those of the owners and when they were given, while they decide and there is something to send.
+    rosters: Option<(u64, Vec<Arc<Roster>>)>,
     /// Events to send; the first is the one behind `sent`.
     events: VecDeque<Arc<Event>>,
     /// Where the next page of recipients starts, while they are being read.
@@ -67,6 +69,7 @@ impl NodeDelivery {
             proven: position,
             stored: position,
             sent_before: position,
+            rosters: None,
             events: VecDeque::new(),
             recipients_after: None,
             deleted: false,
@@ -92,6 +95,9 @@ impl NodeDelivery {
         }
         if !deltas.is_empty() {
             self.leave_the_link_alone();
+        }
+        if self.node.owners != node.owners {
+            self.forget_rosters();
         }
         self.recipients.change(deltas);
         self.node = node;
@@ -123,6 +129,7 @@ impl NodeDelivery {
     /// Takes what the store says of the node by now.
     pub(super) fn catch_up(&mut self, node: DeliveryNode, head: &Head) {
         self.node = node;
+        self.forget_rosters();
         self.head_seq = self.head_seq.max(head.seq);
         if self.recipients.forget_older_than(head.recipients_version) {
             self.leave_the_link_alone();
@@ -165,8 +172,18 @@ impl NodeDelivery {
         self.events.clear();
     }
 
-    /// The next event to send, with recipients new enough for it in memory; `None` at the end of the log.
-    pub(super) fn next_event(&mut self) -> Result<Option<Arc<Event>>, Need> {
+    /// Lets go of the owners' rosters; they are asked for again.
+    pub(super) fn forget_rosters(&mut self) {
+        self.rosters = None;
+    }
+
+    pub(super) fn take_rosters(&mut self, rosters: Vec<Arc<Roster>>, version: u64) {
+        self.rosters = Some((version, rosters));
+    }
+
+    /// The next event to send, with recipients new enough for it and rosters of this version in memory; `None` at the end
+    /// of the log.
+    pub(super) fn next_event(&mut self, rosters_version: u64) -> Result<Option<Arc<Event>>, Need> {
         if self.sent.through_seq >= self.head_seq {
             return Ok(None);
         }
@@ -183,6 +200,11 @@ impl NodeDelivery {
                 self.recipients_after = None;
             }
             return Err(Need::Recipients { node: self.node.id, after: self.recipients_after });
+        }
+        let has_rosters = self.rosters.as_ref().is_some_and(|(version, _)| *version == rosters_version);
+        let asks_rosters = event.due_after_seq.is_some() && self.node.config.access_model.asks_rosters();
+        if asks_rosters && !has_rosters {
+            return Err(Need::Rosters { node: self.node.id });
         }
         Ok(Some(event))
     }
@@ -238,11 +260,12 @@ impl NodeDelivery {
     ) -> (Result<(), SinkFull>, u64) {
         let mut left = notifications_max;
         let mut repeats = 0;
+        let rosters = self.rosters.as_ref().map_or(&[][..], |(_, rosters)| rosters);
         if let Some(due_after_seq) = event.due_after_seq {
             for recipient in self.recipients.behind(self.sent.through_subscription) {
                 let subscription = &recipient.subscription;
                 let lags = lagging.is_some_and(|lagging| lagging.skips(subscription.id));
-                if !lags && is_due(recipient, &self.node.config, event.seq) {
+                if !lags && is_due(recipient, &self.node.config, rosters, event.seq) {
                     if left == 0 {
                         return (Ok(()), repeats);
                     }

@@ -1,8 +1,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
 
 use bus_domain::access::Standing;
-use bus_domain::{BareJid, NodeConfig, Role, Subscription, SubscriptionId, access};
+use bus_domain::{
+    Acquaintance, Affiliation, BareJid, NodeConfig, Role, Roster, Subscription, SubscriptionId, access,
+    acquaintance,
+};
 use bus_store::{Recipient, RecipientPage};
 
 use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
@@ -139,10 +143,17 @@ pub(super) fn give_standing(recipient: &mut Recipient, admins: &HashSet<BareJid>
     recipient.affiliation = access::effective(recipient.affiliation, role);
 }
 
-/// Whether an event of this position is due to the recipient, and may be shown to it.
-pub(super) fn is_due(recipient: &Recipient, config: &NodeConfig, seq: u64) -> bool {
+/// Whether an event of this position is due to the recipient, and may be shown to it. The owners' rosters count where the
+/// node asks them.
+pub(super) fn is_due(recipient: &Recipient, config: &NodeConfig, rosters: &[Arc<Roster>], seq: u64) -> bool {
     let Subscription { since_seq, .. } = recipient.subscription;
-    let standing = Standing { affiliation: recipient.affiliation, is_subscribed: true };
+    let acquaintance = if config.access_model.asks_rosters() && recipient.affiliation == Affiliation::None {
+        let rosters = rosters.iter().map(|roster| Some(&**roster));
+        acquaintance(config, rosters, &recipient.subscription.jid.to_bare())
+    } else {
+        Acquaintance::Unknown
+    };
+    let standing = Standing { affiliation: recipient.affiliation, is_subscribed: true, acquaintance };
     since_seq < seq
         && access::allows(standing, config.access_model, config.publish_model, access::Action::Receive)
 }

@@ -13,6 +13,7 @@ use super::{DeliveryInput, NotificationSink};
 
 mod feeding;
 mod resuming;
+mod rosters;
 mod turns;
 
 use resuming::Resumption;
@@ -57,6 +58,11 @@ pub struct Dispatcher {
     now_ms: u64,
     /// Notifications sent that had been sent before.
     repeats: u64,
+    /// Moves when rosters may be otherwise than they were.
+    rosters_version: u64,
+    rosters_renewed_at_ms: u64,
+    /// Nodes whose owners' rosters cannot be had yet.
+    waits_for_rosters: BTreeSet<NodeId>,
 }
 
 /// What the dispatcher may keep in memory.
@@ -106,6 +112,11 @@ pub enum Need {
         /// Behind this one.
         after: Option<SubscriptionId>,
     },
+    /// Rosters of the node's owners: [`Dispatcher::take_rosters`].
+    Rosters {
+        /// Of this node.
+        node: NodeId,
+    },
     /// Events for a lagging subscription, then the subscription itself: [`Dispatcher::feed`].
     Lagging {
         /// Which.
@@ -140,6 +151,9 @@ impl Dispatcher {
             feeds_next: false,
             now_ms: 0,
             repeats: 0,
+            rosters_version: 0,
+            rosters_renewed_at_ms: 0,
+            waits_for_rosters: BTreeSet::new(),
         }
     }
 
@@ -189,7 +203,10 @@ impl Dispatcher {
     /// start, so that it holds up no other.
     pub fn failed(&mut self, need: Need, for_good: bool) {
         let node = match need {
-            Need::Events { node, .. } | Need::Recent { node, .. } | Need::Recipients { node, .. } => node,
+            Need::Events { node, .. }
+            | Need::Recent { node, .. }
+            | Need::Recipients { node, .. }
+            | Need::Rosters { node } => node,
             Need::Lagging { key, .. } => return self.feeding_failed(key, for_good),
         };
         self.put_aside(node);

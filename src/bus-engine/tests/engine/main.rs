@@ -7,5 +7,6 @@ mod fixture;
 mod items;
 mod memory;
 mod retention;
+mod rosters;
 mod rules;
 mod tails;

@@ -19,6 +19,8 @@ mod logs;
 mod offline_user;
 mod peers;
 mod postgres;
+#[cfg(test)]
+mod privileges;
 mod python_client;
 mod quickstart;
 mod resources;

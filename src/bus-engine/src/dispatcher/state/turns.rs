@@ -91,6 +91,7 @@ impl Dispatcher {
             && let Some(delivery) = self.nodes.get_mut(&id)
         {
             delivery.place = Place::Out;
+            delivery.forget_rosters();
         }
     }
 
@@ -102,6 +103,7 @@ impl Dispatcher {
             && let Some(delivery) = self.nodes.get_mut(&id)
         {
             delivery.forget_events();
+            delivery.forget_rosters();
         }
     }
 
@@ -111,7 +113,7 @@ impl Dispatcher {
         let lagging = self.link.and_then(|_| self.lagging.of(id));
         let mut left = TURN_NOTIFICATIONS_MAX;
         while left > 0 {
-            let event = match delivery.next_event() {
+            let event = match delivery.next_event(self.rosters_version) {
                 Ok(None) => return Turn::Idle,
                 Ok(Some(event)) => event,
                 Err(need) => return Turn::Needs(need),
