@@ -30,6 +30,9 @@ pub struct NodeConfig {
     /// Whether subscribers are sent items and retractions at all (`pubsub#deliver_notifications`). Without it they come
     /// and fetch, and the log has everything.
     pub deliver_notifications: bool,
+    /// Whether only those subscribers are sent events who are known to be available (`pubsub#presence_based_delivery`).
+    /// What others miss they see from the position before the next event, and can fetch.
+    pub presence_based_delivery: bool,
     /// Whether subscribers hear of a changed configuration (`pubsub#notify_config`).
     pub notify_config: bool,
     /// Whether subscribers hear that the node is gone (`pubsub#notify_delete`).
@@ -276,6 +279,7 @@ impl Default for NodeConfig {
             payload_bytes_max: None,
             deliver_payloads: true,
             deliver_notifications: true,
+            presence_based_delivery: false,
             notify_config: false,
             notify_delete: true,
             notify_retract: false,

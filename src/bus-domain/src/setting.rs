@@ -25,6 +25,8 @@ pub enum Setting {
     DeliverPayloads(bool),
     /// See [`NodeConfig::deliver_notifications`].
     DeliverNotifications(bool),
+    /// See [`NodeConfig::presence_based_delivery`].
+    PresenceBasedDelivery(bool),
     /// See [`NodeConfig::notify_config`].
     NotifyConfig(bool),
     /// See [`NodeConfig::notify_delete`].
@@ -89,6 +91,7 @@ impl NodeConfig {
             Setting::PayloadBytesMax(value) => self.payload_bytes_max = value,
             Setting::DeliverPayloads(value) => self.deliver_payloads = value,
             Setting::DeliverNotifications(value) => self.deliver_notifications = value,
+            Setting::PresenceBasedDelivery(value) => self.presence_based_delivery = value,
             Setting::NotifyConfig(value) => self.notify_config = value,
             Setting::NotifyDelete(value) => self.notify_delete = value,
             Setting::NotifyRetract(value) => self.notify_retract = value,

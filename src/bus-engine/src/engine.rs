@@ -15,6 +15,7 @@ use crate::facts_cache::FactsCache;
 use crate::known_heads::KnownHeads;
 use crate::notices::{Notice, Notices};
 use crate::outage::Outage;
+use crate::presence::PresenceTable;
 use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
 use crate::retention;
@@ -42,6 +43,7 @@ pub(crate) struct EngineShared {
     pub(crate) mailbox: Mailbox,
     pub(crate) notices: Notices,
     pub(crate) rosters: RostersLent,
+    pub(crate) presence: Arc<PresenceTable>,
     pub(crate) statistics: Statistics,
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
@@ -82,6 +84,7 @@ impl Engine {
             mailbox: Mailbox::default(),
             notices: Notices::default(),
             rosters: RostersLent::new(),
+            presence: Arc::default(),
             statistics: Statistics::default(),
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
@@ -105,6 +108,11 @@ impl Engine {
     /// Delivers committed events to the sink until `inputs` is closed. One such task serves the XMPP leg.
     pub async fn deliver(&self, sink: impl NotificationSink, inputs: mpsc::Receiver<DeliveryInput>) {
         self.0.delivery_pulse.during(dispatcher::run(Arc::clone(&self.0), sink, inputs)).await;
+    }
+
+    /// Who is available, as far as a leg is told.
+    pub fn presence(&self) -> &PresenceTable {
+        &self.0.presence
     }
 
     /// Waits for the next notice to an address. One reader is enough.

@@ -26,6 +26,7 @@ mod known_heads;
 mod notices;
 mod outage;
 mod payload;
+mod presence;
 mod pulse;
 mod queries;
 mod recent;
@@ -56,6 +57,9 @@ pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
 pub use ids::{EventIds, EventRef, MessageRef};
 pub use notices::{Notice, NoticeAbout};
 pub use payload::{payload_from_element, payload_from_text};
+pub use presence::{
+    Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, Show, WantedPresence,
+};
 pub use queries::{ItemListing, NodeList, NodeView};
 pub use rosters::{RosterAccess, RosterLook, Rosters};
 pub use settings::{EngineLimits, Settings};

@@ -54,6 +54,7 @@ impl XmppLeg {
             inputs,
             intake: intake.clone(),
             bounces: BounceReader::new(settings.domain.clone(), engine.event_ids().clone()),
+            domain: settings.domain.clone(),
             rosters,
             engine: engine.clone(),
         };
@@ -62,7 +63,7 @@ impl XmppLeg {
         let domain = settings.domain.clone();
         let service = Service::new(engine.clone(), settings);
         let (replies, notices) = (LinkReplies(link.clone()), LinkReplies(link.clone()));
-        let asking = LinkReplies(link.clone());
+        let (asking, seeking) = (LinkReplies(link.clone()), LinkReplies(link.clone()));
         let telling = engine.clone();
         let gauges = Arc::<RequestGauges>::default();
         let gauges_of_requests = Arc::clone(&gauges);
@@ -72,6 +73,7 @@ impl XmppLeg {
                 () = xmpp_pubsub::run(&service, limits, inbound_reader, &replies, &gauges_of_requests) => {}
                 () = xmpp_pubsub::tell(&telling, &domain, &notices) => {}
                 () = send_all(questions, &asking) => {}
+                () = xmpp_pubsub::seek(&telling, &domain, &seeking) => {}
             }
         };
         let engine = engine.clone();
@@ -144,6 +146,7 @@ struct Pump {
     inputs: mpsc::Sender<DeliveryInput>,
     intake: CancellationToken,
     bounces: BounceReader,
+    domain: BareJid,
     rosters: RosterReader,
     engine: Engine,
 }
@@ -173,10 +176,12 @@ impl Pump {
         match event {
             LinkEvent::Up { generation } => {
                 self.rosters.link_up();
+                self.engine.presence().link_up();
                 self.tell(DeliveryInput::LinkUp { link: generation }).await;
             }
             LinkEvent::Down { .. } => {
                 self.rosters.link_down();
+                self.engine.presence().link_down();
                 self.tell(DeliveryInput::LinkDown).await;
             }
             // Events come in order, so a proof is of the stream that was announced last.
@@ -188,7 +193,10 @@ impl Pump {
             LinkEvent::Rejected { head, .. } if self.rosters.take_rejected(&head) => {}
             // In line with the proofs: what comes back before a proof is known before the proof is.
             LinkEvent::Stanza(stanza) => match self.bounces.read(&stanza) {
-                BounceReading::NotABounce => self.ask(Inbound::Stanza(stanza)).await,
+                BounceReading::NotABounce => {
+                    xmpp_pubsub::hear(self.engine.presence(), &self.domain, &stanza);
+                    self.ask(Inbound::Stanza(stanza)).await;
+                }
                 BounceReading::Bounced(bounce) => self.tell(DeliveryInput::Bounced(bounce)).await,
                 BounceReading::Forged => self.engine.statistics().count_forged_bounce(),
             },

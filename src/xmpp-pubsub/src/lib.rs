@@ -13,6 +13,7 @@
 mod affiliations;
 mod answer;
 mod authorization;
+mod availability;
 mod bounce;
 mod configure;
 mod create;
@@ -51,6 +52,7 @@ mod unsubscribe;
 mod version;
 mod xml;
 
+pub use availability::{hear, seek};
 pub use bounce::{BounceReader, BounceReading};
 pub use notices::tell;
 pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};

@@ -122,6 +122,12 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         Setting::DeliverNotifications,
     ),
     boolean(
+        "pubsub#presence_based_delivery",
+        "Whether only those are sent events who are available and let us see that",
+        |it| it.presence_based_delivery,
+        Setting::PresenceBasedDelivery,
+    ),
+    boolean(
         "pubsub#deliver_payloads",
         "Whether notifications carry the payload",
         |it| it.deliver_payloads,

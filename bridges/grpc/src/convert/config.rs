@@ -38,6 +38,7 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         payload_type,
         contacts,
         roster_groups_allowed,
+        presence_based_delivery,
     } = message;
     let name = |name: &str| format!("{field}.{name}");
     let settings = [
@@ -65,6 +66,7 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         allow_subscriptions.map(Setting::AllowSubscriptions),
         payload_bytes_max.map(|bytes| Setting::PayloadBytesMax(bound(bytes))),
         deliver_notifications.map(Setting::DeliverNotifications),
+        presence_based_delivery.map(Setting::PresenceBasedDelivery),
         notify_config.map(Setting::NotifyConfig),
         notify_delete.map(Setting::NotifyDelete),
         title.as_ref().map(|text| Setting::Title(text_if_any(text))),
@@ -106,6 +108,7 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         language: text(&about.language),
         payload_type: text(&about.payload_type),
         contacts: Some(v1::Contacts { jids }),
+        presence_based_delivery: Some(config.presence_based_delivery),
         roster_groups_allowed: Some(v1::RosterGroups { names: config.roster_groups_allowed.clone() }),
     }
 }

@@ -391,6 +391,10 @@ pub struct NodeConfig {
     /// which lets in nobody.
     #[prost(message, optional, tag = "30")]
     pub roster_groups_allowed: ::core::option::Option<RosterGroups>,
+    /// Whether only those XMPP subscribers are sent events who are available and let the daemon see that
+    /// (pubsub#presence_based_delivery). Default: false.
+    #[prost(bool, optional, tag = "31")]
+    pub presence_based_delivery: ::core::option::Option<bool>,
 }
 /// Groups of a roster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -60,6 +60,7 @@ async fn a_new_node_is_shown_as_it_was_made() {
         payload_type: Some(String::new()),
         contacts: Some(v1::Contacts::default()),
         roster_groups_allowed: Some(v1::RosterGroups::default()),
+        presence_based_delivery: Some(false),
     };
     assert_eq!(created.config, Some(full.clone()));
     rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;

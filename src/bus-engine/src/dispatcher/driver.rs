@@ -93,7 +93,8 @@ impl Driver {
                 backoff_ms_max: limits.lagging_backoff_ms_max,
             },
         };
-        let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone());
+        let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone())
+            .with_presence(Arc::clone(&shared.presence));
         Self {
             shared,
             dispatcher,

@@ -8,7 +8,8 @@ use super::lagging::LaggingOfNode;
 use super::mailbox::NodeSignal;
 use super::recipients::{Recipients, is_due};
 use super::state::Need;
-use super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
+use super::{Delivery, DeliveryNode, HandOff, NotificationSink};
+use crate::{Availability, PresenceTable};
 
 /// How far the delivery of one node's log is.
 #[derive(Debug)]
@@ -46,6 +47,14 @@ pub(super) enum Place {
     WaitsForLink,
     /// Outside for good: what the store has of the node cannot be read.
     Broken,
+}
+
+/// Why no more could be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    SinkFull,
+    /// Of the next recipient it is not known yet whether it is there.
+    PresenceUnknown,
 }
 
 /// Where the events of a node are.
@@ -248,16 +257,18 @@ impl NodeDelivery {
         self.recipients_after = self.recipients.take_page(page, asked_for);
     }
 
-    /// Sends the first event to at most `notifications_max` recipients, from where it was left. Says how it ended, and
-    /// how many had been sent it before.
+    /// Sends the first event to at most `notifications_max` recipients, from where it was left: on a node that wants it so,
+    /// to those who are there by `presence`. Says how it ended, and how many had been sent it before.
     pub(super) fn send(
         &mut self,
         event: &Arc<Event>,
         last: &mut HandOff,
         notifications_max: usize,
         lagging: Option<&LaggingOfNode>,
+        presence: Option<&PresenceTable>,
         sink: &mut dyn NotificationSink,
-    ) -> (Result<(), SinkFull>, u64) {
+    ) -> (Result<(), Stopped>, u64) {
+        let presence = presence.filter(|_| self.node.config.presence_based_delivery);
         let mut left = notifications_max;
         let mut repeats = 0;
         let rosters = self.rosters.as_ref().map_or(&[][..], |(_, rosters)| rosters);
@@ -265,7 +276,19 @@ impl NodeDelivery {
             for recipient in self.recipients.behind(self.sent.through_subscription) {
                 let subscription = &recipient.subscription;
                 let lags = lagging.is_some_and(|lagging| lagging.skips(subscription.id));
-                if !lags && is_due(recipient, &self.node.config, rosters, event.seq) {
+                let may_receive = !lags && is_due(recipient, &self.node.config, rosters, event.seq);
+                let availability = match presence {
+                    Some(table) if may_receive => table.look(&subscription.jid),
+                    _ => Availability::Online,
+                };
+                if availability == Availability::Unknown {
+                    // All are asked about at once.
+                    for other in self.recipients.behind(subscription.id) {
+                        presence.map(|table| table.look(&other.subscription.jid));
+                    }
+                    return (Err(Stopped::PresenceUnknown), repeats);
+                }
+                if may_receive && availability == Availability::Online {
                     if left == 0 {
                         return (Ok(()), repeats);
                     }
@@ -278,7 +301,7 @@ impl NodeDelivery {
                         after_seq: due_after_seq.max(subscription.since_seq),
                     });
                     if sent.is_err() {
-                        return (sent, repeats);
+                        return (Err(Stopped::SinkFull), repeats);
                     }
                     repeats += u64::from(self.sent < self.sent_before);
                     *last = hand_off;

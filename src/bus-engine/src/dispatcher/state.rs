@@ -10,8 +10,10 @@ use super::marks::Marks;
 use super::node::{NodeDelivery, Place};
 use super::recipients::give_standing;
 use super::{DeliveryInput, NotificationSink};
+use crate::PresenceTable;
 
 mod feeding;
+mod presence;
 mod resuming;
 mod rosters;
 mod turns;
@@ -63,6 +65,9 @@ pub struct Dispatcher {
     rosters_renewed_at_ms: u64,
     /// Nodes whose owners' rosters cannot be had yet.
     waits_for_rosters: BTreeSet<NodeId>,
+    presence: Arc<PresenceTable>,
+    /// Nodes of whose recipients it is not known yet whether they are there.
+    waits_for_presence: BTreeSet<NodeId>,
 }
 
 /// What the dispatcher may keep in memory.
@@ -154,7 +159,15 @@ impl Dispatcher {
             rosters_version: 0,
             rosters_renewed_at_ms: 0,
             waits_for_rosters: BTreeSet::new(),
+            presence: Arc::default(),
+            waits_for_presence: BTreeSet::new(),
         }
+    }
+
+    /// Goes by this table on nodes that send to those who are available.
+    #[must_use]
+    pub fn with_presence(self, presence: Arc<PresenceTable>) -> Self {
+        Self { presence, ..self }
     }
 
     /// Takes word from the leg.

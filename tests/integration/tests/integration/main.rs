@@ -20,6 +20,8 @@ mod offline_user;
 mod peers;
 mod postgres;
 #[cfg(test)]
+mod presence;
+#[cfg(test)]
 mod privileges;
 mod python_client;
 mod quickstart;

@@ -11,6 +11,7 @@ use super::super::lagging::LagPosition;
 use super::super::recipients::{give_standing, is_due};
 use super::super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
 use super::{Dispatcher, Need};
+use crate::Availability;
 
 /// How long one waits whose node is not resumed yet, or whose log could not be read.
 const PAUSE_MS: u64 = 1_000;
@@ -29,6 +30,7 @@ impl Dispatcher {
         self.now_ms = now_ms;
         self.look_at_ahead();
         self.renew_rosters();
+        self.look_for_presence();
         self.lagging.tick(now_ms, self.proven_ticket, &self.bounces.subscriptions());
     }
 
@@ -129,9 +131,16 @@ impl Dispatcher {
         let end_seq = self.common(key).map_or(target.head.seq, |common| common.sent_seq);
         let DeliveryTarget { node, name, config, head, recipient, .. } = target;
         let node = DeliveryNode { id: node, name, epoch: head.epoch, config, owners: None };
+        let asks_presence = node.config.presence_based_delivery;
+        let availability = asks_presence.then(|| self.presence.look(&recipient.subscription.jid));
+        if availability == Some(Availability::Unknown) {
+            return self.lagging.rest(key, self.now_ms + PAUSE_MS);
+        }
+        let is_there = availability != Some(Availability::Offline);
         for event in events.iter().take_while(|event| event.seq <= end_seq) {
             let mut was_sent = false;
             if let Some(due_after_seq) = event.due_after_seq
+                && is_there
                 && is_due(&recipient, &node.config, rosters, event.seq)
             {
                 let hand_off = HandOff { link, ticket: self.last_ticket + 1 };

@@ -15,6 +15,7 @@ use super::*;
 mod attempts;
 mod lagging;
 mod look_again;
+mod presence;
 mod standings;
 mod turns;
 
