@@ -136,10 +136,10 @@ impl RosterReader {
 
     /// Only the server can send from an account's bare address (§4.4).
     fn take_push(&self, iq: &Element) -> bool {
-        let Some(from) = wire::account(iq).filter(|from| self.covers(from)) else { return false };
-        if !self.is_for_us(iq) || !wire::is_push(iq) {
+        if !wire::is_push(iq) || !self.is_for_us(iq) {
             return false;
         }
+        let Some(from) = wire::account(iq).filter(|from| self.covers(from)) else { return false };
         self.lock().forget(&from);
         self.changed();
         self.send(wire::confirm(iq, self.0.service.as_str()));
