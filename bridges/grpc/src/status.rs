@@ -102,8 +102,14 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::UnsupportedAccessModel | BusError::InvalidConfig { .. } => {
             (Code::InvalidArgument, ErrorReason::ConfigInvalid)
         }
-        BusError::BadRequest(_) => (Code::InvalidArgument, ErrorReason::RequestInvalid),
+        // Options and SubIDs are of XMPP subscriptions; no request here is about them.
+        BusError::BadRequest(_)
+        | BusError::NoOptions
+        | BusError::SubIdRequired
+        | BusError::InvalidSubId
+        | BusError::InvalidOptions { .. } => (Code::InvalidArgument, ErrorReason::RequestInvalid),
         BusError::Unsupported(_) => (Code::Unimplemented, ErrorReason::Unsupported),
+        BusError::NodeFull => (Code::ResourceExhausted, ErrorReason::NodeFull),
         BusError::LimitReached(_) => (Code::ResourceExhausted, ErrorReason::LimitReached),
         BusError::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
         BusError::Contended => (Code::Aborted, ErrorReason::Contended),

@@ -36,6 +36,21 @@ pub enum BusError {
     /// Nobody is subscribed at this address.
     #[error("not subscribed")]
     NotSubscribed,
+    /// There is no subscription that could have options.
+    #[error("not subscribed, so there are no options")]
+    NoOptions,
+    /// The address has several subscriptions, and the request does not say which one it is about.
+    #[error("the address has several subscriptions: say which one by its subid")]
+    SubIdRequired,
+    /// No subscription of the address has this SubID.
+    #[error("no subscription of this address has such a subid")]
+    InvalidSubId,
+    /// The options of a subscription cannot be like this.
+    #[error("the options are not acceptable: {reason}")]
+    InvalidOptions {
+        /// What is wrong with them.
+        reason: &'static str,
+    },
     /// The address to subscribe is not the requester's.
     #[error("the address to subscribe is not the requester's own")]
     ForeignJid,
@@ -63,6 +78,9 @@ pub enum BusError {
         /// The bound.
         items_max: usize,
     },
+    /// The node has as many items as it keeps, and refuses more.
+    #[error("the node is full")]
+    NodeFull,
     /// A node cannot be configured like this.
     #[error("the configuration is not acceptable: {reason}")]
     InvalidConfig {
@@ -233,12 +251,17 @@ impl BusError {
             | Self::NodeExists
             | Self::ItemNotFound
             | Self::NotSubscribed
+            | Self::NoOptions
+            | Self::SubIdRequired
+            | Self::InvalidSubId
+            | Self::InvalidOptions { .. }
             | Self::ForeignJid
             | Self::UnknownPosition
             | Self::WrongEpoch
             | Self::PayloadTooBig { .. }
             | Self::InvalidPayload { .. }
             | Self::TooManyItems { .. }
+            | Self::NodeFull
             | Self::InvalidConfig { .. }
             | Self::UnsupportedAccessModel
             | Self::PreconditionNotMet

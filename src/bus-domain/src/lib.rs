@@ -2,9 +2,9 @@
 //!
 //! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
-//! [`delete`], [`affiliate`], [`manage_subscriptions`], [`retrieve`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
+//! [`delete`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
-//! subscriber is [`bounce`], and what follows is [`park`].
+//! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`].
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
 //! facts, `settle` runs inside the transaction on the rows that it concerns.
@@ -14,17 +14,20 @@ pub mod access;
 mod actor;
 pub mod affiliate;
 mod affiliation;
+pub mod archive;
 pub mod bounce;
 pub mod configure;
 pub mod create;
 pub mod delete;
 mod error;
 mod event;
+pub mod expire;
 mod facts;
 mod ids;
 mod limits;
 pub mod manage_subscriptions;
 mod node_config;
+pub mod options;
 pub mod park;
 mod payload;
 pub mod publish;
@@ -36,6 +39,7 @@ mod roster;
 mod setting;
 pub mod subscribe;
 mod subscription;
+mod subscription_options;
 mod text;
 pub mod unsubscribe;
 
@@ -48,9 +52,12 @@ pub use facts::NodeFacts;
 pub use ids::{Epoch, ItemId, NodeId, NodeName, Seq, SubscriptionId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use limits::Limits;
-pub use node_config::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
+pub use node_config::{
+    AccessModel, Durability, MessageType, NodeConfig, PublishModel, SendLastItem, WhenItemsFull,
+};
 pub use payload::Payload;
 pub use roster::{Acquaintance, LookedUp, OWNERS_ASKED_MAX, Roster, RosterEntry, acquaintance};
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};
+pub use subscription_options::{OptionSetting, SubscriptionOptions};
 pub use text::{TextError, check_text};

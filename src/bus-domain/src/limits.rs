@@ -18,6 +18,8 @@ pub struct Limits {
     pub node_affiliations_max: usize,
     /// Subscriptions of one bare JID to one node (its resources count one each).
     pub node_subscriptions_per_jid_max: usize,
+    /// Milliseconds for which a subscriber may lease a subscription (`pubsub#expire`); a longer lease is cut to that.
+    pub subscription_lease_ms_max: u64,
     /// Subscriptions to one node.
     pub node_subscriptions_max: u64,
     /// Events of one node that may wait for their delivery. Then its publishers wait, or by the node's configuration its
@@ -46,6 +48,7 @@ impl Default for Limits {
             node_items_max: 1_000_000,
             node_affiliations_max: 10_000,
             node_subscriptions_per_jid_max: 32,
+            subscription_lease_ms_max: 366 * DAY_MS,
             node_subscriptions_max: 100_000,
             node_undelivered_events_max: 1_000_000,
             park_after_ms: 7 * DAY_MS,

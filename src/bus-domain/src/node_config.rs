@@ -19,6 +19,9 @@ pub struct NodeConfig {
     pub publish_model: PublishModel,
     /// Whether anybody may subscribe (`pubsub#subscribe`). Those who are subscribed stay so.
     pub allow_subscriptions: bool,
+    /// Whether one address may have several subscriptions, told apart by their SubIDs (XEP-0060 §6.1.6). A subscription that
+    /// was made without a SubID stays without.
+    pub multi_subscribe: bool,
     /// Items kept, newest first (`pubsub#max_items`); at least 1. With [`Self::ITEMS_MAX_HIGHEST`] as many as the operator
     /// allows.
     pub items_max: u32,
@@ -37,8 +40,16 @@ pub struct NodeConfig {
     pub notify_config: bool,
     /// Whether subscribers hear that the node is gone (`pubsub#notify_delete`).
     pub notify_delete: bool,
+    /// Whether owners are told who subscribes and who leaves (`pubsub#notify_sub`).
+    pub notify_sub: bool,
     /// Whether subscribers hear of retractions that did not ask for it (`pubsub#notify_retract`).
     pub notify_retract: bool,
+    /// Whether a new subscriber is sent the newest item (`pubsub#send_last_published_item`).
+    pub send_last_item: SendLastItem,
+    /// Whether items name the account that has published them (`pubsub#itemreply`).
+    pub expose_publisher: bool,
+    /// What becomes of an item for which there is no room (`pubsub#publish_node_full`).
+    pub when_items_full: WhenItemsFull,
     /// The type of messages that carry notifications (`pubsub#notification_type`).
     pub message_type: MessageType,
     /// Whether items can be retrieved once they are published (`pubsub#persist_items`). Never on a node of
@@ -95,6 +106,52 @@ pub enum MessageType {
     Normal,
     /// Gone for users who are away.
     Headline,
+}
+
+/// XEP-0060 §16.4.4, `pubsub#send_last_published_item`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendLastItem {
+    /// To nobody.
+    Never,
+    /// To those who subscribe, or are approved.
+    OnSubscribe,
+}
+
+/// XEP-0060 §7.1.3.4, `pubsub#publish_node_full`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenItemsFull {
+    /// The oldest items go, and nobody is told.
+    DiscardOldest,
+    /// It is refused.
+    Reject,
+}
+
+impl SendLastItem {
+    /// Every choice, for tables.
+    pub const ALL: [Self; 2] = [Self::Never, Self::OnSubscribe];
+
+    /// The value of `pubsub#send_last_published_item`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::OnSubscribe => "on_sub",
+        }
+    }
+}
+
+impl WhenItemsFull {
+    /// Every choice, for tables.
+    pub const ALL: [Self; 2] = [Self::DiscardOldest, Self::Reject];
+
+    /// The value of `pubsub#publish_node_full`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DiscardOldest => "discard-oldest",
+            Self::Reject => "reject",
+        }
+    }
 }
 
 /// What holds when a publish is acknowledged.
@@ -248,6 +305,16 @@ impl NodeConfig {
         self
     }
 
+    /// Whether a publish is refused for which there is no room.
+    pub fn refuses_when_full(&self) -> bool {
+        self.when_items_full == WhenItemsFull::Reject && self.persist_items
+    }
+
+    /// Whether who subscribes is sent the newest item.
+    pub fn sends_last_item(&self) -> bool {
+        self.send_last_item == SendLastItem::OnSubscribe && self.persist_items && self.deliver_notifications
+    }
+
     /// Whether the node's events live in memory alone.
     pub fn is_transient(&self) -> bool {
         self.durability == Durability::Memory
@@ -275,6 +342,7 @@ impl Default for NodeConfig {
             roster_groups_allowed: Vec::new(),
             publish_model: PublishModel::Publishers,
             allow_subscriptions: true,
+            multi_subscribe: false,
             items_max: Self::ITEMS_MAX_DEFAULT,
             payload_bytes_max: None,
             deliver_payloads: true,
@@ -282,7 +350,11 @@ impl Default for NodeConfig {
             presence_based_delivery: false,
             notify_config: false,
             notify_delete: true,
+            notify_sub: false,
             notify_retract: false,
+            send_last_item: SendLastItem::Never,
+            expose_publisher: false,
+            when_items_full: WhenItemsFull::DiscardOldest,
             message_type: MessageType::Automatic,
             persist_items: true,
             durability: Durability::Fsync,

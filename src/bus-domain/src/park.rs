@@ -43,7 +43,7 @@ mod tests {
             jid: jid.clone(),
             failures: Failures { since_ms: 5, through_seq: 8 },
         };
-        let subscription = Subscription { id, jid, state: SubscriptionState::Subscribed, since_seq: 0 };
+        let subscription = Subscription::new(id, jid, SubscriptionState::Subscribed, 0);
         let existing = Existing { of_bare: vec![subscription], health: vec![(id, health)], in_all: 1 };
         settle(&parking, existing).is_some()
     }

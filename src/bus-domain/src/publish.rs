@@ -1,9 +1,12 @@
 //! Publish: may the actor, and which items exactly.
 
+use std::collections::HashSet;
+
 use jid::{BareJid, Jid};
 
 use crate::access::{Action, depends_on_subscription, may_as};
 use crate::create::{self, NewNode};
+use crate::retract::StoredItem;
 use crate::{
     Actor, BadRequest, BusError, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting, Subscription,
     SubscriptionState,
@@ -42,6 +45,8 @@ pub struct Publication {
     pub notify: bool,
     /// With an address: only if it is subscribed, which is settled in the transaction.
     pub only_if_subscribed: Option<BareJid>,
+    /// With a number: only if the node then has at most so many items, which is settled in the transaction, too.
+    pub only_if_items_stay_within: Option<u64>,
 }
 
 /// One item of a publication.
@@ -69,7 +74,26 @@ pub fn decide(
         return Err(BusError::PreconditionNotMet);
     }
     let publication = compose(&facts.config, actor, request.items, limits, next_id)?;
-    Ok(Publication { only_if_subscribed: depends.then(|| actor.bare().clone()), ..publication })
+    let items_max = u64::from(facts.config.items_max(limits));
+    let is_bounded = facts.config.refuses_when_full();
+    Ok(Publication {
+        only_if_subscribed: depends.then(|| actor.bare().clone()),
+        only_if_items_stay_within: is_bounded.then_some(items_max),
+        ..publication
+    })
+}
+
+/// Decides on the items that the node has, and on those among them that would be overwritten.
+pub fn settle_items(
+    publication: &Publication,
+    item_count: u64,
+    overwritten: &[StoredItem],
+) -> Result<(), BusError> {
+    let Some(items_max) = publication.only_if_items_stay_within else { return Ok(()) };
+    let known: HashSet<_> = overwritten.iter().map(|item| &item.id).collect();
+    let new: HashSet<_> = publication.items.iter().map(|item| &item.id).collect();
+    let new = new.difference(&known).count() as u64;
+    if new == 0 || item_count + new <= items_max { Ok(()) } else { Err(BusError::NodeFull) }
 }
 
 /// Decides on the subscriptions of the publisher's address.
@@ -112,7 +136,7 @@ fn compose(
     let complete = |item| complete(config, item, limits, &mut next_id);
     let items = items.into_iter().map(complete).collect::<Result<_, _>>()?;
     let (publisher, notify) = (actor.jid().clone(), config.deliver_notifications);
-    Ok(Publication { publisher, items, notify, only_if_subscribed: None })
+    Ok(Publication { publisher, items, notify, only_if_subscribed: None, only_if_items_stay_within: None })
 }
 
 /// At least one item, and not more than a request may carry or the node keeps (XEP-0060 §12.11).

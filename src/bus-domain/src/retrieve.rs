@@ -23,6 +23,16 @@ pub struct Page {
     pub items_max: u32,
 }
 
+/// What items are in the order of (XEP-0413 §3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ItemOrder {
+    /// When they were published last.
+    #[default]
+    Modification,
+    /// When they were published first, since they were last taken away.
+    Creation,
+}
+
 /// Where a page lies (XEP-0059 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageAt {
@@ -36,6 +46,28 @@ pub enum PageAt {
     Last,
     /// From this number on, counted from 0.
     Index(u64),
+    /// Up to this number, counted from 0 at the end and backwards.
+    IndexFromEnd(u64),
+}
+
+impl PageAt {
+    /// The same place in a list that is read from its other end.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::First => Self::Last,
+            Self::Last => Self::First,
+            Self::After(seq) => Self::Before(seq),
+            Self::Before(seq) => Self::After(seq),
+            Self::Index(index) => Self::IndexFromEnd(index),
+            Self::IndexFromEnd(index) => Self::Index(index),
+        }
+    }
+
+    /// Whether a page there goes backwards: what is next to its end stays when bounds cut it short.
+    pub fn is_from_end(self) -> bool {
+        matches!(self, Self::Last | Self::Before(_) | Self::IndexFromEnd(_))
+    }
 }
 
 /// Decides a retrieval (XEP-0060 §6.5); cuts the selection down to what one answer may hold. A node that keeps no items
@@ -98,6 +130,15 @@ mod tests {
         let id = ItemId::new("a").unwrap();
         let too_many = check(Selection::ById(vec![id.clone(), id]));
         assert_eq!(too_many, Err(BusError::TooManyItems { items_max: 1 }));
+    }
+
+    #[test]
+    fn a_list_has_two_ends() {
+        use PageAt::{After, Before, First, Index, IndexFromEnd, Last};
+        for (at, reversed) in [(First, Last), (After(3), Before(3)), (Index(3), IndexFromEnd(3))] {
+            assert_eq!((at.reversed(), reversed.reversed()), (reversed, at));
+            assert_eq!((at.is_from_end(), reversed.is_from_end()), (false, true));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use jid::Jid;
 
 use crate::retention::WhenUndeliveredFull;
-use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel};
+use crate::{AccessModel, Durability, MessageType, NodeConfig, PublishModel, SendLastItem, WhenItemsFull};
 
 /// One field of a node's configuration with its value: to be set, or to be compared with what is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Setting {
     PublishModel(PublishModel),
     /// See [`NodeConfig::allow_subscriptions`].
     AllowSubscriptions(bool),
+    /// See [`NodeConfig::multi_subscribe`].
+    MultiSubscribe(bool),
     /// See [`NodeConfig::items_max`].
     ItemsMax(u32),
     /// See [`NodeConfig::payload_bytes_max`].
@@ -31,8 +33,16 @@ pub enum Setting {
     NotifyConfig(bool),
     /// See [`NodeConfig::notify_delete`].
     NotifyDelete(bool),
+    /// See [`NodeConfig::notify_sub`].
+    NotifySub(bool),
     /// See [`NodeConfig::notify_retract`].
     NotifyRetract(bool),
+    /// See [`NodeConfig::send_last_item`].
+    SendLastItem(SendLastItem),
+    /// See [`NodeConfig::expose_publisher`].
+    ExposePublisher(bool),
+    /// See [`NodeConfig::when_items_full`].
+    WhenItemsFull(WhenItemsFull),
     /// See [`NodeConfig::message_type`].
     MessageType(MessageType),
     /// See [`NodeConfig::persist_items`].
@@ -87,6 +97,7 @@ impl NodeConfig {
             Setting::RosterGroupsAllowed(value) => self.roster_groups_allowed = without_repeats(value),
             Setting::PublishModel(value) => self.publish_model = value,
             Setting::AllowSubscriptions(value) => self.allow_subscriptions = value,
+            Setting::MultiSubscribe(value) => self.multi_subscribe = value,
             Setting::ItemsMax(value) => self.items_max = value,
             Setting::PayloadBytesMax(value) => self.payload_bytes_max = value,
             Setting::DeliverPayloads(value) => self.deliver_payloads = value,
@@ -94,7 +105,11 @@ impl NodeConfig {
             Setting::PresenceBasedDelivery(value) => self.presence_based_delivery = value,
             Setting::NotifyConfig(value) => self.notify_config = value,
             Setting::NotifyDelete(value) => self.notify_delete = value,
+            Setting::NotifySub(value) => self.notify_sub = value,
             Setting::NotifyRetract(value) => self.notify_retract = value,
+            Setting::SendLastItem(value) => self.send_last_item = value,
+            Setting::ExposePublisher(value) => self.expose_publisher = value,
+            Setting::WhenItemsFull(value) => self.when_items_full = value,
             Setting::MessageType(value) => self.message_type = value,
             Setting::PersistItems(value) => self.persist_items = value,
             Setting::Durability(value) => self.durability = value,

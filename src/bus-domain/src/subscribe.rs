@@ -5,22 +5,38 @@ use jid::{BareJid, Jid};
 use crate::access::{Action, may};
 use crate::bounce::Failures;
 use crate::{
-    Actor, BusError, Feature, LimitKind, Limits, NodeFacts, Subscription, SubscriptionId, SubscriptionState,
+    Actor, BusError, Feature, LimitKind, Limits, NodeFacts, OptionSetting, Subscription, SubscriptionId,
+    SubscriptionOptions, SubscriptionState,
 };
+
+/// A request to subscribe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Where notifications are to go.
+    pub jid: Jid,
+    /// Options that are not to be the defaults.
+    pub options: Vec<OptionSetting>,
+}
+
+impl From<Jid> for Request {
+    fn from(jid: Jid) -> Self {
+        Self { jid, options: Vec::new() }
+    }
+}
 
 /// A subscription that the node's rules allow; whether there is one already is settled in the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscribing {
-    /// Where notifications are to go.
-    pub jid: Jid,
+    /// What is wanted.
+    pub request: Request,
     /// Whether an owner is asked first.
     pub state: SubscriptionState,
     /// Whether the node takes new subscriptions (`pubsub#subscribe`); those that there are stay, and may be revived.
     pub may_begin: bool,
-    /// Bound on subscriptions of one bare JID to the node.
-    pub per_jid_max: usize,
-    /// Bound on subscriptions to the node.
-    pub node_max: u64,
+    /// Whether the address may have several, told apart by SubIDs.
+    pub multi_subscribe: bool,
+    /// The operator's bounds.
+    pub limits: Limits,
 }
 
 /// What the store knows of the subscriber.
@@ -47,18 +63,25 @@ pub struct Health {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
     /// A new subscription.
-    New,
+    New(SubscriptionOptions),
     /// The address is subscribed; its state is the answer (XEP-0060 §6.1.6).
     Already(Subscription),
-    /// As before, and its failures are forgotten: whoever asks is alive. A parked one gets events again.
-    Revived(Subscription),
-    /// It was pending, and nobody has to be asked any more: a new one takes its place, which begins now.
-    Approved(Subscription),
+    /// As before, or with the options of the request, and its failures are forgotten: whoever asks is alive. A parked one
+    /// gets events again.
+    Continued(Subscription),
+    /// A new one takes its place, which begins now: it was pending and nobody has to be asked any more, its lease was
+    /// over, or it was silent.
+    Replaced(Subscription, SubscriptionOptions),
 }
 
 /// Decides on the node's rules (XEP-0060 §6.1).
-pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Result<Subscribing, BusError> {
-    if !is_own(actor, &jid.to_bare()) {
+pub fn decide(
+    facts: &NodeFacts,
+    actor: &Actor,
+    request: Request,
+    limits: &Limits,
+) -> Result<Subscribing, BusError> {
+    if !is_own(actor, &request.jid.to_bare()) {
         return Err(BusError::ForeignJid);
     }
     may(facts, actor, Action::Subscribe)?;
@@ -67,37 +90,62 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, jid: Jid, limits: &Limits) -> Re
         Err(_) => SubscriptionState::Pending,
     };
     Ok(Subscribing {
-        jid,
+        request,
         state,
         may_begin: facts.config.allow_subscriptions,
-        per_jid_max: limits.node_subscriptions_per_jid_max,
-        node_max: limits.node_subscriptions_max,
+        multi_subscribe: facts.config.multi_subscribe,
+        limits: limits.clone(),
     })
 }
 
 /// Decides on the subscriptions that exist.
-pub fn settle(subscribing: &Subscribing, existing: &Existing) -> Result<Settled, BusError> {
-    if let Some(already) = existing.of_bare.iter().find(|subscription| subscription.jid == subscribing.jid) {
-        match (already.state, subscribing.state) {
-            (SubscriptionState::Subscribed, _) => {}
-            (SubscriptionState::Pending, SubscriptionState::Pending) => {
-                return Err(BusError::SubscriptionPending);
-            }
-            (SubscriptionState::Pending, SubscriptionState::Subscribed) => {
-                return Ok(Settled::Approved(already.clone()));
-            }
+pub fn settle(subscribing: &Subscribing, existing: &Existing, now_ms: i64) -> Result<Settled, BusError> {
+    let Subscribing { request, limits, .. } = subscribing;
+    let options = |before: SubscriptionOptions| before.with(&request.options, limits, now_ms);
+    if let Some(already) = standing_for(subscribing, existing) {
+        if already.options.has_expired(now_ms) {
+            let options = options(SubscriptionOptions::default())?;
+            return Ok(Settled::Replaced(already.clone(), options));
         }
-        let is_well = existing.health_of(already.id) == Health::default();
-        let settled = if is_well { Settled::Already } else { Settled::Revived };
-        return Ok(settled(already.clone()));
+        let options = options(already.options)?;
+        return match (already.state, subscribing.state) {
+            (SubscriptionState::Subscribed, _) => Ok(went_on(already, options, existing)),
+            (SubscriptionState::Pending, SubscriptionState::Pending) => Err(BusError::SubscriptionPending),
+            (SubscriptionState::Pending, SubscriptionState::Subscribed) => {
+                Ok(Settled::Replaced(already.clone(), options))
+            }
+        };
     }
     if !subscribing.may_begin {
         return Err(BusError::Unsupported(Feature::Subscribe));
     }
-    if existing.of_bare.len() >= subscribing.per_jid_max || existing.in_all >= subscribing.node_max {
+    if existing.of_bare.len() >= limits.node_subscriptions_per_jid_max
+        || existing.in_all >= limits.node_subscriptions_max
+    {
         return Err(BusError::LimitReached(LimitKind::Subscriptions));
     }
-    Ok(Settled::New)
+    Ok(Settled::New(options(SubscriptionOptions::default())?))
+}
+
+/// The subscription that the request would repeat. Where an address may have several, only one that waits for approval:
+/// nobody is asked twice.
+fn standing_for<'a>(subscribing: &Subscribing, existing: &'a Existing) -> Option<&'a Subscription> {
+    let is_meant = |it: &&Subscription| {
+        let is_pending = it.state == SubscriptionState::Pending;
+        it.jid == subscribing.request.jid && (is_pending || !subscribing.multi_subscribe)
+    };
+    existing.of_bare.iter().find(is_meant)
+}
+
+fn went_on(already: &Subscription, options: SubscriptionOptions, existing: &Existing) -> Settled {
+    if options.deliver && !already.options.deliver {
+        return Settled::Replaced(already.clone(), options);
+    }
+    let is_well = existing.health_of(already.id) == Health::default();
+    if is_well && options == already.options {
+        return Settled::Already(already.clone());
+    }
+    Settled::Continued(Subscription { options, ..already.clone() })
 }
 
 impl Existing {

@@ -1,6 +1,6 @@
 use jid::Jid;
 
-use crate::{Seq, SubscriptionId};
+use crate::{Seq, SubscriptionId, SubscriptionOptions};
 
 /// Somebody's wish to be sent a node's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,18 @@ pub struct Subscription {
     pub state: SubscriptionState,
     /// Only later events are due.
     pub since_seq: Seq,
+    /// XEP-0060's SubID: the number under which it was asked for, which it keeps. `None` where the node gave no SubIDs
+    /// then, so that its address is its only name.
+    pub sub_id: Option<SubscriptionId>,
+    /// What its subscriber wants of it.
+    pub options: SubscriptionOptions,
+}
+
+impl Subscription {
+    /// A subscription without a SubID, with the default options.
+    pub fn new(id: SubscriptionId, jid: Jid, state: SubscriptionState, since_seq: Seq) -> Self {
+        Self { id, jid, state, since_seq, sub_id: None, options: SubscriptionOptions::default() }
+    }
 }
 
 /// XEP-0060 §4.2. Nothing has to be configured before events are due, so nobody is `unconfigured`.

@@ -1,7 +1,10 @@
 use bus_domain::{
-    Actor, Affiliation, BareJid, Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Seq, Setting,
-    Subscription, SubscriptionState, affiliate, manage_subscriptions, park, publish, retract,
+    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeName, Seq, Setting,
+    Subscription, SubscriptionState, affiliate, expire, manage_subscriptions, options, park, publish,
+    retract, subscribe, unsubscribe,
 };
+
+use crate::DeliveryNode;
 
 /// Something that an actor wants changed on a node. Every leg makes these, and the committer carries them out.
 #[derive(Debug, Clone)]
@@ -30,20 +33,24 @@ pub enum Verb {
     /// Remove all items.
     Purge,
     /// Have events sent to an address.
-    Subscribe(Jid),
+    Subscribe(subscribe::Request),
     /// Have no more events sent to an address.
-    Unsubscribe(Jid),
+    Unsubscribe(unsubscribe::Unsubscribing),
+    /// Change the options of a subscription.
+    SetOptions(options::Request),
     /// Change standings.
     Affiliate(affiliate::Request),
     /// Change the subscriptions of others.
     ManageSubscriptions(manage_subscriptions::Request),
     /// Have no events sent to an address that has failed for long. Delivery itself asks for it, and nobody else.
     Park(park::Parking),
+    /// End a subscription whose lease is over. The bus itself asks for it, and nobody else.
+    Expire(expire::Expiry),
 }
 
 /// What a command that was carried out has led to. It is on disk, except for publishes on nodes that promise less
 /// ([`Published::durability`]).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The node exists now.
     Created(Created),
@@ -58,9 +65,16 @@ pub enum Outcome {
     /// All items are gone.
     Purged,
     /// The address is subscribed, newly or already.
-    Subscribed(Subscription),
+    Subscribed {
+        /// How.
+        subscription: Subscription,
+        /// What it is sent to begin with.
+        last_item: Option<Box<LastItem>>,
+    },
     /// The address was subscribed like this, and is no longer.
     Unsubscribed(Subscription),
+    /// The options hold.
+    OptionsSet,
     /// The standings hold.
     Affiliated {
         /// Those that cannot be, and what holds instead.
@@ -73,6 +87,19 @@ pub enum Outcome {
     },
     /// Nothing is sent to this subscription until its subscriber shows up.
     Parked(Subscription),
+    /// This subscription has ended by itself.
+    Expired(Subscription),
+}
+
+/// The newest item of a node, for who has become a subscriber.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastItem {
+    /// The node.
+    pub node: DeliveryNode,
+    /// Whose it is.
+    pub subscription: Subscription,
+    /// The item's newest event.
+    pub event: Event,
 }
 
 /// A new node.
@@ -115,7 +142,7 @@ impl Command {
                 request.item_ids.iter().map(|id| ENTRY_BYTES + id.as_str().len()).sum::<usize>()
             }
             Verb::ManageSubscriptions(request) => {
-                request.entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
+                request.entries.iter().map(|it| ENTRY_BYTES + it.weight_bytes()).sum::<usize>()
             }
             Verb::Affiliate(request) => {
                 request.entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
@@ -124,7 +151,14 @@ impl Command {
                 settings.iter().map(|setting| ENTRY_BYTES + setting.weight_bytes()).sum::<usize>()
             }
             Verb::Create(config) => config.about.weight_bytes(),
-            Verb::Delete | Verb::Purge | Verb::Subscribe(_) | Verb::Unsubscribe(_) | Verb::Park(_) => 0,
+            Verb::Subscribe(request) => request.options.len() * ENTRY_BYTES,
+            Verb::SetOptions(request) => {
+                ENTRY_BYTES
+                    + request.settings.len() * ENTRY_BYTES
+                    + request.sub_id.as_ref().map_or(0, String::len)
+            }
+            Verb::Unsubscribe(request) => ENTRY_BYTES + request.sub_id.as_ref().map_or(0, String::len),
+            Verb::Delete | Verb::Purge | Verb::Park(_) | Verb::Expire(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }

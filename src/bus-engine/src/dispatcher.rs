@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bus_domain::bounce::BounceClass;
 use bus_domain::{
     BareJid, Durability, Epoch, Event, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription,
+    SubscriptionId,
 };
 
 use crate::MessageRef;
@@ -49,6 +50,10 @@ pub struct Delivery<'a> {
     pub event: &'a Arc<Event>,
     /// Whose it is.
     pub subscription: &'a Subscription,
+    /// The SubIDs of all subscriptions of its address to which the event is due, its own among them.
+    pub sub_ids: &'a [SubscriptionId],
+    /// Whether the event may have happened long ago, or may have been sent before.
+    pub is_late: bool,
     /// The event before this one that was due to the recipient, or where its subscription began.
     pub after_seq: Seq,
 }

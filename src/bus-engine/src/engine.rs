@@ -13,6 +13,7 @@ use crate::doorbell;
 use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
 use crate::known_heads::KnownHeads;
+use crate::leases;
 use crate::notices::{Notice, Notices};
 use crate::outage::Outage;
 use crate::presence::PresenceTable;
@@ -120,9 +121,11 @@ impl Engine {
         self.0.notices.take().await
     }
 
-    /// Takes away what nodes need not keep, until it is told to stop. One such task is enough.
+    /// Takes away what nodes need not keep, and subscriptions whose lease is over, until it is told to stop. One such task
+    /// is enough.
     pub async fn retain(&self, shutdown: CancellationToken) {
-        retention::run(Arc::clone(&self.0), shutdown).await;
+        let leases = leases::run(Arc::clone(&self.0), shutdown.clone());
+        tokio::join!(retention::run(Arc::clone(&self.0), shutdown), leases);
     }
 
     /// Carries a command out. The answer comes when the outcome is on disk, or when it is refused.

@@ -7,10 +7,11 @@
 //! * [`dispatcher`] hands committed events to a [`NotificationSink`] and moves the delivery cursors. It is a state
 //!   machine without I/O as well, and pulls: from memory while it keeps up, from the log when it does not.
 //! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
-//! * [`Tail`] is a reader of one node's log for the other legs.
+//! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
 
+mod archive;
 mod clock;
 mod command;
 pub mod committer;
@@ -23,7 +24,9 @@ mod facts_cache;
 mod histogram;
 mod ids;
 mod known_heads;
+mod leases;
 mod notices;
+mod options;
 mod outage;
 mod payload;
 mod presence;
@@ -47,9 +50,10 @@ pub mod parts {
     pub use crate::transact::{Commit, CommittedNode, Sources, Written, write};
 }
 
+pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
-pub use command::{Command, Created, Outcome, Published, Verb};
+pub use command::{Command, Created, LastItem, Outcome, Published, Verb};
 pub use dispatcher::{Bounce, Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 pub use engine::{Engine, EngineParts};
 pub use entities::EntityPage;

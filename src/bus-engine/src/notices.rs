@@ -1,12 +1,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{BareJid, Jid, NodeName, Subscription, SubscriptionState};
+use bus_domain::{BareJid, Jid, NodeName, Subscription, SubscriptionId, SubscriptionState};
 use tokio::sync::Notify;
+
+use crate::LastItem;
 
 /// Something that an address is told beside the events of nodes: once, after the commit, and as long as this process
 /// lives. Whoever misses one can ask how things are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
     /// On which node.
     pub node: NodeName,
@@ -17,15 +19,19 @@ pub struct Notice {
 }
 
 /// What somebody is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum NoticeAbout {
     /// The subscription of an address is like this now (XEP-0060 §12.14); `None` if it has ended.
     State {
         /// The address as subscribed.
         jid: Jid,
+        /// The subscription's SubID, if it has one.
+        sub_id: Option<SubscriptionId>,
         /// How far it has come.
         state: Option<SubscriptionState>,
     },
+    /// The newest item, for who has become a subscriber by somebody else's decision (§6.1.7).
+    LastItem(Box<LastItem>),
     /// Somebody waits for an owner's approval (§8.6).
     Approval(Subscription),
 }
@@ -116,7 +122,7 @@ mod tests {
 
     fn notice(node: &str) -> Notice {
         let jid = Jid::new("a@example.org").unwrap();
-        let about = NoticeAbout::State { jid: jid.clone(), state: None };
+        let about = NoticeAbout::State { jid: jid.clone(), sub_id: None, state: None };
         Notice { node: NodeName::new(node).unwrap(), to: jid, about }
     }
 
@@ -134,7 +140,7 @@ mod tests {
         let asking = |resource: u32| {
             let jid = Jid::new(&format!("b@example.org/{resource}")).unwrap();
             let (id, state) = (bus_domain::SubscriptionId(1), SubscriptionState::Pending);
-            let about = NoticeAbout::Approval(Subscription { id, jid, state, since_seq: 0 });
+            let about = NoticeAbout::Approval(Subscription::new(id, jid, state, 0));
             Notice { about, ..notice("a") }
         };
         let notices = Notices::default();

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use bus_domain::access::{self, Action, Standing};
 use bus_domain::retention;
-use bus_domain::retrieve::{self, PageAt, Selection};
+use bus_domain::retrieve::{self, ItemOrder, PageAt, Selection};
 use bus_domain::{
-    Acquaintance, Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeName,
+    Acquaintance, Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeName, Seq,
     Subscription, SubscriptionId, SubscriptionState,
 };
 use bus_domain::{affiliate, configure, manage_subscriptions};
@@ -20,6 +20,8 @@ pub struct ItemListing {
     pub node: Arc<NodeFacts>,
     /// Oldest first; each the newest event of its item.
     pub items: Vec<Event>,
+    /// The positions that they are in the order of: what a page is continued from.
+    pub places: Vec<Seq>,
     /// Items of the node in all.
     pub count: u64,
     /// How many items of the node are in front of these.
@@ -69,6 +71,18 @@ impl Engine {
         node: &NodeName,
         selection: Selection,
     ) -> Result<ItemListing, BusError> {
+        self.items_by(actor, node, selection, ItemOrder::Modification).await
+    }
+
+    /// Items of a node in an order (XEP-0413), by whose positions pages lie. Those that are named by their ids are always in
+    /// the order of their modification.
+    pub async fn items_by(
+        &self,
+        actor: &Actor,
+        node: &NodeName,
+        selection: Selection,
+        order: ItemOrder,
+    ) -> Result<ItemListing, BusError> {
         let facts = self.facts(node).await?;
         let limits = &self.settings().limits;
         let asked = match &selection {
@@ -83,18 +97,19 @@ impl Engine {
                 let FoundItems { mut items, truncated } = found.map_err(|error| self.unavailable(&error))?;
                 let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
                 items.retain(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment));
-                let count = items.len() as u64;
-                return Ok(ItemListing { node: facts, items, count, first_index: None, truncated });
+                let page = ItemPage::by_modification(items, 0, None);
+                let count = page.items.len() as u64;
+                return Ok(listing(facts, ItemPage { count, ..page }, truncated));
             }
             Selection::Newest(items_max) => {
-                self.window(&facts, PageAt::Last, items_max.unwrap_or(limits.page_items_max)).await?
+                let items_max = items_max.unwrap_or(limits.page_items_max);
+                self.window(&facts, order, PageAt::Last, items_max).await?
             }
-            Selection::Page(page) => self.window(&facts, page.at, page.items_max).await?,
+            Selection::Page(page) => self.window(&facts, order, page.at, page.items_max).await?,
         };
         // A page says by its ends what it lacks; a plain request cannot know.
         let truncated = (page.items.len() as u64) < page.count.min(asked);
-        let ItemPage { items, count, first_index } = page;
-        Ok(ItemListing { node: facts, items, count, first_index, truncated })
+        Ok(listing(facts, page, truncated))
     }
 
     /// A node that the actor may see.
@@ -137,11 +152,11 @@ impl Engine {
         if !access::depends_on_subscription(facts, actor, Action::Retrieve) {
             return Ok(false);
         }
-        let addresses_max = self.settings().limits.node_subscriptions_per_jid_max;
-        let rows_max = u32::try_from(addresses_max).unwrap_or(u32::MAX);
-        let found = self.store().subscriptions_of(actor.bare(), Some(facts.id), None, rows_max).await;
-        let found = found.map_err(|error| self.unavailable(&error))?;
-        Ok(found.iter().any(|entry| entry.subscription.state == SubscriptionState::Subscribed))
+        let there = self.subscriptions_there(facts, actor.bare()).await?;
+        let counts = |it: &Subscription| {
+            it.state == SubscriptionState::Subscribed && !it.options.has_expired(self.now_ms())
+        };
+        Ok(there.iter().any(counts))
     }
 
     /// The affiliations of a node, by address, as its owners may see them (XEP-0060 §8.9.1).
@@ -173,12 +188,23 @@ impl Engine {
         Ok(page(rows.map_err(|error| self.unavailable(&error))?, rows_max))
     }
 
-    async fn window(&self, facts: &NodeFacts, at: PageAt, items_max: u32) -> Result<ItemPage, BusError> {
+    async fn window(
+        &self,
+        facts: &NodeFacts,
+        order: ItemOrder,
+        at: PageAt,
+        items_max: u32,
+    ) -> Result<ItemPage, BusError> {
         let bytes_max = self.settings().limits.page_bytes_max;
         let expired_through_ms = retention::expired_through_ms(&facts.config, self.now_ms());
-        let window = ItemWindow { at, items_max, bytes_max, expired_through_ms };
+        let window = ItemWindow { order, at, items_max, bytes_max, expired_through_ms };
         self.store().list_items(facts.id, window).await.map_err(|error| self.unavailable(&error))
     }
+}
+
+fn listing(node: Arc<NodeFacts>, page: ItemPage, truncated: bool) -> ItemListing {
+    let ItemPage { items, places, count, first_index } = page;
+    ItemListing { node, items, places, count, first_index, truncated }
 }
 
 /// A node that nobody of this standing may see is not shown. Rosters are not read for a list: contacts know of the node

@@ -103,6 +103,8 @@ statistics! {
     items_evicted: Counter => u64,
     /// Items that were removed because of their age.
     items_expired: Counter => u64,
+    /// Subscriptions whose lease was over.
+    leases_ended: Counter => u64,
     /// Items that were removed after a purge.
     purged_items_removed: Counter => u64,
     /// Payloads of retracted items that were emptied in the log.

@@ -13,7 +13,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bus_domain::{Event, Limits, NodeId};
-use bus_store::{BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, Store, StoreError, Transaction};
+use bus_store::{
+    BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, RemovedItem, Store, StoreError, Transaction,
+};
 
 use crate::DeliveryNode;
 use crate::IdSource;
@@ -219,12 +221,14 @@ impl<'a> Writing<'a> {
     ) -> Result<(), StoreError> {
         let overwritable: Vec<_> = self.works.iter().flat_map(NodeWork::overwritable).collect();
         let mut lowered: HashMap<NodeId, u64> = HashMap::new();
+        let mut created = HashMap::new();
         if !overwritable.is_empty() {
-            for node in transaction.remove_items(&overwritable).await? {
+            for RemovedItem { node, item_id, created_seq } in transaction.remove_items(&overwritable).await? {
                 *lowered.entry(node).or_default() += 1;
+                created.insert((node, item_id), created_seq);
             }
         }
-        let pointers: Vec<ItemPointer> = self.works.iter().flat_map(NodeWork::pointers).collect();
+        let pointers: Vec<ItemPointer> = self.works.iter().flat_map(|work| work.pointers(&created)).collect();
         if !pointers.is_empty() {
             transaction.place_items(&pointers).await?;
         }

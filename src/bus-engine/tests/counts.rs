@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use bus_domain::{Actor, BareJid, Durability, ItemId, NodeConfig, NodeName, Payload, Role, publish};
+use bus_domain::{Actor, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload, Role, publish};
 use bus_engine::{Command, Engine, Settings, SystemClock, SystemIds, Verb};
 use bus_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
@@ -109,7 +109,7 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
         "memory",
         &engine,
         "user",
-        Verb::Subscribe(BareJid::new("user@example.org").expect("a JID").into()),
+        Verb::Subscribe(Jid::from(BareJid::new("user@example.org").expect("a JID")).into()),
     )
     .await;
     statements.take();
@@ -124,7 +124,7 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     for subscriber in 0..1_000 {
         let user = format!("user{subscriber}");
         let jid = BareJid::new(&format!("{user}@example.org")).expect("a JID");
-        run(&engine, &user, Verb::Subscribe(jid.into())).await;
+        run(&engine, &user, Verb::Subscribe(Jid::from(jid).into())).await;
     }
     let with_a_thousand = rows_added(&mut connection, &engine).await;
     assert_eq!(without, with_a_thousand);

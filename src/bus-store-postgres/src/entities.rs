@@ -7,11 +7,14 @@ use crate::statement::{query, statements};
 use crate::{PostgresStore, rows};
 
 statements! {
-    SUBSCRIPTIONS = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq
+    SUBSCRIPTIONS = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options::text, s.expires_at_ms
          FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
          WHERE s.bare_jid = $1 AND (s.node_id, s.subscription_id) > ($2, $3) AND n.deleted_at_ms IS NULL
            AND s.node_id = coalesce($4, s.node_id)
          ORDER BY s.node_id, s.subscription_id LIMIT $5";
+    LEASES_OVER = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options::text, s.expires_at_ms
+         FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
+         WHERE s.expires_at_ms <= $1 AND n.deleted_at_ms IS NULL ORDER BY s.expires_at_ms LIMIT $2";
     AFFILIATIONS = "SELECT n.node_id, n.name, a.affiliation
          FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
          WHERE a.jid = $1 AND a.node_id > $2 AND n.deleted_at_ms IS NULL AND a.node_id = coalesce($3, a.node_id)
@@ -34,6 +37,15 @@ impl EntityStore for PostgresStore {
             .bind(after.1)
             .bind(node.map(|node| node.0))
             .bind(i64::from(subscriptions_max));
+        self.pool.session().await?.fetch_all(query).await?.iter().map(subscription).collect()
+    }
+
+    async fn leases_over(
+        &self,
+        through_ms: i64,
+        subscriptions_max: u32,
+    ) -> Result<Vec<EntitySubscription>, StoreError> {
+        let query = query(LEASES_OVER).bind(through_ms).bind(i64::from(subscriptions_max));
         self.pool.session().await?.fetch_all(query).await?.iter().map(subscription).collect()
     }
 

@@ -1,10 +1,11 @@
 use async_trait::async_trait;
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{Event, ItemId, NodeId};
 use bus_store::{FoundItems, ItemPage, ItemStore, ItemWindow, StoreError};
 use sqlx::postgres::PgRow;
 
 use crate::PostgresStore;
+use crate::creation;
 use crate::rows::{self, event_columns, signed};
 use crate::statement::{Statement, query, statements};
 use crate::transaction::PostgresTransaction;
@@ -53,6 +54,11 @@ impl ItemStore for PostgresStore {
         // One snapshot: count, index and items must fit each other.
         let mut reader = PostgresTransaction::begin_snapshot(&self.pool).await?;
         let visible = Visible::read(&mut reader, node, window.expired_through_ms).await?;
+        if window.order == ItemOrder::Creation {
+            let page = creation::list(&mut reader, node, &visible, window).await?;
+            reader.rollback().await?;
+            return Ok(page);
+        }
         let Scan { statement, after, before, offset } = scan(window.at);
         let query = query(statement)
             .bind(node.0)
@@ -70,13 +76,14 @@ impl ItemStore for PostgresStore {
                 PageAt::First => 0,
                 PageAt::Index(index) => index,
                 PageAt::Last => count.saturating_sub(items.len() as u64), // the bounds keep the newest
+                PageAt::IndexFromEnd(index) => count.saturating_sub(index.saturating_add(items.len() as u64)),
                 PageAt::After(_) | PageAt::Before(_) => {
                     visible.count_before(&mut reader, node, first).await?
                 }
             }),
         };
         reader.rollback().await?;
-        Ok(ItemPage { items, count, first_index })
+        Ok(ItemPage::by_modification(items, count, first_index))
     }
 
     async fn find_items(
@@ -111,6 +118,7 @@ fn scan(at: PageAt) -> Scan {
         PageAt::Index(index) => Scan { offset: signed(index), ..forwards },
         PageAt::Before(seq) => backwards(signed(seq)),
         PageAt::Last => backwards(i64::MAX),
+        PageAt::IndexFromEnd(index) => Scan { offset: signed(index), ..backwards(i64::MAX) },
     }
 }
 
@@ -118,14 +126,16 @@ fn scan(at: PageAt) -> Scan {
 const EXPIRED_COUNTED_MAX: i64 = 4_000;
 
 /// Which of a node's items are there for readers.
-struct Visible {
+pub(crate) struct Visible {
     item_count: u64,
-    purged_through_seq: i64,
-    expired_through_ms: Option<i64>,
+    /// The newest purge.
+    pub(crate) purged_through_seq: i64,
+    /// Items from before have expired.
+    pub(crate) expired_through_ms: Option<i64>,
 }
 
 impl Visible {
-    async fn read(
+    pub(crate) async fn read(
         reader: &mut PostgresTransaction,
         node: NodeId,
         expired_through_ms: Option<i64>,
@@ -138,7 +148,11 @@ impl Visible {
         Ok(Self { item_count, purged_through_seq, expired_through_ms })
     }
 
-    async fn count(&self, reader: &mut PostgresTransaction, node: NodeId) -> Result<u64, StoreError> {
+    pub(crate) async fn count(
+        &self,
+        reader: &mut PostgresTransaction,
+        node: NodeId,
+    ) -> Result<u64, StoreError> {
         Ok(self.item_count.saturating_sub(self.expired_before(reader, node, i64::MAX).await?))
     }
 

@@ -20,7 +20,7 @@ statements! {
          ORDER BY l.node_id, l.subscription_id LIMIT $4";
     TARGETS = "SELECT n.node_id, n.name, n.config::text AS config,
                 h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
-                s.subscription_id, s.jid, s.state, s.since_seq, s.failing_since_ms, s.failed_seq, a.affiliation
+                s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options::text, s.expires_at_ms, s.failing_since_ms, s.failed_seq, a.affiliation
          FROM unnest($1::bigint[], $2::bigint[]) AS k (node_id, subscription_id)
          JOIN subscriptions s ON s.node_id = k.node_id AND s.subscription_id = k.subscription_id
          JOIN heads h ON h.node_id = s.node_id

@@ -4,6 +4,8 @@
 //! moment is one statement, or one REPEATABLE READ transaction. Every call ends within a bound, whatever the server
 //! does, and says [`StoreError::Unavailable`] if it did not answer; connections come back by themselves.
 
+mod archive;
+mod creation;
 mod cursors;
 mod doorbell;
 mod entities;
@@ -56,6 +58,8 @@ pub struct PostgresStore {
 pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
+        archive::STATEMENTS,
+        creation::STATEMENTS,
         cursors::STATEMENTS,
         doorbell::STATEMENTS,
         entities::STATEMENTS,

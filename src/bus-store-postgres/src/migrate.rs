@@ -10,12 +10,14 @@ use crate::error::{no_answer, store_error, unavailable};
 use crate::{PostgresLimits, PostgresUrl};
 
 /// The migrations of `schemas/postgres`, in order.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "init", include_str!("../../../schemas/postgres/0001_init.sql")),
     (2, "retention", include_str!("../../../schemas/postgres/0002_retention.sql")),
     (3, "lagging", include_str!("../../../schemas/postgres/0003_lagging.sql")),
     (4, "epochs", include_str!("../../../schemas/postgres/0004_epochs.sql")),
     (5, "entities", include_str!("../../../schemas/postgres/0005_entities.sql")),
+    (6, "options", include_str!("../../../schemas/postgres/0006_options.sql")),
+    (7, "archive", include_str!("../../../schemas/postgres/0007_archive.sql")),
 ];
 
 /// Another instance may be at it: its turn is waited for so long. A migration itself may take any time.

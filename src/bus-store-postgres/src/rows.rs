@@ -3,7 +3,7 @@
 use bus_domain::bounce::Failures;
 use bus_domain::{
     Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeId, NodeName, Payload,
-    Subscription, SubscriptionId, SubscriptionState,
+    Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
 };
 use bus_store::{Head, StoreError};
 use sqlx::Row as _;
@@ -49,21 +49,26 @@ pub(crate) fn event(row: &PgRow) -> Result<Event, StoreError> {
 }
 
 fn event_kind(row: &PgRow) -> Result<EventKind, StoreError> {
-    let item_id = || {
-        let id: Option<String> = row.try_get("item_id").map_err(store_error)?;
-        ItemId::new(&id.unwrap_or_default()).map_err(|error| inconsistent("events", &error))
-    };
     match integer(row, "kind")? {
         PUBLISHED => {
             let payload: Option<String> = row.try_get("payload").map_err(store_error)?;
-            Ok(EventKind::Published { item_id: item_id()?, payload: payload.map(Payload::from_serialised) })
+            Ok(EventKind::Published {
+                item_id: item_id(row)?,
+                payload: payload.map(Payload::from_serialised),
+            })
         }
-        RETRACTED => Ok(EventKind::Retracted { item_id: item_id()? }),
+        RETRACTED => Ok(EventKind::Retracted { item_id: item_id(row)? }),
         PURGED => Ok(EventKind::Purged),
         CONFIGURED => Ok(EventKind::Configured),
         DELETED => Ok(EventKind::Deleted),
         other => Err(inconsistent("events", &format!("kind {other}"))),
     }
+}
+
+/// An item's id.
+pub(crate) fn item_id(row: &PgRow) -> Result<ItemId, StoreError> {
+    let id: Option<String> = row.try_get("item_id").map_err(store_error)?;
+    ItemId::new(&id.unwrap_or_default()).map_err(|error| inconsistent("events", &error))
 }
 
 /// A head from its columns of the same names.
@@ -86,7 +91,22 @@ pub(crate) fn subscription(row: &PgRow) -> Result<Subscription, StoreError> {
         state: SubscriptionState::parse(&state)
             .ok_or_else(|| inconsistent("subscriptions", &format!("state {state}")))?,
         since_seq: unsigned(row, "since_seq")?,
+        sub_id: optional_integer(row, "sub_id")?.map(SubscriptionId),
+        options: subscription_options(row)?,
     })
+}
+
+/// A subscription's options: JSON, and when they end has a column of its own.
+fn subscription_options(row: &PgRow) -> Result<SubscriptionOptions, StoreError> {
+    let stored = text(row, "options")?;
+    let options: SubscriptionOptions =
+        serde_json::from_str(&stored).map_err(|error| inconsistent("subscriptions", &error))?;
+    Ok(SubscriptionOptions { expires_at_ms: optional_integer(row, "expires_at_ms")?, ..options })
+}
+
+/// Options as they are stored.
+pub(crate) fn stored_options(options: &SubscriptionOptions) -> String {
+    serde_json::to_string(options).unwrap_or_else(|_| "{}".to_owned())
 }
 
 /// A subscription's failures from their two columns; `None` if there are none.

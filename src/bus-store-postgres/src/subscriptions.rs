@@ -8,11 +8,11 @@ use crate::statement::{query, statements};
 use crate::{PostgresStore, rows};
 
 statements! {
-    ALL = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+    ALL = "SELECT subscription_id, jid, state, since_seq, sub_id, options::text, expires_at_ms FROM subscriptions
          WHERE node_id = $1 AND subscription_id > $2 AND state = $4 ORDER BY subscription_id LIMIT $3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = $1";
     // One statement, because the page must be of the version. A node without recipients has one row of NULLs.
-    RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
+    RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options::text, s.expires_at_ms, a.affiliation
          FROM heads h
          LEFT JOIN LATERAL (SELECT * FROM subscriptions
                             WHERE node_id = h.node_id AND subscription_id > $2 AND parked_at_ms IS NULL

@@ -8,11 +8,14 @@ use crate::statement::{query, statements};
 use crate::{SqliteStore, rows};
 
 statements! {
-    pub(crate) SUBSCRIPTIONS = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq
+    pub(crate) SUBSCRIPTIONS = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms
          FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
          WHERE s.bare_jid = ?1 AND (s.node_id, s.subscription_id) > (?2, ?3) AND n.deleted_at_ms IS NULL
            AND s.node_id = coalesce(?4, s.node_id)
          ORDER BY s.node_id, s.subscription_id LIMIT ?5";
+    pub(crate) LEASES_OVER = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms
+         FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
+         WHERE s.expires_at_ms <= ?1 AND n.deleted_at_ms IS NULL ORDER BY s.expires_at_ms LIMIT ?2";
     pub(crate) AFFILIATIONS = "SELECT n.node_id, n.name, a.affiliation
          FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
          WHERE a.jid = ?1 AND a.node_id > ?2 AND n.deleted_at_ms IS NULL AND a.node_id = coalesce(?3, a.node_id)
@@ -35,6 +38,16 @@ impl EntityStore for SqliteStore {
             .bind(after.1)
             .bind(node.map(|node| node.0))
             .bind(i64::from(subscriptions_max));
+        let found = query.fetch_all(&self.readers).await.map_err(store_error)?;
+        found.iter().map(subscription).collect()
+    }
+
+    async fn leases_over(
+        &self,
+        through_ms: i64,
+        subscriptions_max: u32,
+    ) -> Result<Vec<EntitySubscription>, StoreError> {
+        let query = query(LEASES_OVER).bind(through_ms).bind(i64::from(subscriptions_max));
         let found = query.fetch_all(&self.readers).await.map_err(store_error)?;
         found.iter().map(subscription).collect()
     }

@@ -1,10 +1,11 @@
 use async_trait::async_trait;
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{Event, ItemId, NodeId};
 use bus_store::{FoundItems, ItemPage, ItemStore, ItemWindow, StoreError};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::SqliteStore;
+use crate::creation;
 use crate::error::store_error;
 use crate::events::collect_bounded;
 use crate::rows::{self, event_columns, signed};
@@ -46,6 +47,9 @@ impl ItemStore for SqliteStore {
         // One read transaction: count, index and items must fit each other.
         let mut reader = self.readers.begin().await.map_err(store_error)?;
         let visible = Visible::read(&mut reader, node, window.expired_through_ms).await?;
+        if window.order == ItemOrder::Creation {
+            return creation::list(&mut reader, node, &visible, window).await;
+        }
         let scan = scan(window.at);
         let query = query(scan.statement)
             .bind(node.0)
@@ -65,12 +69,13 @@ impl ItemStore for SqliteStore {
                 PageAt::First => 0,
                 PageAt::Index(index) => index,
                 PageAt::Last => count.saturating_sub(items.len() as u64), // the bounds keep the newest
+                PageAt::IndexFromEnd(index) => count.saturating_sub(index.saturating_add(items.len() as u64)),
                 PageAt::After(_) | PageAt::Before(_) => {
                     visible.count_before(&mut reader, node, first).await?
                 }
             }),
         };
-        Ok(ItemPage { items, count, first_index })
+        Ok(ItemPage::by_modification(items, count, first_index))
     }
 
     async fn find_items(
@@ -105,6 +110,7 @@ fn scan(at: PageAt) -> Scan {
         PageAt::Index(index) => Scan { offset: signed(index), ..forwards },
         PageAt::Before(seq) => backwards(signed(seq)),
         PageAt::Last => backwards(i64::MAX),
+        PageAt::IndexFromEnd(index) => Scan { offset: signed(index), ..backwards(i64::MAX) },
     }
 }
 
@@ -112,14 +118,16 @@ fn scan(at: PageAt) -> Scan {
 const EXPIRED_COUNTED_MAX: i64 = 4_000;
 
 /// Which of a node's items are there for readers.
-struct Visible {
+pub(crate) struct Visible {
     item_count: u64,
-    purged_through_seq: i64,
-    expired_through_ms: Option<i64>,
+    /// The newest purge.
+    pub(crate) purged_through_seq: i64,
+    /// Items from before have expired.
+    pub(crate) expired_through_ms: Option<i64>,
 }
 
 impl Visible {
-    async fn read(
+    pub(crate) async fn read(
         reader: &mut SqliteConnection,
         node: NodeId,
         expired_through_ms: Option<i64>,
@@ -132,7 +140,7 @@ impl Visible {
         Ok(Self { item_count, purged_through_seq, expired_through_ms })
     }
 
-    async fn count(&self, reader: &mut SqliteConnection, node: NodeId) -> Result<u64, StoreError> {
+    pub(crate) async fn count(&self, reader: &mut SqliteConnection, node: NodeId) -> Result<u64, StoreError> {
         Ok(self.item_count.saturating_sub(self.expired_before(reader, node, i64::MAX).await?))
     }
 

@@ -22,7 +22,7 @@ statements! {
          ORDER BY l.node_id, l.subscription_id LIMIT ?4";
     pub(crate) TARGETS = "SELECT n.node_id, n.name, n.config,
                 h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
-                s.subscription_id, s.jid, s.state, s.since_seq, s.failing_since_ms, s.failed_seq, a.affiliation
+                s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms, s.failing_since_ms, s.failed_seq, a.affiliation
          FROM json_each(?1) k
          JOIN subscriptions s ON s.node_id = k.value ->> 0 AND s.subscription_id = k.value ->> 1
          JOIN heads h ON h.node_id = s.node_id

@@ -3,6 +3,8 @@
 //! One process holds the file; a lock beside it refuses a second one. Reads are short and paged, because a long one
 //! would keep the write-ahead log from being folded back.
 
+mod archive;
+mod creation;
 mod cursors;
 mod entities;
 mod epochs;
@@ -53,6 +55,8 @@ pub struct SqliteStore {
 pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
+        archive::STATEMENTS,
+        creation::STATEMENTS,
         cursors::STATEMENTS,
         entities::STATEMENTS,
         epochs::STATEMENTS,

@@ -23,6 +23,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "lagging", include_str!("../../../schemas/sqlite/0003_lagging.sql")),
     (4, "epochs", include_str!("../../../schemas/sqlite/0004_epochs.sql")),
     (5, "entities", include_str!("../../../schemas/sqlite/0005_entities.sql")),
+    (6, "options", include_str!("../../../schemas/sqlite/0006_options.sql")),
+    (7, "archive", include_str!("../../../schemas/sqlite/0007_archive.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

@@ -42,17 +42,18 @@ statements! {
          WHERE node_id = ?1";
     pub(crate) TRIM_EVENTS = "DELETE FROM events WHERE node_id = ?1 AND seq > ?2 AND seq <= ?3
          AND NOT EXISTS (SELECT 1 FROM items i WHERE i.node_id = ?1 AND i.seq = events.seq)";
-    pub(crate) EXPIRE = "DELETE FROM items WHERE node_id = ?1 AND seq IN
+    // Left to itself, the planner reads all items of the node where it deletes some by their positions.
+    pub(crate) EXPIRE = "DELETE FROM items INDEXED BY items_by_seq WHERE node_id = ?1 AND seq IN
          (SELECT oldest.seq
           FROM (SELECT seq FROM items
                 WHERE node_id = ?1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
                 ORDER BY seq LIMIT ?3) oldest
           JOIN events e ON e.node_id = ?1 AND e.seq = oldest.seq WHERE e.published_at_ms <= ?2)";
-    pub(crate) EVICT = "DELETE FROM items WHERE node_id = ?1 AND seq IN
+    pub(crate) EVICT = "DELETE FROM items INDEXED BY items_by_seq WHERE node_id = ?1 AND seq IN
          (SELECT seq FROM items
           WHERE node_id = ?1 AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
           ORDER BY seq LIMIT (SELECT max(0, min(?3, item_count - ?2)) FROM heads WHERE node_id = ?1))";
-    pub(crate) SWEEP = "DELETE FROM items WHERE node_id = ?1 AND seq IN
+    pub(crate) SWEEP = "DELETE FROM items INDEXED BY items_by_seq WHERE node_id = ?1 AND seq IN
          (SELECT seq FROM items
           WHERE node_id = ?1 AND seq <= (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
           ORDER BY seq LIMIT ?2)";

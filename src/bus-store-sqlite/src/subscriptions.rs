@@ -8,11 +8,11 @@ use crate::statement::{query, statements};
 use crate::{SqliteStore, rows};
 
 statements! {
-    ALL = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+    ALL = "SELECT subscription_id, jid, state, since_seq, sub_id, options, expires_at_ms FROM subscriptions
          WHERE node_id = ?1 AND subscription_id > ?2 AND state = ?4 ORDER BY subscription_id LIMIT ?3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
     VERSION = "SELECT recipients_version FROM heads WHERE node_id = ?1";
-    RECIPIENTS = "SELECT s.subscription_id, s.jid, s.state, s.since_seq, a.affiliation
+    RECIPIENTS = "SELECT s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms, a.affiliation
          FROM subscriptions s LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
          WHERE s.node_id = ?1 AND s.subscription_id > ?2 AND s.parked_at_ms IS NULL AND s.state = 'subscribed'
          ORDER BY s.subscription_id LIMIT ?3";

@@ -7,8 +7,8 @@ use bus_domain::{
     Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, Seq, Subscription, SubscriptionId,
 };
 use bus_store::{
-    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RenewedHead,
-    StoreError, Transaction,
+    BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RemovedItem,
+    RenewedHead, StoreError, Transaction,
 };
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
@@ -98,11 +98,23 @@ impl Transaction for SqliteTransaction {
         items::find(self, node, ids).await
     }
 
+    async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError> {
+        items::count(self, node).await
+    }
+
+    async fn last_item(
+        &mut self,
+        node: NodeId,
+        expired_through_ms: Option<i64>,
+    ) -> Result<Option<Event>, StoreError> {
+        items::last(self, node, expired_through_ms).await
+    }
+
     async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
         items::note_retracted(self, node, events).await
     }
 
-    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<RemovedItem>, StoreError> {
         items::remove(self, items).await
     }
 
@@ -175,12 +187,12 @@ impl Transaction for SqliteTransaction {
         subscriptions::park(self, node, subscription, parked_at_ms).await
     }
 
-    async fn revive_subscription(
+    async fn continue_subscription(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscription: &Subscription,
     ) -> Result<(), StoreError> {
-        subscriptions::revive(self, node, subscription).await
+        subscriptions::carry_on(self, node, subscription).await
     }
 
     async fn record_batch(&mut self, id: BatchId, committed_at_ms: i64) -> Result<(), StoreError> {

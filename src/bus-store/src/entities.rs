@@ -16,6 +16,13 @@ pub trait EntityStore {
         subscriptions_max: u32,
     ) -> Result<Vec<EntitySubscription>, StoreError>;
 
+    /// Subscriptions, of any entity, whose lease is over at this moment (milliseconds since 1970), the oldest first.
+    async fn leases_over(
+        &self,
+        through_ms: i64,
+        subscriptions_max: u32,
+    ) -> Result<Vec<EntitySubscription>, StoreError>;
+
     /// A page of the rows of affiliations of this address, in the order of the nodes' ids. With `node`, only the one
     /// there.
     async fn affiliations_of(

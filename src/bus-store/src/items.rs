@@ -1,12 +1,13 @@
 use async_trait::async_trait;
-use bus_domain::{Event, ItemId, NodeId, retrieve::PageAt};
+use bus_domain::retrieve::{ItemOrder, PageAt};
+use bus_domain::{Event, ItemId, NodeId, Seq};
 
 use crate::StoreError;
 
 /// Reading items: the newest event of each item id that is neither retracted, trimmed nor purged.
 #[async_trait]
 pub trait ItemStore {
-    /// A window of the node's items in the order of their positions.
+    /// A window of the node's items.
     async fn list_items(&self, node: NodeId, window: ItemWindow) -> Result<ItemPage, StoreError>;
 
     /// The items of these ids that there are, expired or not, in the order of their positions, up to `bytes_max` of payload but
@@ -31,7 +32,10 @@ pub struct FoundItems {
 /// A window of a node's items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemWindow {
-    /// Where it lies. It holds what is next to that place when the bounds cut it short.
+    /// What the items are in the order of.
+    pub order: ItemOrder,
+    /// Where it lies, by the positions that the order goes by. It holds what is next to that place when the bounds cut it
+    /// short.
     pub at: PageAt,
     /// At most so many items.
     pub items_max: u32,
@@ -46,8 +50,19 @@ pub struct ItemWindow {
 pub struct ItemPage {
     /// Oldest first.
     pub items: Vec<Event>,
+    /// The positions that they are in the order of: of these events, or of the first ones of their items.
+    pub places: Vec<Seq>,
     /// Items of the node in all. Where items expire it may be too high while very many of them wait to be removed.
     pub count: u64,
-    /// How many items of the node are in front of the window.
+    /// How many items of the node are in front of the window. Where items expire it is not known in the order of their
+    /// creation.
     pub first_index: Option<u64>,
+}
+
+impl ItemPage {
+    /// Items that are in the order of their own positions.
+    pub fn by_modification(items: Vec<Event>, count: u64, first_index: Option<u64>) -> Self {
+        let places = items.iter().map(|item| item.seq).collect();
+        Self { items, places, count, first_index }
+    }
 }

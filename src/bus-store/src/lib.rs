@@ -11,6 +11,7 @@
 //!
 //! The suite in `tests/store-contract` runs on every store; a new method comes with its case there.
 
+mod archive;
 mod cursors;
 mod doorbell;
 mod entities;
@@ -26,6 +27,7 @@ mod transaction;
 
 use async_trait::async_trait;
 
+pub use archive::{ArchiveHead, ArchiveStore, ArchiveStretch};
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
 pub use doorbell::Doorbell;
 pub use entities::{EntityAffiliation, EntityStore, EntitySubscription};
@@ -38,7 +40,7 @@ pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use retention::{NodeRules, RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{
-    BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Transaction,
+    BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RemovedItem, Transaction,
 };
 
 /// A whole store.
@@ -46,6 +48,7 @@ pub use transaction::{
 pub trait Store:
     NodeStore
     + EventStore
+    + ArchiveStore
     + ItemStore
     + SubscriptionStore
     + EntityStore

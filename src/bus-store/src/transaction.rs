@@ -31,11 +31,21 @@ pub trait Transaction: Send {
     /// The items of these ids that the node has and no purge has taken.
     async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError>;
 
+    /// Items of the node, expired ones too.
+    async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError>;
+
+    /// The node's newest item, unless it was published up to `expired_through_ms` (milliseconds since 1970).
+    async fn last_item(
+        &mut self,
+        node: NodeId,
+        expired_through_ms: Option<i64>,
+    ) -> Result<Option<Event>, StoreError>;
+
     /// Notes that the payloads of these events are to be blanked: (event of the item, retraction).
     async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError>;
 
-    /// Removes item pointers and names the node of each that was there; pointers that a purge has made void go unnamed.
-    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError>;
+    /// Removes item pointers and says what was there; pointers that a purge has made void go unnamed.
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<RemovedItem>, StoreError>;
 
     /// Removes the node's `count` oldest item pointers that no purge has taken.
     async fn remove_oldest_items(&mut self, node: NodeId, count: u64) -> Result<(), StoreError>;
@@ -95,11 +105,11 @@ pub trait Transaction: Send {
         parked_at_ms: i64,
     ) -> Result<(), StoreError>;
 
-    /// Forgets that a subscription is parked, and its failures.
-    async fn revive_subscription(
+    /// Gives a subscription these options, and forgets that it is parked, and its failures.
+    async fn continue_subscription(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscription: &Subscription,
     ) -> Result<(), StoreError>;
 
     /// Notes the batch, so that it can be found when the outcome of its commit is not known.
@@ -191,6 +201,19 @@ pub struct ItemPointer {
     pub item_id: ItemId,
     /// The event.
     pub seq: Seq,
+    /// The event that made the item, if it was an earlier one.
+    pub created_seq: Option<Seq>,
+}
+
+/// An item whose pointer was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedItem {
+    /// The node.
+    pub node: NodeId,
+    /// The item.
+    pub item_id: ItemId,
+    /// The event that made it.
+    pub created_seq: Seq,
 }
 
 /// A node to be added; its owner becomes its first affiliation.

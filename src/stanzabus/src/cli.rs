@@ -189,6 +189,9 @@ pub(crate) struct ConfigureArguments {
     /// Whether anybody may subscribe; those who are subscribed stay so.
     #[arg(long, value_name = "BOOL")]
     pub(crate) allow_subscriptions: Option<bool>,
+    /// Whether one XMPP address may have several subscriptions.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) multi_subscribe: Option<bool>,
     /// How many items the node keeps, newest first.
     #[arg(long, value_name = "N")]
     pub(crate) items_max: Option<u32>,
@@ -216,6 +219,18 @@ pub(crate) struct ConfigureArguments {
     /// Tell subscribers of every retraction.
     #[arg(long, value_name = "BOOL")]
     pub(crate) notify_retract: Option<bool>,
+    /// Tell owners who subscribes and who leaves.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) notify_sub: Option<bool>,
+    /// Send who subscribes the newest item.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) send_last_item: Option<bool>,
+    /// Name in each item the account that has published it.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) expose_publisher: Option<bool>,
+    /// Refuse a publish for which there is no room, instead of removing the oldest items.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) reject_when_items_full: Option<bool>,
     /// What holds when a publish is answered; a log stays in memory or on disk.
     #[arg(long, value_name = "LEVEL")]
     pub(crate) durability: Option<Durability>,

@@ -4,11 +4,14 @@ use bus_engine::Outcome;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::items::{self, ItemsRequest};
+use crate::namespaces::SHIM;
+use crate::notify::encode_last_item;
+use crate::order_by::Order;
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, affiliations, configure, create, disco, owner_affiliations, owner_subscriptions, publish,
-    subscribe, subscriptions, unsubscribe, version,
+    Service, affiliations, archive, configure, create, disco, options, owner_affiliations,
+    owner_subscriptions, publish, subscribe, subscriptions, unsubscribe, version,
 };
 
 /// A request that is under way.
@@ -20,13 +23,14 @@ enum Begun<Changing> {
 impl Service {
     /// Carries a request out and says what came of it. A change has its place in the engine's queue when this returns:
     /// changes are made in the order of these calls, whenever their answers are awaited.
-    /// The answer is never longer than `stanza_bytes_max`; it is empty where none is due.
+    /// The answer is what stands in front of it, itself and what follows it, in the order in which they are to leave; nothing where none is
+    /// due. No stanza is longer than `stanza_bytes_max`.
     pub(crate) fn carry_out(
         &self,
         envelope: Envelope,
         work: Work,
         stanza_bytes_max: usize,
-    ) -> impl Future<Output = String> + Send {
+    ) -> impl Future<Output = Vec<String>> + Send {
         let bytes_max = stanza_bytes_max.min(self.settings.answer_bytes_max);
         let begun = match work {
             Work::Command(command) => {
@@ -35,7 +39,8 @@ impl Service {
             Work::Query { actor, query } => Begun::Query { actor, query },
         };
         async move {
-            let mut out = envelope.result();
+            let (mut messages, mut out) = (Vec::new(), envelope.result());
+            let mut behind = None;
             let is_change = matches!(begun, Begun::Change { .. });
             let done = match begun {
                 Begun::Change { node, outcome } => match outcome.await {
@@ -43,38 +48,69 @@ impl Service {
                         let about = |out: &mut Xml| encode_outcome(&node, &outcome, out);
                         let answer = envelope.error_about(about, &Refusal::DoneInPart);
                         let is_short = answer.len() <= bytes_max;
-                        return if is_short { answer } else { envelope.error(&Refusal::DoneInPart) };
+                        return vec![if is_short { answer } else { envelope.error(&Refusal::DoneInPart) }];
                     }
                     Ok(outcome) => {
                         encode_outcome(&node, &outcome, &mut out);
+                        behind = self.message_behind(&outcome);
                         Ok(())
                     }
                     Err(error) => Err(error.into()),
                 },
-                Begun::Query { actor, query } => self.query(&actor, query, bytes_max, &mut out).await,
+                Begun::Query { actor, query } => {
+                    let done = self.query(&actor, query, &envelope, bytes_max, &mut out).await;
+                    done.map(|in_front| messages = in_front)
+                }
             };
             match done {
-                _ if envelope.is_silent() => String::new(),
-                Ok(()) => bounded(&envelope, out, bytes_max, is_change),
-                Err(refusal) => envelope.error(&refusal),
+                _ if envelope.is_silent() => return Vec::new(),
+                Ok(()) => messages.push(bounded(&envelope, out, bytes_max, is_change)),
+                Err(refusal) => messages.push(envelope.error(&refusal)),
             }
+            messages.extend(behind.filter(|message: &String| message.len() <= bytes_max));
+            messages
         }
     }
 
+    /// What follows an answer: who has subscribed knows that before the newest item comes.
+    fn message_behind(&self, outcome: &Outcome) -> Option<String> {
+        let Outcome::Subscribed { last_item: Some(last_item), .. } = outcome else { return None };
+        let Self { engine, settings, .. } = self;
+        Some(encode_last_item(&settings.domain, engine.event_ids(), engine.ids(), last_item))
+    }
+
+    /// Writes the answer to a question, and says which messages leave in front of it.
+    #[expect(clippy::too_many_lines, reason = "one arm for each question")]
     async fn query(
         &self,
         actor: &Actor,
         query: Query,
+        envelope: &Envelope,
         bytes_max: usize,
         out: &mut Xml,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<String>, Refusal> {
         let Self { engine, settings, features } = self;
         let service = settings.domain.as_str();
         match query {
-            Query::Items { node, items } => {
-                let found = items::find(engine, actor, &node, items).await?;
+            Query::Items { node, items, order, sub_id } => {
+                engine.check_sub_id(actor, &node, &sub_id).await?;
+                let found = items::find(engine, actor, &node, items, order).await?;
                 items::encode(engine, &found, bytes_max, out);
             }
+            Query::Archive { node, request } => {
+                let found = archive::find(engine, &settings.domain, actor, &node, &request).await?;
+                return Ok(archive::encode(engine, envelope, &request, &found, bytes_max, out));
+            }
+            Query::ArchiveForm { node } => {
+                if let Some(node) = &node {
+                    engine.check_archive(actor, node).await?;
+                }
+                archive::encode_form(node.as_ref(), out);
+            }
+            Query::ArchiveEnds { node } => {
+                archive::encode_ends(engine, &engine.archive_ends(actor, &node).await?, out);
+            }
+            Query::DiscoInfo { node: Some(node) } if node.as_str() == SHIM => disco::encode_headers(out),
             Query::DiscoInfo { node: None } => disco::encode_service(&settings.name, features, out),
             Query::DiscoInfo { node: Some(node) } => {
                 let view = engine.node(actor, &node).await?;
@@ -99,6 +135,15 @@ impl Service {
                 let found = owner_subscriptions::find(engine, actor, &node, page).await?;
                 owner_subscriptions::encode(&node, &found, bytes_max, out);
             }
+            Query::Options { node, jid, sub_id } => {
+                options::encode(&node, &engine.subscription(actor, &node, &jid, &sub_id).await?, out);
+            }
+            Query::DefaultOptions { node } => {
+                if let Some(node) = &node {
+                    engine.node(actor, node).await?;
+                }
+                options::encode_default(node.as_ref(), out);
+            }
             Query::DefaultConfiguration => configure::encode_default(engine.rosters_are_readable(), out),
             Query::DiscoItems { node: None, page } => {
                 let found = disco::find_nodes(engine, actor, page).await?;
@@ -106,7 +151,7 @@ impl Service {
             }
             Query::DiscoItems { node: Some(node), page } => {
                 let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
-                match items::find(engine, actor, &node, items).await {
+                match items::find(engine, actor, &node, items, Order::default()).await {
                     // An answer like that of a node without items: nothing is asked that it does not do.
                     Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => {
                         disco::encode_no_items(&node, out);
@@ -125,7 +170,7 @@ impl Service {
             Query::Ping => {}
             Query::Version => version::encode(&settings.name, &settings.version, out),
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -152,7 +197,7 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
     match outcome {
         Outcome::Created(_) => create::encode(node, out),
         Outcome::Published(published) => publish::encode(node, published, out),
-        Outcome::Subscribed(subscription) => subscribe::encode(node, subscription, out),
+        Outcome::Subscribed { subscription, .. } => subscribe::encode(node, subscription, out),
         Outcome::Unsubscribed(subscription) => unsubscribe::encode(node, subscription, out),
         Outcome::Affiliated { rejected } if !rejected.is_empty() => {
             owner_affiliations::encode_rejected(node, rejected, out);
@@ -166,6 +211,8 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
         | Outcome::Deleted
         | Outcome::Retracted
         | Outcome::Purged
-        | Outcome::Parked(_) => {}
+        | Outcome::OptionsSet
+        | Outcome::Parked(_)
+        | Outcome::Expired(_) => {}
     }
 }

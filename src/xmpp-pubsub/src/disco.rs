@@ -6,7 +6,7 @@ use bus_engine::Engine;
 use crate::errors::Refusal;
 use crate::items::FoundItems;
 use crate::meta_data;
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB};
+use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, PUBSUB, SHIM};
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
@@ -44,6 +44,13 @@ pub(crate) fn encode_service(name: &str, features: &[String], out: &mut Xml) {
     out.end();
 }
 
+/// Writes which headers there are (XEP-0131 §5).
+pub(crate) fn encode_headers(out: &mut Xml) {
+    out.start_in("query", DISCO_INFO).attribute("node", SHIM);
+    encode_features([format!("{SHIM}#SubID").as_str()].into_iter(), out);
+    out.end();
+}
+
 /// Writes that this is a leaf node (§5.3), and what it is about (§5.4).
 pub(crate) fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
@@ -52,7 +59,7 @@ pub(crate) fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mu
         out.attribute("name", title);
     }
     out.end();
-    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB].into_iter(), out);
+    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB, MAM, MAM_EXTENDED].into_iter(), out);
     meta_data::encode(node, subscriptions, out);
     out.end();
 }

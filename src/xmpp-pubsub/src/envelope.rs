@@ -52,6 +52,13 @@ impl Envelope {
         self.open("result")
     }
 
+    /// A message that goes the same way in front of the answer, open for its content.
+    pub(crate) fn message(&self) -> Xml {
+        let mut out = Xml::default();
+        out.start("message").attribute("from", &self.asked).attribute("to", &self.requester);
+        out
+    }
+
     /// An error.
     pub(crate) fn error(&self, refusal: &Refusal) -> String {
         self.error_about(|_| {}, refusal)

@@ -4,6 +4,7 @@
 use bus_domain::{BusError, Jid};
 use bus_xml::Element;
 
+use crate::date_time::{self, Round};
 use crate::errors::Refusal;
 use crate::namespaces::DATA_FORMS;
 use crate::xml::Xml;
@@ -34,6 +35,8 @@ pub(crate) enum Kind<Subject: 'static, Setting: 'static> {
     },
     /// `list-multi` of texts that the subject has or somebody adds; no value empties it.
     Names { get: fn(&Subject) -> &[String], set: fn(Vec<String>) -> Setting },
+    /// `text-single` with a moment (XEP-0082), in milliseconds since 1970; no value is none.
+    Moment { get: fn(&Subject) -> Option<i64>, set: fn(Option<i64>) -> Setting },
     /// `jid-multi`.
     Addresses { get: fn(&Subject) -> &[Jid], set: fn(Vec<Jid>) -> Setting },
 }
@@ -65,12 +68,6 @@ pub(crate) enum Unknown {
 /// The form inside of a wrapper such as `<configure/>`.
 pub(crate) fn form(wrapper: &Element) -> Option<&Element> {
     wrapper.get_child("x", DATA_FORMS)
-}
-
-/// Whether a form asks for anything: one that only says what it is about does not.
-pub(crate) fn has_fields(form: &Element) -> bool {
-    let mut fields = form.children().filter(|child| child.is("field", DATA_FORMS));
-    fields.any(|field| field.attr("var") != Some("FORM_TYPE"))
 }
 
 /// Reads a form that was sent to us. It says what it is about or leaves that to its wrapper, with or without the `type`
@@ -106,7 +103,12 @@ const FIELDS_MAX: usize = 200;
 /// Values that a field may have: several times what any table takes.
 const VALUES_MAX: usize = 64;
 
-impl Filled<'_> {
+impl<'a> Filled<'a> {
+    /// Each field with its values.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'a str, &[String])> {
+        self.fields.iter().map(|(var, values)| (*var, &**values))
+    }
+
     /// The only value of a field.
     pub(crate) fn value(&self, var: &str) -> Option<&str> {
         let (_, values) = self.fields.iter().find(|(known, _)| *known == var)?;
@@ -195,7 +197,8 @@ pub(crate) fn encode_field(
     out.end();
 }
 
-fn encode_form_type(form_type: &str, out: &mut Xml) {
+/// Writes what a form is about (XEP-0068).
+pub(crate) fn encode_form_type(form_type: &str, out: &mut Xml) {
     encode_field("FORM_TYPE", "hidden", [form_type], out);
 }
 
@@ -230,6 +233,13 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 let setting = number.and_then(set);
                 setting.map(Some).ok_or_else(|| self.wrong("is not a number that can be set here"))
             }
+            Kind::Moment { set, .. } => match single()?.trim() {
+                "" => Ok(Some(set(None))),
+                text => match date_time::parse(text, Round::Down) {
+                    Ok(since_1970_ms) => Ok(Some(set(Some(since_1970_ms)))),
+                    Err(_) => Err(self.wrong("is no date and time with its zone")),
+                },
+            },
             Kind::Choice { set, .. } => set(single()?),
             Kind::Names { set, .. } => {
                 let names = values.iter().filter(|value| !value.is_empty());
@@ -256,6 +266,7 @@ impl<Subject, Setting> Field<Subject, Setting> {
         match self.kind {
             Kind::Boolean { .. } | Kind::Choice { .. } => false,
             Kind::Text { get, .. } => get(subject).is_none(),
+            Kind::Moment { get, .. } => get(subject).is_none(),
             Kind::Number { none, get, .. } => none.is_empty() && get(subject).is_none(),
             Kind::Names { get, .. } => get(subject).is_empty(),
             Kind::Addresses { get, .. } => get(subject).is_empty(),
@@ -274,6 +285,7 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 Some(number) => value(&number.to_string()),
                 None => value(none),
             },
+            Kind::Moment { get, .. } => value(&date_time::encode(get(subject).unwrap_or_default())),
             Kind::Choice { get, .. } => value(get(subject)),
             Kind::Names { get, .. } => get(subject).iter().for_each(|name| value(name)),
             Kind::Addresses { get, .. } => get(subject).iter().for_each(|jid| value(jid.as_str())),
@@ -285,7 +297,7 @@ impl<Subject, Setting> Kind<Subject, Setting> {
     fn type_name(&self) -> &'static str {
         match self {
             Self::Boolean { .. } => "boolean",
-            Self::Text { .. } | Self::Number { .. } => "text-single",
+            Self::Text { .. } | Self::Number { .. } | Self::Moment { .. } => "text-single",
             Self::Choice { .. } => "list-single",
             Self::Names { .. } => "list-multi",
             Self::Addresses { .. } => "jid-multi",

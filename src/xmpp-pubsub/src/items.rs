@@ -1,13 +1,16 @@
-use bus_domain::retrieve::{Page, PageAt, Selection};
-use bus_domain::{Actor, BusError, Event, ItemId, NodeName};
+use bus_domain::retrieve::{ItemOrder, Page, PageAt, Selection};
+use bus_domain::{Actor, BusError, Event, ItemId, NodeConfig, NodeName, Seq};
 use bus_engine::{Engine, EventRef, ItemListing};
 
 use crate::errors::Refusal;
 use crate::namespaces::PUBSUB;
+use crate::notify::start_item;
+use crate::order_by::Order;
 use crate::page::{Entries, Keep};
 use crate::parts::{Context, Parts, named_items};
 use crate::request::{Query, Request};
 use crate::rsm::{self, PageRequest, PageStart, PageSummary};
+use crate::subscribe::sub_id;
 use crate::xml::Xml;
 
 /// Which items are asked for. Ids go before pages, and pages before `max_items`.
@@ -24,22 +27,27 @@ pub(crate) enum ItemsRequest {
 /// Items as found, with what their encoding depends on.
 #[derive(Debug)]
 pub(crate) struct FoundItems {
+    /// In the order that is asked for.
     listing: ItemListing,
     is_paged: bool,
     keep: Keep,
 }
 
-/// Reads `<items/>` (XEP-0060 §6.5). No subscription has a SubID, so a `subid` is not looked at.
+/// Reads `<items/>` (XEP-0060 §6.5).
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
     let node = parts.node()?;
     let ids = named_items(parts.verb())?;
     let newest = parts.verb().attr("max_items").map(items_max).transpose()?;
+    let order = parts.order()?.unwrap_or_default();
     let items = match parts.page()? {
         _ if !ids.is_empty() => ItemsRequest::ById(ids),
         Some(page) => ItemsRequest::Page(page),
         None => ItemsRequest::Newest(newest),
     };
-    Ok(Request::Query(Query::Items { node, items }))
+    if order.by == ItemOrder::Creation && matches!(items, ItemsRequest::ById(_)) {
+        return Err(Refusal::NotImplemented("ordering items that are named by their ids"));
+    }
+    Ok(Request::Query(Query::Items { node, items, order, sub_id: sub_id(parts.verb()) }))
 }
 
 /// Looks items up. The UIDs of pages are the events' ids: they stay where they are while items come and go.
@@ -48,19 +56,31 @@ pub(crate) async fn find(
     actor: &Actor,
     node: &NodeName,
     request: ItemsRequest,
+    order: Order,
 ) -> Result<FoundItems, Refusal> {
     let is_paged = matches!(request, ItemsRequest::Page(_));
-    let (selection, reference) = select(engine, request)?;
-    let keep = match selection {
-        Selection::Newest(_) | Selection::Page(Page { at: PageAt::Last | PageAt::Before(_), .. }) => {
-            Keep::Last
-        }
-        Selection::Page(_) | Selection::ById(_) => Keep::First,
+    let (mut selection, reference) = select(engine, request)?;
+    // Newest first is the same list, read from its other end.
+    let is_reversed = order.is_descending;
+    if let (true, Selection::Page(page)) = (is_reversed, &mut selection) {
+        page.at = page.at.reversed();
+    }
+    let is_from_end = match &selection {
+        Selection::Newest(_) => true,
+        Selection::Page(page) => page.at.is_from_end(),
+        Selection::ById(_) => false,
     };
-    let listing = engine.items(actor, node, selection).await?;
+    let mut listing = engine.items_by(actor, node, selection, order.by).await?;
     if reference.is_some_and(|it| it.node != listing.node.id || it.epoch != listing.node.epoch) {
         return Err(BusError::UnknownPosition.into());
     }
+    if is_reversed {
+        listing.items.reverse();
+        listing.places.reverse();
+        let in_front = |index: u64| listing.count.saturating_sub(index + listing.items.len() as u64);
+        listing.first_index = listing.first_index.map(in_front);
+    }
+    let keep = if is_from_end == is_reversed { Keep::First } else { Keep::Last };
     Ok(FoundItems { listing, is_paged, keep })
 }
 
@@ -68,7 +88,9 @@ pub(crate) async fn find(
 pub(crate) fn encode(engine: &Engine, found: &FoundItems, answer_bytes_max: usize, out: &mut Xml) {
     out.start_in("pubsub", PUBSUB);
     out.start("items").attribute("node", found.listing.node.name.as_str());
-    let page = found.encode_entries(engine, answer_bytes_max, out, encode_item);
+    let page = found.encode_entries(engine, answer_bytes_max, out, |event, out| {
+        encode_item(event, &found.listing.node.config, out);
+    });
     out.end();
     if let Some(page) = page {
         rsm::encode(&page, out);
@@ -77,11 +99,8 @@ pub(crate) fn encode(engine: &Engine, found: &FoundItems, answer_bytes_max: usiz
 }
 
 /// The payload is our own serialisation and declares its own namespace, so it is written as it is stored.
-fn encode_item(event: &Event, out: &mut Xml) {
-    out.start("item");
-    if let Some(id) = event.kind.item_id() {
-        out.attribute("id", id.as_str());
-    }
+fn encode_item(event: &Event, config: &NodeConfig, out: &mut Xml) {
+    start_item(event, config, out);
     if let Some(payload) = event.kind.payload() {
         out.raw(payload.as_str());
     }
@@ -103,11 +122,11 @@ impl FoundItems {
             return None;
         }
         let first_index = self.listing.first_index.map(|index| index + written.start as u64);
-        let uid = |event: &Event| {
+        let uid = |place: &Seq| {
             let node = &self.listing.node;
-            engine.event_ids().event_id(EventRef { node: node.id, epoch: node.epoch, seq: event.seq })
+            engine.event_ids().event_id(EventRef { node: node.id, epoch: node.epoch, seq: *place })
         };
-        let written = &items[written];
+        let written = &self.listing.places[written];
         let ends = written.first().zip(written.last()).map(|(first, last)| (uid(first), uid(last)));
         Some(PageSummary { ends, first_index, count: Some(self.listing.count) })
     }

@@ -12,11 +12,13 @@
 
 mod affiliations;
 mod answer;
+mod archive;
 mod authorization;
 mod availability;
 mod bounce;
 mod configure;
 mod create;
+mod date_time;
 mod defaults;
 mod delete;
 mod disco;
@@ -29,6 +31,9 @@ mod namespaces;
 mod node_form;
 mod notices;
 mod notify;
+mod options;
+mod options_form;
+mod order_by;
 mod ordering;
 mod owner_affiliations;
 mod owner_subscriptions;

@@ -1,6 +1,6 @@
 use bus_domain::{Affiliation, NodeFacts};
-use chrono::{DateTime, SecondsFormat};
 
+use crate::date_time;
 use crate::form::{encode_field, encode_result};
 use crate::node_form::{self, META_DATA};
 use crate::xml::Xml;
@@ -11,7 +11,7 @@ const ADDRESSES_MAX: usize = 32;
 /// Writes what everybody who may see a node may know of it (XEP-0060 §5.4).
 pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
     let more = |out: &mut Xml| {
-        encode_field("pubsub#creation_date", "text-single", [date_time(node.created_at_ms)], out);
+        encode_field("pubsub#creation_date", "text-single", [date_time::encode(node.created_at_ms)], out);
         encode_field("pubsub#creator", "jid-single", [node.creator.as_str()], out);
         if let Some(subscriptions) = subscriptions {
             encode_field("pubsub#num_subscribers", "text-single", [subscriptions.to_string()], out);
@@ -22,27 +22,10 @@ pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml
     encode_result(META_DATA, node_form::meta_data(), &node.config, more, out);
 }
 
-/// XEP-0082, in UTC.
-fn date_time(since_1970_ms: i64) -> String {
-    let time = DateTime::from_timestamp_millis(since_1970_ms).unwrap_or_default();
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
 fn addresses(node: &NodeFacts, wanted: Affiliation) -> Vec<&str> {
     let all = node.affiliations.iter().filter(|(_, affiliation)| *affiliation == wanted);
     let mut addresses: Vec<_> = all.map(|(jid, _)| jid.as_str()).collect();
     addresses.sort_unstable();
     addresses.truncate(ADDRESSES_MAX);
     addresses
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_in_utc_to_the_millisecond() {
-        assert_eq!(date_time(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(date_time(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
-    }
 }

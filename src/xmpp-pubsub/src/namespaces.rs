@@ -24,8 +24,26 @@ pub(crate) const ROSTER: &str = "jabber:iq:roster";
 pub(crate) const PRIVILEGE: [&str; 2] = ["urn:xmpp:privilege:2", "urn:xmpp:privilege:1"];
 /// XEP-0004.
 pub(crate) const DATA_FORMS: &str = "jabber:x:data";
+/// XEP-0131.
+pub(crate) const SHIM: &str = "http://jabber.org/protocol/shim";
 /// XEP-0359.
 pub(crate) const STANZA_ID: &str = "urn:xmpp:sid:0";
+/// XEP-0313.
+pub(crate) const MAM: &str = "urn:xmpp:mam:2";
+/// XEP-0313: filters by id, flipped pages, meta-data.
+pub(crate) const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
+/// XEP-0297.
+pub(crate) const FORWARD: &str = "urn:xmpp:forward:0";
+/// XEP-0203.
+pub(crate) const DELAY: &str = "urn:xmpp:delay";
+/// XEP-0334.
+pub(crate) const HINTS: &str = "urn:xmpp:hints";
+/// XEP-0122.
+pub(crate) const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
+/// XEP-0413.
+pub(crate) const ORDER_BY: &str = "urn:xmpp:order-by:1";
+/// RFC 6120: stanzas of clients.
+pub(crate) const CLIENT: &str = "jabber:client";
 /// RFC 6120 §8.3.3.
 pub(crate) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 /// Our own: where an event stands in its node's log.

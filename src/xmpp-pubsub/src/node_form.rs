@@ -3,7 +3,8 @@
 
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
-    AccessModel, BusError, Durability, Feature, MessageType, NodeConfig, PublishModel, Setting,
+    AccessModel, BusError, Durability, Feature, MessageType, NodeConfig, PublishModel, SendLastItem, Setting,
+    WhenItemsFull,
 };
 
 use crate::errors::Refusal;
@@ -80,6 +81,12 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         Setting::AllowSubscriptions,
     ),
     boolean(
+        "{urn:stanzabus:config:1}multi_subscribe",
+        "Whether an address may have several subscriptions, each with a subid",
+        |it| it.multi_subscribe,
+        Setting::MultiSubscribe,
+    ),
+    boolean(
         "pubsub#persist_items",
         "Whether items stay on the node",
         |it| it.persist_items,
@@ -146,11 +153,54 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         Setting::NotifyDelete,
     ),
     boolean(
+        "pubsub#notify_sub",
+        "Whether owners hear who subscribes and who leaves",
+        |it| it.notify_sub,
+        Setting::NotifySub,
+    ),
+    boolean(
         "pubsub#notify_retract",
         "Whether subscribers hear of items that are taken back",
         |it| it.notify_retract,
         Setting::NotifyRetract,
     ),
+    Field {
+        var: "pubsub#send_last_published_item",
+        label: "Whether who subscribes is sent the newest item",
+        kind: Kind::Choice {
+            options: &["never", "on_sub"],
+            get: |it| it.send_last_item.as_str(),
+            set: |value| {
+                named(SendLastItem::ALL, SendLastItem::as_str, value, "pubsub#send_last_published_item")
+                    .map(|choice| Some(Setting::SendLastItem(choice)))
+            },
+        },
+    },
+    Field {
+        var: "pubsub#publish_node_full",
+        label: "What becomes of an item for which there is no room",
+        kind: Kind::Choice {
+            options: &["discard-oldest", "reject"],
+            get: |it| it.when_items_full.as_str(),
+            set: |value| {
+                named(WhenItemsFull::ALL, WhenItemsFull::as_str, value, "pubsub#publish_node_full")
+                    .map(|choice| Some(Setting::WhenItemsFull(choice)))
+            },
+        },
+    },
+    Field {
+        var: "pubsub#itemreply",
+        label: "Whether items name who has published them",
+        kind: Kind::Choice {
+            options: &["none", "publisher"],
+            get: |it| if it.expose_publisher { "publisher" } else { "none" },
+            set: |value| match value {
+                "none" => Ok(Some(Setting::ExposePublisher(false))),
+                "publisher" => Ok(Some(Setting::ExposePublisher(true))),
+                _ => Err(BusError::invalid_config("pubsub#itemreply has no such option").into()),
+            },
+        },
+    },
     Field {
         var: "pubsub#notification_type",
         label: "The type of messages that carry notifications",

@@ -5,7 +5,9 @@ use bus_engine::{Engine, IdSource, Notice, NoticeAbout};
 
 use crate::authorization;
 use crate::namespaces::PUBSUB_EVENT;
+use crate::notify::encode_last_item;
 use crate::requests::ReplySender;
+use crate::subscribe::encode_name;
 use crate::xml::Xml;
 
 /// Sends notices for as long as it is polled. A link that is down loses them: they say what anybody can ask for.
@@ -13,7 +15,15 @@ pub async fn tell(engine: &Engine, service: &BareJid, replies: &impl ReplySender
     loop {
         let notice = engine.next_notice().await;
         for to in readers(engine, service, &notice) {
-            replies.send(encode(service, &to, &notice, engine.ids())).await;
+            let message = match &notice.about {
+                NoticeAbout::LastItem(last_item) => {
+                    encode_last_item(service, engine.event_ids(), engine.ids(), last_item)
+                }
+                _ => encode(service, &to, &notice, engine.ids()),
+            };
+            if message.len() <= replies.stanza_bytes_max() {
+                replies.send(message).await;
+            }
         }
     }
 }
@@ -26,7 +36,7 @@ fn readers(engine: &Engine, service: &BareJid, notice: &Notice) -> Vec<Jid> {
     }
     match notice.about {
         NoticeAbout::Approval(_) => engine.settings().admins.iter().cloned().map(Jid::from).collect(),
-        NoticeAbout::State { .. } => Vec::new(),
+        NoticeAbout::State { .. } | NoticeAbout::LastItem(_) => Vec::new(),
     }
 }
 
@@ -37,12 +47,15 @@ fn encode(service: &BareJid, to: &Jid, notice: &Notice, ids: &dyn IdSource) -> S
     out.start("message").attribute("from", service.as_str()).attribute("to", to.as_str());
     out.attribute("id", &format!("{id:032x}"));
     match about {
-        NoticeAbout::State { jid, state } => {
+        NoticeAbout::State { jid, sub_id, state } => {
             out.start_in("event", PUBSUB_EVENT).start("subscription");
-            out.attribute("node", node.as_str()).attribute("jid", jid.as_str());
+            out.attribute("node", node.as_str());
+            encode_name(jid, *sub_id, &mut out);
             out.attribute("subscription", state.map_or("none", SubscriptionState::as_str));
         }
         NoticeAbout::Approval(pending) => authorization::encode(node, pending, &mut out),
+        // Written as the event that it is.
+        NoticeAbout::LastItem(_) => {}
     }
     out.finish()
 }

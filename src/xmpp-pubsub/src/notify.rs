@@ -2,13 +2,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus_domain::{BareJid, Event, EventKind, NodeId};
-use bus_engine::{Delivery, EventIds, EventRef, HandOff, MessageRef, NotificationSink, SinkFull};
+use bus_domain::{BareJid, Event, EventKind, NodeConfig, NodeId};
+use bus_engine::{
+    Delivery, EventIds, EventRef, HandOff, IdSource, LastItem, MessageRef, NotificationSink, SinkFull,
+};
 use bus_xml::escape_attribute;
 use bytes::Bytes;
 
+use crate::date_time;
 use crate::form;
-use crate::namespaces::{POSITION, PUBSUB_EVENT, STANZA_ID};
+use crate::namespaces::{DELAY, POSITION, PUBSUB_EVENT, SHIM, STANZA_ID};
 use crate::node_form::{NODE_CONFIG, TABLE};
 use crate::xml::Xml;
 
@@ -42,10 +45,21 @@ pub struct Notifier<Lane> {
     event_ids: EventIds,
     /// `<message from='…' to='`, the same for every notification.
     opening: String,
-    /// The last event without its payload and with it.
-    encoded: [Option<EncodedEvent>; 2],
+    /// The last event in each of its variants.
+    encoded: [Option<EncodedEvent>; VARIANTS],
     counters: Arc<NotificationCounters>,
 }
+
+/// Which of the forms of an event a recipient gets.
+#[derive(Debug, Clone, Copy)]
+struct Variant {
+    with_payload: bool,
+    /// With the time at which it happened (XEP-0203).
+    is_late: bool,
+}
+
+/// Variants that there are.
+const VARIANTS: usize = 4;
 
 /// What was done, for metrics and for tests that assert counts.
 #[derive(Debug, Default)]
@@ -69,7 +83,7 @@ impl<Lane> Notifier<Lane> {
         let mut opening = String::from("<message from='");
         escape_attribute(service.as_str(), &mut opening);
         opening.push_str("' to='");
-        Self { lane, service, event_ids, opening, encoded: [None, None], counters: Arc::default() }
+        Self { lane, service, event_ids, opening, encoded: Default::default(), counters: Arc::default() }
     }
 
     /// The counters, which go on counting when the notifier is given away.
@@ -78,28 +92,34 @@ impl<Lane> Notifier<Lane> {
     }
 
     /// The shared markup of the delivery's event.
-    fn shared(&mut self, delivery: &Delivery<'_>, with_payload: bool) -> Bytes {
-        if let Some(encoded) = &self.encoded[usize::from(with_payload)]
+    fn shared(&mut self, delivery: &Delivery<'_>, variant: Variant) -> Bytes {
+        if let Some(encoded) = &self.encoded[variant.index()]
             && Arc::ptr_eq(&encoded.event, delivery.event)
             && encoded.node == delivery.node.id
         {
             return encoded.markup.clone();
         }
-        let markup = Bytes::from(self.encode_event(delivery, with_payload));
+        let markup = Bytes::from(self.encode_event(delivery, variant));
         self.counters.encodings.fetch_add(1, Ordering::Relaxed);
         let (event, node) = (Arc::clone(delivery.event), delivery.node.id);
-        self.encoded[usize::from(with_payload)] = Some(EncodedEvent { event, node, markup: markup.clone() });
+        self.encoded[variant.index()] = Some(EncodedEvent { event, node, markup: markup.clone() });
         markup
     }
 
-    fn encode_event(&self, delivery: &Delivery<'_>, with_payload: bool) -> String {
+    fn encode_event(&self, delivery: &Delivery<'_>, variant: Variant) -> String {
         let mut out = Xml::default();
-        encode_kind(delivery, with_payload, &mut out);
-        let id = self.event_ids.event_id(reference(delivery));
-        out.start_in("stanza-id", STANZA_ID)
-            .attribute("by", self.service.as_str())
-            .attribute("id", &id)
-            .end();
+        let view = EventView {
+            node: delivery.node.name.as_str(),
+            event: delivery.event,
+            config: &delivery.node.config,
+            with_payload: variant.with_payload,
+            with_config: variant.with_payload,
+        };
+        encode_event(&view, &mut out);
+        if variant.is_late {
+            encode_delay(self.service.as_str(), delivery.event.published_at_ms, &mut out);
+        }
+        encode_id(self.service.as_str(), &self.event_ids.event_id(reference(delivery)), &mut out);
         let mut markup = out.finish();
         let (epoch, seq) = (delivery.node.epoch.0, delivery.event.seq);
         append(
@@ -125,14 +145,16 @@ impl<Lane> Notifier<Lane> {
         self.event_ids.write_message_id(message, &mut markup);
         markup.push_str(if delivery.node.config.sends_headlines() { "' type='headline'>" } else { "'>" });
         let split_at = markup.len();
-        append(&mut markup, format_args!("{}'/></message>", delivery.after_seq));
+        append(&mut markup, format_args!("{}'/>", delivery.after_seq));
+        encode_headers(delivery, &mut markup);
+        markup.push_str("</message>");
         (Bytes::from(markup), split_at)
     }
 }
 
 impl<Lane: NotificationLane> Notifier<Lane> {
     fn send(&mut self, delivery: &Delivery<'_>, with_payload: bool) -> Result<(), LaneRefusal> {
-        let shared = self.shared(delivery, with_payload);
+        let shared = self.shared(delivery, Variant { with_payload, is_late: delivery.is_late });
         let (own, split_at) = self.encode_recipient(delivery);
         self.lane.try_send(delivery.hand_off, [own.slice(..split_at), shared, own.slice(split_at..)])
     }
@@ -165,6 +187,12 @@ impl<Lane: NotificationLane> NotificationSink for Notifier<Lane> {
     }
 }
 
+impl Variant {
+    fn index(self) -> usize {
+        usize::from(self.with_payload) + 2 * usize::from(self.is_late)
+    }
+}
+
 impl NotificationCounters {
     /// Events encoded: once each, and again after another one came in between.
     pub fn encodings(&self) -> u64 {
@@ -177,14 +205,25 @@ impl NotificationCounters {
     }
 }
 
+/// What is shown of an event.
+pub(crate) struct EventView<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) event: &'a Event,
+    /// As it is now.
+    pub(crate) config: &'a NodeConfig,
+    pub(crate) with_payload: bool,
+    /// Whether a changed configuration is shown.
+    pub(crate) with_config: bool,
+}
+
 /// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.2.5.3, §8.4.2 and §8.5.2.
-fn encode_kind(delivery: &Delivery<'_>, with_payload: bool, out: &mut Xml) {
-    let node = delivery.node.name.as_str();
+pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
+    let EventView { node, event, config, with_payload, with_config } = *view;
     out.start_in("event", PUBSUB_EVENT);
-    match &delivery.event.kind {
-        EventKind::Published { item_id, payload } => {
+    match &event.kind {
+        EventKind::Published { payload, .. } => {
             out.start("items").attribute("node", node);
-            out.start("item").attribute("id", item_id.as_str());
+            start_item(event, config, out);
             if let (true, Some(payload)) = (with_payload, payload) {
                 out.raw(payload.as_str());
             }
@@ -199,8 +238,8 @@ fn encode_kind(delivery: &Delivery<'_>, with_payload: bool, out: &mut Xml) {
         }
         EventKind::Configured => {
             out.start("configuration").attribute("node", node);
-            if with_payload {
-                form::encode_result(NODE_CONFIG, TABLE, &delivery.node.config, |_| {}, out);
+            if with_config {
+                form::encode_result(NODE_CONFIG, TABLE, config, |_| {}, out);
             }
             out.end();
         }
@@ -209,6 +248,73 @@ fn encode_kind(delivery: &Delivery<'_>, with_payload: bool, out: &mut Xml) {
         }
     }
     out.end();
+}
+
+/// `<item>`, open for its payload. It names the account of its publisher where the node says so (§12.17).
+pub(crate) fn start_item(event: &Event, config: &NodeConfig, out: &mut Xml) {
+    out.start("item");
+    if let Some(id) = event.kind.item_id() {
+        out.attribute("id", id.as_str());
+    }
+    if config.expose_publisher {
+        out.attribute("publisher", event.publisher.to_bare().as_str());
+    }
+}
+
+/// The newest item, for who has just become a subscriber (§6.1.7). It has a delay and no position: it is not the first
+/// event of the subscription.
+pub(crate) fn encode_last_item(
+    service: &BareJid,
+    event_ids: &EventIds,
+    ids: &dyn IdSource,
+    last: &LastItem,
+) -> String {
+    let LastItem { node, subscription, event } = last;
+    let mut out = Xml::default();
+    out.start("message").attribute("from", service.as_str()).attribute("to", subscription.jid.as_str());
+    out.attribute("id", &format!("{:032x}", u128::from_le_bytes(ids.random_bytes())));
+    if node.config.sends_headlines() {
+        out.attribute("type", "headline");
+    }
+    let with_payload = node.config.deliver_payloads;
+    let view =
+        EventView { node: node.name.as_str(), event, config: &node.config, with_payload, with_config: false };
+    encode_event(&view, &mut out);
+    encode_delay(service.as_str(), event.published_at_ms, &mut out);
+    let reference = EventRef { node: node.id, epoch: node.epoch, seq: event.seq };
+    encode_id(service.as_str(), &event_ids.event_id(reference), &mut out);
+    if let Some(sub_id) = subscription.sub_id {
+        out.start_in("headers", SHIM).start("header").attribute("name", "SubID");
+        out.text(&sub_id.0.to_string());
+    }
+    out.finish()
+}
+
+/// Which subscriptions an item is due to (§7.1.2.4). Nothing else has this header (§12.16).
+fn encode_headers(delivery: &Delivery<'_>, markup: &mut String) {
+    let is_of_items =
+        matches!(delivery.event.kind, EventKind::Published { .. } | EventKind::Retracted { .. });
+    if delivery.sub_ids.is_empty() || !is_of_items {
+        return;
+    }
+    append(markup, format_args!("<headers xmlns='{SHIM}'>"));
+    for sub_id in delivery.sub_ids {
+        append(markup, format_args!("<header name='SubID'>{}</header>", sub_id.0));
+    }
+    markup.push_str("</headers>");
+}
+
+/// When the event has happened (XEP-0203).
+fn encode_delay(service: &str, published_at_ms: i64, out: &mut Xml) {
+    out.start_in("delay", DELAY)
+        .attribute("from", service)
+        .attribute("stamp", &date_time::encode(published_at_ms))
+        .end();
+}
+
+/// The id under which the archive has the event (XEP-0313 §3.5).
+pub(crate) fn encode_id(service: &str, id: &str, out: &mut Xml) {
+    out.start_in("stanza-id", STANZA_ID).attribute("by", service).attribute("id", id).end();
 }
 
 fn reference(delivery: &Delivery<'_>) -> EventRef {

@@ -51,7 +51,7 @@ pub(crate) struct Ordering<R> {
     publishers: VecDeque<Arc<str>>,
     /// Senders whose next request is another one that may start.
     others: VecDeque<Arc<str>>,
-    /// Answers that may leave.
+    /// Stanzas of answers that may leave.
     answers: VecDeque<String>,
     answers_bytes: usize,
     in_flight: Loads,
@@ -94,7 +94,7 @@ struct Lane<R> {
 enum Slot<R> {
     Waiting(Arrival<R>),
     Running { is_publish: bool, bytes: usize },
-    Answered { answer: String, bytes: usize },
+    Answered { answer: Vec<String>, bytes: usize },
 }
 
 impl<R> Ordering<R> {
@@ -132,7 +132,7 @@ impl<R> Ordering<R> {
         }
         self.in_flight.add(sender, bytes);
         let sender = self.lane(sender);
-        self.push(&sender, Slot::Answered { answer, bytes });
+        self.push(&sender, Slot::Answered { answer: vec![answer], bytes });
         self.queue(&sender);
     }
 
@@ -159,8 +159,9 @@ impl<R> Ordering<R> {
         Some((Ticket { sender, number }, arrival.request))
     }
 
-    /// Takes the answer of a request that was started; an empty one if none is due.
-    pub(crate) fn finish(&mut self, ticket: &Ticket, answer: String) {
+    /// Takes the answer of a request that was started: the stanzas that it is made of, in the order in which they are to
+    /// leave; none if none is due.
+    pub(crate) fn finish(&mut self, ticket: &Ticket, answer: Vec<String>) {
         let Some(lane) = self.senders.get_mut(&ticket.sender) else { return };
         if !lane.finish(ticket.number, answer) {
             self.others_running -= 1;
@@ -169,10 +170,8 @@ impl<R> Ordering<R> {
         while let Some(Slot::Answered { .. }) = lane.slots.front() {
             let Some(Slot::Answered { answer, bytes }) = lane.pop() else { break };
             answered.add(Load { requests: 1, bytes });
-            if !answer.is_empty() {
-                self.answers_bytes += answer.len();
-                self.answers.push_back(answer);
-            }
+            self.answers_bytes += answer.iter().map(String::len).sum::<usize>();
+            self.answers.extend(answer);
         }
         self.in_flight.remove(&ticket.sender, answered);
         if lane.slots.is_empty() {
@@ -182,7 +181,7 @@ impl<R> Ordering<R> {
         }
     }
 
-    /// The next answer that may leave.
+    /// The next stanza of an answer that may leave.
     pub(crate) fn take_answer(&mut self) -> Option<String> {
         let answer = self.answers.pop_front()?;
         self.answers_bytes -= answer.len();
@@ -264,7 +263,7 @@ impl<R> Lane<R> {
     }
 
     /// Returns whether it was a publish.
-    fn finish(&mut self, number: u64, answer: String) -> bool {
+    fn finish(&mut self, number: u64, answer: Vec<String>) -> bool {
         let at = usize::try_from(number - self.first_number).unwrap_or(usize::MAX);
         let Some(slot) = self.slots.get_mut(at) else { return true };
         let Slot::Running { is_publish, bytes } = *slot else { return true };

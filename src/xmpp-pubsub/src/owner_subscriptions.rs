@@ -1,4 +1,4 @@
-use bus_domain::manage_subscriptions::{Request as Manage, Wanted};
+use bus_domain::manage_subscriptions::{Entry, Request as Manage, Wanted};
 use bus_domain::{
     Actor, BadRequest, BusError, Jid, NodeName, Subscription, SubscriptionId, SubscriptionState,
 };
@@ -11,6 +11,7 @@ use crate::page::encode_forward;
 use crate::parts::{Context, Parts, given};
 use crate::request::{Query, Request};
 use crate::rsm::{ForwardPage, PageRequest};
+use crate::subscribe::{encode_state, sub_id};
 use crate::xml::Xml;
 
 /// Reads an owner's question for the subscriptions to a node (XEP-0060 §8.8.1).
@@ -26,7 +27,7 @@ pub(crate) fn parse_set(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, R
     Ok(Request::Change { node: parts.node()?, verb })
 }
 
-fn parse_entry(entry: &Element) -> Result<Option<(Jid, Wanted)>, Refusal> {
+fn parse_entry(entry: &Element) -> Result<Option<Entry>, Refusal> {
     if !entry.is("subscription", PUBSUB_OWNER) {
         return Err(BusError::bad_request("<subscriptions/> holds subscriptions and nothing else").into());
     }
@@ -38,7 +39,7 @@ fn parse_entry(entry: &Element) -> Result<Option<(Jid, Wanted)>, Refusal> {
         Some("none") => Wanted::Ended,
         Some(_) => Wanted::Impossible,
     };
-    Ok(Some((jid, wanted)))
+    Ok(Some(Entry { jid, sub_id: sub_id(entry), wanted }))
 }
 
 /// Reads a page of those that are subscribed; who waits for approval is asked for otherwise (§8.7).
@@ -64,7 +65,7 @@ pub(crate) fn encode(
     out: &mut Xml,
 ) {
     out.start_in("pubsub", PUBSUB_OWNER).start("subscriptions").attribute("node", node.as_str());
-    let write = |entry: &Subscription, out: &mut Xml| encode_entry(&entry.jid, Some(entry.state), out);
+    let write = |entry: &Subscription, out: &mut Xml| encode_state(None, entry, entry.state.as_str(), out);
     let uid = |entry: &Subscription| entry.id.0.to_string();
     encode_forward(page, found, write, uid, answer_bytes_max, out);
     out.end();
@@ -74,12 +75,8 @@ pub(crate) fn encode(
 pub(crate) fn encode_rejected(node: &NodeName, rejected: &[(Jid, Option<SubscriptionState>)], out: &mut Xml) {
     out.start_in("pubsub", PUBSUB_OWNER).start("subscriptions").attribute("node", node.as_str());
     for (jid, state) in rejected {
-        encode_entry(jid, *state, out);
+        out.start("subscription").attribute("jid", jid.as_str());
+        out.attribute("subscription", state.map_or("none", SubscriptionState::as_str)).end();
     }
     out.end().end();
-}
-
-fn encode_entry(jid: &Jid, state: Option<SubscriptionState>, out: &mut Xml) {
-    out.start("subscription").attribute("jid", jid.as_str());
-    out.attribute("subscription", state.map_or("none", SubscriptionState::as_str)).end();
 }

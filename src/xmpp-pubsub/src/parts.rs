@@ -6,6 +6,7 @@ use bus_xml::Element;
 
 use crate::errors::Refusal;
 use crate::namespaces::{PUBSUB, PUBSUB_OWNER, RSM};
+use crate::order_by::{self, Order};
 use crate::rsm::{self, PageRequest};
 
 /// The pieces of a request: the IQ's child and, inside of `<pubsub/>`, the verb.
@@ -61,6 +62,11 @@ impl<'a> Parts<'a> {
     /// The page that is asked for.
     pub(crate) fn page(&self) -> Result<Option<PageRequest>, Refusal> {
         self.root.get_child("set", RSM).map(rsm::parse).transpose()
+    }
+
+    /// The order that is asked for.
+    pub(crate) fn order(&self) -> Result<Option<Order>, Refusal> {
+        order_by::parse(self.root)
     }
 
     /// What stands beside the verb and is of its namespace; other namespaces are extensions that one may ignore.

@@ -2,25 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use bus_domain::{Actor, Affiliation, BusError, Feature, NodeConfig, NodeName};
+use bus_domain::unsubscribe::SubIdGiven;
+use bus_domain::{Actor, Affiliation, BusError, Jid, NodeConfig, NodeName};
 use bus_engine::{Command, Verb};
 use bus_xml::Element;
 
+use crate::archive::ArchiveRequest;
 use crate::errors::Refusal;
 use crate::items::ItemsRequest;
 use crate::namespaces::{
-    DATA_FORMS, DISCO_INFO, DISCO_ITEMS, PING, PUBSUB, PUBSUB_OWNER, RSM, STANZA_ID, VERSION,
+    DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, ORDER_BY, PING, PUBSUB, PUBSUB_OWNER, RSM,
+    SHIM, STANZA_ID, VERSION,
 };
+use crate::order_by::Order;
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
 use crate::{
-    affiliations, configure, create, defaults, delete, disco, items, owner_affiliations, owner_subscriptions,
-    ping, publish, purge, retract, subscribe, subscriptions, unsubscribe, version,
+    affiliations, archive, configure, create, defaults, delete, disco, items, options, owner_affiliations,
+    owner_subscriptions, ping, publish, purge, retract, subscribe, subscriptions, unsubscribe, version,
 };
 
 use IqKind::{Get, Set};
 
-/// Every request that is understood. A verb that is understood but not built says so by name.
+/// Every request that is understood.
 ///
 /// Disco's features come from here, so what is not wired cannot be announced.
 const TABLE: &[Row] = &[
@@ -32,11 +36,22 @@ const TABLE: &[Row] = &[
         .with_features(&["create-nodes", "instant-nodes", "create-and-configure"])
         .beside(&["configure"]),
     wired(Set, PUBSUB, "publish", publish::parse)
-        .with_features(&["publish", "item-ids", "persistent-items", "auto-create", "publish-options"])
+        .with_features(&[
+            "publish",
+            "item-ids",
+            "persistent-items",
+            "auto-create",
+            "publish-options",
+            "publish-node-full",
+        ])
         .beside(&["publish-options"]),
     wired(Set, PUBSUB, "retract", retract::parse).with_features(&["retract-items", "delete-items"]),
-    wired(Get, PUBSUB, "items", items::parse).with_features(&["retrieve-items", "rsm"]),
-    wired(Set, PUBSUB, "subscribe", subscribe::parse).with_features(&["subscribe"]).beside(&["options"]),
+    wired(Get, PUBSUB, "items", items::parse)
+        .with_features(&["retrieve-items", "rsm"])
+        .announcing(&[ORDER_BY, "urn:xmpp:order-by:1@http://jabber.org/protocol/pubsub"]),
+    wired(Set, PUBSUB, "subscribe", subscribe::parse)
+        .with_features(&["subscribe", "multi-subscribe", "leased-subscription"])
+        .beside(&["options"]),
     wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
     wired(Get, PUBSUB_OWNER, "configure", configure::parse_get).with_features(&["config-node"]),
     wired(Set, PUBSUB_OWNER, "configure", configure::parse_set).with_features(&[
@@ -55,9 +70,12 @@ const TABLE: &[Row] = &[
     wired(Set, PUBSUB_OWNER, "purge", purge::parse).with_features(&["purge-nodes"]),
     wired(Get, PUBSUB, "subscriptions", subscriptions::parse).with_features(&["retrieve-subscriptions"]),
     wired(Get, PUBSUB, "affiliations", affiliations::parse).with_features(&["retrieve-affiliations"]),
-    not_built(Get, PUBSUB, "options", Feature::SubscriptionOptions),
-    not_built(Set, PUBSUB, "options", Feature::SubscriptionOptions),
-    not_built(Get, PUBSUB, "default", Feature::SubscriptionOptions),
+    wired(Set, MAM, "query", archive::parse).announcing(&["urn:xmpp:order-by:1@urn:xmpp:mam:2"]),
+    wired(Get, MAM, "query", archive::parse_form),
+    wired(Get, MAM, "metadata", archive::parse_ends).announcing(&[MAM_EXTENDED]),
+    wired(Get, PUBSUB, "options", options::parse_get).with_features(&["subscription-options"]),
+    wired(Set, PUBSUB, "options", options::parse_set),
+    wired(Get, PUBSUB, "default", options::parse_default).with_features(&["retrieve-default-sub"]),
 ];
 
 /// A request as understood.
@@ -83,6 +101,27 @@ pub(crate) enum Query {
         node: NodeName,
         /// Which items.
         items: ItemsRequest,
+        /// In which order.
+        order: Order,
+        /// Which of the requester's subscriptions it is about (§6.5.9.1).
+        sub_id: SubIdGiven,
+    },
+    /// A page of a node's archive (XEP-0313 §4).
+    Archive {
+        /// The node.
+        node: NodeName,
+        /// What of it.
+        request: Box<ArchiveRequest>,
+    },
+    /// The fields of such a query (§4.1.5).
+    ArchiveForm {
+        /// The node; they are the same for all.
+        node: Option<NodeName>,
+    },
+    /// Where a node's archive begins and ends (§5).
+    ArchiveEnds {
+        /// The node.
+        node: NodeName,
     },
     /// XEP-0030, of the service or of a node.
     DiscoInfo {
@@ -119,6 +158,20 @@ pub(crate) enum Query {
     ConfigurationKept {
         /// The node.
         node: NodeName,
+    },
+    /// The options of a subscription (§6.3.2).
+    Options {
+        /// The node.
+        node: NodeName,
+        /// The address, exactly as subscribed.
+        jid: Jid,
+        /// Which of its subscriptions.
+        sub_id: SubIdGiven,
+    },
+    /// The options of new subscriptions (§6.4).
+    DefaultOptions {
+        /// On this node.
+        node: Option<NodeName>,
     },
     /// The configuration of new nodes (§8.3).
     DefaultConfiguration,
@@ -172,16 +225,14 @@ pub(crate) struct Row {
     element: &'static str,
     /// Elements of the same namespace that may stand behind it.
     companions: &'static [&'static str],
+    /// Features of XEP-0060, without their namespace.
     features: &'static [&'static str],
-    handler: Handler,
+    /// Features of other specifications.
+    announced: &'static [&'static str],
+    parser: Parser,
 }
 
 type Parser = fn(&Parts<'_>, &Context<'_>) -> Result<Request, Refusal>;
-
-enum Handler {
-    Wired(Parser),
-    NotBuilt(Feature),
-}
 
 /// Reads the child of an IQ request.
 pub(crate) fn parse(kind: IqKind, child: &Element, context: &Context<'_>) -> Result<Request, Refusal> {
@@ -192,17 +243,13 @@ pub(crate) fn parse(kind: IqKind, child: &Element, context: &Context<'_>) -> Res
     let parts = Parts::of(child)?;
     let row = find(kind, &namespace, &parts)?;
     parts.check_companions(row.companions)?;
-    match row.handler {
-        Handler::Wired(parser) => parser(&parts, context),
-        Handler::NotBuilt(feature) => Err(BusError::Unsupported(feature).into()),
-    }
+    (row.parser)(&parts, context)
 }
 
 /// The features of the service: what the table wires and what the rules enforce.
 pub(crate) fn features() -> Vec<String> {
-    let wired = || TABLE.iter().filter(|row| matches!(row.handler, Handler::Wired(_)));
-    let namespaces = wired().map(|row| row.namespace).filter(|namespace| *namespace != PUBSUB_OWNER);
-    let of_rows = wired().flat_map(|row| row.features).map(|name| format!("{PUBSUB}#{name}"));
+    let namespaces = TABLE.iter().map(|row| row.namespace).filter(|namespace| *namespace != PUBSUB_OWNER);
+    let of_rows = TABLE.iter().flat_map(|row| row.features).map(|name| format!("{PUBSUB}#{name}"));
     let affiliations = Affiliation::ALL
         .into_iter()
         .filter(|affiliation| !matches!(affiliation, Affiliation::Owner | Affiliation::None))
@@ -210,7 +257,8 @@ pub(crate) fn features() -> Vec<String> {
     // XEP-0060 §10: the feature names the model that new nodes have, and no other one.
     let access_default = NodeConfig::default().access_model.as_str();
     let features: BTreeSet<String> = namespaces
-        .chain([DATA_FORMS, RSM, STANZA_ID])
+        .chain(TABLE.iter().flat_map(|row| row.announced).copied())
+        .chain([DATA_FORMS, DELAY, RSM, SHIM, STANZA_ID])
         .map(str::to_owned)
         .chain(of_rows)
         .chain(affiliations)
@@ -247,22 +295,23 @@ impl Work {
             Self::Query { query: Query::Items { items: ItemsRequest::ById(ids), .. }, .. } => {
                 QUERY_BYTES + ids.len() * ID_BYTES
             }
+            Self::Query { query: Query::Archive { request, .. }, .. } => QUERY_BYTES + request.weight_bytes(),
             Self::Query { .. } => QUERY_BYTES,
         }
     }
 }
 
 const fn wired(kind: IqKind, namespace: &'static str, element: &'static str, parser: Parser) -> Row {
-    Row { kind, namespace, element, companions: &[], features: &[], handler: Handler::Wired(parser) }
-}
-
-const fn not_built(kind: IqKind, namespace: &'static str, element: &'static str, feature: Feature) -> Row {
-    Row { kind, namespace, element, companions: &[], features: &[], handler: Handler::NotBuilt(feature) }
+    Row { kind, namespace, element, companions: &[], features: &[], announced: &[], parser }
 }
 
 impl Row {
     const fn with_features(self, features: &'static [&'static str]) -> Self {
         Self { features, ..self }
+    }
+
+    const fn announcing(self, announced: &'static [&'static str]) -> Self {
+        Self { announced, ..self }
     }
 
     const fn beside(self, companions: &'static [&'static str]) -> Self {

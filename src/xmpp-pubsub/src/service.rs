@@ -11,7 +11,7 @@ use crate::parts::Context;
 use crate::presence;
 use crate::request::{self, IqKind, Request, Work};
 
-/// The pubsub service at one domain: a stanza in, at most one stanza out.
+/// The pubsub service at one domain: a stanza in, its answer out.
 ///
 /// It answers at its bare domain only. Whoever asks another address of the stream's (a user, a resource, another
 /// domain that the server routes here) hears that nobody is there.
@@ -64,14 +64,13 @@ impl Service {
     }
 
     /// Answers one stanza: every IQ request gets exactly one answer, IQ results and errors and messages get none,
-    /// presence gets one where RFC 6121 wants it. Stanzas that claim to come from our own domain are dropped.
-    pub async fn handle(&self, stanza: &Element) -> Option<String> {
-        match self.prepare(stanza)?.task {
-            Task::Answer(answer) => Some(answer),
-            Task::Work(envelope, work) => {
-                let answer = self.carry_out(envelope, *work, usize::MAX).await;
-                Some(answer).filter(|answer| !answer.is_empty())
-            }
+    /// presence gets one where RFC 6121 wants it. Stanzas that claim to come from our own domain are dropped. A query of an
+    /// archive also gets messages, which leave in front of the answer.
+    pub async fn handle(&self, stanza: &Element) -> Vec<String> {
+        match self.prepare(stanza).map(|prepared| prepared.task) {
+            None => Vec::new(),
+            Some(Task::Answer(answer)) => vec![answer],
+            Some(Task::Work(envelope, work)) => self.carry_out(envelope, *work, usize::MAX).await,
         }
     }
 

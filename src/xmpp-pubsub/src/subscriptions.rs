@@ -7,6 +7,7 @@ use crate::page::encode_forward;
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
 use crate::rsm::{ForwardPage, PageRequest};
+use crate::subscribe::encode_state;
 use crate::xml::Xml;
 
 /// Reads a question for the requester's subscriptions (XEP-0060 §5.6), on all nodes or on one.
@@ -40,9 +41,7 @@ pub(crate) fn encode(
     }
     let write = |entry: &EntitySubscription, out: &mut Xml| {
         let EntitySubscription { name, subscription, .. } = entry;
-        out.start("subscription").attribute("node", name.as_str());
-        out.attribute("jid", subscription.jid.as_str());
-        out.attribute("subscription", subscription.state.as_str()).end();
+        encode_state(Some(name), subscription, subscription.state.as_str(), out);
     };
     encode_forward(page, found, write, uid, answer_bytes_max, out);
     out.end();

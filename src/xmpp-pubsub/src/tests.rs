@@ -1,5 +1,6 @@
 //! Stanzas in, stanzas out, over a real engine on a real store.
 
+mod archive;
 mod delivery;
 mod disco;
 mod items;
@@ -77,7 +78,7 @@ impl Fixture {
     /// Sends an IQ to the service and says what the answer holds, in short.
     async fn ask(&self, from: &str, kind: &str, content: &str) -> String {
         let stanza = iq(from, DOMAIN, kind, content);
-        let answer = self.service.handle(&stanza).await.expect("every IQ request is answered");
+        let answer = self.service.handle(&stanza).await.pop().expect("every IQ request is answered");
         let answer = parse(&answer);
         assert_eq!(answer.attr("id"), Some("q'1"), "the same id comes back");
         assert_eq!((answer.attr("from"), answer.attr("to")), (Some(DOMAIN), Some(from)));

@@ -39,8 +39,8 @@ fn verb(random: &mut Random, actor: &str) -> Verb {
             notify: random.pick(&[None, Some(true), Some(false)]),
         }),
         4 => Verb::Purge,
-        5 => Verb::Subscribe(subscriber(random, actor)),
-        6 => Verb::Unsubscribe(subscriber(random, actor)),
+        5 => Verb::Subscribe(subscriber(random, actor).into()),
+        6 => Verb::Unsubscribe(subscriber(random, actor).into()),
         7 => Verb::Affiliate(affiliate::Request {
             entries: (0..random.between(0, 3)).map(|_| standing(random)).collect(),
             is_partial: random.percent(60),
@@ -90,9 +90,11 @@ fn standing(random: &mut Random) -> (bus_domain::BareJid, Affiliation) {
     (jid(random.pick(&USERS)).to_bare(), random.pick(&Affiliation::ALL))
 }
 
-fn wanted(random: &mut Random) -> (Jid, Wanted) {
+fn wanted(random: &mut Random) -> manage_subscriptions::Entry {
     let address = random.pick(&USERS);
-    (subscriber(random, address), random.pick(&[Wanted::Subscribed, Wanted::Ended, Wanted::Impossible]))
+    let jid = subscriber(random, address);
+    let wanted = random.pick(&[Wanted::Subscribed, Wanted::Ended, Wanted::Impossible]);
+    manage_subscriptions::Entry { jid, sub_id: None, wanted }
 }
 
 fn subscriber(random: &mut Random, actor: &str) -> Jid {

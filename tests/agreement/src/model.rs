@@ -78,8 +78,8 @@ impl Model {
                     Verb::Retract(request) => self.retract(&mut node, actor, request)?,
                     Verb::Affiliate(request) => self.affiliate(&mut node, actor, request)?,
                     Verb::Configure(settings) => self.configure(&mut node, actor, settings)?,
-                    Verb::Subscribe(jid) => self.subscribe(&mut node, actor, jid)?,
-                    Verb::Unsubscribe(jid) => node.unsubscribe(actor, jid)?,
+                    Verb::Subscribe(jid) => self.subscribe(&mut node, actor, &jid.jid)?,
+                    Verb::Unsubscribe(jid) => node.unsubscribe(actor, &jid.jid)?,
                     Verb::ManageSubscriptions(request) => {
                         self.manage_subscriptions(&mut node, actor, request)?
                     }
@@ -97,7 +97,9 @@ impl Model {
                         self.nodes.remove(name);
                         return Ok(Answer::Done);
                     }
-                    Verb::Create(_) | Verb::Park(_) => return Err("Internal"),
+                    Verb::Create(_) | Verb::Park(_) | Verb::Expire(_) | Verb::SetOptions(_) => {
+                        return Err("Internal");
+                    }
                 };
                 self.nodes.insert(name.to_owned(), node);
                 Ok(answer)

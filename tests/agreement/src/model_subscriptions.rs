@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use bus_domain::manage_subscriptions::{Request, Wanted};
+use bus_domain::manage_subscriptions::{Entry, Request, Wanted};
 use bus_domain::{AccessModel, Actor, Affiliation, BareJid, Jid, PublishModel, Role, SubscriptionState};
 
 use crate::model::{Answer, Model, Node};
@@ -53,13 +53,13 @@ impl Model {
         if request.entries.len() > self.limits.request_items_max {
             return Err("TooManyItems");
         }
-        let named: BTreeSet<_> = request.entries.iter().map(|(jid, _)| jid).collect();
+        let named: BTreeSet<_> = request.entries.iter().map(|entry| &entry.jid).collect();
         if named.len() < request.entries.len() {
             return Err("BadRequest");
         }
         let in_all = node.subscriptions.len() as u64;
         let (mut ended, mut approved, mut added, mut rejected) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        for (jid, wanted) in &request.entries {
+        for Entry { jid, wanted, .. } in &request.entries {
             let state = node.state(jid);
             if request.is_approval && state != Some(Pending) {
                 continue;

@@ -6,9 +6,10 @@
 /// * `ok`: an empty result.
 /// * `error TYPE/CONDITION`: an error, `+CONDITION` adds one of XEP-0060, `+unsupported:FEATURE` that one with its feature.
 /// * `event CHILD`: a notification.
+/// * `archived UID CHILD`: a notification out of an archive, which has it under this UID.
 ///
-/// In any of them, `[submit TYPE: VAR=VALUE; VAR=VALUE|VALUE]` is a form of XEP-0004 about `pubsub#TYPE`; `[form …]` and
-/// `[result …]` are such that may have more fields, `[cancel]` is one that is cancelled.
+/// In any of them, `[submit TYPE: VAR=VALUE; VAR=VALUE|VALUE]` is a form of XEP-0004 about `pubsub#TYPE`, or about
+/// `urn:xmpp:mam:2` with the type `mam`; `[form …]` and `[result …]` are such that may have more fields, `[cancel]` is one that is cancelled.
 pub(crate) fn expand(text: &str) -> Result<String, String> {
     let text = &*forms(text)?;
     if text.starts_with('<') {
@@ -19,9 +20,21 @@ pub(crate) fn expand(text: &str) -> Result<String, String> {
         "set" | "get" | "result" => Ok(format!("<iq type='{word}'>{}</iq>", content(rest))),
         "ok" => Ok("<iq type='result'/>".to_owned()),
         "error" => error(rest).ok_or_else(|| format!("no such error: {rest}")),
+        "archived" => archived(rest).ok_or_else(|| format!("no UID: {rest}")),
         "event" => Ok(format!("<message><event xmlns='pubsub#event'>{rest}</event></message>")),
         _ => Err(format!("neither a stanza nor a short form of one: {text}")),
     }
+}
+
+fn archived(text: &str) -> Option<String> {
+    let (uid, event) = text.split_once(' ')?;
+    let event = format!(
+        "<message xmlns='jabber:client' from='{{service}}'><event xmlns='pubsub#event'>{event}</event></message>"
+    );
+    let forwarded = format!("<forwarded xmlns='forward'>{event}</forwarded>");
+    Some(format!(
+        "<message><result xmlns='mam' id='{uid}'>{forwarded}</result><no-store xmlns='hints'/></message>"
+    ))
 }
 
 fn forms(text: &str) -> Result<String, String> {
@@ -49,8 +62,11 @@ fn form(short: &str) -> Option<String> {
     let fields = fields.split(';').map(str::trim).filter(|field| !field.is_empty());
     let fields = fields.map(|text| text.split_once('=').map(|(var, values)| field(var, "", values)));
     let fields: String = fields.collect::<Option<_>>()?;
-    let form_type =
-        field("FORM_TYPE", " type='hidden'", &format!("http://jabber.org/protocol/pubsub#{about}"));
+    let about = match about {
+        "mam" => "urn:xmpp:mam:2".to_owned(),
+        about => format!("http://jabber.org/protocol/pubsub#{about}"),
+    };
+    let form_type = field("FORM_TYPE", " type='hidden'", &about);
     Some(format!("<x xmlns='data' type='{kind}'>{more}{form_type}{fields}</x>"))
 }
 

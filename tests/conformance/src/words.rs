@@ -18,8 +18,17 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("disco#items", "http://jabber.org/protocol/disco#items"),
     ("rsm", "http://jabber.org/protocol/rsm"),
     ("data", "jabber:x:data"),
+    ("shim", "http://jabber.org/protocol/shim"),
+    ("delay", "urn:xmpp:delay"),
     ("ping", "urn:xmpp:ping"),
     ("version", "jabber:iq:version"),
+    ("mam", "urn:xmpp:mam:2"),
+    ("forward", "urn:xmpp:forward:0"),
+    ("delay", "urn:xmpp:delay"),
+    ("sid", "urn:xmpp:sid:0"),
+    ("hints", "urn:xmpp:hints"),
+    ("validate", "http://jabber.org/protocol/xdata-validate"),
+    ("order-by", "urn:xmpp:order-by:1"),
 ];
 
 /// What the words of one case stand for.

@@ -73,8 +73,8 @@ fn draw_verb(random: &mut Random, scenario: &Scenario) -> (Sender, Verb) {
     let ruler = Sender(random.below(2));
     match random.weighted(&kinds).unwrap_or(Kind::Publish) {
         Kind::Publish => (if random.percent(60) { ruler } else { anybody }, publish(random, is_managed)),
-        Kind::Subscribe => (anybody, Verb::Subscribe(subscriber(random, anybody))),
-        Kind::Unsubscribe => (anybody, Verb::Unsubscribe(subscriber(random, anybody))),
+        Kind::Subscribe => (anybody, Verb::Subscribe(subscriber(random, anybody).into())),
+        Kind::Unsubscribe => (anybody, Verb::Unsubscribe(subscriber(random, anybody).into())),
         Kind::Affiliate => {
             let entries = vec![(address(user).0, random.pick(&STANDINGS))];
             (ruler, Verb::Affiliate(affiliate::Request { entries, is_partial: false }))
@@ -120,7 +120,7 @@ fn publish(random: &mut Random, is_managed: bool) -> Verb {
 
 fn manage(random: &mut Random, user: Sender) -> Verb {
     let wanted = random.pick(&[Wanted::Subscribed, Wanted::Subscribed, Wanted::Ended, Wanted::Impossible]);
-    let entries = vec![(subscriber(random, user), wanted)];
+    let entries = vec![manage_subscriptions::Entry { jid: subscriber(random, user), sub_id: None, wanted }];
     let is_approval = random.percent(30);
     Verb::ManageSubscriptions(manage_subscriptions::Request { entries, is_approval })
 }

@@ -1,5 +1,6 @@
 //! A store in memory that fails when it is told to.
 
+mod archive;
 mod cursors;
 mod epochs;
 mod lagging;

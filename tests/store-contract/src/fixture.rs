@@ -55,8 +55,8 @@ impl<'a> Fixture<'a> {
         for id in ids {
             let mut transaction = self.begin().await;
             let item_id = item_id(id);
-            let overwritten =
-                transaction.remove_items(&[(node, item_id.clone())]).await.expect("remove").len() as u64;
+            let overwritten = transaction.remove_items(&[(node, item_id.clone())]).await.expect("remove");
+            let created_seq = overwritten.first().map(|item| item.created_seq);
             let event = published(0, id, payload_bytes, 0);
             let bytes = event.kind.payload().map_or(0, Payload::len_bytes) as u64;
             let step = HeadAdvance { items: 1, payload_bytes: bytes, ..events(node, 1) };
@@ -64,8 +64,8 @@ impl<'a> Fixture<'a> {
             seq = head.seq;
             let event = published(seq, id, payload_bytes, head.due_before_seq);
             transaction.append_events(&[(node, event)]).await.expect("append");
-            transaction.place_items(&[ItemPointer { node, item_id, seq }]).await.expect("place");
-            transaction.lower_item_counts(&[(node, overwritten)]).await.expect("lower");
+            transaction.place_items(&[ItemPointer { node, item_id, seq, created_seq }]).await.expect("place");
+            transaction.lower_item_counts(&[(node, overwritten.len() as u64)]).await.expect("lower");
             transaction.commit().await.expect("commit");
         }
         seq
@@ -102,12 +102,9 @@ impl<'a> Fixture<'a> {
         let mut transaction = self.begin().await;
         let step = HeadAdvance { recipients_change: true, new_subscriptions: 1, ..events(node, 0) };
         let head = advance(&mut *transaction, step).await;
-        let subscription = bus_domain::Subscription {
-            id: head.last_subscription,
-            jid: jid(address),
-            state: bus_domain::SubscriptionState::Subscribed,
-            since_seq: head.seq,
-        };
+        let state = bus_domain::SubscriptionState::Subscribed;
+        let subscription =
+            bus_domain::Subscription::new(head.last_subscription, jid(address), state, head.seq);
         transaction.insert_subscriptions(node, std::slice::from_ref(&subscription)).await.expect("insert");
         transaction.commit().await.expect("commit");
         subscription

@@ -121,7 +121,7 @@ pub async fn parked_subscriptions_are_no_recipients_until_they_are_revived(store
     assert_eq!(rows(store).await, [], "what comes back late changes nothing");
 
     let mut transaction = fixture.begin().await;
-    transaction.revive_subscription(node, subscription.id).await.expect("revive");
+    transaction.continue_subscription(node, &subscription).await.expect("revive");
     transaction.commit().await.expect("commit");
     assert_eq!(health().await, (1, Health::default()));
     assert_eq!(store.recipients(node, None, 9).await.expect("a page").recipients.len(), 1);

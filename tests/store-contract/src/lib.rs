@@ -5,6 +5,7 @@
 
 use bus_store::Store;
 
+pub mod archive;
 pub mod cursors;
 pub mod entities;
 pub mod epochs;
@@ -42,15 +43,24 @@ macro_rules! suite {
             events: pages_of_the_log_are_bounded_in_count_and_bytes,
             events: heads_of_many_nodes_are_one_read,
             events: due_events_are_chained,
+            archive: an_archive_reaches_as_far_back_as_the_log_and_the_newest_purge,
+            archive: stretches_are_bounded_in_bytes_from_the_end_that_is_asked_for,
+            archive: what_was_taken_back_is_empty_before_it_is_blanked,
+            archive: times_of_commits_are_those_of_the_log,
             items: windows_lie_where_they_are_asked_for,
             items: windows_are_bounded_in_bytes,
             items: an_overwritten_item_is_the_newest,
+            items: items_keep_their_places_by_creation_when_they_are_overwritten,
+            items: an_item_that_was_taken_away_is_created_anew,
             items: the_oldest_items_go_first,
             items: items_are_found_by_id,
+            items: the_newest_item_is_found_in_a_transaction,
             subscriptions: recipients_are_paged_with_their_standing,
             subscriptions: who_waits_for_approval_is_no_recipient,
             subscriptions: subscription_ids_are_never_used_again,
             subscriptions: existing_subscriptions_are_those_of_the_bare_address,
+            subscriptions: options_come_back_as_they_were_set,
+            subscriptions: leases_that_are_over_are_found,
             entities: what_an_entity_has_is_found_page_by_page,
             entities: what_an_entity_has_on_a_deleted_node_is_not_seen,
             cursors: cursors_name_what_is_undelivered_and_never_move_back,

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use bus_domain::bounce::Failures;
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{Affiliation, Event, EventKind, NodeId, Seq, SubscriptionId};
 use bus_store::{
     CursorMove, FailureNote, HeadAdvance, ItemWindow, LaggingRow, Leg, LockMode, Position, Store,
@@ -66,8 +66,13 @@ pub async fn describe(store: &dyn Store) -> String {
     let mut text = String::new();
     for name in ["closed", "orders", "purged"] {
         let facts = fixture.facts(name).await;
-        let window =
-            ItemWindow { at: PageAt::First, items_max: 99, bytes_max: 99_999, expired_through_ms: None };
+        let window = ItemWindow {
+            order: ItemOrder::Modification,
+            at: PageAt::First,
+            items_max: 99,
+            bytes_max: 99_999,
+            expired_through_ms: None,
+        };
         let items = store.list_items(facts.id, window).await.expect("items").items;
         let log = store.events_after(facts.id, 0, 99, 99_999).await.expect("a page");
         let log: Vec<_> = log.iter().map(entry).collect();

@@ -2,7 +2,7 @@
 
 use bus_domain::NodeId;
 use bus_domain::retention::{LogState, LoggedEvent};
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_store::{CursorMove, HeadAdvance, ItemWindow, Leg, NodeRules, Position, RetainedNode, Store};
 
 use crate::fixture::{EPOCH, FIRST_SECOND_MS, Fixture, advance, events, ids, item_id};
@@ -28,7 +28,13 @@ async fn items(
     expired_second: Option<i64>,
 ) -> (Vec<String>, u64, Option<u64>) {
     let expired_through_ms = expired_second.map(|second| FIRST_SECOND_MS + second * 1_000);
-    let window = ItemWindow { at, items_max: 100, bytes_max: 100_000, expired_through_ms };
+    let window = ItemWindow {
+        order: ItemOrder::Modification,
+        at,
+        items_max: 100,
+        bytes_max: 100_000,
+        expired_through_ms,
+    };
     let page = store.list_items(node, window).await.expect("a page");
     (ids(&page.items).into_iter().map(str::to_owned).collect(), page.count, page.first_index)
 }

@@ -1,6 +1,6 @@
 //! Subscriptions and recipients.
 
-use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId, SubscriptionState};
+use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState};
 use bus_store::{HeadAdvance, Store};
 
 use crate::fixture::{Fixture, advance, bare, events};
@@ -90,4 +90,62 @@ pub async fn existing_subscriptions_are_those_of_the_bare_address(store: &dyn St
     let existing = transaction.existing_subscriptions(node, &bare("a@example.org")).await.expect("a read");
     assert_eq!(existing.of_bare, [own, phone]);
     assert_eq!(existing.in_all, 3);
+}
+
+pub async fn options_come_back_as_they_were_set(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let plain = fixture.subscribe(node, "a@example.org").await;
+    let numbered = Subscription {
+        id: SubscriptionId(2),
+        sub_id: Some(SubscriptionId(7)),
+        options: SubscriptionOptions { deliver: false, expires_at_ms: Some(40) },
+        ..plain.clone()
+    };
+    let mut transaction = fixture.begin().await;
+    transaction.insert_subscriptions(node, std::slice::from_ref(&numbered)).await.expect("insert");
+    transaction.commit().await.expect("commit");
+    let all = async || {
+        let found = store.subscriptions(node, SubscriptionState::Subscribed, None, 9).await.expect("a page");
+        let recipients = store.recipients(node, None, 9).await.expect("a page").recipients;
+        let recipients: Vec<_> = recipients.into_iter().map(|recipient| recipient.subscription).collect();
+        let of_entity = store.subscriptions_of(&bare("a@example.org"), None, None, 9).await.expect("a page");
+        let of_entity: Vec<_> = of_entity.into_iter().map(|entry| entry.subscription).collect();
+        assert_eq!((&recipients, &of_entity), (&found, &found));
+        found
+    };
+    assert_eq!(all().await, [plain.clone(), numbered.clone()]);
+    let changed =
+        Subscription { options: SubscriptionOptions { deliver: false, expires_at_ms: None }, ..plain };
+    let mut transaction = fixture.begin().await;
+    transaction.continue_subscription(node, &changed).await.expect("continue");
+    transaction.commit().await.expect("commit");
+    assert_eq!(all().await, [changed.clone(), numbered.clone()]);
+    let mut transaction = fixture.begin().await;
+    let existing = transaction.existing_subscriptions(node, &bare("a@example.org")).await.expect("a read");
+    assert_eq!(existing.of_bare, [changed, numbered]);
+}
+
+pub async fn leases_that_are_over_are_found(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let nodes = [fixture.node("n").await.id, fixture.node("gone").await.id];
+    let mut transaction = fixture.begin().await;
+    let (address, state) = (bare("a@example.org").into(), SubscriptionState::Subscribed);
+    let plain = Subscription::new(SubscriptionId(1), address, state, 0);
+    for node in nodes {
+        let leased = [(1, Some(50)), (2, Some(40)), (3, None), (4, Some(51))].map(|(id, expires_at_ms)| {
+            let options = SubscriptionOptions { expires_at_ms, ..SubscriptionOptions::default() };
+            Subscription { id: SubscriptionId(id), options, ..plain.clone() }
+        });
+        transaction.insert_subscriptions(node, &leased).await.expect("insert");
+    }
+    transaction.commit().await.expect("commit");
+    fixture.delete(nodes[1]).await;
+    let over = async |through_ms, subscriptions_max| {
+        let found = store.leases_over(through_ms, subscriptions_max).await.expect("a read");
+        found.iter().map(|entry| (entry.node, entry.subscription.id.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(over(39, 9).await, []);
+    assert_eq!(over(50, 9).await, [(nodes[0], 2), (nodes[0], 1)]);
+    assert_eq!(over(99, 1).await, [(nodes[0], 2)]);
 }

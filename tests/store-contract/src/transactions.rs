@@ -65,7 +65,7 @@ pub async fn batches_of_many_nodes_are_one_statement_each(store: &dyn Store) {
     assert_eq!(heads.len(), nodes.len());
     let rows: Vec<_> = nodes.iter().map(|node| (*node, published(1, "a", 10, 0))).collect();
     transaction.append_events(&rows).await.expect("append");
-    let pointer = |node| ItemPointer { node, item_id: item_id("a"), seq: 1 };
+    let pointer = |node| ItemPointer { node, item_id: item_id("a"), seq: 1, created_seq: None };
     transaction.place_items(&nodes.iter().copied().map(pointer).collect::<Vec<_>>()).await.expect("place");
     transaction.commit().await.expect("commit");
     for node in nodes {
@@ -92,8 +92,10 @@ pub async fn a_batch_may_be_big(store: &dyn Store) {
     let node = fixture.node("n").await.id;
     let ids: Vec<String> = (1..=EVENTS).map(|number| format!("item {number}")).collect();
     let rows: Vec<_> = (1..).zip(&ids).map(|(seq, id)| (node, published(seq, id, 400, seq - 1))).collect();
-    let pointers: Vec<_> =
-        (1..).zip(&ids).map(|(seq, id)| ItemPointer { node, item_id: item_id(id), seq }).collect();
+    let pointers: Vec<_> = (1..)
+        .zip(&ids)
+        .map(|(seq, id)| ItemPointer { node, item_id: item_id(id), seq, created_seq: None })
+        .collect();
     let mut transaction = fixture.begin().await;
     advance(&mut *transaction, HeadAdvance { items: EVENTS, ..events(node, EVENTS) }).await;
     transaction.append_events(&rows).await.expect("append");

@@ -1,5 +1,7 @@
 use bus_domain::retention::WhenUndeliveredFull;
-use bus_domain::{AccessModel, Durability, Jid, MessageType, NodeConfig, PublishModel, Setting};
+use bus_domain::{
+    AccessModel, Durability, Jid, MessageType, NodeConfig, PublishModel, SendLastItem, Setting, WhenItemsFull,
+};
 use tonic::Status;
 
 use super::enum_value;
@@ -12,6 +14,7 @@ pub(crate) fn config_from_message(field: &str, message: &v1::NodeConfig) -> Resu
 }
 
 /// The fields that are set.
+#[expect(clippy::too_many_lines, reason = "one line for each field")]
 pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Result<Vec<Setting>, Status> {
     let v1::NodeConfig {
         access_model,
@@ -39,6 +42,11 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         contacts,
         roster_groups_allowed,
         presence_based_delivery,
+        multi_subscribe,
+        notify_sub,
+        send_last_item,
+        expose_publisher,
+        reject_when_items_full,
     } = message;
     let name = |name: &str| format!("{field}.{name}");
     let settings = [
@@ -74,6 +82,15 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         language.as_ref().map(|text| Setting::Language(text_if_any(text))),
         payload_type.as_ref().map(|text| Setting::PayloadType(text_if_any(text))),
         roster_groups_allowed.as_ref().map(|groups| Setting::RosterGroupsAllowed(groups.names.clone())),
+        multi_subscribe.map(Setting::MultiSubscribe),
+        notify_sub.map(Setting::NotifySub),
+        send_last_item.map(|sends| {
+            Setting::SendLastItem(if sends { SendLastItem::OnSubscribe } else { SendLastItem::Never })
+        }),
+        expose_publisher.map(Setting::ExposePublisher),
+        reject_when_items_full.map(|rejects| {
+            Setting::WhenItemsFull(if rejects { WhenItemsFull::Reject } else { WhenItemsFull::DiscardOldest })
+        }),
         contacts.as_ref().map(|contacts| contacts_from(&name("contacts"), contacts)).transpose()?,
     ];
     Ok(settings.into_iter().flatten().collect())
@@ -110,6 +127,11 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         contacts: Some(v1::Contacts { jids }),
         presence_based_delivery: Some(config.presence_based_delivery),
         roster_groups_allowed: Some(v1::RosterGroups { names: config.roster_groups_allowed.clone() }),
+        multi_subscribe: Some(config.multi_subscribe),
+        notify_sub: Some(config.notify_sub),
+        send_last_item: Some(config.send_last_item != SendLastItem::Never),
+        expose_publisher: Some(config.expose_publisher),
+        reject_when_items_full: Some(config.when_items_full == WhenItemsFull::Reject),
     }
 }
 

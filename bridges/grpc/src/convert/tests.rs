@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use bus_domain::retention::{History, WhenUndeliveredFull};
-use bus_domain::{About, AccessModel, Epoch, Jid, MessageType, NodeConfig, NodeId, Payload, PublishModel};
+use bus_domain::{
+    About, AccessModel, Epoch, Jid, MessageType, NodeConfig, NodeId, Payload, PublishModel, SendLastItem,
+    WhenItemsFull,
+};
 use tonic_types::StatusExt as _;
 
 use super::*;
@@ -41,6 +44,11 @@ fn a_configuration_comes_back_as_it_went_and_keeps_defaults_where_it_is_silent()
         deliver_notifications: false,
         notify_config: true,
         notify_delete: false,
+        multi_subscribe: true,
+        notify_sub: true,
+        send_last_item: SendLastItem::OnSubscribe,
+        expose_publisher: true,
+        when_items_full: WhenItemsFull::Reject,
         message_type: MessageType::Headline,
         about: About {
             title: Some("t".into()),

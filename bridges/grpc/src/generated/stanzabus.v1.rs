@@ -64,6 +64,8 @@ pub enum ErrorReason {
     NotInRosterGroup = 31,
     /// The roster that decides cannot be read at the moment; try again.
     RosterUnavailable = 32,
+    /// RESOURCE_EXHAUSTED: the node has as many items as it keeps, and refuses more.
+    NodeFull = 27,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -104,6 +106,7 @@ impl ErrorReason {
             }
             Self::NotInRosterGroup => "ERROR_REASON_NOT_IN_ROSTER_GROUP",
             Self::RosterUnavailable => "ERROR_REASON_ROSTER_UNAVAILABLE",
+            Self::NodeFull => "ERROR_REASON_NODE_FULL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -141,6 +144,7 @@ impl ErrorReason {
             }
             "ERROR_REASON_NOT_IN_ROSTER_GROUP" => Some(Self::NotInRosterGroup),
             "ERROR_REASON_ROSTER_UNAVAILABLE" => Some(Self::RosterUnavailable),
+            "ERROR_REASON_NODE_FULL" => Some(Self::NodeFull),
             _ => None,
         }
     }
@@ -395,6 +399,22 @@ pub struct NodeConfig {
     /// (pubsub#presence_based_delivery). Default: false.
     #[prost(bool, optional, tag = "31")]
     pub presence_based_delivery: ::core::option::Option<bool>,
+    /// Whether one XMPP address may have several subscriptions, told apart by their SubIDs (XEP-0060 §6.1.6). Default: false.
+    #[prost(bool, optional, tag = "24")]
+    pub multi_subscribe: ::core::option::Option<bool>,
+    /// Whether owners hear over XMPP who subscribes and who leaves (pubsub#notify_sub). Default: false.
+    #[prost(bool, optional, tag = "25")]
+    pub notify_sub: ::core::option::Option<bool>,
+    /// Whether an XMPP address that subscribes is sent the newest item (pubsub#send_last_published_item). Default: false.
+    #[prost(bool, optional, tag = "26")]
+    pub send_last_item: ::core::option::Option<bool>,
+    /// Whether items name over XMPP the account that has published them (pubsub#itemreply). Default: false.
+    #[prost(bool, optional, tag = "27")]
+    pub expose_publisher: ::core::option::Option<bool>,
+    /// Whether a publish for which the node has no room is refused (pubsub#publish_node_full); else the oldest items go.
+    /// Default: false.
+    #[prost(bool, optional, tag = "28")]
+    pub reject_when_items_full: ::core::option::Option<bool>,
 }
 /// Groups of a roster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -12,15 +12,19 @@ fn actor(text: &str, role: Role) -> Actor {
 fn managing(role: Role, is_approval: bool, entries: &[(&str, Wanted)]) -> Managing {
     let mut facts = facts::sample();
     facts.affiliations_mut().set(jid("banned@example.org").to_bare(), Affiliation::Outcast);
-    let entries = entries.iter().map(|(address, wanted)| (jid(address), *wanted)).collect();
+    let entries = entries.iter().map(|(address, wanted)| entry(address, *wanted)).collect();
     let limits = Limits { node_subscriptions_max: 3, ..Limits::default() };
     let request = Request { entries, is_approval };
     decide(&facts, &actor("owner@example.org", role), request, &limits).unwrap()
 }
 
+fn entry(address: &str, wanted: Wanted) -> Entry {
+    Entry { jid: jid(address), sub_id: None, wanted }
+}
+
 fn there(address: &str, state: Option<SubscriptionState>) -> Vec<Subscription> {
     let jid = jid(address);
-    let subscription = |state| Subscription { id: SubscriptionId(1), jid, state, since_seq: 0 };
+    let subscription = |state| Subscription::new(SubscriptionId(1), jid, state, 0);
     state.map(subscription).into_iter().collect()
 }
 
@@ -82,11 +86,37 @@ fn an_approval_is_about_what_is_pending() {
 
 #[test]
 fn nobody_is_named_twice() {
-    let entries = vec![(jid("a@example.org"), Wanted::Ended), (jid("a@example.org"), Wanted::Subscribed)];
-    let request = Request { entries, is_approval: false };
-    let owner = actor("owner@example.org", Role::User);
-    let decided = decide(&facts::sample(), &owner, request, &Limits::default());
-    assert!(matches!(decided, Err(BusError::BadRequest(_))), "{decided:?}");
+    let named = |sub_id: Option<&str>| Entry {
+        sub_id: sub_id.map(str::to_owned),
+        ..entry("a@example.org", Wanted::Ended)
+    };
+    let is_refused = |one, other| {
+        let request = Request { entries: vec![named(one), named(other)], is_approval: false };
+        let owner = actor("owner@example.org", Role::User);
+        matches!(decide(&facts::sample(), &owner, request, &Limits::default()), Err(BusError::BadRequest(_)))
+    };
+    assert!(is_refused(None, None));
+    assert!(is_refused(Some("1"), Some("1")));
+    assert!(is_refused(None, Some("1")), "the first one means all of them");
+    assert!(is_refused(Some("1"), None));
+    assert!(!is_refused(Some("1"), Some("2")));
+}
+
+#[test]
+fn an_entry_is_about_one_subscription_or_about_all_of_its_address() {
+    let numbered = |id| Subscription {
+        sub_id: Some(SubscriptionId(id)),
+        ..Subscription::new(SubscriptionId(id), jid("a@example.org"), SubscriptionState::Subscribed, 0)
+    };
+    let existing = [numbered(1), numbered(2)];
+    let ended = |sub_id: Option<&str>| {
+        let mut managing = managing(Role::User, false, &[("a@example.org", Wanted::Ended)]);
+        managing.entries[0].sub_id = sub_id.map(str::to_owned);
+        settle(&managing, &existing, 2).ended.iter().map(|it| it.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(None), [1, 2]);
+    assert_eq!(ended(Some("2")), [2]);
+    assert_eq!(ended(Some("3")), [0; 0]);
 }
 
 #[test]

@@ -89,13 +89,40 @@ fn where_subscribers_publish_the_transaction_looks_for_a_subscription() {
     assert_eq!(check("a@example.org"), Ok(true));
     assert_eq!(check("banned@example.org"), Err(BusError::Forbidden));
 
-    let of_state = |state| Subscription {
-        id: crate::SubscriptionId(1),
-        jid: Jid::new("a@example.org").unwrap(),
-        state,
-        since_seq: 0,
-    };
+    let address = Jid::new("a@example.org").unwrap();
+    let of_state = |state| Subscription::new(crate::SubscriptionId(1), address.clone(), state, 0);
     assert_eq!(settle(&[of_state(SubscriptionState::Subscribed)]), Ok(()));
     assert_eq!(settle(&[of_state(SubscriptionState::Pending)]), Err(BusError::Forbidden));
     assert_eq!(settle(&[]), Err(BusError::Forbidden));
+}
+
+#[test]
+fn a_node_that_refuses_takes_what_it_has_room_for() {
+    use crate::WhenItemsFull::{DiscardOldest, Reject};
+    let mut facts = facts::sample();
+    facts.config.items_max = 3;
+    let stored = |id: &str| StoredItem {
+        id: ItemId::new(id).unwrap(),
+        seq: 1,
+        publisher: Jid::new("a@example.org").unwrap(),
+    };
+    let settled = |when_items_full, ids: &[&str], item_count, there: &[StoredItem]| {
+        let mut facts = facts.clone();
+        facts.config.when_items_full = when_items_full;
+        let item = |id: &&str| NewItem {
+            id: Some(ItemId::new(id).unwrap()),
+            payload: Some(Payload::from_serialised("<a xmlns='urn:a'/>")),
+        };
+        let request = Request { items: ids.iter().map(item).collect(), ..Request::default() };
+        let next_id = || ItemId::new("x").unwrap();
+        let owner = Actor::new(Jid::new("owner@example.org").unwrap(), crate::Role::User);
+        let publication = decide(&facts, &owner, request, &Limits::default(), next_id).unwrap();
+        settle_items(&publication, item_count, there)
+    };
+    assert_eq!(settled(DiscardOldest, &["a"], 3, &[]), Ok(()));
+    assert_eq!(settled(Reject, &["a"], 3, &[]), Err(BusError::NodeFull));
+    assert_eq!(settled(Reject, &["a"], 3, &[stored("a")]), Ok(()), "overwritten");
+    assert_eq!(settled(Reject, &["a", "a", "b"], 1, &[]), Ok(()), "one id is one item");
+    assert_eq!(settled(Reject, &["a", "b"], 2, &[]), Err(BusError::NodeFull));
+    assert_eq!(settled(Reject, &["a"], 9, &[stored("a")]), Ok(()), "over a bound that was lowered");
 }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, configure, create, delete, manage_subscriptions, park, publish,
-    purge, retract, subscribe, unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, configure, create, delete, expire, manage_subscriptions,
+    options, park, publish, purge, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -56,8 +56,12 @@ pub enum Work {
     Affiliate(affiliate::Change),
     /// See [`manage_subscriptions`].
     ManageSubscriptions(manage_subscriptions::Managing),
+    /// See [`options`].
+    SetOptions(options::Opting),
     /// See [`park`].
     Park(park::Parking),
+    /// See [`expire`].
+    Expire(expire::Expiry),
 }
 
 impl Work {
@@ -69,7 +73,12 @@ impl Work {
             Self::Configure(_) | Self::Delete(_) | Self::Purge(_) => 1,
             Self::Affiliate(change) => change.entries.len(),
             Self::ManageSubscriptions(managing) => managing.entries.len(),
-            Self::Create(_) | Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Park(_) => 0,
+            Self::Create(_)
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::SetOptions(_)
+            | Self::Park(_)
+            | Self::Expire(_) => 0,
         }
     }
 }

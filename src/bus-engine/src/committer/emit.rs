@@ -43,8 +43,14 @@ pub(super) fn committed(shared: &EngineShared, committed: &CommittedNode) {
     let CommittedNode { node, events, delta, .. } = committed;
     let mut delta = delta.clone();
     for change in delta.iter_mut().flat_map(|delta| &mut delta.changes) {
-        if let RecipientChange::Added(Recipient { subscription, .. }) = change {
-            subscription.since_seq = shared.recent.join_transient(node.id, subscription.id);
+        match change {
+            RecipientChange::Added(Recipient { subscription, .. }) => {
+                subscription.since_seq = shared.recent.join_transient(node.id, subscription.id);
+            }
+            RecipientChange::Changed(recipient) => {
+                shared.recent.give_since_seq(node.id, std::slice::from_mut(recipient));
+            }
+            RecipientChange::Removed(_) | RecipientChange::Access => {}
         }
     }
     // Nobody numbers what a commit tells of such a node: it finds its place behind the others here.

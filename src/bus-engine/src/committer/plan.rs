@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use bus_domain::{
     BusError, Durability, ItemId, Limits, NodeConfig, NodeFacts, NodeId, PublishModel, affiliate, configure,
-    create, delete, manage_subscriptions, publish, purge, retention, retract, subscribe, unsubscribe,
+    create, delete, manage_subscriptions, options, publish, purge, retention, retract, subscribe,
+    unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -63,10 +64,16 @@ pub(super) fn plan(
             Work::Retract(retract::decide(existing()?, actor, request.clone(), limits)?)
         }
         Verb::Purge => Work::Purge(purge::decide(existing()?, actor)?),
-        Verb::Subscribe(jid) => Work::Subscribe(subscribe::decide(existing()?, actor, jid.clone(), limits)?),
-        Verb::Unsubscribe(jid) => {
+        Verb::Subscribe(request) => {
+            Work::Subscribe(subscribe::decide(existing()?, actor, request.clone(), limits)?)
+        }
+        Verb::Unsubscribe(request) => {
             existing()?;
-            Work::Unsubscribe(unsubscribe::decide(actor, jid.clone())?)
+            Work::Unsubscribe(unsubscribe::decide(actor, request.clone())?)
+        }
+        Verb::SetOptions(request) => {
+            existing()?;
+            Work::SetOptions(options::decide(actor, request.clone(), limits)?)
         }
         Verb::Affiliate(request) => {
             Work::Affiliate(affiliate::decide(existing()?, actor, request.clone(), limits)?)
@@ -81,6 +88,10 @@ pub(super) fn plan(
             existing()?;
             Work::Park(parking.clone())
         }
+        Verb::Expire(expiry) => {
+            existing()?;
+            Work::Expire(expiry.clone())
+        }
     };
     Ok(Entry { node: command.node.clone(), facts: facts.cloned(), work, lock: LockMode::SkipHeld })
 }
@@ -90,7 +101,9 @@ impl Verb {
     /// the batch could change, or others' decisions depend on its outcome.
     pub(super) fn is_alone(&self, facts: Option<&NodeFacts>) -> bool {
         match (self, facts) {
-            (Self::Publish(_), Some(facts)) => facts.config.publish_model == PublishModel::Subscribers,
+            (Self::Publish(_), Some(NodeFacts { config, .. })) => {
+                config.publish_model == PublishModel::Subscribers || config.refuses_when_full()
+            }
             _ => true,
         }
     }

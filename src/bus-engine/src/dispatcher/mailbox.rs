@@ -72,6 +72,8 @@ pub struct RecipientDelta {
 pub enum RecipientChange {
     /// Somebody subscribed.
     Added(Recipient),
+    /// A subscription has other options, or is not parked any more.
+    Changed(Recipient),
     /// A subscription has ended.
     Removed(SubscriptionId),
     /// Standings have changed.
@@ -140,7 +142,7 @@ impl Deltas {
         let Self::Known(deltas) = self else { return 0 };
         let mut added = 0;
         for change in deltas.iter_mut().flat_map(|delta| &mut delta.changes) {
-            if let RecipientChange::Added(recipient) = change {
+            if let RecipientChange::Added(recipient) | RecipientChange::Changed(recipient) = change {
                 give_standing(recipient, admins);
                 added += 1;
             }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus_domain::{Event, EventKind, Roster, Seq, SubscriptionId};
-use bus_store::{CursorMove, Head, Position, RecipientPage};
+use bus_store::{CursorMove, Head, Position, Recipient, RecipientPage};
 
 use super::lagging::LaggingOfNode;
 use super::mailbox::NodeSignal;
@@ -275,10 +275,16 @@ impl NodeDelivery {
         if let Some(due_after_seq) = event.due_after_seq {
             for recipient in self.recipients.behind(self.sent.through_subscription) {
                 let subscription = &recipient.subscription;
-                let lags = lagging.is_some_and(|lagging| lagging.skips(subscription.id));
-                let may_receive = !lags && is_due(recipient, &self.node.config, rosters, event.seq);
+                let gets_it = |recipient: &Recipient| {
+                    let lags = lagging.is_some_and(|lagging| lagging.skips(recipient.subscription.id));
+                    !lags && is_due(recipient, &self.node.config, rosters, event)
+                };
+                // The first of those with one address gets the message for all of them.
+                let mut together =
+                    self.recipients.together_with(recipient).filter(|it| gets_it(it)).peekable();
+                let is_first = together.peek().is_some_and(|first| first.subscription.id == subscription.id);
                 let availability = match presence {
-                    Some(table) if may_receive => table.look(&subscription.jid),
+                    Some(table) if is_first => table.look(&subscription.jid),
                     _ => Availability::Online,
                 };
                 if availability == Availability::Unknown {
@@ -288,7 +294,8 @@ impl NodeDelivery {
                     }
                     return (Err(Stopped::PresenceUnknown), repeats);
                 }
-                if may_receive && availability == Availability::Online {
+                if is_first && availability == Availability::Online {
+                    let sub_ids: Vec<_> = together.filter_map(|it| it.subscription.sub_id).collect();
                     if left == 0 {
                         return (Ok(()), repeats);
                     }
@@ -298,7 +305,9 @@ impl NodeDelivery {
                         node: &self.node,
                         event,
                         subscription,
+                        sub_ids: &sub_ids,
                         after_seq: due_after_seq.max(subscription.since_seq),
+                        is_late: self.sent < self.sent_before,
                     });
                     if sent.is_err() {
                         return (Err(Stopped::SinkFull), repeats);

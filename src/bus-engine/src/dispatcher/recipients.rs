@@ -1,11 +1,12 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use bus_domain::access::Standing;
 use bus_domain::{
-    Acquaintance, Affiliation, BareJid, NodeConfig, Role, Roster, Subscription, SubscriptionId, access,
-    acquaintance,
+    Acquaintance, Affiliation, BareJid, Event, Jid, NodeConfig, Role, Roster, Subscription, SubscriptionId,
+    access, acquaintance,
 };
 use bus_store::{Recipient, RecipientPage};
 
@@ -15,6 +16,8 @@ use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
 #[derive(Debug, Default)]
 pub(super) struct Recipients {
     entries: BTreeMap<SubscriptionId, Recipient>,
+    /// The subscriptions with SubIDs of each address that has some.
+    numbered: HashMap<Jid, BTreeSet<SubscriptionId>>,
     state: State,
 }
 
@@ -75,21 +78,25 @@ impl Recipients {
     /// Starts to read a fresh snapshot.
     pub(super) fn start_loading(&mut self) {
         self.entries.clear();
+        self.numbered.clear();
         self.state = State::Loading { version: u64::MAX, changed: Vec::new() };
     }
 
     /// Takes a page; `Some` says behind which subscription the next one starts.
     pub(super) fn take_page(&mut self, page: RecipientPage, asked_for: usize) -> Option<SubscriptionId> {
-        let State::Loading { version, changed } = &mut self.state else { return None };
-        let version = page.recipients_version.min(*version);
+        let before = std::mem::take(&mut self.state);
+        let State::Loading { version, changed } = before else {
+            self.state = before;
+            return None;
+        };
+        let version = page.recipients_version.min(version);
         let is_last = page.recipients.len() < asked_for;
         let next = page.recipients.last().map(|recipient| recipient.subscription.id);
-        self.entries.extend(page.recipients.into_iter().map(|entry| (entry.subscription.id, entry)));
+        page.recipients.into_iter().for_each(|recipient| self.insert(recipient));
         if !is_last {
-            self.state = State::Loading { version, changed: std::mem::take(changed) };
+            self.state = State::Loading { version, changed };
             return next;
         }
-        let changed = std::mem::take(changed);
         self.state = State::Loaded { version };
         for delta in changed {
             self.apply(delta);
@@ -110,6 +117,37 @@ impl Recipients {
         self.entries.range((Excluded(id), Unbounded)).map(|(_, recipient)| recipient)
     }
 
+    /// Those who get one message together with this recipient, itself among them: one address gets an event once, however
+    /// many of its subscriptions it is due to (XEP-0060 §6.1.6). In the order of their ids.
+    pub(super) fn together_with<'a>(
+        &'a self,
+        recipient: &'a Recipient,
+    ) -> impl Iterator<Item = &'a Recipient> {
+        let Subscription { jid, sub_id, .. } = &recipient.subscription;
+        let others = sub_id.and_then(|_| self.numbered.get(jid));
+        let alone = others.is_none().then_some(recipient);
+        let others = others.into_iter().flatten().filter_map(|id| self.entries.get(id));
+        alone.into_iter().chain(others)
+    }
+
+    fn insert(&mut self, recipient: Recipient) {
+        let Subscription { id, jid, sub_id, .. } = &recipient.subscription;
+        if sub_id.is_some() {
+            self.numbered.entry(jid.clone()).or_default().insert(*id);
+        }
+        self.entries.insert(*id, recipient);
+    }
+
+    fn remove(&mut self, id: SubscriptionId) {
+        let Some(recipient) = self.entries.remove(&id) else { return };
+        if let Entry::Occupied(mut numbered) = self.numbered.entry(recipient.subscription.jid) {
+            numbered.get_mut().remove(&id);
+            if numbered.get().is_empty() {
+                numbered.remove();
+            }
+        }
+    }
+
     /// A change that the snapshot has seen already is passed over: it may have been undone since. One that leaves a
     /// gap keeps the old version, so that the snapshot is read again when an event needs more.
     fn apply(&mut self, delta: RecipientDelta) {
@@ -123,12 +161,10 @@ impl Recipients {
                 }
                 for change in delta.changes {
                     match change {
-                        RecipientChange::Added(recipient) => {
-                            self.entries.insert(recipient.subscription.id, recipient);
+                        RecipientChange::Added(recipient) | RecipientChange::Changed(recipient) => {
+                            self.insert(recipient);
                         }
-                        RecipientChange::Removed(id) => {
-                            self.entries.remove(&id);
-                        }
+                        RecipientChange::Removed(id) => self.remove(id),
                         RecipientChange::Access => return self.forget(),
                     }
                 }
@@ -143,10 +179,15 @@ pub(super) fn give_standing(recipient: &mut Recipient, admins: &HashSet<BareJid>
     recipient.affiliation = access::effective(recipient.affiliation, role);
 }
 
-/// Whether an event of this position is due to the recipient, and may be shown to it. The owners' rosters count where the
-/// node asks them.
-pub(super) fn is_due(recipient: &Recipient, config: &NodeConfig, rosters: &[Arc<Roster>], seq: u64) -> bool {
-    let Subscription { since_seq, .. } = recipient.subscription;
+/// Whether an event is due to the recipient, wanted by it, and may be shown to it. The owners' rosters count where the node
+/// asks them.
+pub(super) fn is_due(
+    recipient: &Recipient,
+    config: &NodeConfig,
+    rosters: &[Arc<Roster>],
+    event: &Event,
+) -> bool {
+    let Subscription { since_seq, options, .. } = &recipient.subscription;
     let acquaintance = if config.access_model.asks_rosters() && recipient.affiliation == Affiliation::None {
         let rosters = rosters.iter().map(|roster| Some(&**roster));
         acquaintance(config, rosters, &recipient.subscription.jid.to_bare())
@@ -154,6 +195,7 @@ pub(super) fn is_due(recipient: &Recipient, config: &NodeConfig, rosters: &[Arc<
         Acquaintance::Unknown
     };
     let standing = Standing { affiliation: recipient.affiliation, is_subscribed: true, acquaintance };
-    since_seq < seq
+    *since_seq < event.seq
+        && options.want(event.published_at_ms)
         && access::allows(standing, config.access_model, config.publish_model, access::Action::Receive)
 }

@@ -137,7 +137,7 @@ mod tests {
     fn since_seq(recent: &RecentEvents, subscription: i64) -> Seq {
         let jid = Jid::new("a@example.org").unwrap();
         let id = SubscriptionId(subscription);
-        let subscription = Subscription { id, jid, state: SubscriptionState::Subscribed, since_seq: 0 };
+        let subscription = Subscription::new(id, jid, SubscriptionState::Subscribed, 0);
         let mut recipients = [Recipient { subscription, affiliation: Affiliation::None }];
         recent.give_since_seq(NODE, &mut recipients);
         recipients[0].subscription.since_seq

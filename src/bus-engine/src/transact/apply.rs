@@ -36,15 +36,23 @@ impl Writing<'_> {
                     }
                     Work::Retract(retraction) => retracted(transaction, work, &facts, retraction).await?,
                     Work::Purge(_) => done(Outcome::Purged),
-                    Work::Subscribe(_) => subscriptions::subscribed(transaction, work, &facts, head).await?,
+                    Work::Subscribe(_) => {
+                        subscriptions::subscribed(transaction, work, &facts, head, sources).await?
+                    }
                     Work::Unsubscribe(_) => {
                         subscriptions::unsubscribed(transaction, work, &facts, head).await?
                     }
+                    Work::SetOptions(_) => {
+                        subscriptions::options_set(transaction, work, &facts, head).await?
+                    }
+                    Work::Expire(_) => subscriptions::expired(transaction, work, &facts, head).await?,
                     Work::ManageSubscriptions(_) => {
-                        subscriptions::managed(transaction, work, &facts, head).await?
+                        subscriptions::managed(transaction, work, &facts, head, sources).await?
                     }
                     Work::Park(_) => subscriptions::parked(transaction, work, &facts, head, sources).await?,
-                    Work::Affiliate(change) => affiliated(transaction, work, &facts, head, change).await?,
+                    Work::Affiliate(change) => {
+                        affiliated(transaction, work, &facts, (head, sources), change).await?
+                    }
                     Work::Configure(_) => configured(transaction, work, &facts, head).await?,
                     Work::Delete(_) => {
                         transaction.retire_node(facts.id, sources.now_ms).await?;
@@ -124,11 +132,12 @@ async fn affiliated(
     transaction: &mut dyn Transaction,
     work: &mut NodeWork,
     facts: &NodeFacts,
-    head: HeadAfter,
+    (head, sources): (HeadAfter, &Sources<'_>),
     change: &affiliate::Change,
 ) -> Result<EntryResult, StoreError> {
     transaction.put_affiliations(facts.id, &change.entries).await?;
-    subscriptions::change(transaction, work, facts, head, Some(RecipientChange::Access)).await?;
+    let begun = subscriptions::change(transaction, work, facts, head, Some(RecipientChange::Access)).await?;
+    subscriptions::send_last_item(transaction, work, facts, &begun, sources).await?;
     let facts = NodeFacts {
         affiliations: Arc::new(change.result.clone()),
         rules_version: head.rules_version,

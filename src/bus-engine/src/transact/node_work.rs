@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bus_domain::{
     Epoch, Event, EventKind, ItemId, Jid, Limits, NodeConfig, NodeFacts, NodeId, Payload, Seq, Subscription,
-    SubscriptionState,
+    SubscriptionId, SubscriptionOptions, SubscriptionState,
 };
 use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
@@ -39,8 +39,8 @@ pub(super) struct NodeWork {
     pub(super) subscription: Option<Subscription>,
     /// Subscriptions that end.
     pub(super) ended: Vec<Subscription>,
-    /// Addresses with subscriptions that begin.
-    pub(super) begun: Vec<(Jid, SubscriptionState)>,
+    /// Subscriptions that begin.
+    pub(super) begun: Vec<Beginning>,
     /// Addresses whose subscriptions cannot be as somebody wants them.
     pub(super) rejected_subscriptions: Vec<(Jid, Option<SubscriptionState>)>,
     /// Who is told.
@@ -55,6 +55,23 @@ pub(super) struct NodeWork {
     pub(super) config: Option<NodeConfig>,
     /// What is told of a node in memory, whose log has no row for it and finds its place there.
     pub(super) announced: Option<Arc<Event>>,
+}
+
+/// A subscription that begins where the log is then.
+pub(super) struct Beginning {
+    pub(super) jid: Jid,
+    pub(super) state: SubscriptionState,
+    pub(super) sub_id: NewSubId,
+    pub(super) options: SubscriptionOptions,
+}
+
+/// Which SubID a new subscription has.
+pub(super) enum NewSubId {
+    None,
+    /// Its own number.
+    Own,
+    /// That of the one whose place it takes.
+    Kept(SubscriptionId),
 }
 
 /// Changes of a head beside the events.
@@ -73,6 +90,15 @@ pub(super) struct Draft {
     pub(super) due: bool,
     /// Whether an item of this id may exist.
     pub(super) may_overwrite: bool,
+}
+
+/// An item that a batch publishes, once or more often.
+struct PlacedItem<'a> {
+    item_id: &'a ItemId,
+    /// The first draft that does.
+    first: usize,
+    /// The last one.
+    last: usize,
 }
 
 impl NodeWork {
@@ -121,7 +147,7 @@ impl NodeWork {
             events: self.drafts.len() as u64,
             last_due_event: last_due as u64,
             payload_bytes: self.drafts.iter().map(payload_bytes).sum(),
-            items: self.newest_per_item().len() as u64,
+            items: self.placed_items().len() as u64,
             purge: self.changes.purge,
             rules_change: self.changes.rules,
             recipients_change: self.changes.recipients || !self.begun.is_empty() || !self.ended.is_empty(),
@@ -172,22 +198,21 @@ impl NodeWork {
     /// The ids to be placed under which an item may exist already.
     pub(super) fn overwritable(&self) -> Vec<(NodeId, ItemId)> {
         let Some(id) = self.node_id() else { return Vec::new() };
-        let newest = self.newest_per_item();
-        let candidates = newest.into_iter().filter(|(_, index)| self.drafts[*index].may_overwrite);
-        candidates.map(|(item_id, _)| (id, item_id.clone())).collect()
+        let placed = self.placed_items();
+        let candidates = placed.into_iter().filter(|item| self.drafts[item.last].may_overwrite);
+        candidates.map(|item| (id, item.item_id.clone())).collect()
     }
 
-    /// Where item ids point from now on.
-    pub(super) fn pointers(&self) -> Vec<ItemPointer> {
+    /// Where item ids point from now on. `created` has the first events of those that were there.
+    pub(super) fn pointers(&self, created: &HashMap<(NodeId, ItemId), Seq>) -> Vec<ItemPointer> {
         let Some(node) = self.node_id() else { return Vec::new() };
-        self.newest_per_item()
-            .into_iter()
-            .map(|(item_id, index)| ItemPointer {
-                node,
-                item_id: item_id.clone(),
-                seq: self.events[index].seq,
-            })
-            .collect()
+        let pointer = |item: PlacedItem<'_>| {
+            let key = (node, item.item_id.clone());
+            let (seq, first_seq) = (self.events[item.last].seq, self.events[item.first].seq);
+            let created_seq = created.get(&key).copied().unwrap_or(first_seq);
+            ItemPointer { node, item_id: key.1, seq, created_seq: Some(created_seq).filter(|it| *it != seq) }
+        };
+        self.placed_items().into_iter().map(pointer).collect()
     }
 
     /// For each retraction: the event of its item, and its own.
@@ -220,21 +245,21 @@ impl NodeWork {
         Some(CommittedNode { node, head_seq: head.seq, events, delta: self.delta, notices: self.notices })
     }
 
-    /// For each item published here, the last draft that does; in the order of these drafts. None where no items
-    /// are kept.
-    fn newest_per_item(&self) -> Vec<(&ItemId, usize)> {
+    /// The items published here, in the order of their last drafts. None where no items are kept.
+    fn placed_items(&self) -> Vec<PlacedItem<'_>> {
         if self.facts.as_ref().is_none_or(|facts| !facts.config.persist_items) {
             return Vec::new();
         }
-        let mut newest: HashMap<&ItemId, usize> = HashMap::with_capacity(self.drafts.len());
+        let mut placed: HashMap<&ItemId, PlacedItem<'_>> = HashMap::with_capacity(self.drafts.len());
         for (index, draft) in self.drafts.iter().enumerate() {
             if let EventKind::Published { item_id, .. } = &draft.kind {
-                newest.insert(item_id, index);
+                let item = PlacedItem { item_id, first: index, last: index };
+                placed.entry(item_id).or_insert(item).last = index;
             }
         }
-        let mut newest: Vec<_> = newest.into_iter().collect();
-        newest.sort_unstable_by_key(|(_, index)| *index);
-        newest
+        let mut placed: Vec<_> = placed.into_values().collect();
+        placed.sort_unstable_by_key(|item| item.last);
+        placed
     }
 }
 

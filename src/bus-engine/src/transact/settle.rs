@@ -2,7 +2,9 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use bus_domain::{BusError, Event, EventKind, NodeId, configure, park, publish, retract, unsubscribe};
+use bus_domain::{
+    BusError, Event, EventKind, NodeId, configure, expire, park, publish, retract, unsubscribe,
+};
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
@@ -85,8 +87,9 @@ impl Writing<'_> {
                 return retract(transaction, work, id, retraction).await;
             }
             Work::Subscribe(subscribing) => {
-                let existing = transaction.existing_subscriptions(id, &subscribing.jid.to_bare()).await?;
-                return Ok(subscriptions::subscribe(work, subscribing, &existing));
+                let existing =
+                    transaction.existing_subscriptions(id, &subscribing.request.jid.to_bare()).await?;
+                return Ok(subscriptions::subscribe(work, subscribing, &existing, sources.now_ms));
             }
             Work::Unsubscribe(unsubscribing) => {
                 let existing = transaction.existing_subscriptions(id, &unsubscribing.jid.to_bare()).await?;
@@ -94,6 +97,17 @@ impl Writing<'_> {
                     Err(error) => return Ok(Some(EntryResult::Refused(error))),
                     Ok(subscription) => work.ended.push(subscription),
                 }
+            }
+            Work::SetOptions(opting) => {
+                let existing = transaction.existing_subscriptions(id, &opting.request.jid.to_bare()).await?;
+                return Ok(subscriptions::set_options(work, opting, &existing, sources.now_ms));
+            }
+            Work::Expire(expiry) => {
+                let existing = transaction.existing_subscriptions(id, &expiry.jid.to_bare()).await?;
+                let Some(over) = expire::settle(expiry, &existing.of_bare, sources.now_ms) else {
+                    return Ok(Some(EntryResult::Refused(BusError::NotSubscribed)));
+                };
+                subscriptions::end(work, over);
             }
             Work::Park(parking) => {
                 let existing = transaction.existing_subscriptions(id, &parking.jid.to_bare()).await?;
@@ -117,6 +131,14 @@ async fn publish(
     if let Some(publisher) = &publication.only_if_subscribed {
         let existing = transaction.existing_subscriptions(id, publisher).await?;
         if let Err(error) = publish::settle(&existing.of_bare) {
+            return Ok(Some(EntryResult::Refused(error)));
+        }
+    }
+    if publication.only_if_items_stay_within.is_some() {
+        let ids: Vec<_> = publication.items.iter().map(|item| item.id.clone()).collect();
+        let overwritten = transaction.find_items(id, &ids).await?;
+        let item_count = transaction.count_items(id).await?;
+        if let Err(error) = publish::settle_items(publication, item_count, &overwritten) {
             return Ok(Some(EntryResult::Refused(error)));
         }
     }

@@ -1,47 +1,91 @@
-use bus_domain::{BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState};
+use bus_domain::{BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState, retention};
 use bus_store::{HeadAfter, Recipient, StoreError, Transaction};
 
 use super::Sources;
 use super::apply::done;
-use super::node_work::NodeWork;
+use super::node_work::{Beginning, NewSubId, NodeWork};
 use crate::committer::EntryResult;
 use crate::dispatcher::{RecipientChange, RecipientDelta};
-use crate::{Notice, NoticeAbout, Outcome};
+use crate::{DeliveryNode, LastItem, Notice, NoticeAbout, Outcome};
 
-/// Owners who are asked for one approval: the first by name.
+/// Owners who are asked for one approval, or told of one subscriber: the first by name.
 const OWNERS_ASKED_MAX: usize = 16;
+/// Subscribers who are sent the newest item by one request; of more, the others fetch it.
+const LAST_ITEMS_MAX: usize = 256;
 
-/// Writes the subscriptions that end and begin, and leaves word of them; `first` is what changes beside them. Gives the
-/// last one that began.
+/// Writes the subscriptions that end and begin, and leaves word of them; `first` is what changes beside them. Gives
+/// those that began.
 pub(super) async fn change(
     transaction: &mut dyn Transaction,
     work: &mut NodeWork,
     facts: &NodeFacts,
     head: HeadAfter,
     first: Option<RecipientChange>,
-) -> Result<Option<Subscription>, StoreError> {
+) -> Result<Vec<Subscription>, StoreError> {
     let mut changes: Vec<_> = first.into_iter().collect();
-    let ended: Vec<_> = std::mem::take(&mut work.ended).into_iter().map(|ended| ended.id).collect();
+    let ended = std::mem::take(&mut work.ended);
     if !ended.is_empty() {
-        transaction.remove_subscriptions(facts.id, &ended).await?;
-        changes.extend(ended.into_iter().map(RecipientChange::Removed));
+        let ids: Vec<_> = ended.iter().map(|ended| ended.id).collect();
+        transaction.remove_subscriptions(facts.id, &ids).await?;
+        changes.extend(ids.into_iter().map(RecipientChange::Removed));
     }
     let begun = numbered(std::mem::take(&mut work.begun), head);
+    tell_owners(work, facts, &ended, &begun);
     if !begun.is_empty() {
         transaction.insert_subscriptions(facts.id, &begun).await?;
     }
     for subscription in &begun {
         match subscription.state {
             SubscriptionState::Subscribed => {
-                let affiliation = facts.affiliations.of(&subscription.jid.to_bare());
-                let recipient = Recipient { subscription: subscription.clone(), affiliation };
-                changes.push(RecipientChange::Added(recipient));
+                changes.push(RecipientChange::Added(recipient(facts, subscription)));
             }
             SubscriptionState::Pending => work.notices.extend(ask_owners(facts, subscription)),
         }
     }
     work.delta = Some(RecipientDelta { recipients_version: head.recipients_version, changes });
-    Ok(begun.into_iter().next_back())
+    Ok(begun)
+}
+
+/// Looks for the newest item for those who have become subscribers. Who did so by a decision of somebody else's gets it
+/// behind word of that.
+pub(super) async fn send_last_item(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    begun: &[Subscription],
+    sources: &Sources<'_>,
+) -> Result<(), StoreError> {
+    for last_item in last_items(transaction, facts, begun, sources).await? {
+        let to = last_item.subscription.jid.clone();
+        let about = NoticeAbout::LastItem(Box::new(last_item));
+        work.notices.push(Notice { node: facts.name.clone(), to, about });
+    }
+    Ok(())
+}
+
+async fn last_items(
+    transaction: &mut dyn Transaction,
+    facts: &NodeFacts,
+    begun: &[Subscription],
+    sources: &Sources<'_>,
+) -> Result<Vec<LastItem>, StoreError> {
+    let wants_it =
+        |it: &&Subscription| it.state == SubscriptionState::Subscribed && it.options.want(sources.now_ms);
+    let mut wanted = begun.iter().filter(wants_it).take(LAST_ITEMS_MAX).peekable();
+    if !facts.config.sends_last_item() || wanted.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let expired_through_ms = retention::expired_through_ms(&facts.config, sources.now_ms);
+    let Some(event) = transaction.last_item(facts.id, expired_through_ms).await? else {
+        return Ok(Vec::new());
+    };
+    let node = DeliveryNode::of(facts);
+    let of = |subscription: &Subscription| LastItem {
+        node: node.clone(),
+        subscription: subscription.clone(),
+        event: event.clone(),
+    };
+    Ok(wanted.map(of).collect())
 }
 
 pub(super) async fn subscribed(
@@ -49,19 +93,58 @@ pub(super) async fn subscribed(
     work: &mut NodeWork,
     facts: &NodeFacts,
     head: HeadAfter,
+    sources: &Sources<'_>,
 ) -> Result<EntryResult, StoreError> {
-    let subscription = match work.subscription.take() {
-        Some(revived) => {
-            transaction.revive_subscription(facts.id, revived.id).await?;
-            let affiliation = facts.affiliations.of(&revived.jid.to_bare());
-            let recipient = Recipient { subscription: revived.clone(), affiliation };
-            let changes = vec![RecipientChange::Added(recipient)];
-            work.delta = Some(RecipientDelta { recipients_version: head.recipients_version, changes });
-            Some(revived)
-        }
-        None => change(transaction, work, facts, head, None).await?,
+    let mut last_item = None;
+    let subscription = if let Some(there) = work.subscription.take() {
+        Some(carried_on(transaction, work, facts, head, there).await?)
+    } else {
+        let begun = change(transaction, work, facts, head, None).await?;
+        last_item = last_items(transaction, facts, &begun, sources).await?.pop().map(Box::new);
+        begun.into_iter().next_back()
     };
-    Ok(subscription.map_or(EntryResult::Refused(BusError::Internal), |it| done(Outcome::Subscribed(it))))
+    let subscribed = |subscription| done(Outcome::Subscribed { subscription, last_item });
+    Ok(subscription.map_or(EntryResult::Refused(BusError::Internal), subscribed))
+}
+
+pub(super) async fn options_set(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    head: HeadAfter,
+) -> Result<EntryResult, StoreError> {
+    match work.subscription.take() {
+        Some(there) => drop(carried_on(transaction, work, facts, head, there).await?),
+        None => drop(change(transaction, work, facts, head, None).await?),
+    }
+    Ok(done(Outcome::OptionsSet))
+}
+
+async fn carried_on(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    head: HeadAfter,
+    there: Subscription,
+) -> Result<Subscription, StoreError> {
+    transaction.continue_subscription(facts.id, &there).await?;
+    let changes = match there.state {
+        SubscriptionState::Subscribed => vec![RecipientChange::Changed(recipient(facts, &there))],
+        SubscriptionState::Pending => Vec::new(),
+    };
+    work.delta = Some(RecipientDelta { recipients_version: head.recipients_version, changes });
+    Ok(there)
+}
+
+pub(super) async fn expired(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    head: HeadAfter,
+) -> Result<EntryResult, StoreError> {
+    let over = work.ended.first().cloned();
+    change(transaction, work, facts, head, None).await?;
+    Ok(over.map_or(EntryResult::Refused(BusError::NotSubscribed), |it| done(Outcome::Expired(it))))
 }
 
 pub(super) async fn unsubscribed(
@@ -82,8 +165,10 @@ pub(super) async fn managed(
     work: &mut NodeWork,
     facts: &NodeFacts,
     head: HeadAfter,
+    sources: &Sources<'_>,
 ) -> Result<EntryResult, StoreError> {
-    change(transaction, work, facts, head, None).await?;
+    let begun = change(transaction, work, facts, head, None).await?;
+    send_last_item(transaction, work, facts, &begun, sources).await?;
     let rejected = std::mem::take(&mut work.rejected_subscriptions);
     Ok(done(Outcome::SubscriptionsManaged { rejected }))
 }
@@ -105,21 +190,55 @@ pub(super) async fn parked(
 }
 
 /// Subscriptions that begin where the log is now, under the next ids.
-fn numbered(begun: Vec<(Jid, SubscriptionState)>, head: HeadAfter) -> Vec<Subscription> {
+fn numbered(begun: Vec<Beginning>, head: HeadAfter) -> Vec<Subscription> {
     let first_id = head.last_subscription.0 - i64::try_from(begun.len()).unwrap_or(i64::MAX) + 1;
-    let begins =
-        |(id, (jid, state))| Subscription { id: SubscriptionId(id), jid, state, since_seq: head.seq };
+    let begins = |(id, Beginning { jid, state, sub_id, options })| {
+        let id = SubscriptionId(id);
+        let sub_id = match sub_id {
+            NewSubId::None => None,
+            NewSubId::Own => Some(id),
+            NewSubId::Kept(before) => Some(before),
+        };
+        Subscription { id, jid, state, since_seq: head.seq, sub_id, options }
+    };
     (first_id..).zip(begun).map(begins).collect()
+}
+
+fn recipient(facts: &NodeFacts, subscription: &Subscription) -> Recipient {
+    let affiliation = facts.affiliations.of(&subscription.jid.to_bare());
+    Recipient { subscription: subscription.clone(), affiliation }
+}
+
+/// Tells owners who want to know it who has become a subscriber, and who is none any more (`pubsub#notify_sub`).
+fn tell_owners(work: &mut NodeWork, facts: &NodeFacts, ended: &[Subscription], begun: &[Subscription]) {
+    if !facts.config.notify_sub {
+        return;
+    }
+    let is_subscribed = |it: &&Subscription| it.state == SubscriptionState::Subscribed;
+    let has_it = |among: &[Subscription], one: &Subscription| {
+        among.iter().filter(is_subscribed).any(|it| it.jid == one.jid && it.sub_id == one.sub_id)
+    };
+    let came = begun.iter().filter(is_subscribed).filter(|it| !has_it(ended, it));
+    let left = ended.iter().filter(is_subscribed).filter(|it| !has_it(begun, it));
+    let news = came.map(|it| (it, Some(it.state))).chain(left.map(|it| (it, None)));
+    for (subscription, state) in news {
+        let Subscription { jid, sub_id, .. } = subscription;
+        work.notices.extend(asked_owners(facts).into_iter().map(|to| Notice {
+            node: facts.name.clone(),
+            to,
+            about: NoticeAbout::State { jid: jid.clone(), sub_id: *sub_id, state },
+        }));
+    }
 }
 
 /// Requests to the owners to decide on a subscription that waits for them.
 pub(super) fn ask_owners(facts: &NodeFacts, pending: &Subscription) -> Vec<Notice> {
+    let ask = |to| Notice { node: facts.name.clone(), to, about: NoticeAbout::Approval(pending.clone()) };
+    asked_owners(facts).into_iter().map(ask).collect()
+}
+
+fn asked_owners(facts: &NodeFacts) -> Vec<Jid> {
     let mut owners = facts.affiliations.owners();
     owners.truncate(OWNERS_ASKED_MAX);
-    let ask = |owner: Jid| Notice {
-        node: facts.name.clone(),
-        to: owner,
-        about: NoticeAbout::Approval(pending.clone()),
-    };
-    owners.into_iter().map(|owner| ask(owner.into())).collect()
+    owners.into_iter().map(Jid::from).collect()
 }

@@ -102,8 +102,7 @@ async fn a_ban_holds_for_who_lags_too() {
     leg.bounce(1, A, Retry).await;
     bus.until_stored(LAGGING, 1).await;
     bus.affiliate("n", "a", Affiliation::Outcast).await;
-    leg.prove().await;
-    bus.until_stored(LAGGING, 0).await;
+    leg.prove_until(&bus, LAGGING, 0).await;
     bus.publish("n", &["2"]).await;
     assert_eq!(take(&mut leg, 1).await[B], [(2, 1)]);
     assert_eq!(leg.detach().await, []);

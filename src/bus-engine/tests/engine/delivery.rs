@@ -87,7 +87,7 @@ async fn the_banned_hear_nothing_and_the_gone_nothing_more() {
     bus.publish("n", &["1"]).await;
     leg.take(3).await;
     bus.affiliate("n", "a", Affiliation::Outcast).await;
-    bus.run("b", "n", Verb::Unsubscribe(jid("b"))).await.unwrap();
+    bus.run("b", "n", Verb::Unsubscribe(jid("b").into())).await.unwrap();
     bus.publish("n", &["2"]).await;
     assert_eq!(leg.take(1).await, [(2, 1, to("c"))]);
     assert_eq!(leg.detach().await, []);
@@ -116,7 +116,7 @@ async fn an_admin_who_may_subscribe_to_a_closed_node_hears_of_it() {
     let bus = Bus::start_with(settings).await;
     bus.create_with("n", NodeConfig { access_model: AccessModel::Whitelist, ..NodeConfig::default() }).await;
     let admin = Actor::new(bare("admin"), Role::Admin);
-    let subscribe = Command { actor: admin, node: name("n"), verb: Verb::Subscribe(jid("admin")) };
+    let subscribe = Command { actor: admin, node: name("n"), verb: Verb::Subscribe(jid("admin").into()) };
     bus.engine.execute(subscribe).await.unwrap();
     let mut leg = bus.attach();
     leg.up().await;

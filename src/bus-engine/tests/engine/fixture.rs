@@ -214,8 +214,8 @@ impl Bus {
     }
 
     pub(crate) async fn subscribe(&self, node: &str, user: &str) -> Subscription {
-        match self.run(user, node, Verb::Subscribe(jid(user))).await {
-            Ok(Outcome::Subscribed(subscription)) => subscription,
+        match self.run(user, node, Verb::Subscribe(jid(user).into())).await {
+            Ok(Outcome::Subscribed { subscription, .. }) => subscription,
             other => panic!("{other:?}"),
         }
     }
@@ -318,6 +318,22 @@ impl Leg {
     pub(crate) async fn prove(&self) {
         let proof = DeliveryInput::HandedOver { through_ticket: self.last_ticket };
         self.inputs.send(proof).await.expect("a dispatcher");
+    }
+
+    /// Proves whatever is sent until an expression over the store has a value: what a timer sends again meanwhile, too.
+    pub(crate) async fn prove_until(&mut self, bus: &Bus, expression: &'static str, expected: i64) {
+        let mut poll = tokio::time::interval(Duration::from_millis(20));
+        let proving = async {
+            while bus.stored(expression).await != expected {
+                while let Ok((ticket, ..)) = self.seen.try_recv() {
+                    self.last_ticket = ticket;
+                }
+                self.prove().await;
+                poll.tick().await;
+            }
+        };
+        let proven = tokio::time::timeout(Duration::from_secs(20), proving).await;
+        assert!(proven.is_ok(), "{expression} is not {expected}");
     }
 
     /// Detaches; whatever was sent beyond what was taken comes back as not taken.

@@ -1,5 +1,6 @@
-use bus_domain::retrieve::{Page, PageAt, Selection};
+use bus_domain::retrieve::{ItemOrder, Page, PageAt, Selection};
 use bus_domain::{BusError, ItemId, NodeConfig};
+use bus_engine::Verb;
 
 use crate::fixture::{Bus, actor, name, publish_verb, retract_verb};
 
@@ -26,6 +27,31 @@ async fn an_item_published_again_is_the_newest_and_counts_once() {
     let listing = bus.engine.items(&actor("owner"), &name("n"), Selection::Newest(None)).await.unwrap();
     let seqs: Vec<_> = listing.items.iter().map(|item| item.seq).collect();
     assert_eq!((seqs, listing.count), (vec![2, 3, 5], 3));
+}
+
+#[tokio::test]
+async fn an_item_keeps_its_place_by_creation_until_it_is_taken_away() {
+    let bus = Bus::start().await;
+    bus.create_with("n", NodeConfig { items_max: 4, ..NodeConfig::default() }).await;
+    let created = async || {
+        let (reader, newest) = (actor("owner"), Selection::Newest(None));
+        let listing = bus.engine.items_by(&reader, &name("n"), newest, ItemOrder::Creation).await.unwrap();
+        let ids = listing.items.iter().filter_map(|item| item.kind.item_id()).map(ItemId::as_str);
+        (ids.collect::<String>(), listing.places)
+    };
+    for ids in [&["a", "b"][..], &["a"], &["c", "d", "c"]] {
+        bus.publish("n", ids).await;
+    }
+    assert_eq!(created().await, ("abcd".to_owned(), vec![1, 2, 4, 5]), "c was made by the first of two");
+    bus.publish("n", &["c"]).await;
+    bus.run("owner", "n", retract_verb(&["a"], None)).await.unwrap();
+    bus.publish("n", &["a"]).await;
+    assert_eq!(created().await, ("bcda".to_owned(), vec![2, 4, 5, 9]));
+    bus.publish("n", &["e"]).await;
+    assert_eq!(created().await, ("cdae".to_owned(), vec![4, 5, 9, 10]), "b had to go");
+    bus.run("owner", "n", Verb::Purge).await.unwrap();
+    bus.publish("n", &["d", "c", "d"]).await;
+    assert_eq!(created().await, ("dc".to_owned(), vec![12, 13]));
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! The engine as legs see it, on the embedded store.
 
+mod archive;
 mod bounces;
 mod delivery;
 mod epochs;
 mod fixture;
 mod items;
 mod memory;
+mod options;
 mod retention;
 mod rosters;
 mod rules;

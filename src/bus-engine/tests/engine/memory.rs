@@ -114,7 +114,7 @@ async fn whoever_has_subscribed_gets_what_is_published_next_and_nothing_from_bef
         assert_eq!(seqs, expected, "the recipients are in memory, and one more joins them");
         assert_eq!(leg.detach().await, []);
         for user in [late, later] {
-            bus.run(&user, "n", Verb::Unsubscribe(jid(&user))).await.unwrap();
+            bus.run(&user, "n", Verb::Unsubscribe(jid(&user).into())).await.unwrap();
         }
     }
 }

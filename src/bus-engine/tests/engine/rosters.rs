@@ -88,7 +88,7 @@ fn config(access_model: AccessModel) -> NodeConfig {
 }
 
 async fn subscribe(bus: &Bus, user: &str) -> Result<Outcome, BusError> {
-    bus.run(user, "n", Verb::Subscribe(jid(user))).await
+    bus.run(user, "n", Verb::Subscribe(jid(user).into())).await
 }
 
 fn to(user: &str) -> String {
@@ -124,7 +124,7 @@ async fn a_request_waits_for_the_roster_and_its_answer_is_the_rosters() {
         }
         book.write("owner", &["friend"]);
     });
-    assert!(matches!(friend, Ok(Outcome::Subscribed(_))), "{friend:?}");
+    assert!(matches!(friend, Ok(Outcome::Subscribed { .. })), "{friend:?}");
     let refused = BusError::PresenceSubscriptionRequired;
     assert_eq!(subscribe(&bus, "stranger").await, Err(refused.clone()));
 
@@ -135,6 +135,11 @@ async fn a_request_waits_for_the_roster_and_its_answer_is_the_rosters() {
     assert_eq!((items("friend").await, items("stranger").await), (Ok(()), Err(refused.clone())));
     let node = bus.engine.node(&actor("stranger"), &name("n")).await.map(drop);
     assert_eq!(node, Err(refused.clone()));
+    let archive = |user| {
+        let engine = bus.engine.clone();
+        async move { engine.check_archive(&actor(user), &name("n")).await }
+    };
+    assert_eq!((archive("friend").await, archive("stranger").await), (Ok(()), Err(BusError::Forbidden)));
     let tail = bus.engine.tail(actor("stranger"), &name("n"), TailStart::Earliest, None).await.map(drop);
     assert_eq!(tail, Err(refused));
 }
@@ -152,7 +157,7 @@ async fn what_cannot_be_known_now_is_no_refusal_for_good() {
     book.write("owner", &["friend"]);
     assert_eq!(subscribe(&bus, "friend").await, Err(BusError::NotInRosterGroup), "the grant is gone");
     book.change(|pages| pages.access = RosterAccess::Granted);
-    assert!(matches!(subscribe(&bus, "friend").await, Ok(Outcome::Subscribed(_))));
+    assert!(matches!(subscribe(&bus, "friend").await, Ok(Outcome::Subscribed { .. })));
     book.write("owner", &["friend", "principal"]);
     let principal = subscribe(&bus, "principal").await;
     assert_eq!(principal, Err(BusError::NotInRosterGroup), "a principal is nobody's contact");

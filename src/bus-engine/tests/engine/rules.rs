@@ -31,9 +31,12 @@ async fn a_ban_acts_at_once_on_everything() {
     assert!(bus.run("user", "n", publish_verb(&["a"])).await.is_ok());
     bus.affiliate("n", "user", Affiliation::Outcast).await;
     assert_eq!(bus.run("user", "n", publish_verb(&["a"])).await, Err(BusError::Forbidden));
-    assert_eq!(bus.run("user", "n", Verb::Subscribe(jid("user"))).await, Err(BusError::Forbidden));
+    assert_eq!(bus.run("user", "n", Verb::Subscribe(jid("user").into())).await, Err(BusError::Forbidden));
     assert_eq!(bus.engine.node(&actor("user"), &name("n")).await.err(), Some(BusError::Forbidden));
-    assert!(bus.run("user", "n", Verb::Unsubscribe(jid("user"))).await.is_ok(), "leaving is always allowed");
+    assert!(
+        bus.run("user", "n", Verb::Unsubscribe(jid("user").into())).await.is_ok(),
+        "leaving is always allowed"
+    );
 }
 
 #[tokio::test]
@@ -63,7 +66,7 @@ async fn a_closed_node_is_closed_to_strangers_and_hidden() {
     let bus = Bus::start().await;
     bus.create_with("n", NodeConfig { access_model: AccessModel::Whitelist, ..NodeConfig::default() }).await;
     bus.create("open").await;
-    assert_eq!(bus.run("user", "n", Verb::Subscribe(jid("user"))).await, Err(BusError::ClosedNode));
+    assert_eq!(bus.run("user", "n", Verb::Subscribe(jid("user").into())).await, Err(BusError::ClosedNode));
     let listed = async |user| {
         let list = bus.engine.nodes(&actor(user), None, 10).await.unwrap();
         list.nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>()
@@ -71,7 +74,7 @@ async fn a_closed_node_is_closed_to_strangers_and_hidden() {
     assert_eq!(listed("user").await, ["open"]);
     bus.affiliate("n", "user", Affiliation::Member).await;
     assert_eq!(listed("user").await, ["n", "open"]);
-    assert!(bus.run("user", "n", Verb::Subscribe(jid("user"))).await.is_ok());
+    assert!(bus.run("user", "n", Verb::Subscribe(jid("user").into())).await.is_ok());
 }
 
 #[tokio::test]
@@ -81,8 +84,8 @@ async fn subscribing_twice_is_one_subscription() {
     let first = bus.subscribe("n", "user").await;
     bus.publish("n", &["a"]).await;
     assert_eq!(bus.subscribe("n", "user").await, first, "with its old start");
-    bus.run("user", "n", Verb::Unsubscribe(jid("user"))).await.unwrap();
-    let gone = bus.run("user", "n", Verb::Unsubscribe(jid("user"))).await;
+    bus.run("user", "n", Verb::Unsubscribe(jid("user").into())).await.unwrap();
+    let gone = bus.run("user", "n", Verb::Unsubscribe(jid("user").into())).await;
     assert_eq!(gone, Err(BusError::NotSubscribed));
     let again = bus.subscribe("n", "user").await;
     assert!(again.id > first.id);
@@ -95,10 +98,10 @@ async fn an_answer_that_changes_nothing_rests_on_the_rules_of_now_too() {
     here.create("n").await;
     here.subscribe("n", "user").await;
     elsewhere.affiliate("n", "user", Affiliation::Outcast).await;
-    let again = here.run("user", "n", Verb::Subscribe(jid("user"))).await;
+    let again = here.run("user", "n", Verb::Subscribe(jid("user").into())).await;
     assert_eq!(again, Err(BusError::Forbidden), "there is a subscription, and no right to it any more");
     elsewhere.run("owner", "n", Verb::Delete).await.expect("the end");
-    let gone = here.run("user", "n", Verb::Unsubscribe(jid("user"))).await;
+    let gone = here.run("user", "n", Verb::Unsubscribe(jid("user").into())).await;
     assert_eq!(gone, Err(BusError::NodeNotFound));
 }
 
@@ -109,9 +112,9 @@ async fn subscriptions_are_bounded() {
     bus.create("n").await;
     bus.subscribe("n", "a").await;
     bus.subscribe("n", "b").await;
-    let refused = bus.run("c", "n", Verb::Subscribe(jid("c"))).await;
+    let refused = bus.run("c", "n", Verb::Subscribe(jid("c").into())).await;
     assert_eq!(refused, Err(BusError::LimitReached(LimitKind::Subscriptions)));
-    bus.run("a", "n", Verb::Unsubscribe(jid("a"))).await.unwrap();
+    bus.run("a", "n", Verb::Unsubscribe(jid("a").into())).await.unwrap();
     bus.subscribe("n", "c").await;
 }
 

@@ -8,16 +8,20 @@ use crate::rows;
 use crate::statement::{query, statements};
 
 statements! {
-    OF_BARE = "SELECT subscription_id, jid, state, since_seq, failing_since_ms, failed_seq, parked_at_ms
+    OF_BARE = "SELECT subscription_id, jid, state, since_seq, sub_id, options::text, expires_at_ms, failing_since_ms, failed_seq, parked_at_ms
          FROM subscriptions WHERE node_id = $1 AND bare_jid = $2 ORDER BY subscription_id";
     IN_ALL = "SELECT subscription_count FROM heads WHERE node_id = $1";
-    AMONG = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+    AMONG = "SELECT subscription_id, jid, state, since_seq, sub_id, options::text, expires_at_ms FROM subscriptions
          WHERE node_id = $1 AND bare_jid = ANY($2) ORDER BY subscription_id";
-    INSERT = "INSERT INTO subscriptions (node_id, subscription_id, jid, bare_jid, state, since_seq)
-         SELECT $1, a.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS a";
+    INSERT = "INSERT INTO subscriptions
+                (node_id, subscription_id, jid, bare_jid, state, since_seq, sub_id, options, expires_at_ms)
+         SELECT $1, id, jid, bare_jid, state, since_seq, sub_id, options::jsonb, expires_at_ms
+         FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[])
+              AS a (id, jid, bare_jid, state, since_seq, sub_id, options, expires_at_ms)";
     REMOVE = "DELETE FROM subscriptions WHERE node_id = $1 AND subscription_id = ANY($2)";
     PARK = "UPDATE subscriptions SET parked_at_ms = $3 WHERE node_id = $1 AND subscription_id = $2";
-    REVIVE = "UPDATE subscriptions SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL
+    CONTINUE = "UPDATE subscriptions
+         SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL, options = $3::jsonb, expires_at_ms = $4
          WHERE node_id = $1 AND subscription_id = $2";
     END_LAGGING = "DELETE FROM lagging WHERE node_id = $1 AND subscription_id = ANY($2)";
 }
@@ -58,7 +62,10 @@ pub(super) async fn insert(
         .bind(of_all(|it| it.jid.to_string()))
         .bind(of_all(|it| it.jid.to_bare().to_string()))
         .bind(of_all(|it| it.state.as_str().to_owned()))
-        .bind(subscriptions.iter().map(|it| rows::signed(it.since_seq)).collect::<Vec<_>>());
+        .bind(subscriptions.iter().map(|it| rows::signed(it.since_seq)).collect::<Vec<_>>())
+        .bind(subscriptions.iter().map(|it| it.sub_id.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(of_all(|it| rows::stored_options(&it.options)))
+        .bind(subscriptions.iter().map(|it| it.options.expires_at_ms).collect::<Vec<_>>());
     transaction.execute(query).await.map(drop)
 }
 
@@ -84,12 +91,14 @@ pub(super) async fn park(
     transaction.execute(query(END_LAGGING).bind(node.0).bind(vec![subscription.0])).await.map(drop)
 }
 
-pub(super) async fn revive(
+pub(super) async fn carry_on(
     transaction: &mut PostgresTransaction,
     node: NodeId,
-    subscription: SubscriptionId,
+    subscription: &Subscription,
 ) -> Result<(), StoreError> {
-    transaction.execute(query(REVIVE).bind(node.0).bind(subscription.0)).await.map(drop)
+    let Subscription { id, options, .. } = subscription;
+    let query = query(CONTINUE).bind(node.0).bind(id.0).bind(rows::stored_options(options));
+    transaction.execute(query.bind(options.expires_at_ms)).await.map(drop)
 }
 
 fn health(row: &PgRow) -> Result<(SubscriptionId, Health), StoreError> {

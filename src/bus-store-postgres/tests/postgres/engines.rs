@@ -166,15 +166,15 @@ async fn a_ban_on_one_acts_on_the_other_with_its_next_step() {
 async fn what_one_commits_the_other_delivers() {
     let (first, second, _) = pair(NEVER_MS).await;
     first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
-    first.run("reader", Verb::Subscribe(Jid::from(bare("reader")))).await.unwrap();
+    first.run("reader", Verb::Subscribe(Jid::from(bare("reader")).into())).await.unwrap();
     let (_inputs, mut seen) = second.attach().await;
     assert_eq!(first.publish().await, 1);
     assert_eq!(next(&mut seen).await, 1);
     assert_eq!(first.publish().await, 2);
     assert_eq!(second.publish().await, 3);
     assert_eq!((next(&mut seen).await, next(&mut seen).await), (2, 3));
-    first.run("reader", Verb::Unsubscribe(Jid::from(bare("reader")))).await.unwrap();
-    first.run("other", Verb::Subscribe(Jid::from(bare("other")))).await.unwrap();
+    first.run("reader", Verb::Unsubscribe(Jid::from(bare("reader")).into())).await.unwrap();
+    first.run("other", Verb::Subscribe(Jid::from(bare("other")).into())).await.unwrap();
     assert_eq!(second.publish().await, 4, "with its recipients of now");
     assert_eq!(next(&mut seen).await, 4);
     assert!(seen.is_empty(), "one recipient");
@@ -187,7 +187,7 @@ async fn a_node_that_is_not_in_memory_is_delivered_from_its_cursor() {
     instance.until_listening(2).await;
     let (_inputs, mut seen) = instance.attach().await;
     instance.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
-    instance.run("reader", Verb::Subscribe(Jid::from(bare("reader")))).await.unwrap();
+    instance.run("reader", Verb::Subscribe(Jid::from(bare("reader")).into())).await.unwrap();
     // Another program, which rings nowhere: all that the instance hears of the node is its own commit.
     let append =
         "INSERT INTO events SELECT node_id, n, 1, 'b', 'a@example.org', '<a/>', 0, recipients_version, n - 1

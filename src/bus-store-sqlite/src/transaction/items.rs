@@ -1,27 +1,33 @@
 use bus_domain::retract::StoredItem;
-use bus_domain::{ItemId, NodeId, Seq};
-use bus_store::{ItemPointer, StoreError};
+use bus_domain::{Event, ItemId, NodeId, Seq};
+use bus_store::{ItemPointer, RemovedItem, StoreError};
 use serde_json::json;
 
 use super::{SqliteTransaction, array};
-use crate::rows;
+use crate::rows::{self, event_columns};
 use crate::statement::{query, statements};
 
 statements! {
-    pub(crate) PLACE = "INSERT INTO items (node_id, item_id, seq)
-         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
+    pub(crate) PLACE = "INSERT INTO items (node_id, item_id, seq, created_seq)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)";
     // The plus keeps the planner from reading all positions behind the purge.
     pub(crate) FIND = "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms,
                 e.recipients_version, e.due_after_seq
          FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
            AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";
+    COUNT = "SELECT item_count FROM heads WHERE node_id = ?1";
+    pub(crate) LAST = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE i.node_id = ?1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+         ORDER BY i.seq DESC LIMIT 1");
     pub(crate) NOTE_RETRACTED = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
          SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
     pub(crate) REMOVE = "DELETE FROM items
          WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
-         RETURNING node_id, seq > (SELECT purged_through_seq FROM heads h WHERE h.node_id = items.node_id) AS is_live";
-    pub(crate) REMOVE_OLDEST = "DELETE FROM items WHERE node_id = ?1
+         RETURNING node_id, item_id, coalesce(created_seq, seq) AS created_seq,
+             seq > (SELECT purged_through_seq FROM heads h WHERE h.node_id = items.node_id) AS is_live";
+    // Left to itself, the planner reads all items of the node.
+    pub(crate) REMOVE_OLDEST = "DELETE FROM items INDEXED BY items_by_seq WHERE node_id = ?1
          AND seq IN (SELECT seq FROM items WHERE node_id = ?1
              AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1) ORDER BY seq LIMIT ?2)";
     pub(crate) LOWER_COUNTS = "UPDATE heads SET item_count = item_count - a.count
@@ -33,8 +39,11 @@ pub(super) async fn place(
     transaction: &mut SqliteTransaction,
     pointers: &[ItemPointer],
 ) -> Result<(), StoreError> {
-    let batch =
-        array(pointers.iter().map(|pointer| json!([pointer.node.0, pointer.item_id.as_str(), pointer.seq])));
+    let values = |pointer: &ItemPointer| {
+        let ItemPointer { node, item_id, seq, created_seq } = pointer;
+        json!([node.0, item_id.as_str(), seq, created_seq])
+    };
+    let batch = array(pointers.iter().map(values));
     transaction.execute(query(PLACE).bind(batch)).await?;
     Ok(())
 }
@@ -56,6 +65,22 @@ pub(super) async fn find(
     Ok(items)
 }
 
+pub(super) async fn count(transaction: &mut SqliteTransaction, node: NodeId) -> Result<u64, StoreError> {
+    let found = transaction.fetch_all(query(COUNT).bind(node.0)).await?;
+    found.first().map_or(Ok(0), |row| rows::unsigned(row, "item_count"))
+}
+
+/// Who is older than the newest item has expired with it.
+pub(super) async fn last(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    expired_through_ms: Option<i64>,
+) -> Result<Option<Event>, StoreError> {
+    let found = transaction.fetch_all(query(LAST).bind(node.0)).await?;
+    let newest = found.first().map(rows::event).transpose()?;
+    Ok(newest.filter(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment)))
+}
+
 pub(super) async fn note_retracted(
     transaction: &mut SqliteTransaction,
     node: NodeId,
@@ -69,16 +94,20 @@ pub(super) async fn note_retracted(
 pub(super) async fn remove(
     transaction: &mut SqliteTransaction,
     items: &[(NodeId, ItemId)],
-) -> Result<Vec<NodeId>, StoreError> {
+) -> Result<Vec<RemovedItem>, StoreError> {
     let query = query(REMOVE).bind(array(items.iter().map(|(node, id)| json!([node.0, id.as_str()]))));
     let rows = transaction.fetch_all(query).await?;
-    let mut nodes = Vec::with_capacity(rows.len());
+    let mut removed = Vec::with_capacity(rows.len());
     for row in &rows {
         if rows::integer(row, "is_live")? != 0 {
-            nodes.push(NodeId(rows::integer(row, "node_id")?));
+            removed.push(RemovedItem {
+                node: NodeId(rows::integer(row, "node_id")?),
+                item_id: rows::item_id(row)?,
+                created_seq: rows::unsigned(row, "created_seq")?,
+            });
         }
     }
-    Ok(nodes)
+    Ok(removed)
 }
 
 pub(super) async fn remove_oldest(

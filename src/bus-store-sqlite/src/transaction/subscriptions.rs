@@ -9,17 +9,21 @@ use crate::rows;
 use crate::statement::{query, statements};
 
 statements! {
-    OF_BARE_JID = "SELECT subscription_id, jid, state, since_seq, failing_since_ms, failed_seq, parked_at_ms
+    OF_BARE_JID = "SELECT subscription_id, jid, state, since_seq, sub_id, options, expires_at_ms, failing_since_ms, failed_seq, parked_at_ms
          FROM subscriptions WHERE node_id = ?1 AND bare_jid = ?2 ORDER BY subscription_id";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
-    AMONG = "SELECT subscription_id, jid, state, since_seq FROM subscriptions
+    AMONG = "SELECT subscription_id, jid, state, since_seq, sub_id, options, expires_at_ms FROM subscriptions
          WHERE node_id = ?1 AND bare_jid IN (SELECT value FROM json_each(?2)) ORDER BY subscription_id";
-    INSERT = "INSERT INTO subscriptions (node_id, subscription_id, jid, bare_jid, state, since_seq)
-         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?2)";
+    INSERT = "INSERT INTO subscriptions
+                (node_id, subscription_id, jid, bare_jid, state, since_seq, sub_id, options, expires_at_ms)
+         SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                value ->> 7
+         FROM json_each(?2)";
     REMOVE = "DELETE FROM subscriptions
          WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM json_each(?2))";
     PARK = "UPDATE subscriptions SET parked_at_ms = ?3 WHERE node_id = ?1 AND subscription_id = ?2";
-    REVIVE = "UPDATE subscriptions SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL
+    CONTINUE = "UPDATE subscriptions
+         SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL, options = ?3, expires_at_ms = ?4
          WHERE node_id = ?1 AND subscription_id = ?2";
     END_LAGGING = "DELETE FROM lagging
          WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM json_each(?2))";
@@ -54,8 +58,20 @@ pub(super) async fn insert(
     node: NodeId,
     subscriptions: &[Subscription],
 ) -> Result<(), StoreError> {
-    let values = subscriptions.iter().map(|Subscription { id, jid, state, since_seq }| {
-        json!([id.0, jid.as_str(), jid.to_bare().as_str(), state.as_str(), since_seq])
+    let values = subscriptions.iter().map(|it| {
+        let Subscription { id, jid, state, since_seq, sub_id, options } = it;
+        let (sub_id, stored) = (sub_id.map(|id| id.0), rows::stored_options(options));
+        let bare_jid = jid.to_bare();
+        json!([
+            id.0,
+            jid.as_str(),
+            bare_jid.as_str(),
+            state.as_str(),
+            since_seq,
+            sub_id,
+            stored,
+            options.expires_at_ms
+        ])
     });
     transaction.execute(query(INSERT).bind(node.0).bind(array(values))).await?;
     Ok(())
@@ -86,13 +102,16 @@ pub(super) async fn park(
     Ok(())
 }
 
-pub(super) async fn revive(
+pub(super) async fn carry_on(
     transaction: &mut SqliteTransaction,
     node: NodeId,
-    subscription: SubscriptionId,
+    subscription: &Subscription,
 ) -> Result<(), StoreError> {
-    let query = query(REVIVE).bind(node.0).bind(subscription.0);
-    transaction.execute(query).await?;
+    let Subscription { id, options, .. } = subscription;
+    let stored = rows::stored_options(options);
+    transaction
+        .execute(query(CONTINUE).bind(node.0).bind(id.0).bind(stored).bind(options.expires_at_ms))
+        .await?;
     Ok(())
 }
 

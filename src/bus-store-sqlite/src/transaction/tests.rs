@@ -4,10 +4,12 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items};
 use crate::statement::Statement;
-use crate::{SqliteStore, cursors, entities, lagging, retention};
+use crate::{SqliteStore, archive, creation, cursors, entities, lagging, retention};
 
 const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
+
+const ITEM_BY_POSITION: &str = "SEARCH items USING INDEX items_by_seq (node_id=? AND seq=?)";
 
 #[tokio::test]
 async fn hot_statements_never_read_a_whole_table() {
@@ -51,16 +53,37 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
             "SEARCH s USING INDEX subscriptions_by_entity (bare_jid=? AND (node_id,subscription_id)>(?,?))",
         ),
         (entities::AFFILIATIONS, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
+        (
+            archive::FORWARDS,
+            "SEARCH r USING COVERING INDEX retracted_payloads_by_event (node_id=? AND seq=?)",
+        ),
         (items::FIND, &format!("SEARCH i {ITEM_BY_ID}")),
         (items::REMOVE, &format!("SEARCH items {ITEM_BY_ID}")),
         (lagging::NOTE, &format!("SEARCH subscriptions {SUBSCRIPTION_BY_ID}")),
         (lagging::TARGETS, &format!("SEARCH s {SUBSCRIPTION_BY_ID}")),
-        (items::REMOVE_OLDEST, "SEARCH items USING COVERING INDEX items_by_seq (node_id=? AND seq=?)"),
+        (items::REMOVE_OLDEST, ITEM_BY_POSITION),
+        (retention::EVICT, ITEM_BY_POSITION),
+        (retention::EXPIRE, ITEM_BY_POSITION),
+        (retention::SWEEP, ITEM_BY_POSITION),
     ] {
         let plan = planner.plan(sql).await;
         assert!(plan.iter().any(|step| step == look_up), "{sql}: {plan:?}");
         assert_eq!(full_scans(&plan), Vec::<&String>::new(), "{sql}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql} sorts: {plan:?}");
+    }
+}
+
+/// The merge reads two windows whole, and sorts no more than these.
+#[tokio::test]
+async fn lists_by_creation_are_merged_of_two_indexes() {
+    let plan = Planner::new().await.plan(creation::FORWARDS.0).await;
+    for (index, position) in [("items_by_seq", "seq"), ("items_by_creation", "created_seq")] {
+        let look_up = format!("SEARCH i USING INDEX {index} (node_id=? AND {position}>? AND {position}<?)");
+        assert!(plan.contains(&look_up), "{plan:?}");
+    }
+    assert!(full_scans(&plan).iter().all(|step| step.starts_with("SCAN (subquery-")), "{plan:?}");
+    for steps in plan.windows(2).filter(|steps| steps[1].contains("TEMP B-TREE")) {
+        assert!(steps[0].starts_with("SCAN (subquery-"), "{plan:?}");
     }
 }
 

@@ -9,6 +9,7 @@ use bus_xml::XmlLimits;
 use jid::BareJid;
 use minidom::Element;
 use minidom::rxml::NcName;
+use tokio_xmpp::parsers::message::Message;
 
 use super::output::EventLine;
 use super::xmpp::{XmppError, XmppSession};
@@ -16,6 +17,7 @@ use super::xmpp::{XmppError, XmppSession};
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 const RSM: &str = "http://jabber.org/protocol/rsm";
+const MAM: &str = "urn:xmpp:mam:2";
 const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// What our parser takes of a payload that is to be published; the bus has its own bounds.
 const PAYLOAD_LIMITS: XmlLimits = XmlLimits { depth_max: 64, bytes_max: 1024 * 1024 };
@@ -25,6 +27,8 @@ pub(crate) struct PubsubUser {
     session: XmppSession,
     service: BareJid,
     waiting: VecDeque<EventLine>,
+    /// Queries of archives so far.
+    queries: u64,
 }
 
 /// A page of items (XEP-0059).
@@ -36,10 +40,21 @@ pub(crate) struct ItemsPage {
     pub(crate) last: Option<String>,
 }
 
+/// A page of a node's archive (XEP-0313).
+#[derive(Debug, Default)]
+pub(crate) struct ArchivePage {
+    /// Oldest first.
+    pub(crate) events: Vec<EventLine>,
+    /// The id of the last entry, which may be one that is no line; `None` for an empty page.
+    pub(crate) last: Option<String>,
+    /// Whether this was the last page.
+    pub(crate) is_complete: bool,
+}
+
 impl PubsubUser {
     /// Speaks to this service.
     pub(crate) fn new(session: XmppSession, service: BareJid) -> Self {
-        Self { session, service, waiting: VecDeque::new() }
+        Self { session, service, waiting: VecDeque::new(), queries: 0 }
     }
 
     /// Becomes available, so that notifications come.
@@ -139,6 +154,28 @@ impl PubsubUser {
         }
         self.items(node, Element::builder("pubsub", PUBSUB).append(items.build()).append(set.build()).build())
             .await
+    }
+
+    /// A page of the events behind one that is in the archive.
+    pub(crate) async fn archive_after(&mut self, node: &str, after: &str) -> Result<ArchivePage, XmppError> {
+        self.queries += 1;
+        let query_id = format!("stanzabus-{}", self.queries);
+        let after = check(after, "--after", ItemId::BYTES_MAX)?;
+        let after = Element::builder("after", RSM).append(after).build();
+        let query = Element::builder("query", MAM)
+            .attr(name("node"), check_node(node)?)
+            .attr(name("queryid"), query_id.as_str())
+            .append(Element::builder("set", RSM).append(after).build());
+        let what = format!("read the archive of {node}");
+        let answer = self.session.set(&self.service, &what, query.build()).await?;
+        let service = &self.service;
+        // Only what the service has sent for this query counts (XEP-0313 §8.2).
+        let is_ours = |message: &Message| parse::archive_result(message, service, &query_id).is_some();
+        let results = self.session.take_messages(is_ours);
+        let results = results.iter().filter_map(|message| parse::archive_result(message, service, &query_id));
+        let events = results.flat_map(|result| parse::archived(result, service)).collect();
+        let page = answer.as_ref().and_then(|fin| parse::archive_end(fin, events));
+        page.ok_or_else(|| self.unexpected(&what))
     }
 
     /// The next event that the service sends; waits for it. Cancel-safe.

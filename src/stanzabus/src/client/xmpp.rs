@@ -124,6 +124,13 @@ impl XmppSession {
         }
     }
 
+    /// Those of the messages which have come that are wanted; the others go on waiting.
+    pub(crate) fn take_messages(&mut self, is_wanted: impl Fn(&Message) -> bool) -> VecDeque<Message> {
+        let (wanted, others) = std::mem::take(&mut self.waiting).into_iter().partition(is_wanted);
+        self.waiting = others;
+        wanted
+    }
+
     /// Becomes unavailable and closes the stream.
     pub(crate) async fn close(mut self) {
         if self.is_lost {

@@ -16,9 +16,6 @@ use crate::signals::StopSignals;
 
 use progress::Progress;
 
-/// Two to a page, because a page names the event ids of its first and last item: so every item's is known.
-const PAGE_ITEMS: u32 = 2;
-
 /// `stanzabus tail`: until a signal comes, `--count` is reached, or the node is deleted.
 pub(crate) async fn run(config: &Path, arguments: TailArguments) -> Result<(), Failure> {
     let mut signals = StopSignals::listen()?;
@@ -75,13 +72,15 @@ async fn over_xmpp(user: &mut PubsubUser, arguments: &TailArguments) -> Result<(
     user.subscribe(node).await?;
     output::status(&format!("tail: subscribed to {node}, waiting"));
     let mut progress = Progress::starting_after(arguments.after.as_deref());
-    while !left.is_over() && progress.is_behind() {
-        let page = user.items_after(node, progress.page_start(), PAGE_ITEMS).await?;
-        for item in &page.items {
+    while !left.is_over()
+        && let Some(start) = progress.page_start()
+    {
+        let page = user.archive_after(node, start).await?;
+        for event in &page.events {
             if left.is_over() {
                 return Ok(());
             }
-            output::print_json(item)?;
+            output::print_json(event)?;
             left.count_one();
         }
         progress.fetched(&page);

@@ -51,7 +51,12 @@ fn published(seq: u64, id: &str, payload: Option<&str>) -> Arc<Event> {
 
 fn recipient(id: i64, jid: &str) -> Subscription {
     let jid = Jid::new(jid).unwrap();
-    Subscription { id: SubscriptionId(id), jid, state: SubscriptionState::Subscribed, since_seq: 0 }
+    Subscription::new(SubscriptionId(id), jid, SubscriptionState::Subscribed, 0)
+}
+
+fn delivery<'a>(node: &'a DeliveryNode, event: &'a Arc<Event>, to: &'a Subscription) -> Delivery<'a> {
+    let hand_off = HandOff { link: 1, ticket: 5 };
+    Delivery { hand_off, node, event, subscription: to, sub_ids: &[], after_seq: 11, is_late: false }
 }
 
 fn deliver(
@@ -60,9 +65,7 @@ fn deliver(
     event: &Arc<Event>,
     to: &Subscription,
 ) -> bool {
-    let delivery =
-        Delivery { hand_off: HandOff { link: 1, ticket: 5 }, node, event, subscription: to, after_seq: 11 };
-    notifier.try_send(&delivery).is_ok()
+    notifier.try_send(&delivery(node, event, to)).is_ok()
 }
 
 /// The message for one recipient.
@@ -232,5 +235,43 @@ fn hostile_names_stay_values() {
         if let Some(item) = content.children().next() {
             assert_eq!(item.attr("id"), Some(hostile));
         }
+    }
+}
+
+#[test]
+fn what_is_late_says_when_it_happened_and_has_an_encoding_of_its_own() {
+    let (node, event) = (node(1, "n", true), published(1, "1", Some("<b xmlns='urn:b'/>")));
+    let (one, other) = (recipient(3, "bob@example.net"), recipient(4, "eve@example.net"));
+    let mut notifier = notifier();
+    for (to, is_late) in [(&one, false), (&other, true), (&one, true), (&other, false)] {
+        let sent = Delivery { is_late, ..delivery(&node, &event, to) };
+        assert!(notifier.try_send(&sent).is_ok());
+        let message = parse(&notifier.lane.messages.pop().unwrap().1);
+        let delay = message.get_child("delay", "urn:xmpp:delay");
+        let stamp = delay.and_then(|delay| delay.attr("stamp").map(str::to_owned));
+        let expected = is_late.then(|| crate::date_time::encode(event.published_at_ms));
+        assert_eq!(stamp, expected);
+    }
+    assert_eq!(notifier.counters().encodings(), 2, "one for each variant");
+}
+
+#[test]
+fn an_item_names_the_subscriptions_that_it_is_due_to() {
+    let (node, to) = (node(1, "n", true), recipient(3, "bob@example.net"));
+    let sub_ids = [SubscriptionId(3), SubscriptionId(9)];
+    let mut notifier = notifier();
+    for (event, expected) in [
+        (published(1, "1", Some("<b xmlns='urn:b'/>")), "39"),
+        (event(2, EventKind::Retracted { item_id: ItemId::new("1").unwrap() }), "39"),
+        (event(3, EventKind::Purged), ""),
+        (event(4, EventKind::Configured), ""),
+        (event(5, EventKind::Deleted), ""),
+    ] {
+        let sent = Delivery { sub_ids: &sub_ids, ..delivery(&node, &event, &to) };
+        assert!(notifier.try_send(&sent).is_ok());
+        let message = parse(&notifier.lane.messages.pop().unwrap().1);
+        let headers = message.get_child("headers", "http://jabber.org/protocol/shim");
+        let named: String = headers.into_iter().flat_map(Element::children).map(Element::text).collect();
+        assert_eq!(named, expected, "{:?}", event.kind);
     }
 }

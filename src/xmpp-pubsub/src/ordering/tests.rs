@@ -38,10 +38,10 @@ fn publishes_of_one_sender_overlap_and_are_answered_in_order() {
     }
     let running = started(&mut ordering);
     assert_eq!(names(&running), ["p1", "p2", "p3"]);
-    ordering.finish(&running[2].0, "3".to_owned());
-    ordering.finish(&running[1].0, "2".to_owned());
+    ordering.finish(&running[2].0, vec!["3".to_owned()]);
+    ordering.finish(&running[1].0, vec!["2".to_owned()]);
     assert_eq!(sent(&mut ordering), Vec::<String>::new());
-    ordering.finish(&running[0].0, "1".to_owned());
+    ordering.finish(&running[0].0, vec!["1".to_owned()]);
     assert_eq!(sent(&mut ordering), ["1", "2", "3"]);
     assert!(ordering.is_idle() && ordering.senders.is_empty(), "nothing is left");
 }
@@ -54,10 +54,10 @@ fn anything_else_waits_for_what_is_before_and_holds_up_what_is_behind() {
     }
     let first = started(&mut ordering);
     assert_eq!(names(&first), ["p1"]);
-    ordering.finish(&first[0].0, "1".to_owned());
+    ordering.finish(&first[0].0, vec!["1".to_owned()]);
     let second = started(&mut ordering);
     assert_eq!(names(&second), ["q2"]);
-    ordering.finish(&second[0].0, "2".to_owned());
+    ordering.finish(&second[0].0, vec!["2".to_owned()]);
     assert_eq!(names(&started(&mut ordering)), ["p3", "p4"]);
     assert_eq!(sent(&mut ordering), ["1", "2"]);
 }
@@ -70,7 +70,7 @@ fn senders_do_not_wait_for_each_other() {
     admit(&mut ordering, "b", "b1", OTHER);
     let running = started(&mut ordering);
     assert_eq!(names(&running), ["a1", "b1"]);
-    ordering.finish(&running[1].0, "b".to_owned());
+    ordering.finish(&running[1].0, vec!["b".to_owned()]);
     assert_eq!(sent(&mut ordering), ["b"]);
 }
 
@@ -83,7 +83,7 @@ fn only_so_many_run_at_once_except_for_publishes() {
     admit(&mut ordering, "d", "d", PUBLISH);
     let running = started(&mut ordering);
     assert_eq!(names(&running), ["d", "a", "b"]);
-    ordering.finish(&running[1].0, String::new());
+    ordering.finish(&running[1].0, Vec::new());
     assert_eq!(names(&started(&mut ordering)), ["c"]);
 }
 
@@ -107,10 +107,24 @@ fn where_no_answer_is_due_none_leaves() {
     for expected in ["silent", "q"] {
         let running = started(&mut ordering);
         assert_eq!(names(&running), [expected]);
-        let answer = if expected == "silent" { String::new() } else { "answer".to_owned() };
+        let answer = if expected == "silent" { Vec::new() } else { vec!["answer".to_owned()] };
         ordering.finish(&running[0].0, answer);
     }
     assert_eq!(sent(&mut ordering), ["answer"]);
+    assert!(ordering.is_idle());
+}
+
+#[test]
+fn an_answer_of_several_stanzas_leaves_in_one_piece_and_counts_whole() {
+    let mut ordering = Ordering::new(limits());
+    admit(&mut ordering, "a", "q1", OTHER);
+    admit(&mut ordering, "b", "q2", OTHER);
+    let running = started(&mut ordering);
+    ordering.finish(&running[1].0, ["1", "2", "end"].map(str::to_owned).to_vec());
+    assert_eq!(ordering.load().answers_bytes, 5);
+    ordering.finish(&running[0].0, vec!["other".to_owned()]);
+    assert!(!ordering.has_room());
+    assert_eq!(sent(&mut ordering), ["1", "2", "end", "other"]);
     assert!(ordering.is_idle());
 }
 
@@ -128,7 +142,7 @@ fn every_bound_refuses_what_is_over_it() {
     assert_eq!(ordering.admit("c", arrival(56)), Ok(()), "the only one of its sender");
     assert_eq!(ordering.admit("d", arrival(0)), Err("x"), "of all");
     for (ticket, _) in started(&mut ordering) {
-        ordering.finish(&ticket, "a".to_owned());
+        ordering.finish(&ticket, vec!["a".to_owned()]);
     }
     assert_eq!(sent(&mut ordering).len(), 6);
     assert!(ordering.is_idle());
@@ -145,7 +159,7 @@ fn a_user_with_many_resources_has_the_share_of_one() {
     assert_eq!(ordering.admit("a@b/5", arrival(0)), Err("x"), "four in flight");
     let running = started(&mut ordering);
     assert_eq!(running.len(), 4, "none of them waits for another");
-    ordering.finish(&running[2].0, "3".to_owned());
+    ordering.finish(&running[2].0, vec!["3".to_owned()]);
     assert_eq!(sent(&mut ordering), ["3"]);
     assert_eq!(ordering.admit("a@b/5", arrival(21)), Err("x"), "30 bytes in flight");
     assert_eq!(ordering.admit("a@b/5", arrival(20)), Ok(()));
@@ -181,9 +195,9 @@ fn a_known_answer_leaves_behind_the_senders_earlier_ones() {
     admit(&mut ordering, "a", "q", OTHER);
     let running = started(&mut ordering);
     assert_eq!(names(&running), ["p1", "p2"]);
-    ordering.finish(&running[1].0, "2".to_owned());
+    ordering.finish(&running[1].0, vec!["2".to_owned()]);
     assert_eq!(sent(&mut ordering), Vec::<String>::new());
-    ordering.finish(&running[0].0, "1".to_owned());
+    ordering.finish(&running[0].0, vec!["1".to_owned()]);
     assert_eq!(sent(&mut ordering), ["1", "known", "2"]);
     assert_eq!(names(&started(&mut ordering)), ["q"]);
 }
@@ -216,7 +230,7 @@ fn whatever_happens_nothing_is_lost_or_overtaken() {
                 _ if !running.is_empty() => {
                     let chosen = usize::try_from(below(running.len() as u64)).unwrap();
                     let (ticket, (sender, number)): (Ticket, (u64, u64)) = running.swap_remove(chosen);
-                    ordering.finish(&ticket, format!("{sender} {number}"));
+                    ordering.finish(&ticket, vec![format!("{sender} {number}")]);
                 }
                 _ => {}
             }

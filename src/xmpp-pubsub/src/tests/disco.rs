@@ -15,6 +15,7 @@ fn nodes(attributes: &str, set: &str) -> String {
     format!("<query xmlns='http://jabber.org/protocol/disco#items' {attributes}>{set}</query>")
 }
 
+const ORDER: &str = "<order xmlns='urn:xmpp:order-by:1' by='modification' desc='1'/>";
 const RSM: &str = "http://jabber.org/protocol/rsm";
 
 #[tokio::test]
@@ -35,15 +36,18 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#delete-nodes",
         "pubsub#instant-nodes",
         "pubsub#item-ids",
+        "pubsub#leased-subscription",
         "pubsub#manage-subscriptions",
         "pubsub#member-affiliation",
         "pubsub#meta-data",
         "pubsub#modify-affiliations",
         "pubsub#multi-items",
+        "pubsub#multi-subscribe",
         "pubsub#outcast-affiliation",
         "pubsub#persistent-items",
         "pubsub#presence-notifications",
         "pubsub#publish",
+        "pubsub#publish-node-full",
         "pubsub#publish-only-affiliation",
         "pubsub#publish-options",
         "pubsub#publisher-affiliation",
@@ -51,14 +55,23 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#retract-items",
         "pubsub#retrieve-affiliations",
         "pubsub#retrieve-default",
+        "pubsub#retrieve-default-sub",
         "pubsub#retrieve-items",
         "pubsub#retrieve-subscriptions",
         "pubsub#rsm",
         "pubsub#subscribe",
         "pubsub#subscription-notifications",
+        "pubsub#subscription-options",
         "rsm",
+        "shim",
         "jabber:iq:version",
         "jabber:x:data",
+        "urn:xmpp:delay",
+        "urn:xmpp:mam:2",
+        "urn:xmpp:mam:2#extended",
+        "urn:xmpp:order-by:1",
+        "urn:xmpp:order-by:1@pubsub",
+        "urn:xmpp:order-by:1@urn:xmpp:mam:2",
         "urn:xmpp:ping",
         "urn:xmpp:sid:0",
     ]
@@ -71,6 +84,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
 
 /// One request for each announced feature that a request can show; it must not be refused as not implemented.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one arm for each feature")]
 async fn every_announced_feature_is_wired() {
     let fixture = Fixture::new().await;
     fixture.publish("news", "<item id='1'><b xmlns='urn:b'/></item>").await;
@@ -113,7 +127,7 @@ async fn every_announced_feature_is_wired() {
                 fixture.create("full", AccessModel::Open).await;
                 ("set", owner("<purge node='full'/>"))
             }
-            "pubsub#publish" | "pubsub#item-ids" => {
+            "pubsub#publish" | "pubsub#publish-node-full" | "pubsub#item-ids" => {
                 ("set", pubsub("<publish node='news'><item id='2'><b/></item></publish>"))
             }
             "pubsub#retract-items" => ("set", pubsub("<retract node='news'><item id='1'/></retract>")),
@@ -128,8 +142,22 @@ async fn every_announced_feature_is_wired() {
             "pubsub#retrieve-affiliations" => ("get", pubsub("<affiliations/>")),
             "pubsub#rsm" => ("get", pubsub(&format!("<items node='news'/><set xmlns='{RSM}'/>"))),
             "pubsub#subscribe" => ("set", pubsub("<subscribe node='news' jid='alice@example.org'/>")),
+            "pubsub#multi-subscribe" | "shim" => ("get", info("node='http://jabber.org/protocol/shim'")),
+            "pubsub#subscription-options" => {
+                ("get", pubsub("<options node='news' jid='alice@example.org'/>"))
+            }
+            "pubsub#leased-subscription" => {
+                let field = "<field var='pubsub#expire'><value>2999-01-01T00:00:00Z</value></field>";
+                let options =
+                    format!("<options><x xmlns='jabber:x:data' type='submit'>{field}</x></options>");
+                ("set", pubsub(&format!("<subscribe node='news' jid='alice@example.org'/>{options}")))
+            }
+            "pubsub#retrieve-default-sub" => ("get", pubsub("<default/>")),
+            "urn:xmpp:mam:2" => ("set", "<query xmlns='urn:xmpp:mam:2' node='news'/>".to_owned()),
+            "urn:xmpp:mam:2#extended" => ("get", "<metadata xmlns='urn:xmpp:mam:2' node='news'/>".to_owned()),
+            order if order.starts_with("urn:xmpp:order-by:1") => ordered(order),
             // Enforced by the rules' own tests, and seen on notifications.
-            "pubsub#access-open" | "urn:xmpp:sid:0" => continue,
+            "pubsub#access-open" | "urn:xmpp:sid:0" | "urn:xmpp:delay" => continue,
             other if other.ends_with("-affiliation") => {
                 let name = other.trim_start_matches("pubsub#").trim_end_matches("-affiliation");
                 let affiliation = Affiliation::parse(name).expect("an affiliation");
@@ -143,13 +171,21 @@ async fn every_announced_feature_is_wired() {
     }
 }
 
+fn ordered(feature: &str) -> (&'static str, String) {
+    if feature.ends_with("@urn:xmpp:mam:2") {
+        return ("set", format!("<query xmlns='urn:xmpp:mam:2' node='news'>{ORDER}</query>"));
+    }
+    ("get", pubsub(&format!("<items node='news'/>{ORDER}")))
+}
+
 #[tokio::test]
 async fn a_node_is_a_leaf_for_those_who_may_read_it() {
     let fixture = Fixture::new().await;
     fixture.create("closed", AccessModel::Whitelist).await;
     fixture.affiliate("news", "eve@example.net", Affiliation::Outcast).await;
     let leaf = "<query xmlns='disco#info' node='news'><identity category='pubsub' type='leaf'/>\
-                <feature var='disco#info'/><feature var='disco#items'/><feature var='pubsub'/><x ";
+                <feature var='disco#info'/><feature var='disco#items'/><feature var='pubsub'/>\
+                <feature var='urn:xmpp:mam:2'/><feature var='urn:xmpp:mam:2#extended'/><x ";
     let answer = fixture.ask(BOB, "get", &info("node='news'")).await;
     assert!(answer.starts_with(leaf), "{answer}");
     for (from, node, expected) in [

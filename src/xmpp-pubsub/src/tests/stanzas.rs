@@ -7,7 +7,7 @@ use bus_xml::RejectReason;
 use super::*;
 
 async fn answer(fixture: &Fixture, stanza: &str) -> Option<String> {
-    let answer = fixture.service.handle(&parse(stanza)).await?;
+    let answer = fixture.service.handle(&parse(stanza)).await.pop()?;
     let element = parse(&answer);
     Some(match element.name() {
         "iq" => outcome(&element),
@@ -58,7 +58,8 @@ async fn the_answer_repeats_what_it_can_of_the_id() {
     let fixture = Fixture::new().await;
     let head = format!("<iq type='get' from='{BOB}' to='{DOMAIN}'");
     let ping = "<ping xmlns='urn:xmpp:ping'/>";
-    let handle = async |stanza: String| fixture.service.handle(&parse(&stanza)).await.expect("an answer");
+    let handle =
+        async |stanza: String| fixture.service.handle(&parse(&stanza)).await.pop().expect("an answer");
     let without = handle(format!("{head}>{ping}</iq>")).await;
     assert!(without.starts_with(&format!("<iq type='error' from='{DOMAIN}' to='{BOB}'><error")), "{without}");
     assert_eq!(outcome(&parse(&without)), "modify/bad-request");
@@ -81,7 +82,7 @@ async fn only_the_bare_domain_is_served_and_answers_come_from_the_address_asked(
         ("other.example.org", "other.example.org", "cancel/item-not-found"),
     ] {
         let stanza = iq(BOB, to, "get", "<ping xmlns='urn:xmpp:ping'/>");
-        let answer = parse(&fixture.service.handle(&stanza).await.expect("an answer"));
+        let answer = parse(&fixture.service.handle(&stanza).await.pop().expect("an answer"));
         assert_eq!((answer.attr("from"), outcome(&answer).as_str()), (Some(from), expected), "{to}");
     }
 }
@@ -90,11 +91,11 @@ async fn only_the_bare_domain_is_served_and_answers_come_from_the_address_asked(
 async fn senders_are_told_when_their_address_is_no_address_and_dropped_when_it_is_ours() {
     let fixture = Fixture::new().await;
     let ping = |from: &str| iq(from, DOMAIN, "get", "<ping xmlns='urn:xmpp:ping'/>");
-    let malformed = fixture.service.handle(&ping("a@b@c d")).await.expect("an answer");
+    let malformed = fixture.service.handle(&ping("a@b@c d")).await.pop().expect("an answer");
     assert_eq!(outcome(&parse(&malformed)), "modify/jid-malformed");
     assert_eq!(parse(&malformed).attr("to"), Some("a@b@c d"));
     for from in [DOMAIN, "x@EVENTS.example.org/y"] {
-        assert_eq!(fixture.service.handle(&ping(from)).await, None, "{from}");
+        assert_eq!(fixture.service.handle(&ping(from)).await.pop(), None, "{from}");
         assert_eq!(fixture.service.reject(&ping(from), RejectReason::TooLong), None, "{from}");
     }
     assert_eq!(answer(&fixture, "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>").await, None);

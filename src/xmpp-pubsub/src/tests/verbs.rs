@@ -252,7 +252,7 @@ async fn subscribe_and_unsubscribe_name_the_subscribed_address() {
             error("auth/forbidden"),
         ),
         (BOB, options("/>"), state(BOB, "subscribed")),
-        (BOB, options(&form), error("cancel/feature-not-implemented+subscription-options")),
+        (BOB, options(&form), error("modify/bad-request+invalid-options")),
         (BOB, options(" node='news'/>"), error("modify/bad-request")),
         (
             BOB,
@@ -286,17 +286,4 @@ async fn subscriptions_of_one_address_are_bounded() {
     fixture.ask(BOB, "set", &subscribe("bob@example.net")).await;
     let expected = "wait/policy-violation+too-many-subscriptions";
     fixture.check(BOB, "set", &subscribe(BOB), expected).await;
-}
-
-#[tokio::test]
-async fn verbs_that_are_not_built_name_their_feature() {
-    let fixture = Fixture::new().await;
-    for (kind, content, feature) in [
-        ("get", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
-        ("set", pubsub("<options node='news' jid='a@b'/>"), "subscription-options"),
-        ("get", pubsub("<default/>"), "subscription-options"),
-    ] {
-        let expected = format!("cancel/feature-not-implemented+{feature}");
-        fixture.check(ALICE, kind, &content, &expected).await;
-    }
 }

@@ -102,7 +102,7 @@ impl Stage for InProcess {
 
     async fn send(&mut self, actor: &str, stanza: String) {
         let stanza = addressed(&stanza, &self.address(actor));
-        if let Some(answer) = self.service.handle(&stanza).await {
+        for answer in self.service.handle(&stanza).await {
             self.put(answer);
         }
     }

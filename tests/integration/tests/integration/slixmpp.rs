@@ -1,4 +1,4 @@
-//! A client that nobody here wrote: slixmpp with its own XEP-0060 plug-in. `slixmpp/pubsub.py` has the steps.
+//! A client that nobody here wrote: slixmpp with its own plug-ins for XEP-0060 and XEP-0313. `slixmpp/pubsub.py` has the steps.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/sli
 const SCRIPT_PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the script does and checks, in its order.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 18] = [
     "discover the service",
     "create a named node",
     "create again: conflict",
@@ -28,6 +28,7 @@ const STEPS: [&str; 17] = [
     "get items by count",
     "get items by id",
     "get items by pages",
+    "query the archive",
     "ask for what is not there: item-not-found",
     "another user publishes, retracts, deletes: forbidden",
     "subscribe somebody else: invalid-jid",

@@ -47,8 +47,10 @@ impl Model {
         let life =
             life.ok_or_else(|| Promise::Rules.broken(format!("{:?} is written after its end", seen.id)))?;
         life.check_version(seen)?;
-        if let (Work::Subscribe(subscribing), Outcome::Subscribed(subscription)) = (&entry.work, outcome) {
-            match life.subscription_of(&subscribing.jid) {
+        if let (Work::Subscribe(subscribing), Outcome::Subscribed { subscription, .. }) =
+            (&entry.work, outcome)
+        {
+            match life.subscription_of(&subscribing.request.jid) {
                 None => {}
                 Some((pending, true)) => life.end(commit, pending),
                 Some((_, false)) => {
@@ -79,7 +81,7 @@ impl Model {
                 life.is_deleted = true;
                 life.rules_version += 1;
             }
-            (Work::Subscribe(_), Outcome::Subscribed(subscription)) => life.subscribe(subscription)?,
+            (Work::Subscribe(_), Outcome::Subscribed { subscription, .. }) => life.subscribe(subscription)?,
             (Work::Unsubscribe(_), Outcome::Unsubscribed(subscription)) => {
                 life.unsubscribe(commit, subscription)?;
             }
@@ -160,13 +162,15 @@ impl Life {
             Work::Purge(purge) => (purge.purger.to_bare(), Action::Purge),
             Work::Configure(Some(configuration)) => (configuration.configurer.to_bare(), Action::Configure),
             Work::Delete(deletion) => (deletion.deleter.to_bare(), Action::Delete),
-            Work::Subscribe(subscribing) => (subscribing.jid.to_bare(), Action::Subscribe),
+            Work::Subscribe(subscribing) => (subscribing.request.jid.to_bare(), Action::Subscribe),
             Work::Create(_)
             | Work::PublishNew(..)
             | Work::Configure(None)
             | Work::Unsubscribe(_)
             | Work::Affiliate(_)
             | Work::ManageSubscriptions(_)
+            | Work::SetOptions(_)
+            | Work::Expire(_)
             | Work::Park(_) => return Ok(()),
         };
         let is_allowed = self.allows(&jid, role(&jid, admin), action);

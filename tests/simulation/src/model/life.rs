@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use bus_domain::manage_subscriptions::Wanted;
+use bus_domain::manage_subscriptions::Entry;
 use bus_domain::{
     Acquaintance, Affiliation, BareJid, Epoch, EventKind, ItemId, Jid, NodeConfig, NodeName, Role, Seq,
     SubscriptionId, access,
@@ -38,7 +38,7 @@ pub(crate) struct Life {
     /// Changes of standings that nobody has been told of yet.
     pub(super) unconfirmed_changes: Vec<Vec<(BareJid, Affiliation)>>,
     /// Lists of subscriptions that nobody has been told of yet.
-    pub(super) unconfirmed_lists: Vec<Vec<(Jid, Wanted)>>,
+    pub(super) unconfirmed_lists: Vec<Vec<Entry>>,
 }
 
 /// An event of the reference's log.

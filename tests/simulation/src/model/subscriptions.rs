@@ -1,5 +1,5 @@
 use bus_domain::access::Action;
-use bus_domain::manage_subscriptions::{Managing, Wanted};
+use bus_domain::manage_subscriptions::{Entry, Managing, Wanted};
 use bus_domain::{Affiliation, BareJid, Jid, Subscription, SubscriptionId, SubscriptionState};
 
 use super::apply::role;
@@ -66,7 +66,7 @@ impl Life {
         self.unconfirmed_lists.push(managing.entries.clone());
         let in_all = self.subscriptions.values().filter(|one| one.ended_at.is_none()).count() as u64;
         let (mut ended, mut approved, mut added) = (Vec::new(), Vec::new(), Vec::new());
-        for (jid, wanted) in &managing.entries {
+        for Entry { jid, wanted, .. } in &managing.entries {
             let there = self.subscription_of(jid);
             if managing.is_approval && !there.is_some_and(|(_, is_pending)| is_pending) {
                 continue;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus_domain::retrieve::PageAt;
+use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{
     BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, Subscription, SubscriptionId,
     SubscriptionState,
@@ -77,28 +77,40 @@ impl EventStore for SimulatedStore {
 impl ItemStore for SimulatedStore {
     async fn list_items(&self, node: NodeId, window: ItemWindow) -> Result<ItemPage, StoreError> {
         let disk = self.up()?;
-        let items = |rows: &NodeRows| rows.items_in_order(window.expired_through_ms);
+        let items = |rows: &NodeRows| {
+            let items = rows.items_in_order(window.expired_through_ms).into_iter();
+            let mut items: Vec<_> = items.map(|item| (rows.place(&item, window.order), item)).collect();
+            items.sort_unstable_by_key(|(place, _)| *place);
+            items
+        };
         let all = disk.nodes.get(&node).map(items).unwrap_or_default();
         let count = all.len() as u64;
         let (from, to) = match window.at {
-            PageAt::After(seq) => (all.partition_point(|item| item.seq <= seq), all.len()),
+            PageAt::After(seq) => (all.partition_point(|(place, _)| *place <= seq), all.len()),
             PageAt::Index(index) => (usize::try_from(index).unwrap_or(usize::MAX).min(all.len()), all.len()),
-            PageAt::Before(seq) => (0, all.partition_point(|item| item.seq < seq)),
+            PageAt::Before(seq) => (0, all.partition_point(|(place, _)| *place < seq)),
+            PageAt::IndexFromEnd(index) => {
+                (0, all.len().saturating_sub(usize::try_from(index).unwrap_or(usize::MAX)))
+            }
             PageAt::First | PageAt::Last => (0, all.len()),
         };
-        let is_at_the_end = matches!(window.at, PageAt::Before(_) | PageAt::Last);
+        let is_at_the_end = window.at.is_from_end();
         let mut items = all[from..to].to_vec();
         if is_at_the_end {
             items.reverse();
         }
         items.truncate(window.items_max as usize);
-        let (mut items, _) = bounded(items.into_iter(), window.bytes_max);
+        let mut places: Vec<Seq> = items.iter().map(|(place, _)| *place).collect();
+        let (mut items, _) = bounded(items.into_iter().map(|(_, item)| item), window.bytes_max);
+        places.truncate(items.len());
         if is_at_the_end {
             items.reverse();
+            places.reverse();
         }
-        let before = |first: &Event| all.partition_point(|item| item.seq < first.seq) as u64;
-        let first_index = items.first().map(before);
-        Ok(ItemPage { items, count, first_index })
+        let is_known = window.order == ItemOrder::Modification || window.expired_through_ms.is_none();
+        let before = |first: &Seq| all.partition_point(|(place, _)| place < first) as u64;
+        let first_index = places.first().filter(|_| is_known).map(before);
+        Ok(ItemPage { items, places, count, first_index })
     }
 
     async fn find_items(
@@ -173,17 +185,24 @@ impl EntityStore for SimulatedStore {
         subscriptions_max: u32,
     ) -> Result<Vec<EntitySubscription>, StoreError> {
         let disk = self.up()?;
-        let all = live(&disk, node).flat_map(|(id, rows)| {
-            rows.subscriptions.values().map(move |subscription| EntitySubscription {
-                node: id,
-                name: rows.row.name.clone(),
-                subscription: subscription.clone(),
-            })
-        });
-        let found = all.filter(|one| {
+        let found = subscriptions(&disk, node).filter(|one| {
             one.subscription.jid.to_bare() == *entity && after.is_none_or(|after| one.key() > after)
         });
         Ok(found.take(subscriptions_max as usize).collect())
+    }
+
+    async fn leases_over(
+        &self,
+        through_ms: i64,
+        subscriptions_max: u32,
+    ) -> Result<Vec<EntitySubscription>, StoreError> {
+        let disk = self.up()?;
+        let mut found: Vec<_> = subscriptions(&disk, None)
+            .filter(|one| one.subscription.options.has_expired(through_ms))
+            .collect();
+        found.sort_by_key(|one| one.subscription.options.expires_at_ms);
+        found.truncate(subscriptions_max as usize);
+        Ok(found)
     }
 
     async fn affiliations_of(
@@ -209,6 +228,16 @@ fn live(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Nod
     nodes.filter(move |(id, rows)| rows.deleted_at_ms.is_none() && only.is_none_or(|only| only == *id))
 }
 
+fn subscriptions(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = EntitySubscription> {
+    live(disk, only).flat_map(|(node, rows)| {
+        rows.subscriptions.values().map(move |subscription| EntitySubscription {
+            node,
+            name: rows.row.name.clone(),
+            subscription: subscription.clone(),
+        })
+    })
+}
+
 fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
     let affiliations = rows.affiliations.iter().map(|(jid, affiliation)| (jid.clone(), *affiliation));
     NodeFacts {
@@ -224,7 +253,7 @@ fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
 }
 
 /// Events until their payloads reach the bound, and at least one; and whether there are more.
-fn bounded(events: impl Iterator<Item = Event>, bytes_max: usize) -> (Vec<Event>, bool) {
+pub(super) fn bounded(events: impl Iterator<Item = Event>, bytes_max: usize) -> (Vec<Event>, bool) {
     let mut taken = Vec::new();
     let mut bytes = 0;
     for event in events {

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bus_domain::retrieve::ItemOrder;
 use bus_domain::{
     Affiliation, BareJid, Epoch, Event, EventKind, ItemId, NodeId, Payload, Seq, Subscription, SubscriptionId,
 };
@@ -33,6 +34,8 @@ pub struct NodeRows {
     pub events: BTreeMap<Seq, Arc<Event>>,
     /// Where item ids point, void ones included.
     pub items: BTreeMap<ItemId, Seq>,
+    /// The events that made the items which were overwritten since.
+    pub created: BTreeMap<ItemId, Seq>,
     /// (retraction, event) of payloads that are to be blanked.
     pub retracted: BTreeSet<(Seq, Seq)>,
     /// Subscriptions.
@@ -61,6 +64,7 @@ impl NodeRows {
             affiliations: BTreeMap::from([(row.owner.clone(), Affiliation::Owner)]),
             events: BTreeMap::new(),
             items: BTreeMap::new(),
+            created: BTreeMap::new(),
             retracted: BTreeSet::new(),
             subscriptions: BTreeMap::new(),
         }
@@ -126,6 +130,12 @@ impl NodeRows {
             .filter(|event| expired_through_ms.is_none_or(|expired| event.published_at_ms > expired))
             .map(|event| Event::clone(event))
             .collect()
+    }
+
+    /// The position that an item is at in the order.
+    pub fn place(&self, item: &Event, order: ItemOrder) -> Seq {
+        let created = item.kind.item_id().and_then(|id| self.created.get(id));
+        created.copied().filter(|_| order == ItemOrder::Creation).unwrap_or(item.seq)
     }
 
     /// Empties the payload of an event.

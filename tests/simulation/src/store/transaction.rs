@@ -9,7 +9,7 @@ use bus_domain::{
 };
 use bus_store::{
     BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Position,
-    RenewedHead, StoreError, SubscriptionKey, Transaction,
+    RemovedItem, RenewedHead, StoreError, SubscriptionKey, Transaction,
 };
 
 use super::{CommitFate, Disk, NodeRows, SimulatedStore};
@@ -119,10 +119,14 @@ impl Transaction for SimulatedTransaction {
 
     async fn place_items(&mut self, pointers: &[ItemPointer]) -> Result<(), StoreError> {
         self.call()?;
-        for ItemPointer { node, item_id, seq } in pointers {
+        for ItemPointer { node, item_id, seq, created_seq } in pointers {
             if let Some(rows) = self.rows(*node) {
                 let before = rows.items.insert(item_id.clone(), *seq);
                 assert!(before.is_none(), "item {item_id} of {node:?} is there: {before:?}");
+                match created_seq {
+                    Some(created_seq) => rows.created.insert(item_id.clone(), *created_seq),
+                    None => rows.created.remove(item_id),
+                };
             }
         }
         Ok(())
@@ -138,6 +142,20 @@ impl Transaction for SimulatedTransaction {
         Ok(ids.iter().filter_map(stored).collect())
     }
 
+    async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError> {
+        self.call()?;
+        Ok(self.seen(node).map_or(0, |rows| rows.item_count))
+    }
+
+    async fn last_item(
+        &mut self,
+        node: NodeId,
+        expired_through_ms: Option<i64>,
+    ) -> Result<Option<Event>, StoreError> {
+        self.call()?;
+        Ok(self.seen(node).and_then(|rows| rows.items_in_order(expired_through_ms).pop()))
+    }
+
     async fn note_retracted(&mut self, node: NodeId, events: &[(Seq, Seq)]) -> Result<(), StoreError> {
         self.call()?;
         if let Some(rows) = self.rows(node) {
@@ -146,12 +164,14 @@ impl Transaction for SimulatedTransaction {
         Ok(())
     }
 
-    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<NodeId>, StoreError> {
+    async fn remove_items(&mut self, items: &[(NodeId, ItemId)]) -> Result<Vec<RemovedItem>, StoreError> {
         self.call()?;
         let remove = |(node, id): &(NodeId, ItemId)| {
             let rows = self.rows(*node)?;
             let seq = rows.items.remove(id)?;
-            (seq > rows.purged_through_seq).then_some(*node)
+            let created_seq = rows.created.remove(id).unwrap_or(seq);
+            let removed = RemovedItem { node: *node, item_id: id.clone(), created_seq };
+            (seq > rows.purged_through_seq).then_some(removed)
         };
         Ok(items.iter().filter_map(remove).collect())
     }
@@ -299,13 +319,16 @@ impl Transaction for SimulatedTransaction {
         Ok(())
     }
 
-    async fn revive_subscription(
+    async fn continue_subscription(
         &mut self,
         node: NodeId,
-        subscription: SubscriptionId,
+        subscription: &Subscription,
     ) -> Result<(), StoreError> {
         self.call()?;
-        self.note(node, subscription, Wellbeing::Revived);
+        if let Some(rows) = self.rows(node) {
+            rows.subscriptions.insert(subscription.id, subscription.clone());
+        }
+        self.note(node, subscription.id, Wellbeing::Revived);
         Ok(())
     }
 

@@ -43,7 +43,7 @@ fn publish(node: &str) -> Command {
 }
 
 fn subscribe(node: &str) -> Command {
-    command(node, Verb::Subscribe(Jid::new("owner@example.org").unwrap()))
+    command(node, Verb::Subscribe(Jid::new("owner@example.org").unwrap().into()))
 }
 
 fn committer(limits: EngineLimits) -> Test {

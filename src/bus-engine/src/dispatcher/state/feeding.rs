@@ -141,14 +141,21 @@ impl Dispatcher {
             let mut was_sent = false;
             if let Some(due_after_seq) = event.due_after_seq
                 && is_there
-                && is_due(&recipient, &node.config, rosters, event.seq)
+                && is_due(&recipient, &node.config, rosters, event)
             {
                 let hand_off = HandOff { link, ticket: self.last_ticket + 1 };
                 let subscription = &recipient.subscription;
                 let after_seq = due_after_seq.max(subscription.since_seq);
-                if sink.try_send(&Delivery { hand_off, node: &node, event, subscription, after_seq })
-                    == Err(SinkFull)
-                {
+                let delivery = Delivery {
+                    hand_off,
+                    node: &node,
+                    event,
+                    subscription,
+                    sub_ids: subscription.sub_id.as_slice(),
+                    after_seq,
+                    is_late: true,
+                };
+                if sink.try_send(&delivery) == Err(SinkFull) {
                     self.sink_full = true;
                     return self.lagging.interrupt(key);
                 }

@@ -72,12 +72,8 @@ fn event(seq: Seq, due: bool, recipients_version: u64) -> Arc<Event> {
 }
 
 fn recipient(id: i64, since_seq: Seq) -> Recipient {
-    let subscription = Subscription {
-        id: SubscriptionId(id),
-        jid: Jid::new("a@example.org").unwrap(),
-        state: SubscriptionState::Subscribed,
-        since_seq,
-    };
+    let jid = Jid::new("a@example.org").unwrap();
+    let subscription = Subscription::new(SubscriptionId(id), jid, SubscriptionState::Subscribed, since_seq);
     Recipient { subscription, affiliation: Affiliation::None }
 }
 

@@ -2,11 +2,12 @@ use std::collections::HashMap;
 
 use bus_domain::affiliate::{self, Approval};
 use bus_domain::{
-    BareJid, BusError, Jid, NodeId, Subscription, SubscriptionState, manage_subscriptions, subscribe,
+    BareJid, BusError, Jid, NodeId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
+    manage_subscriptions, options, subscribe,
 };
 use bus_store::{StoreError, Transaction};
 
-use super::super::node_work::NodeWork;
+use super::super::node_work::{Beginning, NewSubId, NodeWork};
 use super::super::subscriptions::ask_owners;
 use super::answer;
 use crate::committer::EntryResult;
@@ -16,37 +17,76 @@ pub(super) fn subscribe(
     work: &mut NodeWork,
     subscribing: &subscribe::Subscribing,
     existing: &subscribe::Existing,
+    now_ms: i64,
 ) -> Option<EntryResult> {
-    match subscribe::settle(subscribing, existing) {
+    match subscribe::settle(subscribing, existing, now_ms) {
         Err(error) => {
             if error == BusError::SubscriptionPending {
                 ask_again(work, subscribing, existing);
             }
             return Some(EntryResult::Refused(error));
         }
-        Ok(subscribe::Settled::Already(there)) => return Some(answer(Outcome::Subscribed(there))),
-        Ok(subscribe::Settled::Revived(there)) => {
-            work.changes.recipients = true;
-            work.subscription = Some(there);
+        Ok(subscribe::Settled::Already(there)) => {
+            return Some(answer(Outcome::Subscribed { subscription: there, last_item: None }));
         }
-        Ok(subscribe::Settled::Approved(pending)) => approve(work, pending),
-        Ok(subscribe::Settled::New) => work.begun.push((subscribing.jid.clone(), subscribing.state)),
+        Ok(subscribe::Settled::Continued(there)) => carry_on(work, there),
+        Ok(subscribe::Settled::Replaced(there, options)) => {
+            replace(work, Subscription { state: subscribing.state, options, ..there });
+        }
+        Ok(subscribe::Settled::New(options)) => {
+            let sub_id = if subscribing.multi_subscribe { NewSubId::Own } else { NewSubId::None };
+            let (jid, state) = (subscribing.request.jid.clone(), subscribing.state);
+            work.begun.push(Beginning { jid, state, sub_id, options });
+        }
     }
     None
 }
 
+/// `Some` if there is nothing to change.
+pub(super) fn set_options(
+    work: &mut NodeWork,
+    opting: &options::Opting,
+    existing: &subscribe::Existing,
+    now_ms: i64,
+) -> Option<EntryResult> {
+    match options::settle(opting, existing, now_ms) {
+        Err(error) => return Some(EntryResult::Refused(error)),
+        Ok(options::Settled::Same) => return Some(answer(Outcome::OptionsSet)),
+        Ok(options::Settled::Changed(there)) => carry_on(work, there),
+        Ok(options::Settled::Resumed(there)) => replace(work, there),
+    }
+    None
+}
+
+/// Ends a subscription whose subscriber has not asked for it, and tells so.
+pub(super) fn end(work: &mut NodeWork, subscription: Subscription) {
+    tell(work, &subscription, Approval::Denied);
+    work.ended.push(subscription);
+}
+
+fn carry_on(work: &mut NodeWork, there: Subscription) {
+    work.changes.recipients = true;
+    work.subscription = Some(there);
+}
+
 /// The owners may not have got the request, or may have lost it.
 fn ask_again(work: &mut NodeWork, subscribing: &subscribe::Subscribing, existing: &subscribe::Existing) {
-    let pending = existing.of_bare.iter().find(|it| it.jid == subscribing.jid);
+    let pending = existing.of_bare.iter().find(|it| it.jid == subscribing.request.jid);
     if let (Some(facts), Some(pending)) = (&work.facts, pending) {
         work.notices.extend(ask_owners(facts, pending));
     }
 }
 
-/// What was pending ends, and another subscription begins where the log is now: nothing from before is due.
 fn approve(work: &mut NodeWork, pending: Subscription) {
-    work.begun.push((pending.jid.clone(), SubscriptionState::Subscribed));
-    work.ended.push(pending);
+    replace(work, Subscription { state: SubscriptionState::Subscribed, ..pending });
+}
+
+/// What there is ends, and another subscription begins where the log is now: nothing from before is due.
+fn replace(work: &mut NodeWork, there: Subscription) {
+    let Subscription { jid, state, options, .. } = there.clone();
+    let sub_id = there.sub_id.map_or(NewSubId::None, NewSubId::Kept);
+    work.begun.push(Beginning { jid, state, sub_id, options });
+    work.ended.push(there);
 }
 
 /// New standings may say what becomes of those who wait for approval.
@@ -83,7 +123,7 @@ pub(super) async fn manage(
     id: NodeId,
     managing: &manage_subscriptions::Managing,
 ) -> Result<Option<EntryResult>, StoreError> {
-    let subscribers: Vec<_> = managing.entries.iter().map(|(jid, _)| jid.to_bare()).collect();
+    let subscribers: Vec<_> = managing.entries.iter().map(|it| it.jid.to_bare()).collect();
     let existing = transaction.subscriptions_among(id, &subscribers).await?;
     let in_all = match subscribers.first().filter(|_| managing.may_add) {
         Some(first) => transaction.existing_subscriptions(id, first).await?.in_all,
@@ -95,16 +135,17 @@ pub(super) async fn manage(
         return Ok(Some(answer(Outcome::SubscriptionsManaged { rejected })));
     }
     for subscription in ended {
-        tell(work, &subscription, Approval::Denied);
-        work.ended.push(subscription);
+        end(work, subscription);
     }
     for pending in approved {
         tell(work, &pending, Approval::Granted);
         approve(work, pending);
     }
     for jid in added {
-        work.notices.extend(notice(work, &jid, Some(SubscriptionState::Subscribed)));
-        work.begun.push((jid, SubscriptionState::Subscribed));
+        let state = SubscriptionState::Subscribed;
+        work.notices.extend(notice(work, &jid, None, Some(state)));
+        let options = SubscriptionOptions::default();
+        work.begun.push(Beginning { jid, state, sub_id: NewSubId::None, options });
     }
     work.rejected_subscriptions = rejected;
     Ok(None)
@@ -115,10 +156,15 @@ fn tell(work: &mut NodeWork, subscription: &Subscription, approval: Approval) {
         Approval::Granted => Some(SubscriptionState::Subscribed),
         Approval::Denied => None,
     };
-    work.notices.extend(notice(work, &subscription.jid, state));
+    work.notices.extend(notice(work, &subscription.jid, subscription.sub_id, state));
 }
 
-fn notice(work: &NodeWork, jid: &Jid, state: Option<SubscriptionState>) -> Option<Notice> {
+fn notice(
+    work: &NodeWork,
+    jid: &Jid,
+    sub_id: Option<SubscriptionId>,
+    state: Option<SubscriptionState>,
+) -> Option<Notice> {
     let node = work.facts.as_ref()?.name.clone();
-    Some(Notice { node, to: jid.clone(), about: NoticeAbout::State { jid: jid.clone(), state } })
+    Some(Notice { node, to: jid.clone(), about: NoticeAbout::State { jid: jid.clone(), sub_id, state } })
 }

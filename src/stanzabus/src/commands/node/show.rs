@@ -29,6 +29,8 @@ struct NodeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_subscriptions: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    multi_subscribe: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     items_max: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_bytes_max: Option<u32>,
@@ -42,6 +44,14 @@ struct NodeLine {
     notify_delete: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notify_retract: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify_sub: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send_last_item: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expose_publisher: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reject_when_items_full: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persist_items: Option<bool>,
     durability: &'static str,
@@ -138,6 +148,7 @@ impl NodeLine {
                 v1::PublishModel::Publishers | v1::PublishModel::Unspecified => "publishers",
             },
             allow_subscriptions: config.allow_subscriptions,
+            multi_subscribe: config.multi_subscribe,
             items_max: config.items_max,
             payload_bytes_max: config.payload_bytes_max,
             deliver_notifications: config.deliver_notifications,
@@ -145,6 +156,10 @@ impl NodeLine {
             notify_config: config.notify_config,
             notify_delete: config.notify_delete,
             notify_retract: config.notify_retract,
+            notify_sub: config.notify_sub,
+            send_last_item: config.send_last_item,
+            expose_publisher: config.expose_publisher,
+            reject_when_items_full: config.reject_when_items_full,
             persist_items: config.persist_items,
             durability: durability_name(config.durability()),
             item_expire_seconds: config.item_expire_seconds,

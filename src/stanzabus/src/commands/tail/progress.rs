@@ -1,18 +1,13 @@
-use std::collections::{HashSet, VecDeque};
-
 use crate::client::output::EventLine;
-use crate::client::pubsub::ItemsPage;
-
-/// Ids of fetched events that are remembered, to recognise their notifications.
-const FETCHED_MAX: usize = 10_000;
+use crate::client::pubsub::ArchivePage;
 
 /// What has been shown already: first by pages, then by notifications; the two overlap, and either may repeat.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// Where the next page starts; `None` when all pages are fetched.
+    /// The event behind which the first page starts.
+    start: Option<String>,
+    /// The event behind which the next page starts; `None` when all pages are fetched.
     page_start: Option<String>,
-    fetched: HashSet<String>,
-    fetched_order: VecDeque<String>,
     /// Everything up to here has been shown.
     through: Option<(String, u64)>,
 }
@@ -20,59 +15,39 @@ pub(super) struct Progress {
 impl Progress {
     /// Behind an event, or with what comes from now on.
     pub(super) fn starting_after(event_id: Option<&str>) -> Self {
-        let mut progress = Self {
-            page_start: event_id.map(str::to_owned),
-            fetched: HashSet::new(),
-            fetched_order: VecDeque::new(),
-            through: None,
-        };
-        progress.remember(event_id);
-        progress
+        let start = event_id.map(str::to_owned);
+        Self { page_start: start.clone(), start, through: None }
     }
 
-    /// Whether there may be another page.
-    pub(super) fn is_behind(&self) -> bool {
-        self.page_start.is_some()
-    }
-
-    /// The event behind which the next page starts.
+    /// The event behind which the next page starts, if there may be another page.
     pub(super) fn page_start(&self) -> Option<&str> {
         self.page_start.as_deref()
     }
 
     /// Takes note of a page.
-    pub(super) fn fetched(&mut self, page: &ItemsPage) {
-        for item in &page.items {
-            self.remember(item.event_id.as_deref());
+    pub(super) fn fetched(&mut self, page: &ArchivePage) {
+        if let Some(position) = page.events.iter().rev().find_map(position) {
+            self.through = Some(position);
         }
-        self.page_start = page.last.clone().filter(|_| !page.items.is_empty());
+        self.page_start = page.last.clone().filter(|_| !page.is_complete);
     }
 
     /// Whether a notification brings something that has not been shown. Positions are compared within an epoch.
     pub(super) fn is_new(&mut self, event: &EventLine) -> bool {
-        let position = event.epoch.clone().zip(event.seq);
+        let position = position(event);
         let repeated = match (&self.through, &position) {
             (Some((epoch, through)), Some((of, seq))) => epoch == of && seq <= through,
             _ => false,
         };
-        let was_fetched = event.event_id.as_ref().is_some_and(|id| self.fetched.contains(id));
         if !repeated && position.is_some() {
             self.through = position;
         }
-        !repeated && !was_fetched
+        !repeated && (event.event_id.is_none() || event.event_id != self.start)
     }
+}
 
-    fn remember(&mut self, event_id: Option<&str>) {
-        let Some(id) = event_id else { return };
-        if self.fetched.insert(id.to_owned()) {
-            self.fetched_order.push_back(id.to_owned());
-        }
-        if self.fetched_order.len() > FETCHED_MAX
-            && let Some(oldest) = self.fetched_order.pop_front()
-        {
-            self.fetched.remove(&oldest);
-        }
-    }
+fn position(event: &EventLine) -> Option<(String, u64)> {
+    event.epoch.clone().zip(event.seq)
 }
 
 #[cfg(test)]
@@ -84,31 +59,46 @@ mod tests {
         EventLine { event_id, epoch, seq: Some(seq), kind: "published", ..EventLine::default() }
     }
 
-    fn page(ids: &[&str]) -> ItemsPage {
-        let items = ids.iter().map(|id| event(id, "e", 0)).collect();
-        ItemsPage { items, last: ids.last().map(|id| (*id).to_owned()) }
+    fn page(events: &[(&str, u64)], is_complete: bool) -> ArchivePage {
+        let last = events.last().map(|(id, _)| (*id).to_owned());
+        let events = events.iter().map(|(id, seq)| event(id, "e", *seq)).collect();
+        ArchivePage { events, last, is_complete }
     }
 
     #[test]
-    fn pages_go_on_behind_their_last_event_until_one_is_empty() {
+    fn pages_go_on_behind_their_last_event_until_one_is_complete() {
         let mut progress = Progress::starting_after(Some("a"));
         assert_eq!(progress.page_start(), Some("a"));
-        progress.fetched(&page(&["b", "c"]));
+        progress.fetched(&page(&[("b", 2), ("c", 3)], false));
         assert_eq!(progress.page_start(), Some("c"));
-        progress.fetched(&page(&[]));
-        assert!(!progress.is_behind());
-        assert!(!Progress::starting_after(None).is_behind(), "nothing to catch up with");
+        progress.fetched(&page(&[("d", 4)], true));
+        assert_eq!(progress.page_start(), None);
+        assert_eq!(Progress::starting_after(None).page_start(), None, "nothing to catch up with");
     }
 
     #[test]
     fn what_a_page_has_shown_is_not_shown_again() {
+        for pages in
+            [&[page(&[("b", 2), ("c", 3)], true)][..], &[page(&[("b", 2), ("c", 3)], false), page(&[], true)]]
+        {
+            let mut progress = Progress::starting_after(Some("a"));
+            for page in pages {
+                progress.fetched(page);
+            }
+            let shown: Vec<_> = [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
+                .into_iter()
+                .filter(|(id, seq)| progress.is_new(&event(id, "e", *seq)))
+                .collect();
+            assert_eq!(shown, [("d", 4)]);
+        }
+    }
+
+    #[test]
+    fn the_event_that_it_starts_behind_is_not_shown_although_nothing_was_missed() {
         let mut progress = Progress::starting_after(Some("a"));
-        progress.fetched(&page(&["b", "c"]));
-        let shown: Vec<_> = [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
-            .into_iter()
-            .filter(|(id, seq)| progress.is_new(&event(id, "e", *seq)))
-            .collect();
-        assert_eq!(shown, [("d", 4)]);
+        progress.fetched(&page(&[], true));
+        assert!(!progress.is_new(&event("a", "e", 1)));
+        assert!(progress.is_new(&event("b", "e", 2)));
     }
 
     #[test]
@@ -130,12 +120,5 @@ mod tests {
         let mut progress = Progress::starting_after(None);
         let event = EventLine { kind: "published", ..EventLine::default() };
         assert!(progress.is_new(&event) && progress.is_new(&event));
-    }
-
-    #[test]
-    fn memory_for_fetched_ids_is_bounded() {
-        let mut progress = Progress::starting_after(None);
-        (0..FETCHED_MAX + 5).for_each(|number| progress.remember(Some(&number.to_string())));
-        assert_eq!((progress.fetched.len(), progress.fetched_order.len()), (FETCHED_MAX, FETCHED_MAX));
     }
 }

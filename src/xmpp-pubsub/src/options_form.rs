@@ -1,0 +1,40 @@
+//! The fields of a subscription's options: the one table between XEP-0060 §16.4.2 and bus-domain. What the bus does not do
+//! is not in it.
+
+use bus_domain::{BusError, OptionSetting, SubscriptionOptions};
+use bus_xml::Element;
+
+use crate::errors::Refusal;
+use crate::form::{self, Field, Kind, Submission, Unknown};
+
+/// XEP-0060 §16.4.2.
+pub(crate) const SUBSCRIBE_OPTIONS: &str = "http://jabber.org/protocol/pubsub#subscribe_options";
+
+/// Every field.
+pub(crate) const TABLE: &[Field<SubscriptionOptions, OptionSetting>] = &[
+    Field {
+        var: "pubsub#deliver",
+        label: "Whether events are sent at all",
+        kind: Kind::Boolean { get: |it| it.deliver, set: OptionSetting::Deliver },
+    },
+    Field {
+        var: "pubsub#expire",
+        label: "When the subscription ends by itself, in UTC",
+        kind: Kind::Moment { get: |it| it.expires_at_ms, set: OptionSetting::ExpiresAtMs },
+    },
+];
+
+/// Reads a form with options. What it cannot be has an error of its own (§6.3.6.2); fields that are not known are passed
+/// over, and a form that is cancelled changes nothing.
+pub(crate) fn read(form: &Element) -> Result<Vec<OptionSetting>, Refusal> {
+    match form::read(form, SUBSCRIBE_OPTIONS)? {
+        Submission::Cancelled => Ok(Vec::new()),
+        Submission::Filled(filled) => filled.settings(TABLE, Unknown::Ignored).map_err(|refusal| {
+            if let Refusal::Bus(BusError::InvalidConfig { .. }) = refusal {
+                BusError::InvalidOptions { reason: "a value that this field cannot have" }.into()
+            } else {
+                refusal
+            }
+        }),
+    }
+}
