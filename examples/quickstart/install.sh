@@ -2,7 +2,7 @@
 # Installs from Debian's packages what the named needs lack; starts, stops and enables no service.
 #
 #   examples/quickstart/install.sh NEED...        needs: rust compiler prosody
-#                                                       ejabberd jabberd2 postgres python
+#                                                       prosody_modules ejabberd jabberd2 postgres python
 #
 # The quickstart and tests/run both call it. Nothing is downloaded when nothing is missing.
 set -euo pipefail
@@ -11,6 +11,7 @@ declare -A packages=(
   [rust]=""
   [compiler]="gcc libc6-dev"
   [prosody]="prosody"
+  [prosody_modules]="prosody-modules"
   [postgres]="postgresql"
   [python]="python3 python3-venv"
   [ejabberd]="ejabberd"
@@ -20,6 +21,7 @@ declare -A reasons=(
   [rust]="cargo, from https://rustup.rs: builds the daemon"
   [compiler]="a C compiler and linker: Rust links with it, SQLite and the TLS code are C"
   [prosody]="the XMPP server that the daemon attaches to; a private copy of it is run, not the system's service"
+  [prosody_modules]="modules of Prosody's community: the tests let one grant the daemon privileges (XEP-0356)"
   [postgres]="PostgreSQL: a store that several daemons can share; private clusters of it are run, none of the system's"
   [python]="Python with venv: slixmpp and grpcio are the foreign clients of the tests"
   [ejabberd]="the second XMPP server of the tests; as with Prosody, a private copy of it is run"
@@ -68,6 +70,8 @@ have_compiler() {
 }
 
 have_prosody() { command -v prosody >/dev/null && command -v prosodyctl >/dev/null; }
+
+have_prosody_modules() { [ -e /usr/lib/prosody/modules/mod_privilege ]; }
 
 # /usr/sbin is not on the PATH of every user.
 have_ejabberd() { [ -x /usr/sbin/ejabberdctl ] && command -v erl >/dev/null; }

@@ -90,6 +90,11 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::ClosedNode => (Code::PermissionDenied, ErrorReason::AccessModelWhitelist),
         BusError::SubscriptionRequired => (Code::PermissionDenied, ErrorReason::SubscriptionRequired),
         BusError::SubscriptionPending => (Code::PermissionDenied, ErrorReason::SubscriptionPending),
+        BusError::PresenceSubscriptionRequired => {
+            (Code::PermissionDenied, ErrorReason::PresenceSubscriptionRequired)
+        }
+        BusError::NotInRosterGroup => (Code::PermissionDenied, ErrorReason::NotInRosterGroup),
+        BusError::RosterUnavailable => (Code::Unavailable, ErrorReason::RosterUnavailable),
         BusError::ItemNotFound => (Code::NotFound, ErrorReason::ItemNotFound),
         BusError::NotSubscribed => (Code::InvalidArgument, ErrorReason::NotSubscribed),
         BusError::ForeignJid => (Code::InvalidArgument, ErrorReason::ForeignJid),
@@ -135,9 +140,9 @@ fn retry_after(error: &BusError) -> Option<Duration> {
     match error {
         BusError::Contended => Some(Duration::from_millis(50)),
         BusError::Busy => Some(Duration::from_millis(200)),
-        BusError::StoreUnavailable | BusError::LimitReached(LimitKind::Undelivered) => {
-            Some(Duration::from_secs(1))
-        }
+        BusError::StoreUnavailable
+        | BusError::RosterUnavailable
+        | BusError::LimitReached(LimitKind::Undelivered) => Some(Duration::from_secs(1)),
         BusError::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => {
             Some(Duration::from_millis(*retry_after_ms))
         }

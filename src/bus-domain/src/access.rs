@@ -1,6 +1,8 @@
 //! Who may do what: one table, asked through [`may`], on every leg.
 
-use crate::{AccessModel, Actor, Affiliation, BusError, NodeFacts, PublishModel, Role};
+use crate::{
+    AccessModel, Acquaintance, Actor, Affiliation, BusError, LookedUp, NodeFacts, PublishModel, Role,
+};
 
 /// What somebody may want to do with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Standing {
     pub affiliation: Affiliation,
     /// Whether one of its addresses is subscribed, and not only pending.
     pub is_subscribed: bool,
+    /// What the rosters of the owners say, where the access model asks them.
+    pub acquaintance: Acquaintance,
 }
 
 /// Asks the table for an actor, whether or not it is subscribed.
@@ -49,17 +53,29 @@ pub fn may(facts: &NodeFacts, actor: &Actor, action: Action) -> Result<(), BusEr
 
 /// Asks the table for an actor of whom is known whether it is subscribed.
 pub fn may_as(facts: &NodeFacts, actor: &Actor, is_subscribed: bool, action: Action) -> Result<(), BusError> {
-    let standing = Standing { affiliation: standing(facts, actor), is_subscribed };
+    let acquaintance = actor.acquaintance(facts);
+    let standing = Standing { affiliation: standing(facts, actor), is_subscribed, acquaintance };
     if allows(standing, facts.config.access_model, facts.config.publish_model, action) {
         return Ok(());
     }
-    Err(refusal(standing.affiliation, facts.config.access_model, action))
+    Err(refusal(standing, facts.config.access_model, action))
 }
 
 /// Whether it depends on a subscription if the actor may. Only then somebody has to look for one.
 pub fn depends_on_subscription(facts: &NodeFacts, actor: &Actor, action: Action) -> bool {
     let with = |is_subscribed| may_as(facts, actor, is_subscribed, action).is_ok();
     with(true) && !with(false)
+}
+
+/// Whether it depends on the owners' rosters if the actor may. Only then somebody has to read them.
+pub fn depends_on_rosters(facts: &NodeFacts, actor: &Actor, action: Action) -> bool {
+    facts.config.access_model.asks_rosters() && {
+        let with = |acquaintance| {
+            let actor = actor.clone().with(LookedUp::new(facts, acquaintance));
+            may(facts, &actor, action).is_ok()
+        };
+        with(Acquaintance::Known) && !with(Acquaintance::Stranger)
+    }
 }
 
 /// The affiliation that counts for an actor on a node.
@@ -78,7 +94,8 @@ pub fn effective(affiliation: Affiliation, role: Role) -> Affiliation {
 
 /// The access models whose nodes somebody of this role may see without an affiliation of its own.
 pub fn models_open_to(role: Role) -> Vec<AccessModel> {
-    let standing = Standing { affiliation: effective(Affiliation::None, role), is_subscribed: false };
+    let affiliation = effective(Affiliation::None, role);
+    let standing = Standing { affiliation, is_subscribed: false, acquaintance: Acquaintance::Stranger };
     let is_open = |model: &AccessModel| allows(standing, *model, PublishModel::Publishers, Action::Discover);
     AccessModel::ALL.into_iter().filter(is_open).collect()
 }
@@ -88,12 +105,13 @@ pub fn models_open_to(role: Role) -> Vec<AccessModel> {
 /// Where `publish-only` meets an open node the affiliation wins: a device that may only publish stays blind.
 #[expect(clippy::match_same_arms, reason = "one line per row of the XEP's table")]
 pub fn allows(standing: Standing, access: AccessModel, publish: PublishModel, action: Action) -> bool {
-    use AccessModel::{Authorize, Open};
+    use AccessModel::{Authorize, Open, Presence, Roster};
     use Action::{
         Affiliate, Configure, Delete, Discover, ManageSubscriptions, Publish, Purge, Receive, RetractAny,
         RetractOwn, Retrieve, Subscribe, SubscribeAtOnce,
     };
-    let Standing { affiliation, is_subscribed } = standing;
+    let Standing { affiliation, is_subscribed, acquaintance } = standing;
+    let is_known = matches!(access, Presence | Roster) && acquaintance == Acquaintance::Known;
     match (affiliation, action) {
         (Affiliation::Outcast, _) => false,
         (Affiliation::Owner, _) => true,
@@ -105,9 +123,11 @@ pub fn allows(standing: Standing, access: AccessModel, publish: PublishModel, ac
         (Affiliation::PublishOnly, _) => false,
 
         (Affiliation::Member, Discover | Subscribe | SubscribeAtOnce | Retrieve | Receive) => true,
-        (Affiliation::None, Discover | Subscribe) => matches!(access, Open | Authorize),
-        (Affiliation::None, SubscribeAtOnce) => access == Open,
-        (Affiliation::None, Retrieve | Receive) => access == Open || access == Authorize && is_subscribed,
+        (Affiliation::None, Discover | Subscribe) => matches!(access, Open | Authorize) || is_known,
+        (Affiliation::None, SubscribeAtOnce) => access == Open || is_known,
+        (Affiliation::None, Retrieve | Receive) => {
+            access == Open || access == Authorize && is_subscribed || is_known
+        }
         (Affiliation::Member | Affiliation::None, Publish) => match publish {
             PublishModel::Publishers => false,
             PublishModel::Subscribers => is_subscribed,
@@ -120,11 +140,18 @@ pub fn allows(standing: Standing, access: AccessModel, publish: PublishModel, ac
 }
 
 /// The error for a refusal: outcasts and missing rights are `forbidden`, a closed door is `closed-node`, one that opens
-/// for subscribers wants a subscription.
-fn refusal(affiliation: Affiliation, access: AccessModel, action: Action) -> BusError {
+/// for subscribers wants a subscription, one that opens for an owner's contacts says which.
+fn refusal(standing: Standing, access: AccessModel, action: Action) -> BusError {
     use Action::{Discover, Receive, Retrieve, Subscribe, SubscribeAtOnce};
     let reading = matches!(action, Discover | Subscribe | SubscribeAtOnce | Retrieve | Receive);
-    match (affiliation, access) {
+    match (standing.affiliation, access) {
+        (Affiliation::None, AccessModel::Presence | AccessModel::Roster)
+            if reading && standing.acquaintance == Acquaintance::Unknown =>
+        {
+            BusError::RosterUnavailable
+        }
+        (Affiliation::None, AccessModel::Presence) if reading => BusError::PresenceSubscriptionRequired,
+        (Affiliation::None, AccessModel::Roster) if reading => BusError::NotInRosterGroup,
         (Affiliation::None, AccessModel::Whitelist) if reading => BusError::ClosedNode,
         (Affiliation::None, AccessModel::Authorize) if reading => BusError::SubscriptionRequired,
         _ => BusError::Forbidden,

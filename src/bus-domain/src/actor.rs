@@ -1,5 +1,7 @@
 use jid::{BareJid, Jid};
 
+use crate::{Acquaintance, LookedUp, NodeFacts};
+
 /// Who asks: an authenticated address and what the operator lets it be.
 ///
 /// On XMPP the address is the one that the server stamped on the stanza; elsewhere it is `name@<component domain>`
@@ -9,6 +11,7 @@ pub struct Actor {
     jid: Jid,
     bare: BareJid,
     role: Role,
+    looked_up: Option<LookedUp>,
 }
 
 /// What the operator's configuration says about an actor.
@@ -26,7 +29,7 @@ impl Actor {
     /// An actor at a normalised address.
     pub fn new(jid: impl Into<Jid>, role: Role) -> Self {
         let jid = jid.into();
-        Self { bare: jid.to_bare(), jid, role }
+        Self { bare: jid.to_bare(), jid, role, looked_up: None }
     }
 
     /// The address as authenticated, with its resource if it has one.
@@ -42,5 +45,16 @@ impl Actor {
     /// What the operator says.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The actor with what owners' rosters say of it, looked up for one node.
+    #[must_use]
+    pub fn with(self, looked_up: LookedUp) -> Self {
+        Self { looked_up: Some(looked_up), ..self }
+    }
+
+    /// What owners' rosters say of it, as far as that was looked up for this node and its rules of now.
+    pub fn acquaintance(&self, facts: &NodeFacts) -> Acquaintance {
+        self.looked_up.map_or(Acquaintance::Unknown, |looked_up| looked_up.on(facts))
     }
 }

@@ -20,6 +20,15 @@ pub enum BusError {
     /// The node shows its items to subscribers only.
     #[error("the node is for its subscribers, whom an owner approves")]
     SubscriptionRequired,
+    /// The node is for those who see the presence of an owner.
+    #[error("the node is for those who are subscribed to the presence of its owner")]
+    PresenceSubscriptionRequired,
+    /// The node is for groups of its owners' rosters.
+    #[error("the node is for certain groups of its owner's roster")]
+    NotInRosterGroup,
+    /// Whether an owner's roster lets the actor in cannot be told now.
+    #[error("the roster that decides cannot be read at the moment; try again later")]
+    RosterUnavailable,
     /// An owner has not decided yet.
     #[error("the subscription waits for an owner's approval")]
     SubscriptionPending,
@@ -260,10 +269,17 @@ impl BusError {
     /// The class of the error.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Forbidden | Self::ClosedNode | Self::SubscriptionRequired | Self::SubscriptionPending => {
-                ErrorClass::Denied
-            }
-            Self::LimitReached(_) | Self::Busy | Self::Contended | Self::StoreUnavailable => ErrorClass::Wait,
+            Self::Forbidden
+            | Self::ClosedNode
+            | Self::SubscriptionRequired
+            | Self::PresenceSubscriptionRequired
+            | Self::NotInRosterGroup
+            | Self::SubscriptionPending => ErrorClass::Denied,
+            Self::LimitReached(_)
+            | Self::Busy
+            | Self::Contended
+            | Self::RosterUnavailable
+            | Self::StoreUnavailable => ErrorClass::Wait,
             Self::Internal => ErrorClass::Internal,
             Self::NodeNotFound
             | Self::NodeExists

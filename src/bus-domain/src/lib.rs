@@ -38,6 +38,7 @@ pub mod quota;
 pub mod retention;
 pub mod retract;
 pub mod retrieve;
+mod roster;
 mod setting;
 pub mod subscribe;
 mod subscription;
@@ -60,6 +61,7 @@ pub use node_config::{
     WhenItemsFull,
 };
 pub use payload::Payload;
+pub use roster::{Acquaintance, LookedUp, OWNERS_ASKED_MAX, Roster, RosterEntry, acquaintance};
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};
 pub use subscription_options::{OptionSetting, SubscriptionOptions};

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::retention::{self, History, WhenUndeliveredFull};
-use crate::{About, BusError, Limits};
+use crate::{About, BusError, Limits, check_text};
 
 /// How a node behaves. Stored with the node as JSON; a field that an older daemon wrote without keeps its default.
 ///
@@ -12,6 +12,9 @@ use crate::{About, BusError, Limits};
 pub struct NodeConfig {
     /// Who may subscribe and retrieve (`pubsub#access_model`).
     pub access_model: AccessModel,
+    /// The groups of its owners' rosters that [`AccessModel::Roster`] lets in (`pubsub#roster_groups_allowed`); none means
+    /// nobody.
+    pub roster_groups_allowed: Vec<String>,
     /// Who may publish (`pubsub#publish_model`).
     pub publish_model: PublishModel,
     /// Whether anybody may subscribe (`pubsub#subscribe`). Those who are subscribed stay so.
@@ -30,6 +33,9 @@ pub struct NodeConfig {
     /// Whether subscribers are sent items and retractions at all (`pubsub#deliver_notifications`). Without it they come
     /// and fetch, and the log has everything.
     pub deliver_notifications: bool,
+    /// Whether only those subscribers are sent events who are known to be available (`pubsub#presence_based_delivery`).
+    /// What others miss they see from the position before the next event, and can fetch.
+    pub presence_based_delivery: bool,
     /// Whether subscribers hear of a changed configuration (`pubsub#notify_config`).
     pub notify_config: bool,
     /// Whether subscribers hear that the node is gone (`pubsub#notify_delete`).
@@ -63,12 +69,16 @@ pub struct NodeConfig {
     pub about: About,
 }
 
-/// XEP-0060 §4.5. The models that need a roster are not offered yet, so they cannot be set.
+/// XEP-0060 §4.5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessModel {
     /// Everyone but outcasts.
     Open,
+    /// Whoever is subscribed to the presence of an owner, going by the owner's roster.
+    Presence,
+    /// Whoever stands in an allowed group of an owner's roster.
+    Roster,
     /// Whoever an owner lets subscribe.
     Authorize,
     /// Members, publishers and owners.
@@ -233,19 +243,31 @@ impl ProcessingHint {
 
 impl AccessModel {
     /// Every model, for tables.
-    pub const ALL: [Self; 3] = [Self::Open, Self::Authorize, Self::Whitelist];
+    pub const ALL: [Self; 5] = [Self::Open, Self::Presence, Self::Roster, Self::Authorize, Self::Whitelist];
 
     /// The value of `pubsub#access_model`; the stored configuration uses it too.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Presence => "presence",
+            Self::Roster => "roster",
             Self::Authorize => "authorize",
             Self::Whitelist => "whitelist",
         }
     }
+
+    /// Whether the rosters of a node's owners decide.
+    pub fn asks_rosters(self) -> bool {
+        matches!(self, Self::Presence | Self::Roster)
+    }
 }
 
 impl NodeConfig {
+    /// Groups that [`Self::roster_groups_allowed`] may name.
+    pub const ROSTER_GROUPS_MAX: usize = 64;
+    /// Bytes of the name of a group.
+    pub const ROSTER_GROUP_BYTES_MAX: usize = 1_024;
+
     /// Items kept where nobody says otherwise.
     pub const ITEMS_MAX_DEFAULT: u32 = 1_000;
 
@@ -268,8 +290,31 @@ impl NodeConfig {
                 "who is subscribed is looked up in the store, which a log in memory does without",
             ));
         }
+        self.check_roster_groups()?;
         self.about.check()?;
         retention::check(self)
+    }
+
+    /// Checks that the access model can be kept to: one that rosters decide only where they can be read. What takes the
+    /// place of `before` may leave it as it was.
+    pub fn check_access_model(&self, before: &Self, rosters_are_readable: bool) -> Result<(), BusError> {
+        let is_new = self.access_model != before.access_model;
+        if is_new && self.access_model.asks_rosters() && !rosters_are_readable {
+            return Err(BusError::UnsupportedAccessModel);
+        }
+        Ok(())
+    }
+
+    fn check_roster_groups(&self) -> Result<(), BusError> {
+        if self.roster_groups_allowed.len() > Self::ROSTER_GROUPS_MAX {
+            let max = Self::ROSTER_GROUPS_MAX;
+            return Err(BusError::invalid_config(format!("a node allows at most {max} groups of a roster")));
+        }
+        let mut groups = self.roster_groups_allowed.iter();
+        groups.try_for_each(|group| {
+            let checked = check_text(group, Self::ROSTER_GROUP_BYTES_MAX);
+            checked.map_err(|error| BusError::invalid_config(format!("the name of a group {error}")))
+        })
     }
 
     /// Items that the node keeps.
@@ -326,6 +371,7 @@ impl Default for NodeConfig {
     fn default() -> Self {
         Self {
             access_model: AccessModel::Open,
+            roster_groups_allowed: Vec::new(),
             publish_model: PublishModel::Publishers,
             allow_subscriptions: true,
             multi_subscribe: false,
@@ -333,6 +379,7 @@ impl Default for NodeConfig {
             payload_bytes_max: None,
             deliver_payloads: true,
             deliver_notifications: true,
+            presence_based_delivery: false,
             notify_config: false,
             notify_delete: true,
             notify_sub: false,
@@ -369,6 +416,31 @@ mod tests {
     fn hints_are_stored_under_their_names() {
         for hint in ProcessingHint::ALL {
             assert_eq!(serde_json::to_value(hint).unwrap(), hint.as_str());
+        }
+    }
+
+    #[test]
+    fn a_model_that_rosters_decide_wants_rosters_and_may_outlive_them() {
+        let open = NodeConfig::default();
+        for access_model in [AccessModel::Presence, AccessModel::Roster] {
+            let closed = NodeConfig { access_model, ..NodeConfig::default() };
+            assert_eq!(closed.check_access_model(&open, true), Ok(()));
+            assert_eq!(closed.check_access_model(&open, false), Err(BusError::UnsupportedAccessModel));
+            assert_eq!(closed.check_access_model(&closed, false), Ok(()), "it was so");
+            assert_eq!(open.check_access_model(&closed, false), Ok(()));
+        }
+    }
+
+    #[test]
+    fn groups_are_few_and_can_be_written_as_xml() {
+        let with = |groups: Vec<&str>| {
+            let roster_groups_allowed = groups.into_iter().map(str::to_owned).collect();
+            let config = NodeConfig { roster_groups_allowed, ..NodeConfig::default() };
+            config.check(&NodeConfig::default(), &Limits::default())
+        };
+        assert_eq!(with(vec!["Friends"; NodeConfig::ROSTER_GROUPS_MAX]), Ok(()));
+        for wrong in [vec!["Friends"; NodeConfig::ROSTER_GROUPS_MAX + 1], vec!["\u{1}"]] {
+            assert!(matches!(with(wrong), Err(BusError::InvalidConfig { .. })));
         }
     }
 

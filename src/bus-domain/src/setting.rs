@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use jid::Jid;
 
@@ -13,6 +14,8 @@ use crate::{
 pub enum Setting {
     /// See [`NodeConfig::access_model`].
     AccessModel(AccessModel),
+    /// See [`NodeConfig::roster_groups_allowed`].
+    RosterGroupsAllowed(Vec<String>),
     /// See [`NodeConfig::publish_model`].
     PublishModel(PublishModel),
     /// See [`NodeConfig::allow_subscriptions`].
@@ -27,6 +30,8 @@ pub enum Setting {
     DeliverPayloads(bool),
     /// See [`NodeConfig::deliver_notifications`].
     DeliverNotifications(bool),
+    /// See [`NodeConfig::presence_based_delivery`].
+    PresenceBasedDelivery(bool),
     /// See [`NodeConfig::notify_config`].
     NotifyConfig(bool),
     /// See [`NodeConfig::notify_delete`].
@@ -94,6 +99,7 @@ impl NodeConfig {
         let (history, about) = (&mut self.history, &mut self.about);
         match setting {
             Setting::AccessModel(value) => self.access_model = value,
+            Setting::RosterGroupsAllowed(value) => self.roster_groups_allowed = without_repeats(value),
             Setting::PublishModel(value) => self.publish_model = value,
             Setting::AllowSubscriptions(value) => self.allow_subscriptions = value,
             Setting::MultiSubscribe(value) => self.multi_subscribe = value,
@@ -101,6 +107,7 @@ impl NodeConfig {
             Setting::PayloadBytesMax(value) => self.payload_bytes_max = value,
             Setting::DeliverPayloads(value) => self.deliver_payloads = value,
             Setting::DeliverNotifications(value) => self.deliver_notifications = value,
+            Setting::PresenceBasedDelivery(value) => self.presence_based_delivery = value,
             Setting::NotifyConfig(value) => self.notify_config = value,
             Setting::NotifyDelete(value) => self.notify_delete = value,
             Setting::NotifySub(value) => self.notify_sub = value,
@@ -126,9 +133,9 @@ impl NodeConfig {
     }
 }
 
-fn without_repeats(contacts: Vec<Jid>) -> Vec<Jid> {
+fn without_repeats<Value: Clone + Eq + Hash>(values: Vec<Value>) -> Vec<Value> {
     let mut seen = HashSet::new();
-    contacts.into_iter().filter(|contact| seen.insert(contact.clone())).collect()
+    values.into_iter().filter(|value| seen.insert(value.clone())).collect()
 }
 
 impl Setting {
@@ -138,6 +145,7 @@ impl Setting {
             Self::Title(text) | Self::Description(text) | Self::Language(text) | Self::PayloadType(text) => {
                 text.as_ref().map_or(0, String::len)
             }
+            Self::RosterGroupsAllowed(groups) => groups.iter().map(String::len).sum(),
             Self::Contacts(contacts) => contacts.iter().map(|contact| contact.as_str().len()).sum(),
             _ => size_of::<Self>(),
         }

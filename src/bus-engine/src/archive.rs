@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bus_domain::access::Action;
 use bus_domain::archive::{self, Extent, Matches, Slice, TimeSearch};
 use bus_domain::retrieve::Page;
 use bus_domain::{Actor, BusError, Event, NodeFacts, NodeName, Payload, Seq};
@@ -114,6 +115,7 @@ impl Engine {
     }
 
     async fn check_archive_reader(&self, facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
+        let actor = &*self.acquainted(facts, actor, Action::Retrieve).await;
         let is_subscribed = self.is_subscribed(facts, actor).await?;
         archive::decide(facts, actor, is_subscribed)
     }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use bus_domain::bounce::BounceClass;
 use bus_domain::{
-    Durability, Epoch, Event, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription, SubscriptionId,
+    BareJid, Durability, Epoch, Event, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Seq, Subscription,
+    SubscriptionId,
 };
 
 use crate::MessageRef;
@@ -78,11 +79,21 @@ pub struct DeliveryNode {
     pub epoch: Epoch,
     /// Its configuration.
     pub config: NodeConfig,
+    /// Its owners, where their rosters decide; `None` if that is to be looked up.
+    pub owners: Option<Arc<[BareJid]>>,
 }
 
 impl DeliveryNode {
     pub(crate) fn of(facts: &NodeFacts) -> Self {
-        Self { id: facts.id, name: facts.name.clone(), epoch: facts.epoch, config: facts.config.clone() }
+        let asks_rosters = facts.config.access_model.asks_rosters();
+        let owners = asks_rosters.then(|| facts.affiliations.owners().into());
+        Self {
+            id: facts.id,
+            name: facts.name.clone(),
+            epoch: facts.epoch,
+            config: facts.config.clone(),
+            owners,
+        }
     }
 
     /// Whether the node's events live in memory alone.

@@ -16,11 +16,13 @@ use crate::known_heads::KnownHeads;
 use crate::leases;
 use crate::notices::{Notice, Notices};
 use crate::outage::Outage;
+use crate::presence::PresenceTable;
 use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
 use crate::retention;
+use crate::rosters::RostersLent;
 use crate::{
-    Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics,
+    Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics, Verb,
 };
 
 /// The bus as legs see it. Cheap to clone.
@@ -41,6 +43,8 @@ pub(crate) struct EngineShared {
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) notices: Notices,
+    pub(crate) rosters: RostersLent,
+    pub(crate) presence: Arc<PresenceTable>,
     pub(crate) statistics: Statistics,
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
@@ -80,6 +84,8 @@ impl Engine {
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             notices: Notices::default(),
+            rosters: RostersLent::new(),
+            presence: Arc::default(),
             statistics: Statistics::default(),
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
@@ -105,6 +111,11 @@ impl Engine {
         self.0.delivery_pulse.during(dispatcher::run(Arc::clone(&self.0), sink, inputs)).await;
     }
 
+    /// Who is available, as far as a leg is told.
+    pub fn presence(&self) -> &PresenceTable {
+        &self.0.presence
+    }
+
     /// Waits for the next notice to an address. One reader is enough.
     pub async fn next_notice(&self) -> Notice {
         self.0.notices.take().await
@@ -125,8 +136,18 @@ impl Engine {
     /// Puts a command in its place in the queue and returns its answer to come. Commands on one node are decided in
     /// the order of these calls, whenever their answers are awaited.
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<Outcome, BusError>> + Send + use<> {
+        // Nobody looks at rosters before it is known that they decide.
+        let again = matches!(command.verb, Verb::Subscribe(_)).then(|| (self.clone(), command.clone()));
         let answer = self.0.queue.submit(command, &self.0);
-        async move { answer.await.unwrap_or(Err(BusError::StoreUnavailable)) }
+        async move {
+            let outcome = answer.await.unwrap_or(Err(BusError::StoreUnavailable));
+            match (outcome, again) {
+                (Err(BusError::RosterUnavailable), Some((engine, command))) => {
+                    engine.submit_acquainted(command).await
+                }
+                (outcome, _) => outcome,
+            }
+        }
     }
 
     /// The facts of a node, from memory or the store: those of now, because nothing that is read is checked by a
@@ -197,6 +218,10 @@ impl Engine {
 
     pub(crate) fn unavailable(&self, error: &StoreError) -> BusError {
         self.0.unavailable(error)
+    }
+
+    pub(crate) fn shared(&self) -> &EngineShared {
+        &self.0
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

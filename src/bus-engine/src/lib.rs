@@ -30,11 +30,13 @@ mod options;
 mod outage;
 mod payload;
 mod pending;
+mod presence;
 mod publish_rates;
 mod pulse;
 mod queries;
 mod recent;
 mod retention;
+mod rosters;
 mod settings;
 mod statistics;
 mod tail;
@@ -61,7 +63,11 @@ pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
 pub use ids::{EventIds, EventRef, MessageRef};
 pub use notices::{Notice, NoticeAbout};
 pub use payload::{payload_from_element, payload_from_text};
+pub use presence::{
+    Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, Show, WantedPresence,
+};
 pub use queries::{ItemListing, NodeList, NodeView};
+pub use rosters::{RosterAccess, RosterLook, Rosters};
 pub use settings::{EngineLimits, Settings};
 pub use statistics::{Statistics, StatisticsSnapshot};
 pub use tail::{Tail, TailFrame, TailStart};

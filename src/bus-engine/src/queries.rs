@@ -4,8 +4,8 @@ use bus_domain::access::{self, Action, Standing};
 use bus_domain::retention;
 use bus_domain::retrieve::{self, ItemOrder, PageAt, Selection};
 use bus_domain::{
-    Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeName, Seq, Subscription,
-    SubscriptionId, SubscriptionState, TypeFilter,
+    Acquaintance, Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeName, Seq,
+    Subscription, SubscriptionId, SubscriptionState, TypeFilter,
 };
 use bus_domain::{affiliate, configure, manage_subscriptions};
 use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
@@ -89,6 +89,7 @@ impl Engine {
             Selection::Newest(asked) => asked.map_or(u64::MAX, u64::from),
             Selection::ById(_) | Selection::Page(_) => 0,
         };
+        let actor = &*self.acquainted(&facts, actor, Action::Retrieve).await;
         let is_subscribed = self.is_subscribed(&facts, actor).await?;
         let page = match retrieve::decide(&facts, actor, is_subscribed, selection, limits)? {
             Selection::ById(ids) => {
@@ -114,6 +115,7 @@ impl Engine {
     /// A node that the actor may see.
     pub async fn node(&self, actor: &Actor, node: &NodeName) -> Result<NodeView, BusError> {
         let facts = self.facts(node).await?;
+        let actor = &*self.acquainted(&facts, actor, Action::Discover).await;
         retrieve::decide_node(&facts, actor)?;
         let head_seq = if facts.is_transient() {
             self.recent().transient_head(facts.id).seq
@@ -216,9 +218,11 @@ fn listing(node: Arc<NodeFacts>, page: ItemPage, truncated: bool) -> ItemListing
     ItemListing { node, items, places, count, first_index, truncated }
 }
 
-/// A node that nobody of this standing may see is not shown.
+/// A node that nobody of this standing may see is not shown. Rosters are not read for a list: contacts know of the node
+/// from its owner.
 fn is_visible(node: &NodeSummary) -> bool {
     let NodeConfig { access_model, publish_model, .. } = node.config;
-    let standing = Standing { affiliation: node.affiliation, is_subscribed: false };
+    let acquaintance = Acquaintance::Stranger;
+    let standing = Standing { affiliation: node.affiliation, is_subscribed: false, acquaintance };
     access::allows(standing, access_model, publish_model, Action::Discover)
 }

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bus_domain::access::Action;
 use bus_domain::{Actor, BusError, Epoch, Event, EventKind, NodeFacts, NodeName, Seq, retrieve};
 use tokio::sync::watch;
 
@@ -89,6 +90,7 @@ impl Engine {
 
     /// Whether the actor may read the log.
     async fn check_reader(&self, facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
+        let actor = &*self.acquainted(facts, actor, Action::Retrieve).await;
         let is_subscribed = self.is_subscribed(facts, actor).await?;
         retrieve::decide_log(facts, actor, is_subscribed)
     }

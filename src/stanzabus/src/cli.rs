@@ -353,6 +353,10 @@ pub(crate) enum AccessModel {
     Authorize,
     /// Members, publishers and owners.
     Whitelist,
+    /// They, and XMPP users who are subscribed to the presence of an owner.
+    Presence,
+    /// They, and XMPP users in an allowed group of an owner's roster.
+    Roster,
 }
 
 /// Who may publish (`pubsub#publish_model`).

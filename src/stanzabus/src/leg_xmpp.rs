@@ -4,7 +4,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use bus_engine::{DeliveryInput, Engine, HandOff};
+use bus_domain::BareJid;
+use bus_engine::{DeliveryInput, Engine, HandOff, SystemIds};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use xmpp_component::{Link, LinkEvent, LinkEvents, Notification, NotifyRefused};
 use xmpp_pubsub::{
     BounceReader, BounceReading, Inbound, LaneRefusal, NotificationCounters, NotificationLane, Notifier,
-    ReplySender, RequestGauges, RequestLimits, Service, ServiceSettings,
+    ReplySender, RequestGauges, RequestLimits, RosterReader, Service, ServiceSettings,
 };
 
 /// Stanzas between the link and the service: a few, because the link holds the bounded queue.
@@ -35,6 +36,7 @@ impl XmppLeg {
     pub(crate) fn start(
         engine: &Engine,
         settings: ServiceSettings,
+        host: BareJid,
         limits: RequestLimits,
         link: &Link,
         events: LinkEvents,
@@ -43,6 +45,8 @@ impl XmppLeg {
         let (inbound, inbound_reader) = mpsc::channel(INBOUND_MAX);
         let (inputs, inputs_reader) = mpsc::channel(INPUTS_MAX);
         let lane = LinkLane::new(link.clone());
+        let (rosters, questions) = RosterReader::new(settings.domain.clone(), host, Arc::new(SystemIds));
+        engine.lend_rosters(Arc::new(rosters.clone()));
         let pump = Pump {
             link: link.clone(),
             lane_is_full: Arc::clone(&lane.is_full),
@@ -50,6 +54,8 @@ impl XmppLeg {
             inputs,
             intake: intake.clone(),
             bounces: BounceReader::new(settings.domain.clone(), engine.event_ids().clone()),
+            domain: settings.domain.clone(),
+            rosters,
             engine: engine.clone(),
         };
         let notifier = Notifier::new(lane, settings.domain.clone(), engine.event_ids().clone());
@@ -57,6 +63,7 @@ impl XmppLeg {
         let domain = settings.domain.clone();
         let service = Service::new(engine.clone(), settings);
         let (replies, notices) = (LinkReplies(link.clone()), LinkReplies(link.clone()));
+        let (asking, seeking) = (LinkReplies(link.clone()), LinkReplies(link.clone()));
         let telling = engine.clone();
         let gauges = Arc::<RequestGauges>::default();
         let gauges_of_requests = Arc::clone(&gauges);
@@ -65,6 +72,8 @@ impl XmppLeg {
             tokio::select! {
                 () = xmpp_pubsub::run(&service, limits, inbound_reader, &replies, &gauges_of_requests) => {}
                 () = xmpp_pubsub::tell(&telling, &domain, &notices) => {}
+                () = send_all(questions, &asking) => {}
+                () = xmpp_pubsub::seek(&telling, &domain, &seeking) => {}
             }
         };
         let engine = engine.clone();
@@ -121,6 +130,13 @@ async fn finish(task: &mut JoinHandle<()>) {
     }
 }
 
+/// Sends what comes, for as long as something can come.
+async fn send_all(mut stanzas: mpsc::Receiver<String>, replies: &LinkReplies) {
+    while let Some(stanza) = stanzas.recv().await {
+        replies.send(stanza).await;
+    }
+}
+
 /// Hands the link's events on.
 struct Pump {
     link: Link,
@@ -130,6 +146,8 @@ struct Pump {
     inputs: mpsc::Sender<DeliveryInput>,
     intake: CancellationToken,
     bounces: BounceReader,
+    domain: BareJid,
+    rosters: RosterReader,
     engine: Engine,
 }
 
@@ -156,15 +174,29 @@ impl Pump {
 
     async fn take(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Up { generation } => self.tell(DeliveryInput::LinkUp { link: generation }).await,
-            LinkEvent::Down { .. } => self.tell(DeliveryInput::LinkDown).await,
+            LinkEvent::Up { generation } => {
+                self.rosters.link_up();
+                self.engine.presence().link_up();
+                self.tell(DeliveryInput::LinkUp { link: generation }).await;
+            }
+            LinkEvent::Down { .. } => {
+                self.rosters.link_down();
+                self.engine.presence().link_down();
+                self.tell(DeliveryInput::LinkDown).await;
+            }
             // Events come in order, so a proof is of the stream that was announced last.
             LinkEvent::HandedOver { through_ticket, .. } => {
                 self.tell(DeliveryInput::HandedOver { through_ticket }).await;
             }
+            // Before requests, which may be waiting for this.
+            LinkEvent::Stanza(stanza) if self.rosters.take(&stanza) => {}
+            LinkEvent::Rejected { head, .. } if self.rosters.take_rejected(&head) => {}
             // In line with the proofs: what comes back before a proof is known before the proof is.
             LinkEvent::Stanza(stanza) => match self.bounces.read(&stanza) {
-                BounceReading::NotABounce => self.ask(Inbound::Stanza(stanza)).await,
+                BounceReading::NotABounce => {
+                    xmpp_pubsub::hear(self.engine.presence(), &self.domain, &stanza);
+                    self.ask(Inbound::Stanza(stanza)).await;
+                }
                 BounceReading::Bounced(bounce) => self.tell(DeliveryInput::Bounced(bounce)).await,
                 BounceReading::Forged => self.engine.statistics().count_forged_bounce(),
             },

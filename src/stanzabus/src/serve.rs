@@ -94,7 +94,9 @@ impl Daemon {
 
         let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
-        let leg = XmppLeg::start(&engine, service_settings(loaded)?, config.limits.requests(), &link, events);
+        let service = service_settings(loaded)?;
+        let leg =
+            XmppLeg::start(&engine, service, config.xmpp.host()?, config.limits.requests(), &link, events);
         let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
         let sources =
             Sources { engine: engine.clone(), link, notifications: leg.counters(), requests: leg.gauges() };

@@ -119,7 +119,8 @@ impl Service {
             }
             Query::DiscoInfo { node } => self.disco_info(actor, node.as_ref(), out).await?,
             Query::Configuration { node } => {
-                configure::encode(&node, &engine.configuration(actor, &node).await?, out);
+                let config = engine.configuration(actor, &node).await?;
+                configure::encode(&node, &config, engine.rosters_are_readable(), out);
             }
             Query::ConfigurationKept { node } => {
                 engine.configuration(actor, &node).await?;
@@ -141,7 +142,7 @@ impl Service {
                 }
                 options::encode_default(node.as_ref(), out);
             }
-            Query::DefaultConfiguration => configure::encode_default(out),
+            Query::DefaultConfiguration => configure::encode_default(engine.rosters_are_readable(), out),
             Query::DiscoItems { node: Some(node), page, .. } => {
                 self.disco_items(actor, &node, page, bytes_max, out).await?;
             }

@@ -5,7 +5,7 @@ use bus_xml::Element;
 use crate::errors::Refusal;
 use crate::form::{self, Submission, Unknown};
 use crate::namespaces::PUBSUB_OWNER;
-use crate::node_form::{NODE_CONFIG, TABLE};
+use crate::node_form::{NODE_CONFIG, TABLE, offers};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
 use crate::xml::Xml;
@@ -35,15 +35,18 @@ pub(crate) fn settings(form: &Element) -> Result<Option<Vec<Setting>>, Refusal> 
 }
 
 /// Writes the form with what the node has (§8.2.2).
-pub(crate) fn encode(node: &NodeName, config: &NodeConfig, out: &mut Xml) {
+pub(crate) fn encode(node: &NodeName, config: &NodeConfig, rosters_are_readable: bool, out: &mut Xml) {
     out.start_in("pubsub", PUBSUB_OWNER).start("configure").attribute("node", node.as_str());
-    form::encode_form(NODE_CONFIG, TABLE, config, out);
+    let offers = |var: &str, option: &str| offers(config, rosters_are_readable, var, option);
+    form::encode_form(NODE_CONFIG, TABLE, config, offers, out);
     out.end().end();
 }
 
 /// Writes the form with what a new node has (§8.3.2).
-pub(crate) fn encode_default(out: &mut Xml) {
+pub(crate) fn encode_default(rosters_are_readable: bool, out: &mut Xml) {
+    let config = NodeConfig::default();
     out.start_in("pubsub", PUBSUB_OWNER).start("default");
-    form::encode_form(NODE_CONFIG, TABLE, &NodeConfig::default(), out);
+    let offers = |var: &str, option: &str| offers(&config, rosters_are_readable, var, option);
+    form::encode_form(NODE_CONFIG, TABLE, &config, offers, out);
     out.end().end();
 }

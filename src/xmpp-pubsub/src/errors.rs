@@ -141,6 +141,11 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::Forbidden => plain(Auth, "forbidden"),
         BusError::ClosedNode => with(Cancel, "not-allowed", "closed-node"),
         BusError::SubscriptionRequired => with(Auth, "not-authorized", "not-subscribed"),
+        BusError::PresenceSubscriptionRequired => {
+            with(Auth, "not-authorized", "presence-subscription-required")
+        }
+        BusError::NotInRosterGroup => with(Auth, "not-authorized", "not-in-roster-group"),
+        BusError::RosterUnavailable => plain(Wait, "remote-server-timeout"),
         BusError::SubscriptionPending => with(Auth, "not-authorized", "pending-subscription"),
         BusError::ItemNotFound => plain(Cancel, "item-not-found"),
         BusError::NotSubscribed => with(Cancel, "unexpected-request", "not-subscribed"),

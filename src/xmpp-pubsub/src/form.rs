@@ -33,6 +33,8 @@ pub(crate) enum Kind<Subject: 'static, Setting: 'static> {
         get: fn(&Subject) -> &'static str,
         set: fn(&str) -> Result<Option<Setting>, Refusal>,
     },
+    /// `list-multi` of texts that the subject has or somebody adds; no value empties it.
+    Names { get: fn(&Subject) -> &[String], set: fn(Vec<String>) -> Setting },
     /// `text-single` with a moment (XEP-0082), in milliseconds since 1970; no value is none.
     Moment { get: fn(&Subject) -> Option<i64>, set: fn(Option<i64>) -> Setting },
     /// `jid-multi`.
@@ -142,11 +144,12 @@ impl<'a> Filled<'a> {
     }
 }
 
-/// Writes a form to be filled in, with the values of `subject`.
+/// Writes a form to be filled in, with the values of `subject` and those options of a field (by its name) that are offered.
 pub(crate) fn encode_form<Subject, Setting>(
     form_type: &str,
     table: &[Field<Subject, Setting>],
     subject: &Subject,
+    offers: impl Fn(&str, &str) -> bool,
     out: &mut Xml,
 ) {
     out.start_in("x", DATA_FORMS).attribute("type", "form");
@@ -156,10 +159,13 @@ pub(crate) fn encode_form<Subject, Setting>(
         out.attribute("label", field.label);
         field.kind.encode_validation(out);
         field.encode_values(subject, out);
-        if let Kind::Choice { options, .. } = field.kind {
-            for option in options {
-                out.start("option").start("value").text(option).end().end();
-            }
+        let options: Vec<&str> = match field.kind {
+            Kind::Choice { options, .. } => options.to_vec(),
+            Kind::Names { get, .. } => get(subject).iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        for option in options.into_iter().filter(|option| offers(field.var, option)) {
+            out.start("option").start("value").text(option).end().end();
         }
         out.end();
     }
@@ -245,6 +251,10 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 },
             },
             Kind::Choice { set, .. } => set(single()?),
+            Kind::Names { set, .. } => {
+                let names = values.iter().filter(|value| !value.is_empty());
+                Ok(Some(set(names.cloned().collect())))
+            }
             Kind::Addresses { set, .. } => {
                 let mut jids: Vec<Jid> = Vec::with_capacity(values.len());
                 for value in values.iter().filter(|value| !value.is_empty()) {
@@ -268,6 +278,7 @@ impl<Subject, Setting> Field<Subject, Setting> {
             Kind::Text { get, .. } => get(subject).is_none(),
             Kind::Moment { get, .. } => get(subject).is_none(),
             Kind::Number { none, get, .. } => none.is_empty() && get(subject).is_none(),
+            Kind::Names { get, .. } => get(subject).is_empty(),
             Kind::Addresses { get, .. } => get(subject).is_empty(),
         }
     }
@@ -286,6 +297,7 @@ impl<Subject, Setting> Field<Subject, Setting> {
             },
             Kind::Moment { get, .. } => value(&date_time::encode(get(subject).unwrap_or_default())),
             Kind::Choice { get, .. } => value(get(subject)),
+            Kind::Names { get, .. } => get(subject).iter().for_each(|name| value(name)),
             Kind::Addresses { get, .. } => get(subject).iter().for_each(|jid| value(jid.as_str())),
         }
     }
@@ -306,6 +318,7 @@ impl<Subject, Setting> Kind<Subject, Setting> {
             Self::Boolean { .. } => "boolean",
             Self::Text { .. } | Self::Number { .. } | Self::Moment { .. } => "text-single",
             Self::Choice { .. } => "list-single",
+            Self::Names { .. } => "list-multi",
             Self::Addresses { .. } => "jid-multi",
         }
     }

@@ -24,6 +24,10 @@ pub(crate) const PUBSUB_FILTER: &str = "urn:xmpp:pubsub-filter:0";
 pub(crate) const PING: &str = "urn:xmpp:ping";
 /// XEP-0092.
 pub(crate) const VERSION: &str = "jabber:iq:version";
+/// RFC 6121 §2.
+pub(crate) const ROSTER: &str = "jabber:iq:roster";
+/// XEP-0356, by its versions: a server takes requests in the one that it announces.
+pub(crate) const PRIVILEGE: [&str; 2] = ["urn:xmpp:privilege:2", "urn:xmpp:privilege:1"];
 /// XEP-0004.
 pub(crate) const DATA_FORMS: &str = "jabber:x:data";
 /// XEP-0050.

@@ -52,10 +52,15 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         var: "pubsub#access_model",
         label: "Who may subscribe and retrieve items",
         kind: Kind::Choice {
-            options: &["open", "authorize", "whitelist"],
+            options: &["open", "presence", "roster", "authorize", "whitelist"],
             get: |it| it.access_model.as_str(),
             set: access_model,
         },
+    },
+    Field {
+        var: "pubsub#roster_groups_allowed",
+        label: "The groups of its owners' rosters that the access model roster lets in",
+        kind: Kind::Names { get: |it| &it.roster_groups_allowed, set: Setting::RosterGroupsAllowed },
     },
     Field {
         var: "pubsub#publish_model",
@@ -122,6 +127,12 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         "Whether subscribers are sent items and retractions",
         |it| it.deliver_notifications,
         Setting::DeliverNotifications,
+    ),
+    boolean(
+        "pubsub#presence_based_delivery",
+        "Whether only those are sent events who are available and let us see that",
+        |it| it.presence_based_delivery,
+        Setting::PresenceBasedDelivery,
     ),
     boolean(
         "pubsub#deliver_payloads",
@@ -267,6 +278,15 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         },
     },
 ];
+
+/// Whether an option of a field can be chosen now: a model that rosters decide where they can be read, or it is so already.
+pub(crate) fn offers(config: &NodeConfig, rosters_are_readable: bool, var: &str, option: &str) -> bool {
+    let model = || AccessModel::ALL.into_iter().find(|model| model.as_str() == option);
+    rosters_are_readable
+        || var != "pubsub#access_model"
+        || option == config.access_model.as_str()
+        || model().is_none_or(|model| !model.asks_rosters())
+}
 
 /// The fields that tell everybody who may see the node what it is (XEP-0060 §5.4).
 pub(crate) fn meta_data() -> impl Iterator<Item = &'static Field<NodeConfig, Setting>> {

@@ -36,7 +36,7 @@ pub(crate) fn parse_default(parts: &Parts<'_>, _: &Context<'_>) -> Result<Reques
 pub(crate) fn encode(node: &NodeName, subscription: &Subscription, out: &mut Xml) {
     out.start_in("pubsub", PUBSUB).start("options").attribute("node", node.as_str());
     encode_name(&subscription.jid, subscription.sub_id, out);
-    form::encode_form(SUBSCRIBE_OPTIONS, TABLE, &subscription.options, out);
+    form::encode_form(SUBSCRIBE_OPTIONS, TABLE, &subscription.options, |_, _| true, out);
     out.end().end();
 }
 

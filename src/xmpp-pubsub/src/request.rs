@@ -58,8 +58,11 @@ const TABLE: &[Row] = &[
         .beside(&["options"]),
     wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
     wired(Get, PUBSUB_OWNER, "configure", configure::parse_get).with_features(&["config-node"]),
-    wired(Set, PUBSUB_OWNER, "configure", configure::parse_set)
-        .with_features(&["config-node-max", "multi-items"]),
+    wired(Set, PUBSUB_OWNER, "configure", configure::parse_set).with_features(&[
+        "config-node-max",
+        "multi-items",
+        "presence-notifications",
+    ]),
     wired(Get, PUBSUB_OWNER, "default", defaults::parse).with_features(&["retrieve-default"]),
     wired(Get, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_get),
     wired(Set, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_set)

@@ -69,7 +69,11 @@ fn publication(random: &mut Random) -> publish::Request {
 /// Each field with this likelihood; some values cannot be.
 fn settings(random: &mut Random, percent: usize) -> Vec<Setting> {
     let drawn = [
-        Setting::AccessModel(random.pick(&AccessModel::ALL)),
+        Setting::AccessModel(random.pick(&[
+            AccessModel::Open,
+            AccessModel::Authorize,
+            AccessModel::Whitelist,
+        ])),
         Setting::PublishModel(random.pick(&PublishModel::ALL)),
         Setting::AllowSubscriptions(random.percent(80)),
         Setting::ItemsMax(random.pick(&[0, 1, 2, 3, 6, 7, NodeConfig::ITEMS_MAX_HIGHEST])),

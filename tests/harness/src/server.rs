@@ -78,6 +78,7 @@ impl XmppServer {
             global_options: String::new(),
             component_options: String::new(),
             component_tls: None,
+            grants_privileges: false,
         };
         Ok(Self { processes: Vec::new(), folder, setup })
     }
@@ -125,6 +126,14 @@ impl XmppServer {
         self.setup.component_options.push_str("    ");
         self.setup.component_options.push_str(line);
         self.setup.component_options.push('\n');
+        self
+    }
+
+    /// Lets its components read the rosters of its users and hear of their presence (XEP-0356), or not, from the next start
+    /// on. On Prosody that takes modules of its community. jabberd2 knows nothing of the kind.
+    #[must_use]
+    pub fn grants_privileges(mut self, grants: bool) -> Self {
+        self.setup.grants_privileges = grants;
         self
     }
 

@@ -41,6 +41,8 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         language,
         payload_type,
         contacts,
+        roster_groups_allowed,
+        presence_based_delivery,
         multi_subscribe,
         notify_sub,
         send_last_item,
@@ -77,12 +79,14 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         allow_subscriptions.map(Setting::AllowSubscriptions),
         payload_bytes_max.map(|bytes| Setting::PayloadBytesMax(bound(bytes))),
         deliver_notifications.map(Setting::DeliverNotifications),
+        presence_based_delivery.map(Setting::PresenceBasedDelivery),
         notify_config.map(Setting::NotifyConfig),
         notify_delete.map(Setting::NotifyDelete),
         title.as_ref().map(|text| Setting::Title(text_if_any(text))),
         description.as_ref().map(|text| Setting::Description(text_if_any(text))),
         language.as_ref().map(|text| Setting::Language(text_if_any(text))),
         payload_type.as_ref().map(|text| Setting::PayloadType(text_if_any(text))),
+        roster_groups_allowed.as_ref().map(|groups| Setting::RosterGroupsAllowed(groups.names.clone())),
         multi_subscribe.map(Setting::MultiSubscribe),
         notify_sub.map(Setting::NotifySub),
         send_last_item.map(|sends| {
@@ -126,6 +130,8 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         language: text(&about.language),
         payload_type: text(&about.payload_type),
         contacts: Some(v1::Contacts { jids }),
+        presence_based_delivery: Some(config.presence_based_delivery),
+        roster_groups_allowed: Some(v1::RosterGroups { names: config.roster_groups_allowed.clone() }),
         multi_subscribe: Some(config.multi_subscribe),
         notify_sub: Some(config.notify_sub),
         send_last_item: Some(config.send_last_item != SendLastItem::Never),
@@ -159,6 +165,8 @@ fn access_model_from(message: v1::AccessModel) -> Option<AccessModel> {
         v1::AccessModel::Open => Some(AccessModel::Open),
         v1::AccessModel::Authorize => Some(AccessModel::Authorize),
         v1::AccessModel::Whitelist => Some(AccessModel::Whitelist),
+        v1::AccessModel::Presence => Some(AccessModel::Presence),
+        v1::AccessModel::Roster => Some(AccessModel::Roster),
     }
 }
 
@@ -167,6 +175,8 @@ fn access_model_to_message(model: AccessModel) -> v1::AccessModel {
         AccessModel::Open => v1::AccessModel::Open,
         AccessModel::Authorize => v1::AccessModel::Authorize,
         AccessModel::Whitelist => v1::AccessModel::Whitelist,
+        AccessModel::Presence => v1::AccessModel::Presence,
+        AccessModel::Roster => v1::AccessModel::Roster,
     }
 }
 

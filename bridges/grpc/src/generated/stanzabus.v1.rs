@@ -59,6 +59,12 @@ pub enum ErrorReason {
     SubscriptionRequired = 25,
     /// PERMISSION_DENIED: the subscription waits for an owner's approval.
     SubscriptionPending = 26,
+    /// The node is for those who are subscribed to the presence of an owner.
+    PresenceSubscriptionRequired = 30,
+    /// The node is for certain groups of its owners' rosters.
+    NotInRosterGroup = 31,
+    /// The roster that decides cannot be read at the moment; try again.
+    RosterUnavailable = 32,
     /// RESOURCE_EXHAUSTED: the node has as many items as it keeps, and refuses more.
     NodeFull = 27,
 }
@@ -96,6 +102,11 @@ impl ErrorReason {
             Self::PreconditionNotMet => "ERROR_REASON_PRECONDITION_NOT_MET",
             Self::SubscriptionRequired => "ERROR_REASON_SUBSCRIPTION_REQUIRED",
             Self::SubscriptionPending => "ERROR_REASON_SUBSCRIPTION_PENDING",
+            Self::PresenceSubscriptionRequired => {
+                "ERROR_REASON_PRESENCE_SUBSCRIPTION_REQUIRED"
+            }
+            Self::NotInRosterGroup => "ERROR_REASON_NOT_IN_ROSTER_GROUP",
+            Self::RosterUnavailable => "ERROR_REASON_ROSTER_UNAVAILABLE",
             Self::NodeFull => "ERROR_REASON_NODE_FULL",
         }
     }
@@ -129,6 +140,11 @@ impl ErrorReason {
             "ERROR_REASON_PRECONDITION_NOT_MET" => Some(Self::PreconditionNotMet),
             "ERROR_REASON_SUBSCRIPTION_REQUIRED" => Some(Self::SubscriptionRequired),
             "ERROR_REASON_SUBSCRIPTION_PENDING" => Some(Self::SubscriptionPending),
+            "ERROR_REASON_PRESENCE_SUBSCRIPTION_REQUIRED" => {
+                Some(Self::PresenceSubscriptionRequired)
+            }
+            "ERROR_REASON_NOT_IN_ROSTER_GROUP" => Some(Self::NotInRosterGroup),
+            "ERROR_REASON_ROSTER_UNAVAILABLE" => Some(Self::RosterUnavailable),
             "ERROR_REASON_NODE_FULL" => Some(Self::NodeFull),
             _ => None,
         }
@@ -376,6 +392,14 @@ pub struct NodeConfig {
     /// Whom to ask about it (pubsub#contact). Default: nobody.
     #[prost(message, optional, tag = "23")]
     pub contacts: ::core::option::Option<Contacts>,
+    /// The groups of its owners' rosters that ACCESS_MODEL_ROSTER lets in (pubsub#roster_groups_allowed). Default: none,
+    /// which lets in nobody.
+    #[prost(message, optional, tag = "30")]
+    pub roster_groups_allowed: ::core::option::Option<RosterGroups>,
+    /// Whether only those XMPP subscribers are sent events who are available and let the daemon see that
+    /// (pubsub#presence_based_delivery). Default: false.
+    #[prost(bool, optional, tag = "31")]
+    pub presence_based_delivery: ::core::option::Option<bool>,
     /// Whether one XMPP address may have several subscriptions, told apart by their SubIDs (XEP-0060 §6.1.6). Default: false.
     #[prost(bool, optional, tag = "24")]
     pub multi_subscribe: ::core::option::Option<bool>,
@@ -395,6 +419,13 @@ pub struct NodeConfig {
     /// What servers are asked to do with notifications beside delivering them (XEP-0334). Default: PROCESSING_HINT_NONE.
     #[prost(enumeration = "ProcessingHint", tag = "29")]
     pub processing_hint: i32,
+}
+/// Groups of a roster.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RosterGroups {
+    /// Their names; at most 64, of at most 1,024 bytes each.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Whom to ask about a node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -700,6 +731,11 @@ pub enum AccessModel {
     Whitelist = 2,
     /// Those, and subscribers whom an owner has approved.
     Authorize = 3,
+    /// Those, and XMPP users who are subscribed to the presence of an owner. It takes an XMPP server that lets the daemon
+    /// read rosters (XEP-0356); without one it is refused.
+    Presence = 4,
+    /// Those, and XMPP users in one of the config's roster_groups_allowed of an owner's roster. As ACCESS_MODEL_PRESENCE.
+    Roster = 5,
 }
 impl AccessModel {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -712,6 +748,8 @@ impl AccessModel {
             Self::Open => "ACCESS_MODEL_OPEN",
             Self::Whitelist => "ACCESS_MODEL_WHITELIST",
             Self::Authorize => "ACCESS_MODEL_AUTHORIZE",
+            Self::Presence => "ACCESS_MODEL_PRESENCE",
+            Self::Roster => "ACCESS_MODEL_ROSTER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -721,6 +759,8 @@ impl AccessModel {
             "ACCESS_MODEL_OPEN" => Some(Self::Open),
             "ACCESS_MODEL_WHITELIST" => Some(Self::Whitelist),
             "ACCESS_MODEL_AUTHORIZE" => Some(Self::Authorize),
+            "ACCESS_MODEL_PRESENCE" => Some(Self::Presence),
+            "ACCESS_MODEL_ROSTER" => Some(Self::Roster),
             _ => None,
         }
     }

@@ -65,6 +65,8 @@ async fn a_new_node_is_shown_as_it_was_made() {
         reject_when_items_full: Some(false),
         contacts: Some(v1::Contacts::default()),
         processing_hint: v1::ProcessingHint::None.into(),
+        roster_groups_allowed: Some(v1::RosterGroups::default()),
+        presence_based_delivery: Some(false),
     };
     assert_eq!(created.config, Some(full.clone()));
     rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;

@@ -85,19 +85,76 @@ const ACTIONS: [(char, Action); 13] = [
 
 #[test]
 fn the_whole_table_is_as_written() {
-    assert_eq!(TABLE.len(), AccessModel::ALL.len() * PublishModel::ALL.len() * Affiliation::ALL.len());
+    let models = AccessModel::ALL.iter().filter(|model| !model.asks_rosters()).count();
+    assert_eq!(TABLE.len(), models * PublishModel::ALL.len() * Affiliation::ALL.len());
     for (access, publish, affiliation, letters) in TABLE {
         for (letter, action) in ACTIONS {
             for is_subscribed in [false, true] {
                 let to_subscribers = is_subscribed && letters.contains(letter.to_ascii_uppercase());
+                // Rosters count where they are asked, and nowhere else.
+                let acquaintance = Acquaintance::Known;
+                let standing = Standing { affiliation: *affiliation, is_subscribed, acquaintance };
                 assert_eq!(
-                    allows(Standing { affiliation: *affiliation, is_subscribed }, *access, *publish, action),
+                    allows(standing, *access, *publish, action),
                     letters.contains(letter) || to_subscribers,
                     "{access:?} {publish:?} {affiliation:?} {is_subscribed} {action:?}"
                 );
             }
         }
     }
+}
+
+/// Where rosters decide, the node is open to those whom they name, and as a whitelist to all others.
+#[test]
+fn rosters_open_a_node_and_close_it() {
+    for access in [AccessModel::Presence, AccessModel::Roster] {
+        for (as_access, publish, affiliation, _) in TABLE {
+            let acquaintances: &[_] = match as_access {
+                AccessModel::Open => &[Acquaintance::Known],
+                AccessModel::Whitelist => &[Acquaintance::Stranger, Acquaintance::Unknown],
+                _ => &[],
+            };
+            for (acquaintance, (_, action)) in
+                acquaintances.iter().flat_map(|it| ACTIONS.iter().map(move |action| (*it, *action)))
+            {
+                let standing = Standing { affiliation: *affiliation, is_subscribed: true, acquaintance };
+                assert_eq!(
+                    allows(standing, access, *publish, action),
+                    allows(standing, *as_access, *publish, action),
+                    "{access:?} {publish:?} {standing:?} {action:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn rosters_are_read_only_where_they_decide_and_say_why_not() {
+    let mut facts = crate::facts::sample();
+    let actor = Actor::new(jid::BareJid::new("a@example.org").unwrap(), Role::User);
+    assert!(!depends_on_rosters(&facts, &actor, Subscribe));
+    for (access_model, refused) in [
+        (AccessModel::Presence, BusError::PresenceSubscriptionRequired),
+        (AccessModel::Roster, BusError::NotInRosterGroup),
+    ] {
+        facts.config.access_model = access_model;
+        assert!(
+            depends_on_rosters(&facts, &actor, Subscribe) && depends_on_rosters(&facts, &actor, Retrieve)
+        );
+        assert!(!depends_on_rosters(&facts, &actor, Publish), "who may publish is another matter");
+        let told = |acquaintance| {
+            may(&facts, &actor.clone().with(LookedUp::new(&facts, acquaintance)), SubscribeAtOnce)
+        };
+        assert_eq!(told(Acquaintance::Known), Ok(()));
+        assert_eq!(told(Acquaintance::Stranger), Err(refused));
+        assert_eq!(told(Acquaintance::Unknown), Err(BusError::RosterUnavailable));
+        assert_eq!(may(&facts, &actor, Subscribe), Err(BusError::RosterUnavailable), "nobody has looked");
+    }
+    facts.affiliations_mut().set(actor.bare().clone(), Affiliation::Member);
+    assert!(!depends_on_rosters(&facts, &actor, Subscribe));
+    facts.affiliations_mut().set(actor.bare().clone(), Affiliation::Outcast);
+    assert!(!depends_on_rosters(&facts, &actor, Subscribe));
+    assert_eq!(may(&facts, &actor, Subscribe), Err(BusError::Forbidden));
 }
 
 #[test]

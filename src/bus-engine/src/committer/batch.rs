@@ -91,7 +91,7 @@ pub enum EntryResult {
     /// Committed, or found to be so already.
     Done {
         /// The answer.
-        outcome: Outcome,
+        outcome: Box<Outcome>,
         /// What later decisions rest on.
         facts: FactsAfter,
     },

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::emit::{self, emit_all};
 use super::queue::Reply;
 use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
+use crate::dispatcher::RecipientChange;
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
 use crate::transact::{CommittedNode, Sources, Written, write};
@@ -68,6 +69,7 @@ impl Driver {
     fn start_batch(&mut self) {
         let (actions, (commands, bytes), refused) = {
             let committer = &mut self.shared.queue.lock().committer;
+            committer.rosters_are_readable(self.shared.rosters_are_readable());
             let actions = committer.next_batch(&|| next_item_id(&self.shared));
             (emit_all(&self.shared, actions), committer.queued(), committer.refused())
         };
@@ -87,6 +89,7 @@ impl Driver {
                 for committed in &transient {
                     emit::committed(&self.shared, committed);
                 }
+                transient.iter().chain(&nodes).for_each(|committed| self.look_for_recipients(committed));
                 self.note(&results, &nodes);
                 self.forget_deleted(&transient);
                 let actions = self.shared.queue.lock().committer.batch_written(results);
@@ -103,6 +106,16 @@ impl Driver {
                 self.shared.statistics.commits_failed.add(1);
                 let actions = self.shared.queue.lock().committer.batch_failed(failure);
                 self.act(actions);
+            }
+        }
+    }
+
+    /// Whether they are there is asked now, so that the next event need not wait for the answer.
+    fn look_for_recipients(&self, committed: &CommittedNode) {
+        let delta = committed.delta.as_ref().filter(|_| committed.node.config.presence_based_delivery);
+        for change in delta.into_iter().flat_map(|delta| &delta.changes) {
+            if let RecipientChange::Added(recipient) = change {
+                self.shared.presence.look(&recipient.subscription.jid);
             }
         }
     }

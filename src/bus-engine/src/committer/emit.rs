@@ -1,7 +1,7 @@
 use bus_domain::{Event, EventKind, NodeFacts, publish};
 use bus_store::Recipient;
 
-use super::plan::{Full, plan};
+use super::plan::{Surroundings, plan};
 use super::queue::Reply;
 use super::{Action, Emission, Entry, Work, driver};
 use crate::dispatcher::{DeliveryNode, RecipientChange};
@@ -15,8 +15,8 @@ pub(super) fn emit(shared: &EngineShared, emission: Emission<Reply>) {
     let Emission { ticket, command, facts } = emission;
     let next_item_id = || driver::next_item_id(shared);
     // What is in memory only waits for nobody, so no node of this kind is ever full.
-    let full = Full::default();
-    let answer = match plan(&command, Some(&facts), &shared.settings.limits, &full, &next_item_id) {
+    let surroundings = Surroundings::default();
+    let answer = match plan(&command, Some(&facts), &shared.settings.limits, &surroundings, &next_item_id) {
         Ok(Entry { work: Work::Publish(publication), .. }) => Ok(published(shared, &facts, publication)),
         Ok(_) => Err(bus_domain::BusError::Internal),
         Err(refused) => Err(refused),

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use bus_domain::quota::StoredFull;
 use bus_domain::{
-    Actor, BareJid, BusError, Durability, ItemId, Limits, NodeFacts, NodeId, PublishModel, affiliate,
-    configure, create, delete, manage_subscriptions, options, publish, purge, quota, retention, retract,
-    subscribe, unsubscribe,
+    Actor, BareJid, BusError, Durability, ItemId, Limits, NodeConfig, NodeFacts, NodeId, PublishModel,
+    affiliate, configure, create, delete, manage_subscriptions, options, publish, purge, quota, retention,
+    retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -13,44 +13,57 @@ use bus_store::{CommitLevel, LockMode};
 use super::{Entry, Work};
 use crate::{Command, Verb};
 
-/// What is full, as far as somebody has looked.
+/// What decisions rest on besides a node's facts and the operator's limits.
 #[derive(Debug, Default)]
-pub(super) struct Full {
+pub(super) struct Surroundings {
     /// Nodes of which too much waits for delivery.
-    pub(super) undelivered: HashSet<NodeId>,
+    pub(super) undelivered_full: HashSet<NodeId>,
     /// Creators of nodes that store too much.
-    pub(super) stored: StoredFull,
+    pub(super) stored_full: StoredFull,
+    /// Whether access models that rosters decide can be set.
+    pub(super) rosters_are_readable: bool,
 }
 
-/// Asks bus-domain about a command; `next_item_id`
-/// makes ids that no item has.
+/// Asks bus-domain about a command. `next_item_id` makes ids that no item has.
+#[expect(clippy::too_many_lines, reason = "one arm for each verb")]
 pub(super) fn plan(
     command: &Command,
     facts: Option<&Arc<NodeFacts>>,
     limits: &Limits,
-    full: &Full,
+    surroundings: &Surroundings,
     next_item_id: &dyn Fn() -> ItemId,
 ) -> Result<Entry, BusError> {
+    let Surroundings { undelivered_full, stored_full, rosters_are_readable } = surroundings;
+    let check_model =
+        |config: &NodeConfig, before: &NodeConfig| config.check_access_model(before, *rosters_are_readable);
     let actor = &command.actor;
     let existing = || facts.map(Arc::as_ref).ok_or(BusError::NodeNotFound);
     let work = match &command.verb {
         Verb::Create(config) => {
-            Work::Create(create::decide(facts.map(Arc::as_ref), actor, config.clone(), limits)?)
+            let new = create::decide(facts.map(Arc::as_ref), actor, config.clone(), limits)?;
+            check_model(&new.config, &NodeConfig::default())?;
+            Work::Create(new)
         }
         Verb::Configure(settings) => {
-            Work::Configure(configure::decide(existing()?, actor, settings, limits)?)
+            let facts = existing()?;
+            let configuration = configure::decide(facts, actor, settings, limits)?;
+            if let Some(configuration) = &configuration {
+                check_model(&configuration.config, &facts.config)?;
+            }
+            Work::Configure(configuration)
         }
         Verb::Delete => Work::Delete(delete::decide(existing()?, actor)?),
         Verb::Publish(request) if facts.is_none() => {
             let (new, publication) = publish::decide_new(actor, request.clone(), limits, next_item_id)?;
-            check_stored(actor, full, &new.owner)?;
+            check_model(&new.config, &NodeConfig::default())?;
+            check_stored(actor, stored_full, &new.owner)?;
             Work::PublishNew(new, publication)
         }
         Verb::Publish(request) => {
             let facts = existing()?;
             let publication = publish::decide(facts, actor, request.clone(), limits, next_item_id)?;
-            retention::check_undelivered(&facts.config, full.undelivered.contains(&facts.id))?;
-            check_stored(actor, full, &facts.creator)?;
+            retention::check_undelivered(&facts.config, undelivered_full.contains(&facts.id))?;
+            check_stored(actor, stored_full, &facts.creator)?;
             Work::Publish(publication)
         }
         Verb::Retract(request) => {
@@ -95,8 +108,8 @@ pub(super) fn plan(
     })
 }
 
-fn check_stored(actor: &Actor, full: &Full, creator: &BareJid) -> Result<(), BusError> {
-    if quota::binds(actor) { full.stored.check(creator) } else { Ok(()) }
+fn check_stored(actor: &Actor, full: &StoredFull, creator: &BareJid) -> Result<(), BusError> {
+    if quota::binds(actor) { full.check(creator) } else { Ok(()) }
 }
 
 impl Verb {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bus_domain::quota::StoredFull;
 use bus_domain::{BusError, NodeFacts, NodeId, NodeName};
 
-use super::plan::Full;
+use super::plan::Surroundings;
 use super::{Batch, EntryResult, FactsAfter};
 use crate::{Command, Outcome, Settings};
 
@@ -35,8 +35,7 @@ pub struct Committer<Ticket> {
     /// Entries that the next batch may have: halved by a batch that the store refused, so that the offender ends
     /// up alone; doubled by one that came through.
     entries_max: usize,
-    /// Where publishers may have to wait.
-    full: Full,
+    surroundings: Surroundings,
     /// Others write to the store too: see [`Committer::on_shared_store`].
     is_shared: bool,
 }
@@ -113,7 +112,7 @@ impl<Ticket> Committer<Ticket> {
             queued: 0,
             queued_bytes: 0,
             refused: 0,
-            full: Full::default(),
+            surroundings: Surroundings::default(),
             is_shared: false,
         }
     }
@@ -205,7 +204,7 @@ impl<Ticket> Committer<Ticket> {
             match result {
                 EntryResult::Done { outcome, facts } => {
                     self.note_facts(&waiting.command.node, facts);
-                    actions.push(self.reply(waiting, Ok(outcome)));
+                    actions.push(self.reply(waiting, Ok(*outcome)));
                 }
                 EntryResult::Refused(error) => actions.push(self.reply(waiting, Err(error))),
                 EntryResult::Postponed if waiting.postponed >= SKIPS_MAX + WAITS_MAX => {
@@ -263,12 +262,17 @@ impl<Ticket> Committer<Ticket> {
 
     /// Takes note of the nodes of which [`bus_domain::Limits::node_undelivered_events_max`] events wait for delivery.
     pub fn undelivered_full(&mut self, nodes: HashSet<NodeId>) {
-        self.full.undelivered = nodes;
+        self.surroundings.undelivered_full = nodes;
     }
 
     /// Takes note of who stores too much.
     pub fn stored_full(&mut self, full: StoredFull) {
-        self.full.stored = full;
+        self.surroundings.stored_full = full;
+    }
+
+    /// Takes note of whether access models that rosters decide can be set from now on.
+    pub fn rosters_are_readable(&mut self, are_readable: bool) {
+        self.surroundings.rosters_are_readable = are_readable;
     }
 
     /// True when nothing waits and nothing is in flight.

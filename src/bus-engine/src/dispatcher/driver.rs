@@ -15,6 +15,9 @@ use crate::statistics::microseconds;
 
 mod bounced;
 mod lagging;
+mod rosters;
+
+use rosters::RosterChanges;
 
 /// Nodes on one page when delivery starts.
 const RESUME_NODES_MAX: u32 = 1_000;
@@ -53,6 +56,7 @@ pub(crate) async fn run(
                 None => break,
             },
             mail = shared.mailbox.take() => driver.take_mail(mail).await,
+            () = driver.roster_changes.next(&shared) => driver.dispatcher.rosters_changed(),
             () = std::future::ready(()), if is_behind => {}
         }
     }
@@ -72,6 +76,7 @@ struct Driver {
     /// As told to the committer.
     undelivered_full: HashSet<NodeId>,
     followed: Followed,
+    roster_changes: RosterChanges,
 }
 
 impl Driver {
@@ -88,7 +93,8 @@ impl Driver {
                 backoff_ms_max: limits.lagging_backoff_ms_max,
             },
         };
-        let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone());
+        let dispatcher = Dispatcher::new(bounds, shared.settings.admins.clone())
+            .with_presence(Arc::clone(&shared.presence));
         Self {
             shared,
             dispatcher,
@@ -100,6 +106,7 @@ impl Driver {
             has_to_reap: true,
             undelivered_full: HashSet::new(),
             followed: Followed::default(),
+            roster_changes: RosterChanges::default(),
         }
     }
 
@@ -251,11 +258,19 @@ impl Driver {
                 }
                 self.dispatcher.take_recipients(node, page, RECIPIENTS_MAX as usize);
             }
+            Need::Rosters { node } => {
+                let rosters = self.rosters_of(node).await?;
+                self.dispatcher.take_rosters(node, rosters);
+            }
             Need::Lagging { key, after_seq, events_max: window_events } => {
                 let events_max = events_max.min(window_events);
                 let events = read_events(&shared, key.node, after_seq, events_max).await?;
                 let target = shared.store.delivery_targets(&[key]).await?.pop();
-                self.dispatcher.feed(key, target, &events, &mut *self.sink);
+                let Some(rosters) = self.rosters_for(target.as_ref()).await? else {
+                    self.dispatcher.failed(need, false);
+                    return Ok(());
+                };
+                self.dispatcher.feed(key, target, &rosters, &events, &mut *self.sink);
             }
         }
         Ok(())

@@ -1,14 +1,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bus_domain::{Event, EventKind, Seq, SubscriptionId};
+use bus_domain::{Event, EventKind, Roster, Seq, SubscriptionId};
 use bus_store::{CursorMove, Head, Position, Recipient, RecipientPage};
 
 use super::lagging::LaggingOfNode;
 use super::mailbox::NodeSignal;
 use super::recipients::{Recipients, is_due};
 use super::state::Need;
-use super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
+use super::{Delivery, DeliveryNode, HandOff, NotificationSink};
+use crate::{Availability, PresenceTable};
 
 /// How far the delivery of one node's log is.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct NodeDelivery {
     pub(super) stored: Position,
     /// The furthest that was ever in the sink's hands: what is sent behind a cut up to here is a repeat.
     sent_before: Position,
+    /// Those of the owners and when they were given, while they decide and there is something to send.
+    rosters: Option<(u64, Vec<Arc<Roster>>)>,
     /// Events to send; the first is the one behind `sent`.
     events: VecDeque<Arc<Event>>,
     /// Where the next page of recipients starts, while they are being read.
@@ -44,6 +47,14 @@ pub(super) enum Place {
     WaitsForLink,
     /// Outside for good: what the store has of the node cannot be read.
     Broken,
+}
+
+/// Why no more could be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    SinkFull,
+    /// Of the next recipient it is not known yet whether it is there.
+    PresenceUnknown,
 }
 
 /// Where the events of a node are.
@@ -67,6 +78,7 @@ impl NodeDelivery {
             proven: position,
             stored: position,
             sent_before: position,
+            rosters: None,
             events: VecDeque::new(),
             recipients_after: None,
             deleted: false,
@@ -92,6 +104,9 @@ impl NodeDelivery {
         }
         if !deltas.is_empty() {
             self.leave_the_link_alone();
+        }
+        if self.node.owners != node.owners {
+            self.forget_rosters();
         }
         self.recipients.change(deltas);
         self.node = node;
@@ -123,6 +138,7 @@ impl NodeDelivery {
     /// Takes what the store says of the node by now.
     pub(super) fn catch_up(&mut self, node: DeliveryNode, head: &Head) {
         self.node = node;
+        self.forget_rosters();
         self.head_seq = self.head_seq.max(head.seq);
         if self.recipients.forget_older_than(head.recipients_version) {
             self.leave_the_link_alone();
@@ -165,8 +181,18 @@ impl NodeDelivery {
         self.events.clear();
     }
 
-    /// The next event to send, with recipients new enough for it in memory; `None` at the end of the log.
-    pub(super) fn next_event(&mut self) -> Result<Option<Arc<Event>>, Need> {
+    /// Lets go of the owners' rosters; they are asked for again.
+    pub(super) fn forget_rosters(&mut self) {
+        self.rosters = None;
+    }
+
+    pub(super) fn take_rosters(&mut self, rosters: Vec<Arc<Roster>>, version: u64) {
+        self.rosters = Some((version, rosters));
+    }
+
+    /// The next event to send, with recipients new enough for it and rosters of this version in memory; `None` at the end
+    /// of the log.
+    pub(super) fn next_event(&mut self, rosters_version: u64) -> Result<Option<Arc<Event>>, Need> {
         if self.sent.through_seq >= self.head_seq {
             return Ok(None);
         }
@@ -183,6 +209,11 @@ impl NodeDelivery {
                 self.recipients_after = None;
             }
             return Err(Need::Recipients { node: self.node.id, after: self.recipients_after });
+        }
+        let has_rosters = self.rosters.as_ref().is_some_and(|(version, _)| *version == rosters_version);
+        let asks_rosters = event.due_after_seq.is_some() && self.node.config.access_model.asks_rosters();
+        if asks_rosters && !has_rosters {
+            return Err(Need::Rosters { node: self.node.id });
         }
         Ok(Some(event))
     }
@@ -226,29 +257,44 @@ impl NodeDelivery {
         self.recipients_after = self.recipients.take_page(page, asked_for);
     }
 
-    /// Sends the first event to at most `notifications_max` recipients, from where it was left. Says how it ended, and
-    /// how many had been sent it before.
+    /// Sends the first event to at most `notifications_max` recipients, from where it was left: on a node that wants it so,
+    /// to those who are there by `presence`. Says how it ended, and how many had been sent it before.
     pub(super) fn send(
         &mut self,
         event: &Arc<Event>,
         last: &mut HandOff,
         notifications_max: usize,
         lagging: Option<&LaggingOfNode>,
+        presence: Option<&PresenceTable>,
         sink: &mut dyn NotificationSink,
-    ) -> (Result<(), SinkFull>, u64) {
+    ) -> (Result<(), Stopped>, u64) {
+        let presence = presence.filter(|_| self.node.config.presence_based_delivery);
         let mut left = notifications_max;
         let mut repeats = 0;
+        let rosters = self.rosters.as_ref().map_or(&[][..], |(_, rosters)| rosters);
         if let Some(due_after_seq) = event.due_after_seq {
             for recipient in self.recipients.behind(self.sent.through_subscription) {
                 let subscription = &recipient.subscription;
                 let gets_it = |recipient: &Recipient| {
                     let lags = lagging.is_some_and(|lagging| lagging.skips(recipient.subscription.id));
-                    !lags && is_due(recipient, &self.node.config, event)
+                    !lags && is_due(recipient, &self.node.config, rosters, event)
                 };
                 // The first of those with one address gets the message for all of them.
                 let mut together =
                     self.recipients.together_with(recipient).filter(|it| gets_it(it)).peekable();
-                if together.peek().is_some_and(|first| first.subscription.id == subscription.id) {
+                let is_first = together.peek().is_some_and(|first| first.subscription.id == subscription.id);
+                let availability = match presence {
+                    Some(table) if is_first => table.look(&subscription.jid),
+                    _ => Availability::Online,
+                };
+                if availability == Availability::Unknown {
+                    // All are asked about at once.
+                    for other in self.recipients.behind(subscription.id) {
+                        presence.map(|table| table.look(&other.subscription.jid));
+                    }
+                    return (Err(Stopped::PresenceUnknown), repeats);
+                }
+                if is_first && availability == Availability::Online {
                     let sub_ids: Vec<_> = together.filter_map(|it| it.subscription.sub_id).collect();
                     if left == 0 {
                         return (Ok(()), repeats);
@@ -264,7 +310,7 @@ impl NodeDelivery {
                         is_late: self.sent < self.sent_before,
                     });
                     if sent.is_err() {
-                        return (sent, repeats);
+                        return (Err(Stopped::SinkFull), repeats);
                     }
                     repeats += u64::from(self.sent < self.sent_before);
                     *last = hand_off;

@@ -1,9 +1,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
 
 use bus_domain::access::Standing;
-use bus_domain::{BareJid, Event, Jid, NodeConfig, Role, Subscription, SubscriptionId, access};
+use bus_domain::{
+    Acquaintance, Affiliation, BareJid, Event, Jid, NodeConfig, Role, Roster, Subscription, SubscriptionId,
+    access, acquaintance,
+};
 use bus_store::{Recipient, RecipientPage};
 
 use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
@@ -175,10 +179,22 @@ pub(super) fn give_standing(recipient: &mut Recipient, admins: &HashSet<BareJid>
     recipient.affiliation = access::effective(recipient.affiliation, role);
 }
 
-/// Whether an event is due to the recipient, wanted by it, and may be shown to it.
-pub(super) fn is_due(recipient: &Recipient, config: &NodeConfig, event: &Event) -> bool {
+/// Whether an event is due to the recipient, wanted by it, and may be shown to it. The owners' rosters count where the node
+/// asks them.
+pub(super) fn is_due(
+    recipient: &Recipient,
+    config: &NodeConfig,
+    rosters: &[Arc<Roster>],
+    event: &Event,
+) -> bool {
     let Subscription { since_seq, options, .. } = &recipient.subscription;
-    let standing = Standing { affiliation: recipient.affiliation, is_subscribed: true };
+    let acquaintance = if config.access_model.asks_rosters() && recipient.affiliation == Affiliation::None {
+        let rosters = rosters.iter().map(|roster| Some(&**roster));
+        acquaintance(config, rosters, &recipient.subscription.jid.to_bare())
+    } else {
+        Acquaintance::Unknown
+    };
+    let standing = Standing { affiliation: recipient.affiliation, is_subscribed: true, acquaintance };
     *since_seq < event.seq
         && options.want(event.published_at_ms)
         && access::allows(standing, config.access_model, config.publish_model, access::Action::Receive)

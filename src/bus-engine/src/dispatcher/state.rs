@@ -10,9 +10,12 @@ use super::marks::Marks;
 use super::node::{NodeDelivery, Place};
 use super::recipients::give_standing;
 use super::{DeliveryInput, NotificationSink};
+use crate::PresenceTable;
 
 mod feeding;
+mod presence;
 mod resuming;
+mod rosters;
 mod turns;
 
 use resuming::Resumption;
@@ -57,6 +60,14 @@ pub struct Dispatcher {
     now_ms: u64,
     /// Notifications sent that had been sent before.
     repeats: u64,
+    /// Moves when rosters may be otherwise than they were.
+    rosters_version: u64,
+    rosters_renewed_at_ms: u64,
+    /// Nodes whose owners' rosters cannot be had yet.
+    waits_for_rosters: BTreeSet<NodeId>,
+    presence: Arc<PresenceTable>,
+    /// Nodes of whose recipients it is not known yet whether they are there.
+    waits_for_presence: BTreeSet<NodeId>,
 }
 
 /// What the dispatcher may keep in memory.
@@ -106,6 +117,11 @@ pub enum Need {
         /// Behind this one.
         after: Option<SubscriptionId>,
     },
+    /// Rosters of the node's owners: [`Dispatcher::take_rosters`].
+    Rosters {
+        /// Of this node.
+        node: NodeId,
+    },
     /// Events for a lagging subscription, then the subscription itself: [`Dispatcher::feed`].
     Lagging {
         /// Which.
@@ -140,7 +156,18 @@ impl Dispatcher {
             feeds_next: false,
             now_ms: 0,
             repeats: 0,
+            rosters_version: 0,
+            rosters_renewed_at_ms: 0,
+            waits_for_rosters: BTreeSet::new(),
+            presence: Arc::default(),
+            waits_for_presence: BTreeSet::new(),
         }
+    }
+
+    /// Goes by this table on nodes that send to those who are available.
+    #[must_use]
+    pub fn with_presence(self, presence: Arc<PresenceTable>) -> Self {
+        Self { presence, ..self }
     }
 
     /// Takes word from the leg.
@@ -189,7 +216,10 @@ impl Dispatcher {
     /// start, so that it holds up no other.
     pub fn failed(&mut self, need: Need, for_good: bool) {
         let node = match need {
-            Need::Events { node, .. } | Need::Recent { node, .. } | Need::Recipients { node, .. } => node,
+            Need::Events { node, .. }
+            | Need::Recent { node, .. }
+            | Need::Recipients { node, .. }
+            | Need::Rosters { node } => node,
             Need::Lagging { key, .. } => return self.feeding_failed(key, for_good),
         };
         self.put_aside(node);

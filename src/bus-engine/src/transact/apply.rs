@@ -56,10 +56,13 @@ impl Writing<'_> {
                     Work::Configure(_) => configured(transaction, work, &facts, head).await?,
                     Work::Delete(_) => {
                         transaction.retire_node(facts.id, sources.now_ms).await?;
-                        EntryResult::Done { outcome: Outcome::Deleted, facts: FactsAfter::Now(None) }
+                        EntryResult::Done {
+                            outcome: Box::new(Outcome::Deleted),
+                            facts: FactsAfter::Now(None),
+                        }
                     }
                     Work::PublishNew(_, publication) => EntryResult::Done {
-                        outcome: published(&facts, publication, next_seq),
+                        outcome: Box::new(published(&facts, publication, next_seq)),
                         facts: FactsAfter::Now(Some(Arc::clone(&facts))),
                     },
                     Work::Create(_) => EntryResult::Refused(BusError::NodeExists),
@@ -92,7 +95,7 @@ fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u
 
 /// Nothing that decisions rest on has changed.
 pub(super) fn done(outcome: Outcome) -> EntryResult {
-    EntryResult::Done { outcome, facts: FactsAfter::Same }
+    EntryResult::Done { outcome: Box::new(outcome), facts: FactsAfter::Same }
 }
 
 async fn retracted(
@@ -119,7 +122,10 @@ async fn configured(
     let facts =
         Arc::new(NodeFacts { config: config.clone(), rules_version: head.rules_version, ..facts.clone() });
     work.facts = Some(Arc::clone(&facts));
-    Ok(EntryResult::Done { outcome: Outcome::Configured(config), facts: FactsAfter::Now(Some(facts)) })
+    Ok(EntryResult::Done {
+        outcome: Box::new(Outcome::Configured(config)),
+        facts: FactsAfter::Now(Some(facts)),
+    })
 }
 
 async fn affiliated(
@@ -138,5 +144,5 @@ async fn affiliated(
         ..facts.clone()
     };
     let outcome = Outcome::Affiliated { rejected: change.rejected.clone() };
-    Ok(EntryResult::Done { outcome, facts: FactsAfter::Now(Some(Arc::new(facts))) })
+    Ok(EntryResult::Done { outcome: Box::new(outcome), facts: FactsAfter::Now(Some(Arc::new(facts))) })
 }

@@ -26,7 +26,7 @@ pub(super) async fn create(
             };
             let created = Created { epoch: facts.epoch, config: facts.config.clone() };
             work.created = Some(EntryResult::Done {
-                outcome: Outcome::Created(created),
+                outcome: Box::new(Outcome::Created(created)),
                 facts: FactsAfter::Now(Some(Arc::new(facts))),
             });
             Ok(None)

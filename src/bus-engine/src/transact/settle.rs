@@ -213,5 +213,5 @@ fn draft(kind: EventKind, publisher: &bus_domain::Jid, due: bool) -> Draft {
 }
 
 fn answer(outcome: Outcome) -> EntryResult {
-    EntryResult::Done { outcome, facts: FactsAfter::Same }
+    EntryResult::Done { outcome: Box::new(outcome), facts: FactsAfter::Same }
 }

@@ -10,5 +10,6 @@ mod memory;
 mod options;
 mod quotas;
 mod retention;
+mod rosters;
 mod rules;
 mod tails;

@@ -123,6 +123,8 @@ impl From<AccessModel> for v1::AccessModel {
             AccessModel::Open => Self::Open,
             AccessModel::Authorize => Self::Authorize,
             AccessModel::Whitelist => Self::Whitelist,
+            AccessModel::Presence => Self::Presence,
+            AccessModel::Roster => Self::Roster,
         }
     }
 }

@@ -34,7 +34,8 @@ fn notifier() -> Notifier<Kept> {
 
 fn node(id: i64, name: &str, deliver_payloads: bool) -> DeliveryNode {
     let config = NodeConfig { deliver_payloads, ..NodeConfig::default() };
-    DeliveryNode { id: NodeId(id), name: NodeName::new(name).unwrap(), epoch: Epoch(255), config }
+    let name = NodeName::new(name).unwrap();
+    DeliveryNode { id: NodeId(id), name, epoch: Epoch(255), config, owners: None }
 }
 
 fn event(seq: u64, kind: EventKind) -> Arc<Event> {

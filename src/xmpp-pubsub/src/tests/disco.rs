@@ -48,6 +48,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#multi-subscribe",
         "pubsub#outcast-affiliation",
         "pubsub#persistent-items",
+        "pubsub#presence-notifications",
         "pubsub#publish",
         "pubsub#publish-node-full",
         "pubsub#publish-only-affiliation",
@@ -125,6 +126,11 @@ async fn every_announced_feature_is_wired() {
             "jabber:x:data" | "pubsub#config-node" => ("get", owner("<configure node='news'/>")),
             "pubsub#config-node-max" | "pubsub#multi-items" => {
                 let field = "<field var='pubsub#max_items'><value>max</value></field>";
+                let form = format!("<x xmlns='jabber:x:data' type='submit'>{field}</x>");
+                ("set", owner(&format!("<configure node='news'>{form}</configure>")))
+            }
+            "pubsub#presence-notifications" => {
+                let field = "<field var='pubsub#presence_based_delivery'><value>1</value></field>";
                 let form = format!("<x xmlns='jabber:x:data' type='submit'>{field}</x>");
                 ("set", owner(&format!("<configure node='news'>{form}</configure>")))
             }

@@ -66,6 +66,11 @@ fn config(setup: &Setup) -> String {
     } else {
         ""
     };
+    let privileges = if setup.grants_privileges {
+        "  mod_privilege:\n    roster:\n      get: all\n    presence:\n      managed_entity: all\n"
+    } else {
+        ""
+    };
     let mut hosts = String::new();
     for (domain, secret) in &setup.components {
         write!(hosts, "      \"{domain}\":\n        password: \"{secret}\"\n")
@@ -96,7 +101,7 @@ shaper_rules:
   max_user_offline_messages: 1000000
 modules:
   mod_disco: {{}}
-{offline}  mod_ping: {{}}
+{offline}{privileges}  mod_ping: {{}}
   mod_roster: {{}}
 {global_options}"#
     )

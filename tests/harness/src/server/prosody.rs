@@ -53,8 +53,17 @@ allow_unencrypted_plain_auth = true
 VirtualHost "{host}"
 "#
     );
+    let modules = if setup.grants_privileges { "  modules_enabled = { \"privilege\" }\n" } else { "" };
+    config.push_str(modules);
+    if setup.grants_privileges {
+        let grants = "{ roster = \"get\", presence = \"managed_entity\" }";
+        let entities = setup.components.iter().map(|(domain, _)| format!("[\"{domain}\"] = {grants}"));
+        let entities: Vec<_> = entities.collect();
+        writeln!(config, "  privileged_entities = {{ {} }}", entities.join(", "))
+            .expect("writing to a String cannot fail");
+    }
     for (domain, secret) in &setup.components {
-        write!(config, "\nComponent \"{domain}\"\n  component_secret = \"{secret}\"\n")
+        write!(config, "\nComponent \"{domain}\"\n  component_secret = \"{secret}\"\n{modules}")
             .expect("writing to a String cannot fail");
     }
     config

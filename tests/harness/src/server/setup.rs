@@ -22,6 +22,7 @@ pub(super) struct Setup {
     pub(super) component_options: String,
     /// Private key and certificates, in PEM.
     pub(super) component_tls: Option<String>,
+    pub(super) grants_privileges: bool,
 }
 
 /// How far a start has come can be read in a log.

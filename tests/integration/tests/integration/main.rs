@@ -19,6 +19,10 @@ mod logs;
 mod offline_user;
 mod peers;
 mod postgres;
+#[cfg(test)]
+mod presence;
+#[cfg(test)]
+mod privileges;
 mod python_client;
 mod quickstart;
 #[cfg(test)]

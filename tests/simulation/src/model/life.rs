@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use bus_domain::manage_subscriptions::Entry;
 use bus_domain::{
-    Affiliation, BareJid, Epoch, EventKind, ItemId, Jid, NodeConfig, NodeName, Role, Seq, SubscriptionId,
-    access,
+    Acquaintance, Affiliation, BareJid, Epoch, EventKind, ItemId, Jid, NodeConfig, NodeName, Role, Seq,
+    SubscriptionId, access,
 };
 
 use super::CommitIndex;
@@ -101,7 +101,8 @@ impl Life {
     pub(crate) fn allows(&self, jid: &BareJid, role: Role, action: access::Action) -> bool {
         let affiliation = self.affiliations.get(jid).copied().unwrap_or(Affiliation::None);
         let standing = access::effective(affiliation, role);
-        let standing = access::Standing { affiliation: standing, is_subscribed: true };
+        let acquaintance = Acquaintance::Unknown;
+        let standing = access::Standing { affiliation: standing, is_subscribed: true, acquaintance };
         access::allows(standing, self.config.access_model, self.config.publish_model, action)
     }
 }

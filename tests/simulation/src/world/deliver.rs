@@ -160,8 +160,8 @@ impl World {
                 events.map(|events| Read::Events(node, events))
             }
             Need::Lagging { key, after_seq, events_max } => self.read_window(key, after_seq, events_max),
-            // No node here is in memory alone.
-            Need::Recent { node, .. } => Ok(Read::Events(node, Vec::new())),
+            // No node here is in memory alone, and none asks rosters.
+            Need::Recent { node, .. } | Need::Rosters { node } => Ok(Read::Events(node, Vec::new())),
             Need::Recipients { node, after } => {
                 let page = at_once(self.store.recipients(node, after, self.scenario.recipients_page));
                 page.map(|page| Read::Recipients(node, page))
@@ -214,7 +214,7 @@ impl World {
         match read {
             Read::Lagging(key, target, events) => {
                 (lane.room, lane.generation) = link;
-                dispatcher.feed(key, target.map(|target| *target), &events, lane);
+                dispatcher.feed(key, target.map(|target| *target), &[], &events, lane);
                 return self.hand_over();
             }
             Read::Resume(page) => dispatcher.resume(page.nodes, page.next_after),

@@ -73,8 +73,8 @@ impl<Ticket> Committer<Ticket> {
                 return;
             }
             let limits = &self.settings.limits;
-            let full = &self.full;
-            let planned = plan(&front.command, facts.as_ref(), limits, full, next_item_id);
+            let surroundings = &self.surroundings;
+            let planned = plan(&front.command, facts.as_ref(), limits, surroundings, next_item_id);
             if planned.is_err() && self.is_shared && !front.is_confirmed {
                 // Once what was taken of the node is written.
                 if taken == 0 {

@@ -65,7 +65,7 @@ fn next_batch(committer: &mut Test) -> Vec<String> {
 fn done(facts: FactsAfter) -> EntryResult {
     let published =
         Published { epoch: Epoch(1), first_seq: 1, item_ids: Vec::new(), durability: Durability::Fsync };
-    EntryResult::Done { outcome: Outcome::Published(published), facts }
+    EntryResult::Done { outcome: Box::new(Outcome::Published(published)), facts }
 }
 
 /// Tickets of the commands answered, with whether they were carried out.

@@ -2,7 +2,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bus_domain::bounce::Attempt;
-use bus_domain::{Epoch, Event, Seq};
+use bus_domain::{Epoch, Event, Roster, Seq};
 use bus_store::{DeliveryTarget, Position, SubscriptionKey};
 
 use super::super::bounces::PendingBounce;
@@ -11,6 +11,7 @@ use super::super::lagging::LagPosition;
 use super::super::recipients::{give_standing, is_due};
 use super::super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
 use super::{Dispatcher, Need};
+use crate::Availability;
 
 /// How long one waits whose node is not resumed yet, or whose log could not be read.
 const PAUSE_MS: u64 = 1_000;
@@ -28,6 +29,8 @@ impl Dispatcher {
     pub fn tick(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.look_at_ahead();
+        self.renew_rosters();
+        self.look_for_presence();
         self.lagging.tick(now_ms, self.proven_ticket, &self.bounces.subscriptions());
     }
 
@@ -109,11 +112,13 @@ impl Dispatcher {
     }
 
     /// Sends a lagging subscription what was asked for. `target` was read after the events, so that its standing is
-    /// as new as they are; `None` if the subscription has ended or is parked.
+    /// as new as they are; `None` if the subscription has ended or is parked. `rosters` are those of the node's owners,
+    /// where they decide.
     pub fn feed(
         &mut self,
         key: SubscriptionKey,
         target: Option<DeliveryTarget>,
+        rosters: &[Arc<Roster>],
         events: &[Arc<Event>],
         sink: &mut dyn NotificationSink,
     ) {
@@ -125,11 +130,18 @@ impl Dispatcher {
         give_standing(&mut target.recipient, &self.admins);
         let end_seq = self.common(key).map_or(target.head.seq, |common| common.sent_seq);
         let DeliveryTarget { node, name, config, head, recipient, .. } = target;
-        let node = DeliveryNode { id: node, name, epoch: head.epoch, config };
+        let node = DeliveryNode { id: node, name, epoch: head.epoch, config, owners: None };
+        let asks_presence = node.config.presence_based_delivery;
+        let availability = asks_presence.then(|| self.presence.look(&recipient.subscription.jid));
+        if availability == Some(Availability::Unknown) {
+            return self.lagging.rest(key, self.now_ms + PAUSE_MS);
+        }
+        let is_there = availability != Some(Availability::Offline);
         for event in events.iter().take_while(|event| event.seq <= end_seq) {
             let mut was_sent = false;
             if let Some(due_after_seq) = event.due_after_seq
-                && is_due(&recipient, &node.config, event)
+                && is_there
+                && is_due(&recipient, &node.config, rosters, event)
             {
                 let hand_off = HandOff { link, ticket: self.last_ticket + 1 };
                 let subscription = &recipient.subscription;

@@ -67,7 +67,7 @@ impl Dispatcher {
     pub fn resume_also(&mut self, nodes: Vec<Undelivered>) {
         for Undelivered { node, name, config, head, position } in nodes {
             let id = node;
-            let node = DeliveryNode { id, name, epoch: head.epoch, config };
+            let node = DeliveryNode { id, name, epoch: head.epoch, config, owners: None };
             self.lagging.begin_life(id, head.epoch, position.through_seq);
             match self.nodes.get_mut(&id) {
                 Some(known) if known.node.epoch == node.epoch => {

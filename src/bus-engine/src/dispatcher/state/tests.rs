@@ -1,7 +1,8 @@
 mod lives;
 
 use bus_domain::{
-    AccessModel, Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Subscription, SubscriptionState,
+    AccessModel, Affiliation, Epoch, EventKind, Jid, NodeConfig, NodeName, Roster, Subscription,
+    SubscriptionState,
 };
 use bus_store::{Head, Recipient, Undelivered};
 
@@ -14,6 +15,8 @@ use super::*;
 mod attempts;
 mod lagging;
 mod look_again;
+mod presence;
+mod standings;
 mod turns;
 
 /// A sink that writes down (seq, subscription, after) and has room for so many.
@@ -43,6 +46,7 @@ struct World {
     recipients: Vec<Recipient>,
     recipients_version: u64,
     epoch: Epoch,
+    rosters: Option<Vec<Arc<Roster>>>,
     reads: usize,
 }
 
@@ -83,7 +87,7 @@ fn bounds(nodes_max: usize, recipients_max: usize) -> DispatcherBounds {
 
 fn node() -> DeliveryNode {
     let name = NodeName::new("n").unwrap();
-    DeliveryNode { id: NODE, name, epoch: Epoch(1), config: NodeConfig::default() }
+    DeliveryNode { id: NODE, name, epoch: Epoch(1), config: NodeConfig::default(), owners: None }
 }
 
 impl World {
@@ -108,6 +112,7 @@ impl World {
             recipients: (1..=recipients).map(|id| recipient(id, 0)).collect(),
             recipients_version: 1,
             epoch: Epoch(1),
+            rosters: None,
             reads: 0,
         }
     }
@@ -137,6 +142,7 @@ impl World {
                     };
                     self.dispatcher.take_recipients(node, page, 2);
                 }
+                Need::Rosters { node } => self.dispatcher.take_rosters(node, self.rosters.clone()),
                 Need::Lagging { key, after_seq, events_max } => self.feed(key, after_seq, events_max),
             }
         }
@@ -144,11 +150,15 @@ impl World {
     }
 
     fn signal(&mut self, events: &[Arc<Event>], deltas: Vec<RecipientDelta>) {
+        self.signal_with(node(), events, deltas);
+    }
+
+    fn signal_with(&mut self, node: DeliveryNode, events: &[Arc<Event>], deltas: Vec<RecipientDelta>) {
         let before_seq = self.log.last().map_or(0, |event| event.seq);
         self.log.extend_from_slice(events);
         let head_seq = self.log.last().map_or(0, |event| event.seq);
         self.dispatcher.signal(NodeSignal {
-            node: node(),
+            node,
             from: Position::behind(before_seq),
             head_seq,
             deltas: Deltas::Known(deltas),
@@ -334,14 +344,6 @@ fn memory_is_bounded_in_nodes_and_recipients() {
     let moves = world.dispatcher.cursor_moves();
     world.dispatcher.stored(&moves);
     assert!(world.dispatcher.nodes.is_empty(), "one with nothing to send does not");
-}
-
-#[test]
-fn an_admin_gets_what_an_owner_would() {
-    let mut world = World::new(1, 2);
-    world.dispatcher.nodes.get_mut(&NODE).unwrap().node.config.access_model = AccessModel::Whitelist;
-    world.recipients[1].subscription.jid = Jid::new("admin@example.org/phone").unwrap();
-    assert_eq!(world.input(DeliveryInput::LinkUp { link: 1 }).run(), [(1, 2, 0)]);
 }
 
 #[test]

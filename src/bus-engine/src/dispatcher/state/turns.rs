@@ -2,7 +2,7 @@
 
 use bus_domain::NodeId;
 
-use super::super::node::Place;
+use super::super::node::{Place, Stopped};
 use super::super::{Delivery, HandOff, NotificationSink, SinkFull};
 use super::{Dispatcher, Need};
 
@@ -19,6 +19,7 @@ enum Turn {
     Over,
     Needs(Need),
     SinkFull,
+    AwaitsPresence,
 }
 
 /// Takes nothing.
@@ -42,6 +43,7 @@ impl Dispatcher {
                 Turn::Needs(need) => return Some(need),
                 Turn::SinkFull if self.link.is_none() => self.wait_for_link(),
                 Turn::SinkFull => self.sink_full = true,
+                Turn::AwaitsPresence => self.wait_for_presence(id),
                 Turn::Over => self.put_last(id),
                 Turn::Idle => self.deactivate_first(),
             }
@@ -91,6 +93,7 @@ impl Dispatcher {
             && let Some(delivery) = self.nodes.get_mut(&id)
         {
             delivery.place = Place::Out;
+            delivery.forget_rosters();
         }
     }
 
@@ -102,6 +105,7 @@ impl Dispatcher {
             && let Some(delivery) = self.nodes.get_mut(&id)
         {
             delivery.forget_events();
+            delivery.forget_rosters();
         }
     }
 
@@ -111,14 +115,16 @@ impl Dispatcher {
         let lagging = self.link.and_then(|_| self.lagging.of(id));
         let mut left = TURN_NOTIFICATIONS_MAX;
         while left > 0 {
-            let event = match delivery.next_event() {
+            let event = match delivery.next_event(self.rosters_version) {
                 Ok(None) => return Turn::Idle,
                 Ok(Some(event)) => event,
                 Err(need) => return Turn::Needs(need),
             };
             let before = self.last_ticket;
             let mut last = HandOff { link, ticket: before };
-            let (outcome, repeats) = delivery.send(&event, &mut last, left, lagging, sink);
+            // Without a link nobody is known to be there, and nothing is sent.
+            let presence = self.link.and(Some(&*self.presence));
+            let (outcome, repeats) = delivery.send(&event, &mut last, left, lagging, presence, sink);
             self.repeats += repeats;
             self.last_ticket = last.ticket;
             // An event that is due to nobody takes its share of the turn too.
@@ -132,8 +138,10 @@ impl Dispatcher {
             } else {
                 self.marks.note(self.last_ticket, id, delivery.sent);
             }
-            if outcome == Err(SinkFull) {
-                return Turn::SinkFull;
+            match outcome {
+                Ok(()) => {}
+                Err(Stopped::SinkFull) => return Turn::SinkFull,
+                Err(Stopped::PresenceUnknown) => return Turn::AwaitsPresence,
             }
         }
         Turn::Over

@@ -138,6 +138,8 @@ impl NodeLine {
             access_model: match config.access_model() {
                 v1::AccessModel::Authorize => "authorize",
                 v1::AccessModel::Whitelist => "whitelist",
+                v1::AccessModel::Presence => "presence",
+                v1::AccessModel::Roster => "roster",
                 v1::AccessModel::Open | v1::AccessModel::Unspecified => "open",
             },
             publish_model: match config.publish_model() {

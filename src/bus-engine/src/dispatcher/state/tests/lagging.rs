@@ -24,7 +24,8 @@ impl World {
             let DeliveryNode { id: node, name, config, .. } = node();
             DeliveryTarget { node, name, config, head, recipient, failures: None }
         });
-        self.dispatcher.feed(key, target, &events, &mut self.lane);
+        let rosters = self.rosters.clone().unwrap_or_default();
+        self.dispatcher.feed(key, target, &rosters, &events, &mut self.lane);
     }
 
     /// Everything sent so far is proven.
