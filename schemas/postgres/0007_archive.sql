@@ -6,3 +6,7 @@ CREATE INDEX retracted_payloads_by_event ON retracted_payloads (node_id, seq);
 ALTER TABLE items ADD COLUMN created_seq bigint;
 
 CREATE INDEX items_by_creation ON items (node_id, created_seq) WHERE created_seq IS NOT NULL;
+
+-- The others, in the same order: a node on which (nearly) every item was overwritten is not searched for those that were
+-- not.
+CREATE INDEX items_never_overwritten ON items (node_id, seq) WHERE created_seq IS NULL;

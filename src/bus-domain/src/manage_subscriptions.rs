@@ -102,13 +102,16 @@ pub fn settle(managing: &Managing, existing: &[Subscription], in_all: u64) -> Ma
         of_address.entry(&subscription.jid).or_default().push(subscription);
     }
     let mut managed = Managed::default();
+    let mut settled = HashSet::new();
     for entry in &managing.entries {
         let there = of_address.get(&entry.jid).map(Vec::as_slice).unwrap_or_default();
-        let meant: Vec<_> = there.iter().copied().filter(|it| entry.is_about(it)).collect();
+        let has_sub_ids = there.iter().any(|it| it.sub_id.is_some());
+        let meant: Vec<_> = there.iter().copied().filter(|it| entry.is_about(it, has_sub_ids)).collect();
         if meant.is_empty() {
             managed.settle_absent(managing, entry, in_all);
         }
-        for subscription in meant {
+        // Several SubIDs may be given for an address that has none: each subscription is dealt with once.
+        for subscription in meant.into_iter().filter(|it| settled.insert(it.id)) {
             managed.settle_present(managing, entry, subscription);
         }
     }
@@ -150,11 +153,12 @@ impl Entry {
         self.jid.as_str().len() + self.sub_id.as_ref().map_or(0, String::len)
     }
 
-    /// Whether it is about this subscription of its address. A SubID is looked at where there is one.
-    fn is_about(&self, subscription: &Subscription) -> bool {
+    /// Whether it is about this subscription of its address. A SubID is looked at where the address has some.
+    fn is_about(&self, subscription: &Subscription, has_sub_ids: bool) -> bool {
         match (&self.sub_id, subscription.sub_id) {
             (Some(given), Some(sub_id)) => *given == sub_id.0.to_string(),
-            (None, _) | (Some(_), None) => true,
+            (Some(_), None) => !has_sub_ids,
+            (None, _) => true,
         }
     }
 }

@@ -63,8 +63,9 @@ pub fn find<'a>(
 
 /// Checks the SubID of a reader's request (§6.5.9.1, §6.5.9.2) against the subscriptions of its bare JID: it must say which
 /// one it is about if several have SubIDs, and name none that there is not.
-pub fn check_sub_id(of_bare: &[Subscription], sub_id: &SubIdGiven) -> Result<(), BusError> {
-    let sub_ids: Vec<_> = of_bare.iter().filter_map(|it| it.sub_id).collect();
+pub fn check_sub_id(of_bare: &[Subscription], sub_id: &SubIdGiven, now_ms: i64) -> Result<(), BusError> {
+    let there = of_bare.iter().filter(|it| !it.options.has_expired(now_ms));
+    let sub_ids: Vec<_> = there.filter_map(|it| it.sub_id).collect();
     match sub_id {
         None if sub_ids.len() > 1 => Err(BusError::SubIdRequired),
         Some(given) if !sub_ids.is_empty() && !sub_ids.iter().any(|it| it.0.to_string() == *given) => {
@@ -142,7 +143,7 @@ mod tests {
             (&[Some(1), Some(2)], Some("2"), Ok(())),
             (&[Some(1), Some(2)], None, Err(BusError::SubIdRequired)),
         ] {
-            let checked = check_sub_id(&there(sub_ids), &given.map(str::to_owned));
+            let checked = check_sub_id(&there(sub_ids), &given.map(str::to_owned), 0);
             assert_eq!(checked, expected, "{sub_ids:?} {given:?}");
         }
     }

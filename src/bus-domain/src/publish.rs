@@ -97,8 +97,10 @@ pub fn settle_items(
 }
 
 /// Decides on the subscriptions of the publisher's address.
-pub fn settle(of_bare: &[Subscription]) -> Result<(), BusError> {
-    let is_subscribed = of_bare.iter().any(|it| it.state == SubscriptionState::Subscribed);
+pub fn settle(of_bare: &[Subscription], now_ms: i64) -> Result<(), BusError> {
+    let counts =
+        |it: &Subscription| it.state == SubscriptionState::Subscribed && !it.options.has_expired(now_ms);
+    let is_subscribed = of_bare.iter().any(counts);
     if is_subscribed { Ok(()) } else { Err(BusError::Forbidden) }
 }
 

@@ -71,7 +71,14 @@ pub enum Settled {
     Continued(Subscription),
     /// A new one takes its place, which begins now: it was pending and nobody has to be asked any more, its lease was
     /// over, or it was silent.
-    Replaced(Subscription, SubscriptionOptions),
+    Replaced {
+        /// What ends.
+        ended: Subscription,
+        /// How far the new one has come.
+        state: SubscriptionState,
+        /// The options of the new one.
+        options: SubscriptionOptions,
+    },
 }
 
 /// Decides on the node's rules (XEP-0060 §6.1).
@@ -103,43 +110,46 @@ pub fn settle(subscribing: &Subscribing, existing: &Existing, now_ms: i64) -> Re
     let Subscribing { request, limits, .. } = subscribing;
     let options = |before: SubscriptionOptions| before.with(&request.options, limits, now_ms);
     if let Some(already) = standing_for(subscribing, existing) {
+        let replaced = |state, options| Settled::Replaced { ended: already.clone(), state, options };
         if already.options.has_expired(now_ms) {
             let options = options(SubscriptionOptions::default())?;
-            return Ok(Settled::Replaced(already.clone(), options));
+            let may_begin = subscribing.may_begin;
+            let refused = BusError::Unsupported(Feature::Subscribe);
+            return if may_begin { Ok(replaced(subscribing.state, options)) } else { Err(refused) };
         }
         let options = options(already.options)?;
         return match (already.state, subscribing.state) {
             (SubscriptionState::Subscribed, _) => Ok(went_on(already, options, existing)),
             (SubscriptionState::Pending, SubscriptionState::Pending) => Err(BusError::SubscriptionPending),
-            (SubscriptionState::Pending, SubscriptionState::Subscribed) => {
-                Ok(Settled::Replaced(already.clone(), options))
+            (SubscriptionState::Pending, state @ SubscriptionState::Subscribed) => {
+                Ok(replaced(state, options))
             }
         };
     }
     if !subscribing.may_begin {
         return Err(BusError::Unsupported(Feature::Subscribe));
     }
-    if existing.of_bare.len() >= limits.node_subscriptions_per_jid_max
-        || existing.in_all >= limits.node_subscriptions_max
-    {
+    let of_bare = existing.of_bare.iter().filter(|it| !it.options.has_expired(now_ms)).count();
+    if of_bare >= limits.node_subscriptions_per_jid_max || existing.in_all >= limits.node_subscriptions_max {
         return Err(BusError::LimitReached(LimitKind::Subscriptions));
     }
     Ok(Settled::New(options(SubscriptionOptions::default())?))
 }
 
-/// The subscription that the request would repeat. Where an address may have several, only one that waits for approval:
-/// nobody is asked twice.
+/// The subscription that the request would repeat. Where an address may have several, only one that waits for approval,
+/// because nobody is asked twice, or one that is parked: whoever comes back has it again.
 fn standing_for<'a>(subscribing: &Subscribing, existing: &'a Existing) -> Option<&'a Subscription> {
     let is_meant = |it: &&Subscription| {
         let is_pending = it.state == SubscriptionState::Pending;
-        it.jid == subscribing.request.jid && (is_pending || !subscribing.multi_subscribe)
+        let is_parked = || existing.health_of(it.id).is_parked;
+        it.jid == subscribing.request.jid && (!subscribing.multi_subscribe || is_pending || is_parked())
     };
     existing.of_bare.iter().find(is_meant)
 }
 
 fn went_on(already: &Subscription, options: SubscriptionOptions, existing: &Existing) -> Settled {
     if options.deliver && !already.options.deliver {
-        return Settled::Replaced(already.clone(), options);
+        return Settled::Replaced { ended: already.clone(), state: already.state, options };
     }
     let is_well = existing.health_of(already.id) == Health::default();
     if is_well && options == already.options {

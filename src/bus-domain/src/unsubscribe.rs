@@ -30,9 +30,14 @@ pub fn decide(actor: &Actor, unsubscribing: Unsubscribing) -> Result<Unsubscribi
     Ok(unsubscribing)
 }
 
-/// Picks the subscription to end among those of the same bare JID.
-pub fn settle(unsubscribing: &Unsubscribing, of_bare: &[Subscription]) -> Result<Subscription, BusError> {
-    pick(of_bare.iter(), &unsubscribing.jid, &unsubscribing.sub_id).cloned()
+/// Picks the subscription to end among those of the same bare JID. One whose lease is over is none any more.
+pub fn settle(
+    unsubscribing: &Unsubscribing,
+    of_bare: &[Subscription],
+    now_ms: i64,
+) -> Result<Subscription, BusError> {
+    let there = of_bare.iter().filter(|it| !it.options.has_expired(now_ms));
+    pick(there, &unsubscribing.jid, &unsubscribing.sub_id).cloned()
 }
 
 /// Picks the subscription of an address that a request is about (§6.2.3.1, §6.2.3.5): it must say which if there are
@@ -110,7 +115,7 @@ mod tests {
             (&mixed, phone, Some("2"), Ok(2)),
         ] {
             let unsubscribing = Unsubscribing { jid: jid(at), sub_id: sub_id.map(str::to_owned) };
-            let settled = settle(&unsubscribing, of_bare).map(|it| it.id.0);
+            let settled = settle(&unsubscribing, of_bare, 0).map(|it| it.id.0);
             assert_eq!(settled, expected, "{of_bare:?} {at} {sub_id:?}");
         }
     }

@@ -50,12 +50,14 @@ struct Inner {
     asked: HashMap<Asked, (i64, u32)>,
 }
 
-/// A node, an owner, and who waits for him.
-type Asked = (NodeName, Jid, BareJid);
+/// A node, an owner, whom it is about, and whether he is asked or told.
+type Asked = (NodeName, Jid, BareJid, bool);
 
 /// Notices that may wait; over that they are dropped, the newest first.
 const WAITING_MAX: usize = 10_000;
-/// How often one owner is asked about one account on one node within [`ASKING_MS`]: whoever asks again and again does not
+/// With so many waiting, nobody is sent a newest item: the bound on their payloads.
+const LAST_ITEMS_WAITING_MAX: usize = 256;
+/// How often one owner is asked, or told, about one account on one node within [`ASKING_MS`]: whoever asks again and again does not
 /// have messages sent again and again.
 const ASKS_MAX: u32 = 5;
 const ASKING_MS: i64 = 10 * 60 * 1_000;
@@ -71,7 +73,7 @@ impl Notices {
         let mut inner = self.lock();
         let mut dropped = 0;
         for notice in notices {
-            if inner.waiting.len() >= WAITING_MAX {
+            if inner.waiting.len() >= notice.waiting_max() {
                 dropped += 1;
             } else if inner.may_ask(&notice, now_ms) {
                 inner.waiting.push_back(notice);
@@ -111,14 +113,35 @@ impl Notices {
     }
 }
 
+impl Notice {
+    /// The account whose subscription an owner is asked or told about.
+    fn account(&self) -> Option<BareJid> {
+        match &self.about {
+            NoticeAbout::Approval(pending) => Some(pending.jid.to_bare()),
+            NoticeAbout::State { jid, .. } if jid.to_bare() != self.to.to_bare() => Some(jid.to_bare()),
+            NoticeAbout::State { .. } | NoticeAbout::LastItem(_) => None,
+        }
+    }
+
+    /// Notices in front of which there is no room for this one: payloads take most, news for owners are wanted least.
+    fn waiting_max(&self) -> usize {
+        match self.about {
+            NoticeAbout::LastItem(_) => LAST_ITEMS_WAITING_MAX,
+            NoticeAbout::State { .. } if self.account().is_some() => WAITING_MAX / 2,
+            NoticeAbout::State { .. } | NoticeAbout::Approval(_) => WAITING_MAX,
+        }
+    }
+}
+
 impl Inner {
-    /// Whether an owner is to be asked once more. Anything else may be told at any time.
+    /// Whether an owner is to be asked or told once more about an account. Anything else may be told at any time.
     fn may_ask(&mut self, notice: &Notice, now_ms: i64) -> bool {
-        let NoticeAbout::Approval(pending) = &notice.about else { return true };
+        let Some(account) = notice.account() else { return true };
         if self.asked.len() >= ASKED_MAX {
             self.asked.clear();
         }
-        let key = (notice.node.clone(), notice.to.clone(), pending.jid.to_bare());
+        let is_question = matches!(notice.about, NoticeAbout::Approval(_));
+        let key = (notice.node.clone(), notice.to.clone(), account, is_question);
         let (since_ms, asks) = self.asked.entry(key).or_insert((now_ms, 0));
         if now_ms.saturating_sub(*since_ms).abs() >= ASKING_MS {
             (*since_ms, *asks) = (now_ms, 0);

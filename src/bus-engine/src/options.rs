@@ -29,7 +29,8 @@ impl Engine {
         if !facts.config.multi_subscribe && sub_id.is_none() {
             return Ok(());
         }
-        options::check_sub_id(&self.subscriptions_there(&facts, actor.bare()).await?, sub_id)
+        let there = self.subscriptions_there(&facts, actor.bare()).await?;
+        options::check_sub_id(&there, sub_id, self.now_ms())
     }
 
     /// The subscriptions to a node of an address and of its resources.

@@ -18,7 +18,8 @@ macro_rules! places {
             "SELECT seq, created_seq FROM
                  (SELECT * FROM
                       (SELECT i.seq AS seq, i.seq AS created_seq
-                       FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+                       FROM items i INDEXED BY items_never_overwritten
+                            JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
                        WHERE i.node_id = ?1 AND i.created_seq IS NULL AND i.seq > max(?2, ?7) AND i.seq < ?3
                          AND e.published_at_ms > ?4 ORDER BY i.seq ",
             $order,

@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use bus_domain::{BareJid, NodeId, NodeName};
-use bus_store::{EntityAffiliation, EntityStore, EntitySubscription, StoreError, SubscriptionKey};
+use bus_store::{
+    EntityAffiliation, EntityStore, EntitySubscription, LeaseOver, Leg, StoreError, SubscriptionKey,
+};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -14,9 +16,18 @@ statements! {
          WHERE s.bare_jid = ?1 AND (s.node_id, s.subscription_id) > (?2, ?3) AND n.deleted_at_ms IS NULL
            AND s.node_id = coalesce(?4, s.node_id)
          ORDER BY s.node_id, s.subscription_id LIMIT ?5";
-    pub(crate) LEASES_OVER = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms
+    // Positions follow the time, so the event behind the cursor tells of all that wait.
+    pub(crate) LEASES_OVER = "SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms,
+                coalesce((SELECT e.published_at_ms >= s.expires_at_ms FROM events e
+                          WHERE e.node_id = s.node_id
+                            AND e.seq > coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = s.node_id AND c.leg = ?5), 0)
+                          ORDER BY e.seq LIMIT 1), 1 = 1)
+                AND NOT EXISTS (SELECT 1 FROM lagging l WHERE l.node_id = s.node_id
+                                  AND l.subscription_id = s.subscription_id AND l.leg = ?5) AS is_delivered
          FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
-         WHERE s.expires_at_ms <= ?1 AND n.deleted_at_ms IS NULL ORDER BY s.expires_at_ms LIMIT ?2";
+         WHERE s.expires_at_ms <= ?1 AND (s.expires_at_ms, s.node_id, s.subscription_id) > (?2, ?3, ?4)
+           AND n.deleted_at_ms IS NULL
+         ORDER BY s.expires_at_ms, s.node_id, s.subscription_id LIMIT ?6";
     pub(crate) AFFILIATIONS = "SELECT n.node_id, n.name, a.affiliation
          FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
          WHERE a.jid = ?1 AND a.node_id > ?2 AND n.deleted_at_ms IS NULL AND a.node_id = coalesce(?3, a.node_id)
@@ -60,12 +71,22 @@ impl EntityStore for SqliteStore {
 
     async fn leases_over(
         &self,
+        leg: Leg,
         through_ms: i64,
+        after: Option<(i64, SubscriptionKey)>,
         subscriptions_max: u32,
-    ) -> Result<Vec<EntitySubscription>, StoreError> {
-        let query = query(LEASES_OVER).bind(through_ms).bind(i64::from(subscriptions_max));
+    ) -> Result<Vec<LeaseOver>, StoreError> {
+        let after = after.map(|(expired_at_ms, key)| (expired_at_ms, key.node.0, key.subscription.0));
+        let (expired_at_ms, node, subscription) = after.unwrap_or((i64::MIN, i64::MIN, i64::MIN));
+        let query = query(LEASES_OVER)
+            .bind(through_ms)
+            .bind(expired_at_ms)
+            .bind(node)
+            .bind(subscription)
+            .bind(leg.as_str())
+            .bind(i64::from(subscriptions_max));
         let found = query.fetch_all(&self.readers).await.map_err(store_error)?;
-        found.iter().map(subscription).collect()
+        found.iter().map(lease_over).collect()
     }
 
     async fn affiliations_of(
@@ -116,6 +137,14 @@ fn subscription(row: &SqliteRow) -> Result<EntitySubscription, StoreError> {
         node: NodeId(rows::integer(row, "node_id")?),
         name: rows::node_name(row)?,
         subscription: rows::subscription(row)?,
+    })
+}
+
+fn lease_over(row: &SqliteRow) -> Result<LeaseOver, StoreError> {
+    Ok(LeaseOver {
+        entry: subscription(row)?,
+        expired_at_ms: rows::integer(row, "expires_at_ms")?,
+        is_delivered: row.try_get("is_delivered").map_err(store_error)?,
     })
 }
 

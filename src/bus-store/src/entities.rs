@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use bus_domain::{Affiliation, BareJid, NodeId, NodeName, Subscription};
 
-use crate::{StoreError, SubscriptionKey};
+use crate::{Leg, StoreError, SubscriptionKey};
 
 /// Reading what one entity has on all nodes (XEP-0060 §5.6, §5.7). Deleted nodes are not seen here.
 #[async_trait]
@@ -16,12 +16,15 @@ pub trait EntityStore {
         subscriptions_max: u32,
     ) -> Result<Vec<EntitySubscription>, StoreError>;
 
-    /// Subscriptions, of any entity, whose lease is over at this moment (milliseconds since 1970), the oldest first.
+    /// A page of the subscriptions, of any entity, whose lease is over at this moment (milliseconds since 1970), in the
+    /// order of their ends and keys.
     async fn leases_over(
         &self,
+        leg: Leg,
         through_ms: i64,
+        after: Option<(i64, SubscriptionKey)>,
         subscriptions_max: u32,
-    ) -> Result<Vec<EntitySubscription>, StoreError>;
+    ) -> Result<Vec<LeaseOver>, StoreError>;
 
     /// A page of the rows of affiliations of this address, in the order of the nodes' ids. With `node`, only the one
     /// there.
@@ -57,6 +60,18 @@ pub struct EntitySubscription {
     pub subscription: Subscription,
 }
 
+/// A subscription whose lease is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseOver {
+    /// The subscription, with its node.
+    pub entry: EntitySubscription,
+    /// When its lease ended, in milliseconds since 1970.
+    pub expired_at_ms: i64,
+    /// Whether nothing from before that waits for its delivery on the leg: the event behind the cursor is from later, and
+    /// the subscription does not lag.
+    pub is_delivered: bool,
+}
+
 /// An affiliation with its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntityAffiliation {
@@ -66,6 +81,13 @@ pub struct EntityAffiliation {
     pub name: NodeName,
     /// The affiliation.
     pub affiliation: Affiliation,
+}
+
+impl LeaseOver {
+    /// Behind this one the next page starts.
+    pub fn place(&self) -> (i64, SubscriptionKey) {
+        (self.expired_at_ms, self.entry.key())
+    }
 }
 
 impl EntitySubscription {

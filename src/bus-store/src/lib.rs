@@ -30,7 +30,7 @@ use async_trait::async_trait;
 pub use archive::{ArchiveHead, ArchiveStore, ArchiveStretch};
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
 pub use doorbell::Doorbell;
-pub use entities::{EntityAffiliation, EntityStore, EntitySubscription};
+pub use entities::{EntityAffiliation, EntityStore, EntitySubscription, LeaseOver};
 pub use epochs::{EpochRenewal, EpochStore, RenewedHead};
 pub use error::StoreError;
 pub use events::{EventStore, Head};

@@ -133,7 +133,7 @@ async fn finish(task: &mut JoinHandle<()>) {
 /// Sends what comes, for as long as something can come.
 async fn send_all(mut stanzas: mpsc::Receiver<String>, replies: &LinkReplies) {
     while let Some(stanza) = stanzas.recv().await {
-        replies.send(stanza).await;
+        replies.send(vec![stanza]).await;
     }
 }
 
@@ -254,8 +254,10 @@ impl NotificationLane for LinkLane {
 struct LinkReplies(Link);
 
 impl ReplySender for LinkReplies {
-    async fn send(&self, stanza: String) {
-        if let Err(error) = self.0.reply(stanza.into()).await {
+    async fn send(&self, answer: Vec<String>) {
+        let mut stanzas = answer.into_iter().map(Bytes::from);
+        let Some(first) = stanzas.next() else { return };
+        if let Err(error) = self.0.reply_with(first, stanzas.collect()).await {
             tracing::warn!(%error, "an answer cannot be sent");
         }
     }

@@ -64,15 +64,23 @@ impl Link {
     /// of these calls, before notifications; those that a stream did not take leave on the next. Cancel-safe: a
     /// dropped call has written nothing.
     pub async fn reply(&self, stanza: Bytes) -> Result<(), ReplyRefused> {
+        self.reply_with(stanza, Vec::new()).await
+    }
+
+    /// As [`Self::reply`], with stanzas that follow this one and belong to it: they leave on one stream, all of them or
+    /// none.
+    pub async fn reply_with(&self, stanza: Bytes, behind: Vec<Bytes>) -> Result<(), ReplyRefused> {
         let bytes_max = self.shared.outbound().stanza_bytes_max();
-        if stanza.len() > bytes_max {
-            return Err(ReplyRefused::TooLarge { bytes: stanza.len(), bytes_max });
+        let lengths = std::iter::once(&stanza).chain(&behind).map(Bytes::len);
+        if let Some(bytes) = lengths.clone().find(|bytes| *bytes > bytes_max) {
+            return Err(ReplyRefused::TooLarge { bytes, bytes_max });
         }
-        let bytes = u32::try_from(stanza.len().saturating_add(STANZA_OVERHEAD_BYTES)).unwrap_or(u32::MAX);
+        let bytes: usize = lengths.map(|bytes| bytes.saturating_add(STANZA_OVERHEAD_BYTES)).sum();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let share = bytes.min(self.shared.reply_room_bytes);
         let room = Arc::clone(&self.shared.reply_room).acquire_many_owned(share).await;
         let room = room.map_err(|_| ReplyRefused::Closed)?;
-        self.shared.outbound().push_reply(QueuedReply { stanza, _room: room })?;
+        self.shared.outbound().push_reply(QueuedReply { stanza, behind, _room: room })?;
         self.shared.work.notify_one();
         Ok(())
     }

@@ -43,11 +43,24 @@ impl Notification {
     }
 }
 
-/// A reply with its share of the lane, given back when the operating system took it.
+/// A reply with its share of the lane, given back when the operating system took it. It is written, and written again on
+/// the next stream, as a whole: who gets its end has got all of it.
 #[derive(Debug)]
 pub(crate) struct QueuedReply {
     pub(crate) stanza: Bytes,
+    /// Stanzas that belong to it and follow it.
+    pub(crate) behind: Vec<Bytes>,
     pub(crate) _room: OwnedSemaphorePermit,
+}
+
+impl QueuedReply {
+    fn stanzas(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.stanza).chain(&self.behind)
+    }
+
+    fn fits(&self, stanza_bytes_max: usize) -> bool {
+        self.stanzas().all(|stanza| stanza.len() <= stanza_bytes_max)
+    }
 }
 
 #[derive(Debug)]
@@ -155,11 +168,11 @@ impl Outbound {
         }
         let bytes_max = self.stanza_limit.bytes_max();
         let replies_before = self.replies.len();
-        self.replies.retain(|reply| reply.stanza.len() <= bytes_max);
+        self.replies.retain(|reply| reply.fits(bytes_max));
         let mut put_aside = replies_before - self.replies.len();
         if let Some(stream) = &mut self.stream {
             let staged_before = stream.staged_replies.len();
-            stream.staged_replies.retain(|(_, reply)| reply.stanza.len() <= bytes_max);
+            stream.staged_replies.retain(|(_, reply)| reply.fits(bytes_max));
             put_aside += staged_before - stream.staged_replies.len();
         }
         self.statistics.put_aside += put_aside as u64;
@@ -224,7 +237,7 @@ impl Outbound {
         has_room || self.is_closed || self.version != version
     }
 
-    /// Appends what is to be written next, [`WRITE_BYTES`] or a stanza more: replies, then notifications with the
+    /// Appends what is to be written next, [`WRITE_BYTES`] or a reply more: replies, then notifications with the
     /// barriers among them; and behind the last of them the padding.
     pub(crate) fn stage(&mut self, now: Instant, out: &mut Vec<u8>) {
         let Some(stream) = &mut self.stream else { return };
@@ -233,11 +246,13 @@ impl Outbound {
         while out.len() - start < WRITE_BYTES
             && let Some(reply) = self.replies.pop_front()
         {
-            out.extend_from_slice(&reply.stanza);
-            stream.padding.follow(reply.stanza.len());
-            stream.barriers.stanza_placed(reply.stanza.len());
+            for stanza in reply.stanzas() {
+                out.extend_from_slice(stanza);
+                stream.padding.follow(stanza.len());
+                stream.barriers.stanza_placed(stanza.len());
+                self.statistics.stanzas_out += 1;
+            }
             stream.staged_replies.push_back((offset + (out.len() - start) as u64, reply));
-            self.statistics.stanzas_out += 1;
         }
         self.stage_notifications(now, start, out);
         if let Some(stream) = &mut self.stream {

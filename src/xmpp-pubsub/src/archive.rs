@@ -47,7 +47,7 @@ pub(crate) struct ArchiveRequest {
 }
 
 /// The longest `queryid`, in bytes: each message of the answer repeats it.
-const QUERY_ID_BYTES_MAX: usize = 1_000;
+const QUERY_ID_BYTES_MAX: usize = 128;
 
 /// Reads a query (XEP-0313 §4).
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {

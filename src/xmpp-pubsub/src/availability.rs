@@ -30,9 +30,9 @@ pub async fn seek(engine: &Engine, service: &BareJid, replies: &impl ReplySender
     loop {
         let WantedPresence { account, subscribe } = engine.presence().next_wanted().await;
         // In this order: an answer that nobody is told anything must not come before who is there.
-        replies.send(encode("probe", service, &account)).await;
+        replies.send(vec![encode("probe", service, &account)]).await;
         if subscribe {
-            replies.send(encode("subscribe", service, &account)).await;
+            replies.send(vec![encode("subscribe", service, &account)]).await;
         }
     }
 }

@@ -22,7 +22,7 @@ pub async fn tell(engine: &Engine, service: &BareJid, replies: &impl ReplySender
                 _ => encode(service, &to, &notice, engine.ids()),
             };
             if message.len() <= replies.stanza_bytes_max() {
-                replies.send(message).await;
+                replies.send(vec![message]).await;
             }
         }
     }

@@ -51,8 +51,8 @@ pub(crate) struct Ordering<R> {
     publishers: VecDeque<Arc<str>>,
     /// Senders whose next request is another one that may start.
     others: VecDeque<Arc<str>>,
-    /// Stanzas of answers that may leave.
-    answers: VecDeque<String>,
+    /// Answers that may leave, each with all of its stanzas.
+    answers: VecDeque<Vec<String>>,
     answers_bytes: usize,
     in_flight: Loads,
     others_running: usize,
@@ -140,7 +140,7 @@ impl<R> Ordering<R> {
     pub(crate) fn send(&mut self, answer: String) {
         if !answer.is_empty() {
             self.answers_bytes += answer.len();
-            self.answers.push_back(answer);
+            self.answers.push_back(vec![answer]);
         }
     }
 
@@ -170,8 +170,10 @@ impl<R> Ordering<R> {
         while let Some(Slot::Answered { .. }) = lane.slots.front() {
             let Some(Slot::Answered { answer, bytes }) = lane.pop() else { break };
             answered.add(Load { requests: 1, bytes });
-            self.answers_bytes += answer.iter().map(String::len).sum::<usize>();
-            self.answers.extend(answer);
+            if !answer.is_empty() {
+                self.answers_bytes += bytes_of(&answer);
+                self.answers.push_back(answer);
+            }
         }
         self.in_flight.remove(&ticket.sender, answered);
         if lane.slots.is_empty() {
@@ -181,10 +183,10 @@ impl<R> Ordering<R> {
         }
     }
 
-    /// The next stanza of an answer that may leave.
-    pub(crate) fn take_answer(&mut self) -> Option<String> {
+    /// The next answer that may leave, with all of its stanzas.
+    pub(crate) fn take_answer(&mut self) -> Option<Vec<String>> {
         let answer = self.answers.pop_front()?;
-        self.answers_bytes -= answer.len();
+        self.answers_bytes -= bytes_of(&answer);
         Some(answer)
     }
 
@@ -278,6 +280,10 @@ impl<R> Lane<R> {
         self.started = self.started.saturating_sub(1);
         Some(slot)
     }
+}
+
+fn bytes_of(answer: &[String]) -> usize {
+    answer.iter().map(String::len).sum()
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub enum Inbound {
 
 /// Where answers go: the reply lane of a link.
 pub trait ReplySender: Send + Sync {
-    /// Takes a stanza; waits for room.
-    fn send(&self, stanza: String) -> impl Future<Output = ()> + Send;
+    /// Takes the stanzas of one answer, which leave together or not at all; waits for room.
+    fn send(&self, answer: Vec<String>) -> impl Future<Output = ()> + Send;
 
     /// The longest stanza that it takes now, in bytes: a server may have shown that it takes less than is set.
     fn stanza_bytes_max(&self) -> usize;

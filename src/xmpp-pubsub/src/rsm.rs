@@ -73,12 +73,18 @@ pub(crate) struct PageSummary {
     pub(crate) count: Option<u64>,
 }
 
+/// The longest UID that we make, in bytes: the name of a node. What is longer is none of ours, and is not kept.
+const UID_BYTES_MAX: usize = 1_023;
+
 /// Reads `<set/>`. A request for two places at once, or for a number that is none, is refused.
 pub(crate) fn parse(set: &Element) -> Result<PageRequest, Refusal> {
     let mut at = None;
     let mut entries_max = None;
     for child in set.children().filter(|child| child.has_ns(RSM)) {
         let text = child.text();
+        if text.len() > UID_BYTES_MAX {
+            return Err(BusError::UnknownPosition.into());
+        }
         let place = match child.name() {
             "max" if entries_max.is_none() => {
                 entries_max = Some(u32::try_from(number(&text)?).unwrap_or(u32::MAX));

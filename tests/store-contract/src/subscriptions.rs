@@ -1,9 +1,9 @@
 //! Subscriptions and recipients.
 
 use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState};
-use bus_store::{HeadAdvance, Store};
+use bus_store::{CursorMove, HeadAdvance, Leg, Position, Store};
 
-use crate::fixture::{Fixture, advance, bare, events};
+use crate::fixture::{FIRST_SECOND_MS, Fixture, advance, bare, events};
 
 pub async fn recipients_are_paged_with_their_standing(store: &dyn Store) {
     let fixture = Fixture::new(store);
@@ -133,19 +133,33 @@ pub async fn leases_that_are_over_are_found(store: &dyn Store) {
     let (address, state) = (bare("a@example.org").into(), SubscriptionState::Subscribed);
     let plain = Subscription::new(SubscriptionId(1), address, state, 0);
     for node in nodes {
-        let leased = [(1, Some(50)), (2, Some(40)), (3, None), (4, Some(51))].map(|(id, expires_at_ms)| {
-            let options = SubscriptionOptions { expires_at_ms, ..SubscriptionOptions::default() };
-            Subscription { id: SubscriptionId(id), options, ..plain.clone() }
-        });
+        let leased =
+            [(1, Some(1_500)), (2, Some(900)), (3, None), (4, Some(2_000))].map(|(id, expires_after_ms)| {
+                let expires_at_ms = expires_after_ms.map(|after_ms| FIRST_SECOND_MS + after_ms);
+                let options = SubscriptionOptions { expires_at_ms, ..SubscriptionOptions::default() };
+                Subscription { id: SubscriptionId(id), options, ..plain.clone() }
+            });
         transaction.insert_subscriptions(node, &leased).await.expect("insert");
     }
     transaction.commit().await.expect("commit");
     fixture.delete(nodes[1]).await;
-    let over = async |through_ms, subscriptions_max| {
-        let found = store.leases_over(through_ms, subscriptions_max).await.expect("a read");
-        found.iter().map(|entry| (entry.node, entry.subscription.id.0)).collect::<Vec<_>>()
+    let over = async |through_ms, after, subscriptions_max| {
+        let found = store
+            .leases_over(Leg::Xmpp, FIRST_SECOND_MS + through_ms, after, subscriptions_max)
+            .await
+            .expect("a read");
+        found.iter().map(|lease| (lease.entry.subscription.id.0, lease.is_delivered)).collect::<Vec<_>>()
     };
-    assert_eq!(over(39, 9).await, []);
-    assert_eq!(over(50, 9).await, [(nodes[0], 2), (nodes[0], 1)]);
-    assert_eq!(over(99, 1).await, [(nodes[0], 2)]);
+    assert_eq!(over(899, None, 9).await, []);
+    assert_eq!(over(1_500, None, 9).await, [(2, true), (1, true)], "nothing was published");
+    assert_eq!(over(9_999, None, 1).await, [(2, true)]);
+    let place =
+        store.leases_over(Leg::Xmpp, FIRST_SECOND_MS + 9_999, None, 1).await.expect("a read")[0].place();
+    assert_eq!(over(9_999, Some(place), 9).await, [(1, true), (4, true)]);
+    let seq = fixture.publish(nodes[0], &["a"], 0).await;
+    assert_eq!(over(9_999, None, 9).await, [(2, true), (1, false), (4, false)], "it waits for its delivery");
+    let to = Position::behind(seq);
+    let step = CursorMove { node: nodes[0], epoch: None, to };
+    store.move_cursors(Leg::Xmpp, &[step]).await.expect("moved");
+    assert_eq!(over(9_999, None, 9).await, [(2, true), (1, true), (4, true)]);
 }

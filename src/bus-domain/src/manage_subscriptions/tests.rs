@@ -129,3 +129,17 @@ fn who_is_banned_is_not_approved() {
         assert_eq!(managed.approved, []);
     }
 }
+
+#[test]
+fn many_names_for_one_subscription_mean_it_once() {
+    let named =
+        |sub_id: &str| Entry { sub_id: Some(sub_id.to_owned()), ..entry("a@example.org", Wanted::Ended) };
+    let mut managing = managing(Role::User, false, &[]);
+    managing.entries = vec![named("1"), named("2"), named("3")];
+    let managed = settle(&managing, &there("a@example.org", Some(SubscriptionState::Subscribed)), 1);
+    assert_eq!(managed.ended.len(), 1);
+    let plain = there("a@example.org", Some(SubscriptionState::Subscribed)).remove(0);
+    let numbered = Subscription { id: SubscriptionId(2), sub_id: Some(SubscriptionId(2)), ..plain.clone() };
+    let managed = settle(&managing, &[plain, numbered], 2);
+    assert_eq!(managed.ended.iter().map(|it| it.id.0).collect::<Vec<_>>(), [2], "the other one has no SubID");
+}

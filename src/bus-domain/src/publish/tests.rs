@@ -91,9 +91,9 @@ fn where_subscribers_publish_the_transaction_looks_for_a_subscription() {
 
     let address = Jid::new("a@example.org").unwrap();
     let of_state = |state| Subscription::new(crate::SubscriptionId(1), address.clone(), state, 0);
-    assert_eq!(settle(&[of_state(SubscriptionState::Subscribed)]), Ok(()));
-    assert_eq!(settle(&[of_state(SubscriptionState::Pending)]), Err(BusError::Forbidden));
-    assert_eq!(settle(&[]), Err(BusError::Forbidden));
+    assert_eq!(settle(&[of_state(SubscriptionState::Subscribed)], 0), Ok(()));
+    assert_eq!(settle(&[of_state(SubscriptionState::Pending)], 0), Err(BusError::Forbidden));
+    assert_eq!(settle(&[], 0), Err(BusError::Forbidden));
 }
 
 #[test]

@@ -105,7 +105,11 @@ fn where_an_owner_decides_one_waits_for_it() {
     assert_eq!(settled(SubscriptionState::Pending), Err(BusError::SubscriptionPending));
     assert_eq!(
         settled(SubscriptionState::Subscribed),
-        Ok(Settled::Replaced(pending.clone(), pending.options))
+        Ok(Settled::Replaced {
+            ended: pending.clone(),
+            state: SubscriptionState::Subscribed,
+            options: pending.options
+        })
     );
 }
 
@@ -155,7 +159,11 @@ fn options_are_set_with_the_request_and_kept_without() {
     assert_eq!(settled(there, &[]), Settled::Already(own.clone()));
     assert_eq!(
         settled(there, &deliver(true)),
-        Settled::Replaced(own.clone(), SubscriptionOptions::default()),
+        Settled::Replaced {
+            ended: own.clone(),
+            state: SubscriptionState::Subscribed,
+            options: SubscriptionOptions::default()
+        },
         "what was not wanted is no gap"
     );
     let lease = [OptionSetting::ExpiresAtMs(Some(NOW_MS + 5))];
@@ -169,5 +177,28 @@ fn a_lease_that_is_over_gives_way_to_a_new_subscription() {
     let own = Subscription { options: over, ..subscription(4, "a@example.org") };
     let existing = Existing { of_bare: vec![own.clone()], health: Vec::new(), in_all: 1 };
     let settled = settle(&subscribing("a@example.org"), &existing, NOW_MS);
-    assert_eq!(settled, Ok(Settled::Replaced(own, SubscriptionOptions::default())));
+    let (state, options) = (SubscriptionState::Subscribed, SubscriptionOptions::default());
+    assert_eq!(settled, Ok(Settled::Replaced { ended: own, state, options }));
+    let closed = Subscribing { may_begin: false, ..subscribing("a@example.org") };
+    assert_eq!(settle(&closed, &existing, NOW_MS), Err(BusError::Unsupported(Feature::Subscribe)));
+}
+
+#[test]
+fn who_is_approved_stays_so_when_he_wants_events_again() {
+    let silent = SubscriptionOptions { deliver: false, ..SubscriptionOptions::default() };
+    let own = Subscription { options: silent, ..subscription(4, "a@example.org") };
+    let existing = Existing { of_bare: vec![own], health: Vec::new(), in_all: 1 };
+    let mut asked = Subscribing { state: SubscriptionState::Pending, ..subscribing("a@example.org") };
+    asked.request.options = vec![OptionSetting::Deliver(true)];
+    let settled = settle(&asked, &existing, NOW_MS).unwrap();
+    assert!(matches!(settled, Settled::Replaced { state: SubscriptionState::Subscribed, .. }), "{settled:?}");
+}
+
+#[test]
+fn who_comes_back_to_a_node_of_several_has_the_parked_one_again() {
+    let multi = Subscribing { multi_subscribe: true, ..subscribing("a@example.org") };
+    let own = subscription(4, "a@example.org");
+    let parked = Health { is_parked: true, ..Health::default() };
+    let existing = Existing { of_bare: vec![own.clone()], health: vec![(own.id, parked)], in_all: 1 };
+    assert_eq!(settle(&multi, &existing, NOW_MS), Ok(Settled::Continued(own)));
 }

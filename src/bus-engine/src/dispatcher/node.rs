@@ -282,7 +282,8 @@ impl NodeDelivery {
                 // The first of those with one address gets the message for all of them.
                 let mut together =
                     self.recipients.together_with(recipient).filter(|it| gets_it(it)).peekable();
-                let is_first = together.peek().is_some_and(|first| first.subscription.id == subscription.id);
+                let is_first = gets_it(recipient)
+                    && together.peek().is_some_and(|first| first.subscription.id == subscription.id);
                 let availability = match presence {
                     Some(table) if is_first => table.look(&subscription.jid),
                     _ => Availability::Online,

@@ -66,6 +66,8 @@ pub(super) struct Beginning {
     pub(super) state: SubscriptionState,
     pub(super) sub_id: NewSubId,
     pub(super) options: SubscriptionOptions,
+    /// Whether its subscriber has not asked for it, and is told.
+    pub(super) is_news: bool,
 }
 
 /// Which SubID a new subscription has.

@@ -70,7 +70,9 @@ impl Writing<'_> {
             Work::Create(_) | Work::PublishNew(..) => {
                 return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
             }
-            Work::Publish(publication) => return publish(transaction, work, id, publication).await,
+            Work::Publish(publication) => {
+                return publish(transaction, work, id, publication, sources.now_ms).await;
+            }
             Work::Configure(None) => return Ok(Some(unchanged(work))),
             Work::Configure(Some(configuration)) => configure(work, configuration, sources),
             Work::Delete(deletion) => {
@@ -102,7 +104,7 @@ impl Writing<'_> {
             }
             Work::Unsubscribe(unsubscribing) => {
                 let existing = transaction.existing_subscriptions(id, &unsubscribing.jid.to_bare()).await?;
-                match unsubscribe::settle(unsubscribing, &existing.of_bare) {
+                match unsubscribe::settle(unsubscribing, &existing.of_bare, sources.now_ms) {
                     Err(error) => return Ok(Some(EntryResult::Refused(error))),
                     Ok(subscription) => work.ended.push(subscription),
                 }
@@ -136,10 +138,11 @@ async fn publish(
     work: &mut NodeWork,
     id: NodeId,
     publication: &publish::Publication,
+    now_ms: i64,
 ) -> Result<Option<EntryResult>, StoreError> {
     if let Some(publisher) = &publication.only_if_subscribed {
         let existing = transaction.existing_subscriptions(id, publisher).await?;
-        if let Err(error) = publish::settle(&existing.of_bare) {
+        if let Err(error) = publish::settle(&existing.of_bare, now_ms) {
             return Ok(Some(EntryResult::Refused(error)));
         }
     }

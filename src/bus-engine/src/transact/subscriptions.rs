@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use bus_domain::{BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState, retention};
 use bus_store::{HeadAfter, Recipient, StoreError, Transaction};
 
@@ -10,6 +12,8 @@ use crate::{DeliveryNode, LastItem, Notice, NoticeAbout, Outcome};
 
 /// Owners who are asked for one approval, or told of one subscriber: the first by name.
 const OWNERS_ASKED_MAX: usize = 16;
+/// Subscribers of whom owners hear by one request; of more, they see the list.
+const NEWS_MAX: usize = 64;
 /// Subscribers who are sent the newest item by one request; of more, the others fetch it.
 const LAST_ITEMS_MAX: usize = 256;
 
@@ -29,7 +33,12 @@ pub(super) async fn change(
         transaction.remove_subscriptions(facts.id, &ids).await?;
         changes.extend(ids.into_iter().map(RecipientChange::Removed));
     }
-    let begun = numbered(std::mem::take(&mut work.begun), head);
+    let beginnings = std::mem::take(&mut work.begun);
+    let are_news: Vec<_> = beginnings.iter().map(|beginning| beginning.is_news).collect();
+    let begun = numbered(beginnings, head);
+    for subscription in begun.iter().zip(are_news).filter_map(|(it, is_news)| is_news.then_some(it)) {
+        work.notices.push(state_of(facts, subscription, Some(subscription.state), subscription.jid.clone()));
+    }
     tell_owners(work, facts, &ended, &begun);
     if !begun.is_empty() {
         transaction.insert_subscriptions(facts.id, &begun).await?;
@@ -192,7 +201,7 @@ pub(super) async fn parked(
 /// Subscriptions that begin where the log is now, under the next ids.
 fn numbered(begun: Vec<Beginning>, head: HeadAfter) -> Vec<Subscription> {
     let first_id = head.last_subscription.0 - i64::try_from(begun.len()).unwrap_or(i64::MAX) + 1;
-    let begins = |(id, Beginning { jid, state, sub_id, options })| {
+    let begins = |(id, Beginning { jid, state, sub_id, options, .. })| {
         let id = SubscriptionId(id);
         let sub_id = match sub_id {
             NewSubId::None => None,
@@ -210,25 +219,39 @@ fn recipient(facts: &NodeFacts, subscription: &Subscription) -> Recipient {
 }
 
 /// Tells owners who want to know it who has become a subscriber, and who is none any more (`pubsub#notify_sub`).
-fn tell_owners(work: &mut NodeWork, facts: &NodeFacts, ended: &[Subscription], begun: &[Subscription]) {
+fn tell_owners<'a>(
+    work: &mut NodeWork,
+    facts: &NodeFacts,
+    ended: &'a [Subscription],
+    begun: &'a [Subscription],
+) {
     if !facts.config.notify_sub {
         return;
     }
-    let is_subscribed = |it: &&Subscription| it.state == SubscriptionState::Subscribed;
-    let has_it = |among: &[Subscription], one: &Subscription| {
-        among.iter().filter(is_subscribed).any(|it| it.jid == one.jid && it.sub_id == one.sub_id)
+    let subscribed = |among: &'a [Subscription]| -> HashSet<(&'a Jid, Option<SubscriptionId>)> {
+        let subscribed = among.iter().filter(|it| it.state == SubscriptionState::Subscribed);
+        subscribed.map(|it| (&it.jid, it.sub_id)).collect()
     };
-    let came = begun.iter().filter(is_subscribed).filter(|it| !has_it(ended, it));
-    let left = ended.iter().filter(is_subscribed).filter(|it| !has_it(begun, it));
+    let (before, after) = (subscribed(ended), subscribed(begun));
+    let is_in = |among: &HashSet<_>, it: &Subscription| among.contains(&(&it.jid, it.sub_id));
+    let came = begun.iter().filter(|it| is_in(&after, it) && !is_in(&before, it));
+    let left = ended.iter().filter(|it| is_in(&before, it) && !is_in(&after, it));
     let news = came.map(|it| (it, Some(it.state))).chain(left.map(|it| (it, None)));
-    for (subscription, state) in news {
-        let Subscription { jid, sub_id, .. } = subscription;
-        work.notices.extend(asked_owners(facts).into_iter().map(|to| Notice {
-            node: facts.name.clone(),
-            to,
-            about: NoticeAbout::State { jid: jid.clone(), sub_id: *sub_id, state },
-        }));
+    for (subscription, state) in news.take(NEWS_MAX) {
+        let owners = asked_owners(facts).into_iter();
+        work.notices.extend(owners.map(|to| state_of(facts, subscription, state, to)));
     }
+}
+
+fn state_of(
+    facts: &NodeFacts,
+    subscription: &Subscription,
+    state: Option<SubscriptionState>,
+    to: Jid,
+) -> Notice {
+    let Subscription { jid, sub_id, .. } = subscription;
+    let about = NoticeAbout::State { jid: jid.clone(), sub_id: *sub_id, state };
+    Notice { node: facts.name.clone(), to, about }
 }
 
 /// Requests to the owners to decide on a subscription that waits for them.

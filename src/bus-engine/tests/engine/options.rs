@@ -1,10 +1,13 @@
 use bus_domain::options::Request as SetOptions;
 use bus_domain::subscribe::Request as Subscribe;
 use bus_domain::unsubscribe::Unsubscribing;
-use bus_domain::{BusError, Durability, Jid, NodeConfig, OptionSetting, Setting, SubscriptionState};
+use bus_domain::{
+    AccessModel, Affiliation, BusError, Durability, Jid, NodeConfig, OptionSetting, Setting,
+    SubscriptionState,
+};
 use bus_engine::{Clock as _, EngineLimits, Notice, NoticeAbout, Outcome, Settings, Verb};
 
-use crate::fixture::{Bus, actor, jid, name};
+use crate::fixture::{Bus, actor, bare, jid, name};
 
 fn set_options(user: &str, setting: OptionSetting) -> Verb {
     Verb::SetOptions(SetOptions { jid: jid(user), sub_id: None, settings: vec![setting] })
@@ -124,4 +127,37 @@ async fn one_address_gets_an_event_once_for_all_of_its_subscriptions() {
     bus.publish("n", &["5"]).await;
     assert_eq!(leg.take(1).await, [(6, 4, to("a"))]);
     assert_eq!(leg.detach().await, []);
+}
+
+#[tokio::test]
+async fn what_came_before_the_end_of_a_lease_is_delivered_first() {
+    let engine = EngineLimits { retention_interval_ms: 1, cursor_interval_ms: 1, ..EngineLimits::default() };
+    let mut bus = Bus::start_with(Settings { engine, ..Settings::default() }).await;
+    bus.create("n").await;
+    bus.create("quiet").await;
+    bus.run("a", "n", leased("a", bus.clock.now_ms() + 60_000)).await.unwrap();
+    bus.run("b", "quiet", leased("b", bus.clock.now_ms() + 60_000)).await.unwrap();
+    bus.publish("n", &["1"]).await;
+    bus.clock.jump(60);
+    bus.retain();
+    bus.until("the lease without events ended", |read| read.leases_ended == 1).await;
+    let mut leg = bus.attach();
+    leg.up().await;
+    assert_eq!(leg.take(1).await, [(1, 0, to("a"))]);
+    leg.prove().await;
+    bus.until("the other one, too", |read| read.leases_ended == 2).await;
+}
+
+#[tokio::test]
+async fn owners_hear_of_whom_they_have_approved() {
+    let bus = Bus::start().await;
+    let config =
+        NodeConfig { access_model: AccessModel::Authorize, notify_sub: true, ..NodeConfig::default() };
+    bus.create_with("n", config).await;
+    bus.run("a", "n", Verb::Subscribe(jid("a").into())).await.unwrap();
+    assert!(matches!(bus.engine.next_notice().await.about, NoticeAbout::Approval(_)));
+    bus.affiliate("n", "a", Affiliation::Member).await;
+    let state = Some(SubscriptionState::Subscribed);
+    assert_eq!(next_state(&bus).await, (jid("a"), state));
+    assert_eq!(next_state(&bus).await, (bare("owner").into(), state));
 }

@@ -89,7 +89,7 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
 #[tokio::test]
 async fn lists_by_creation_are_merged_of_two_indexes() {
     let plan = Planner::new().await.plan(creation::FORWARDS.0).await;
-    for (index, position) in [("items_by_seq", "seq"), ("items_by_creation", "created_seq")] {
+    for (index, position) in [("items_never_overwritten", "seq"), ("items_by_creation", "created_seq")] {
         let look_up = format!("SEARCH i USING INDEX {index} (node_id=? AND {position}>? AND {position}<?)");
         assert!(plan.contains(&look_up), "{plan:?}");
     }

@@ -48,11 +48,15 @@ impl Lanes {
     }
 
     fn reply(&mut self, stanza: &'static str) {
+        self.reply_with(stanza, &[]);
+    }
+
+    fn reply_with(&mut self, stanza: &'static str, behind: &[&'static str]) {
         let bytes = u32::try_from(stanza.len()).unwrap();
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).unwrap();
-        self.outbound
-            .push_reply(QueuedReply { stanza: Bytes::from_static(stanza.as_bytes()), _room: room })
-            .unwrap();
+        let of = |stanza: &'static str| Bytes::from_static(stanza.as_bytes());
+        let behind = behind.iter().copied().map(of).collect();
+        self.outbound.push_reply(QueuedReply { stanza: of(stanza), behind, _room: room }).unwrap();
     }
 
     fn notify(&mut self, ticket: u64, stanza: &'static str) -> Result<bool, NotifyRefused> {
@@ -331,7 +335,34 @@ fn a_closed_link_takes_nothing() {
     let mut lanes = lanes(10);
     lanes.outbound.close();
     let room = Arc::clone(&lanes.room).try_acquire_owned().unwrap();
-    let refused = lanes.outbound.push_reply(QueuedReply { stanza: Bytes::new(), _room: room });
+    let refused =
+        lanes.outbound.push_reply(QueuedReply { stanza: Bytes::new(), behind: Vec::new(), _room: room });
     assert_eq!(refused, Err(ReplyRefused::Closed));
     assert_eq!(lanes.notify(1, "<n/>"), Err(NotifyRefused::Down));
+}
+
+#[test]
+fn what_belongs_together_leaves_on_one_stream() {
+    let mut lanes = lanes(10);
+    lanes.reply_with("<e1/>", &["<e2/>", "<fin/>"]);
+    assert_eq!(lanes.stage(), "<e1/><e2/><fin/>");
+    lanes.outbound.written("<e1/><e2/>".len());
+    lanes.outbound.lose_stream();
+    lanes.accept(2, 10);
+    assert_eq!(lanes.stage(), "<e1/><e2/><fin/>|!", "again, as a whole");
+}
+
+#[test]
+fn one_stanza_that_is_too_long_takes_with_it_what_it_belongs_to() {
+    let mut lanes = lanes(10);
+    let long: &'static str = Box::leak("x".repeat(100_000).into_boxed_str());
+    lanes.reply_with("<e1/>", &[long, "<fin/>"]);
+    lanes.reply("<r1/>");
+    for generation in [2, 3] {
+        assert!(lanes.stage().contains(long), "tried twice");
+        lanes.outbound.stanza_refused();
+        lanes.outbound.lose_stream();
+        lanes.accept(generation, 10);
+    }
+    assert_eq!(lanes.stage(), "<r1/>|!", "the rest of it went with the long one");
 }

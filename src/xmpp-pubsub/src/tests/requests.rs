@@ -10,8 +10,10 @@ use crate::{Inbound, ReplySender, RequestGauges, RequestLimits, RequestLoad, run
 struct Replies(mpsc::Sender<String>);
 
 impl ReplySender for Replies {
-    async fn send(&self, stanza: String) {
-        self.0.send(stanza).await.expect("the test reads the replies");
+    async fn send(&self, answer: Vec<String>) {
+        for stanza in answer {
+            self.0.send(stanza).await.expect("the test reads the replies");
+        }
     }
 
     fn stanza_bytes_max(&self) -> usize {

@@ -41,8 +41,10 @@ impl NotificationLane for Lane {
 struct Notices(mpsc::Sender<String>);
 
 impl ReplySender for Notices {
-    async fn send(&self, stanza: String) {
-        let _ = self.0.send(stanza).await;
+    async fn send(&self, answer: Vec<String>) {
+        for stanza in answer {
+            let _ = self.0.send(stanza).await;
+        }
     }
 
     fn stanza_bytes_max(&self) -> usize {

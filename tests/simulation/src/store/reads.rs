@@ -8,8 +8,8 @@ use bus_domain::{
 };
 use bus_store::{
     EntityAffiliation, EntityStore, EntitySubscription, EventStore, FoundItems, Head, ItemPage, ItemStore,
-    ItemWindow, NodeListing, NodeStore, NodeSummary, Recipient, RecipientPage, StoreError, SubscriptionKey,
-    SubscriptionStore,
+    ItemWindow, LeaseOver, Leg, NodeListing, NodeStore, NodeSummary, Recipient, RecipientPage, StoreError,
+    SubscriptionKey, SubscriptionStore,
 };
 
 use super::{Disk, NodeRows, SimulatedStore};
@@ -194,14 +194,24 @@ impl EntityStore for SimulatedStore {
 
     async fn leases_over(
         &self,
+        _leg: Leg,
         through_ms: i64,
+        after: Option<(i64, SubscriptionKey)>,
         subscriptions_max: u32,
-    ) -> Result<Vec<EntitySubscription>, StoreError> {
+    ) -> Result<Vec<LeaseOver>, StoreError> {
         let disk = self.up()?;
-        let mut found: Vec<_> = subscriptions(&disk, None)
-            .filter(|one| one.subscription.options.has_expired(through_ms))
-            .collect();
-        found.sort_by_key(|one| one.subscription.options.expires_at_ms);
+        let over = |entry: EntitySubscription| {
+            let expired_at_ms =
+                entry.subscription.options.expires_at_ms.filter(|at_ms| *at_ms <= through_ms)?;
+            let cursor = disk.position(entry.node).through_seq;
+            let next = disk.nodes.get(&entry.node).and_then(|rows| rows.events.range(cursor + 1..).next());
+            let is_through = next.is_none_or(|(_, event)| event.published_at_ms >= expired_at_ms);
+            let is_delivered = is_through && !disk.lagging.contains_key(&entry.key());
+            Some(LeaseOver { entry, expired_at_ms, is_delivered })
+        };
+        let mut found: Vec<_> = subscriptions(&disk, None).filter_map(over).collect();
+        found.sort_by_key(LeaseOver::place);
+        found.retain(|one| after.is_none_or(|after| one.place() > after));
         found.truncate(subscriptions_max as usize);
         Ok(found)
     }

@@ -30,13 +30,11 @@ pub(super) fn subscribe(
             return Some(answer(Outcome::Subscribed { subscription: there, last_item: None }));
         }
         Ok(subscribe::Settled::Continued(there)) => carry_on(work, there),
-        Ok(subscribe::Settled::Replaced(there, options)) => {
-            replace(work, Subscription { state: subscribing.state, options, ..there });
-        }
+        Ok(subscribe::Settled::Replaced { ended, state, options }) => replace(work, ended, state, options),
         Ok(subscribe::Settled::New(options)) => {
             let sub_id = if subscribing.multi_subscribe { NewSubId::Own } else { NewSubId::None };
             let (jid, state) = (subscribing.request.jid.clone(), subscribing.state);
-            work.begun.push(Beginning { jid, state, sub_id, options });
+            work.begun.push(Beginning { jid, state, sub_id, options, is_news: false });
         }
     }
     None
@@ -53,7 +51,10 @@ pub(super) fn set_options(
         Err(error) => return Some(EntryResult::Refused(error)),
         Ok(options::Settled::Same) => return Some(answer(Outcome::OptionsSet)),
         Ok(options::Settled::Changed(there)) => carry_on(work, there),
-        Ok(options::Settled::Resumed(there)) => replace(work, there),
+        Ok(options::Settled::Resumed(there)) => {
+            let Subscription { state, options, .. } = there;
+            replace(work, there, state, options);
+        }
     }
     None
 }
@@ -78,15 +79,15 @@ fn ask_again(work: &mut NodeWork, subscribing: &subscribe::Subscribing, existing
 }
 
 fn approve(work: &mut NodeWork, pending: Subscription) {
-    replace(work, Subscription { state: SubscriptionState::Subscribed, ..pending });
+    let options = pending.options;
+    replace(work, pending, SubscriptionState::Subscribed, options);
 }
 
 /// What there is ends, and another subscription begins where the log is now: nothing from before is due.
-fn replace(work: &mut NodeWork, there: Subscription) {
-    let Subscription { jid, state, options, .. } = there.clone();
-    let sub_id = there.sub_id.map_or(NewSubId::None, NewSubId::Kept);
-    work.begun.push(Beginning { jid, state, sub_id, options });
-    work.ended.push(there);
+fn replace(work: &mut NodeWork, ended: Subscription, state: SubscriptionState, options: SubscriptionOptions) {
+    let sub_id = ended.sub_id.map_or(NewSubId::None, NewSubId::Kept);
+    work.begun.push(Beginning { jid: ended.jid.clone(), state, sub_id, options, is_news: false });
+    work.ended.push(ended);
 }
 
 /// New standings may say what becomes of those who wait for approval.
@@ -141,11 +142,11 @@ pub(super) async fn manage(
         tell(work, &pending, Approval::Granted);
         approve(work, pending);
     }
+    let gives_sub_ids = work.facts.as_ref().is_some_and(|facts| facts.config.multi_subscribe);
     for jid in added {
-        let state = SubscriptionState::Subscribed;
-        work.notices.extend(notice(work, &jid, None, Some(state)));
-        let options = SubscriptionOptions::default();
-        work.begun.push(Beginning { jid, state, sub_id: NewSubId::None, options });
+        let sub_id = if gives_sub_ids { NewSubId::Own } else { NewSubId::None };
+        let (state, options) = (SubscriptionState::Subscribed, SubscriptionOptions::default());
+        work.begun.push(Beginning { jid, state, sub_id, options, is_news: true });
     }
     work.rejected_subscriptions = rejected;
     Ok(None)

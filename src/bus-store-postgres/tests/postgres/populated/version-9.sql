@@ -85,7 +85,8 @@ CREATE TABLE public.idempotency_keys (
 CREATE TABLE public.items (
     node_id bigint NOT NULL,
     item_id text NOT NULL COLLATE pg_catalog."C",
-    seq bigint NOT NULL
+    seq bigint NOT NULL,
+    created_seq bigint
 );
 CREATE TABLE public.lagging (
     node_id bigint NOT NULL,
@@ -132,7 +133,9 @@ CREATE TABLE public.subscriptions (
     options jsonb DEFAULT '{}'::jsonb NOT NULL,
     failing_since_ms bigint,
     failed_seq bigint,
-    parked_at_ms bigint
+    parked_at_ms bigint,
+    sub_id bigint,
+    expires_at_ms bigint
 );
 CREATE TABLE public.usage (
     counted text NOT NULL COLLATE pg_catalog."C",
@@ -141,12 +144,15 @@ CREATE TABLE public.usage (
     count bigint NOT NULL
 )
 WITH (fillfactor='50');
-INSERT INTO public._sqlx_migrations VALUES (1, 'init', '2026-11-23 02:46:12.106506+00', true, '\x548b4285cc9a2f9981e6ae472df03a1ea91dc64547b285996616d4e88853f52f884ba04847ff210318af2a48f604a9a3', 73880370);
-INSERT INTO public._sqlx_migrations VALUES (2, 'retention', '2026-11-23 02:46:12.184284+00', true, '\x17f18523819938406fc7e2e2270ba3ad05f46b9a2f911fb8e5e269856bcdc89ee06196670c3c222c73a65d9a17d33c33', 8008793);
-INSERT INTO public._sqlx_migrations VALUES (3, 'lagging', '2026-11-23 02:46:12.196303+00', true, '\x3629e57a4c3a6fc2559b095c5e69849e52e208d74f10da1a30624ba1280e3dd082ba7c1d8fcd052802eb4eba50278e5f', 7919190);
-INSERT INTO public._sqlx_migrations VALUES (4, 'epochs', '2026-11-23 02:46:12.208284+00', true, '\x5be7fb9d2c528831e719e92864125f6d5ad889f777b54d68351f2003442353429146c4c25e08f3988d3989fec1b7f748', 16007741);
-INSERT INTO public._sqlx_migrations VALUES (5, 'entities', '2026-11-23 02:46:12.228269+00', true, '\x57d8a592c2dbd8bc60ab4d8f23535cffc8f650c886b4d9d751450b54b82d50bcd06cf8de1876845c82f780cabf05c38a', 11993386);
-INSERT INTO public._sqlx_migrations VALUES (9, 'usage', '2026-11-23 02:46:12.244271+00', true, '\x4173e77b12f6c3a167d45774aa6275fba91024490b491c7d8abc977f8780c3bbf476e36f09b46520195de1d336697fff', 12034762);
+INSERT INTO public._sqlx_migrations VALUES (1, 'init', '2026-11-23 04:18:36.349438+00', true, '\x548b4285cc9a2f9981e6ae472df03a1ea91dc64547b285996616d4e88853f52f884ba04847ff210318af2a48f604a9a3', 43533776);
+INSERT INTO public._sqlx_migrations VALUES (2, 'retention', '2026-11-23 04:18:36.394126+00', true, '\x17f18523819938406fc7e2e2270ba3ad05f46b9a2f911fb8e5e269856bcdc89ee06196670c3c222c73a65d9a17d33c33', 4595743);
+INSERT INTO public._sqlx_migrations VALUES (3, 'lagging', '2026-11-23 04:18:36.399138+00', true, '\x3629e57a4c3a6fc2559b095c5e69849e52e208d74f10da1a30624ba1280e3dd082ba7c1d8fcd052802eb4eba50278e5f', 2044380);
+INSERT INTO public._sqlx_migrations VALUES (4, 'epochs', '2026-11-23 04:18:36.401528+00', true, '\x5be7fb9d2c528831e719e92864125f6d5ad889f777b54d68351f2003442353429146c4c25e08f3988d3989fec1b7f748', 4582600);
+INSERT INTO public._sqlx_migrations VALUES (5, 'entities', '2026-11-23 04:18:36.406405+00', true, '\x57d8a592c2dbd8bc60ab4d8f23535cffc8f650c886b4d9d751450b54b82d50bcd06cf8de1876845c82f780cabf05c38a', 2103966);
+INSERT INTO public._sqlx_migrations VALUES (6, 'options', '2026-11-23 04:18:36.408827+00', true, '\x6c90b53efb6be7fe758c4e6a533e5536f065a4e93bf37fe9f859fae37e7fafc20ee783bbeb38dfc993082e6cebb2b90f', 2012115);
+INSERT INTO public._sqlx_migrations VALUES (7, 'archive', '2026-11-23 04:18:36.411221+00', true, '\x4e4afae5545fd37f316911665709922fec5d49f6d8fff70ca1422110524810905cefbe42a0971467f2a1af8257a139b7', 3314009);
+INSERT INTO public._sqlx_migrations VALUES (8, 'pending', '2026-11-23 04:18:36.414814+00', true, '\x8c6e54524ec97f62ba34e10e358a055099a3f70561491b474247f7d5bb1e00cb647fd38cf49329cd96ea2b3a787d6150', 1562295);
+INSERT INTO public._sqlx_migrations VALUES (9, 'usage', '2026-11-23 04:18:36.416563+00', true, '\x4173e77b12f6c3a167d45774aa6275fba91024490b491c7d8abc977f8780c3bbf476e36f09b46520195de1d336697fff', 7186895);
 INSERT INTO public.affiliations VALUES (1, 'owner@example.org', 'owner');
 INSERT INTO public.affiliations VALUES (2, 'owner@example.org', 'owner');
 INSERT INTO public.affiliations VALUES (2, 'member@example.org', 'member');
@@ -170,22 +176,22 @@ INSERT INTO public.heads VALUES (1, -2, 6, 6, 5, 1, 3, 3, 2, 2, 0, 0, 104);
 INSERT INTO public.heads VALUES (2, -2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0);
 INSERT INTO public.heads VALUES (3, -2, 4, 4, 3, 1, 1, 1, 0, 0, 3, 0, 78);
 INSERT INTO public.heads VALUES (4, -2, 2, 2, 1, 2, 1, 1, 0, 0, 0, 0, 26);
-INSERT INTO public.items VALUES (1, 'b', 2);
-INSERT INTO public.items VALUES (1, 'a', 3);
-INSERT INTO public.items VALUES (1, 'd', 6);
-INSERT INTO public.items VALUES (3, 'x', 1);
-INSERT INTO public.items VALUES (3, 'y', 2);
-INSERT INTO public.items VALUES (3, 'z', 4);
-INSERT INTO public.items VALUES (4, 'last', 1);
+INSERT INTO public.items VALUES (1, 'b', 2, NULL);
+INSERT INTO public.items VALUES (1, 'a', 3, 1);
+INSERT INTO public.items VALUES (1, 'd', 6, NULL);
+INSERT INTO public.items VALUES (3, 'x', 1, NULL);
+INSERT INTO public.items VALUES (3, 'y', 2, NULL);
+INSERT INTO public.items VALUES (3, 'z', 4, NULL);
+INSERT INTO public.items VALUES (4, 'last', 1, NULL);
 INSERT INTO public.lagging VALUES (1, 2, 'xmpp', 1, 1, 1700000005000);
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (1, 'orders', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (2, 'closed', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "whitelist", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (3, 'purged', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (4, 'gone', 'owner@example.org', 5, 9, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "deliver_payloads": true, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "when_undelivered_full": "wait"}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (1, 'orders', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (2, 'closed', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "whitelist", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (3, 'purged', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (4, 'gone', 'owner@example.org', 5, 9, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false}');
 INSERT INTO public.retracted_payloads VALUES (1, 5, 4);
-INSERT INTO public.store VALUES (1, '\x1ddcf4362cad2c736b0fc71dc5add981');
-INSERT INTO public.subscriptions VALUES (1, 1, 'alice@example.org', 'alice@example.org', 'subscribed', 0, '{}', NULL, NULL, NULL);
-INSERT INTO public.subscriptions VALUES (1, 2, 'bob@example.org/phone', 'bob@example.org', 'subscribed', 0, '{}', 1700000000000, 2, NULL);
+INSERT INTO public.store VALUES (1, '\x22182c4d884ef73353aee6deb647c41f');
+INSERT INTO public.subscriptions VALUES (1, 1, 'alice@example.org', 'alice@example.org', 'subscribed', 0, '{"deliver": true}', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.subscriptions VALUES (1, 2, 'bob@example.org/phone', 'bob@example.org', 'subscribed', 0, '{"deliver": true}', 1700000000000, 2, NULL, NULL, NULL);
 INSERT INTO public.usage VALUES ('subscriptions', 'jid', 'alice@example.org', 1);
 INSERT INTO public.usage VALUES ('subscriptions', 'jid', 'bob@example.org', 1);
 INSERT INTO public.usage VALUES ('subscriptions', 'domain', 'example.org', 2);
@@ -228,10 +234,15 @@ ALTER TABLE ONLY public.subscriptions
 ALTER TABLE ONLY public.usage
     ADD CONSTRAINT usage_pkey PRIMARY KEY (counted, scope, owner);
 CREATE INDEX affiliations_by_entity ON public.affiliations USING btree (jid, node_id);
+CREATE INDEX items_by_creation ON public.items USING btree (node_id, created_seq) WHERE (created_seq IS NOT NULL);
 CREATE UNIQUE INDEX items_by_seq ON public.items USING btree (node_id, seq);
+CREATE INDEX items_never_overwritten ON public.items USING btree (node_id, seq) WHERE (created_seq IS NULL);
 CREATE INDEX nodes_deleted ON public.nodes USING btree (node_id) WHERE (deleted_at_ms IS NOT NULL);
 CREATE UNIQUE INDEX nodes_live_name ON public.nodes USING btree (name) WHERE (deleted_at_ms IS NULL);
 CREATE INDEX nodes_relaxed ON public.nodes USING btree (node_id) WHERE (((config ->> 'durability'::text) = 'relaxed'::text) AND (deleted_at_ms IS NULL));
+CREATE INDEX retracted_payloads_by_event ON public.retracted_payloads USING btree (node_id, seq);
 CREATE INDEX subscriptions_by_entity ON public.subscriptions USING btree (bare_jid, node_id, subscription_id);
 CREATE INDEX subscriptions_by_subscriber ON public.subscriptions USING btree (node_id, bare_jid);
+CREATE INDEX subscriptions_leased ON public.subscriptions USING btree (expires_at_ms) WHERE (expires_at_ms IS NOT NULL);
 CREATE INDEX subscriptions_parked ON public.subscriptions USING btree (node_id, subscription_id) WHERE (parked_at_ms IS NOT NULL);
+CREATE INDEX subscriptions_pending ON public.subscriptions USING btree (node_id, subscription_id) WHERE (state = 'pending'::text);
