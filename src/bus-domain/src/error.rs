@@ -127,6 +127,9 @@ pub enum BadRequest {
     /// No item is given, or it has no id.
     #[error("the request names no item")]
     ItemRequired,
+    /// Something is published as an item, and the node only tells that something has happened.
+    #[error("the node takes no items, only publishes without one")]
+    ItemForbidden,
     /// The item has no payload, and the node is for payloads.
     #[error("the item has no payload")]
     PayloadRequired,

@@ -150,6 +150,12 @@ impl NodeConfig {
         self
     }
 
+    /// Whether the node tells only that something has happened: it keeps no items and sends no payloads, so none is
+    /// published (XEP-0060 §4.3, §7.1.3.7).
+    pub fn takes_no_items(&self) -> bool {
+        !self.deliver_payloads && (!self.persist_items || self.is_transient())
+    }
+
     /// Whether a publish is refused for which there is no room.
     pub fn refuses_when_full(&self) -> bool {
         self.when_items_full == WhenItemsFull::Reject && self.persist_items

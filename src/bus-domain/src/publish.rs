@@ -49,6 +49,14 @@ pub struct Publication {
     pub only_if_items_stay_within: Option<u64>,
 }
 
+impl Publication {
+    /// The ids of the items, in their order; none on a node that takes no items.
+    pub fn shown_ids(&self, config: &NodeConfig) -> Vec<ItemId> {
+        let items = if config.takes_no_items() { &[] } else { &self.items[..] };
+        items.iter().map(|item| item.id.clone()).collect()
+    }
+}
+
 /// One item of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedItem {
@@ -134,11 +142,22 @@ fn compose(
     limits: &Limits,
     mut next_id: impl FnMut() -> ItemId,
 ) -> Result<Publication, BusError> {
+    let items = occurrence(config, items)?;
     check_count(config, items.len(), limits)?;
     let complete = |item| complete(config, item, limits, &mut next_id);
     let items = items.into_iter().map(complete).collect::<Result<_, _>>()?;
     let (publisher, notify) = (actor.jid().clone(), config.deliver_notifications);
     Ok(Publication { publisher, items, notify, only_if_subscribed: None, only_if_items_stay_within: None })
+}
+
+/// A node that takes no items is told that something has happened by a publish without one (§7.1.3.7): an event under an id
+/// that nobody sees.
+fn occurrence(config: &NodeConfig, items: Vec<NewItem>) -> Result<Vec<NewItem>, BusError> {
+    match (config.takes_no_items(), items.is_empty()) {
+        (true, true) => Ok(vec![NewItem { id: None, payload: None }]),
+        (true, false) => Err(BadRequest::ItemForbidden.into()),
+        (false, _) => Ok(items),
+    }
 }
 
 /// At least one item, and not more than a request may carry or the node keeps (XEP-0060 §12.11).

@@ -17,6 +17,9 @@ pub(crate) const STANZA_OVERHEAD_BYTES: usize = 160;
 /// Bytes gathered for one write. One stanza may reach beyond it.
 pub(crate) const WRITE_BYTES: usize = 64 * 1024;
 
+/// Bytes of replies after which it is the notifications' turn, if some wait.
+const REPLIES_IN_A_ROW_BYTES: usize = 4 * WRITE_BYTES;
+
 /// A notification as parts that are written back to back: what is encoded once per event is shared, what belongs to
 /// one recipient stands beside it.
 #[derive(Debug, Clone)]
@@ -81,6 +84,8 @@ pub(crate) struct Outbound {
     replies: VecDeque<QueuedReply>,
     notifications: VecDeque<QueuedNotification>,
     notification_bytes: usize,
+    /// Bytes of replies since it was the notifications' turn.
+    replies_in_a_row_bytes: usize,
     stream: Option<OpenStream>,
     contest: Contest,
     version: u64,
@@ -125,6 +130,7 @@ impl Outbound {
             replies: VecDeque::new(),
             notifications: VecDeque::new(),
             notification_bytes: 0,
+            replies_in_a_row_bytes: 0,
             stream: None,
             contest: Contest::new(link_nonce),
             version: 0,
@@ -238,11 +244,19 @@ impl Outbound {
     }
 
     /// Appends what is to be written next, [`WRITE_BYTES`] or a reply more: replies, then notifications with the
-    /// barriers among them; and behind the last of them the padding.
+    /// barriers among them; and behind the last of them the padding. After many replies it is the notifications' turn, so
+    /// that nobody's questions hold up everybody's events.
     pub(crate) fn stage(&mut self, now: Instant, out: &mut Vec<u8>) {
-        let Some(stream) = &mut self.stream else { return };
         let start = out.len();
+        if self.notifications.is_empty() {
+            self.replies_in_a_row_bytes = 0;
+        } else if self.replies_in_a_row_bytes >= REPLIES_IN_A_ROW_BYTES {
+            self.replies_in_a_row_bytes = 0;
+            self.stage_notifications(now, start, out);
+        }
+        let Some(stream) = &mut self.stream else { return };
         let offset = stream.staged_bytes;
+        let from = out.len();
         while out.len() - start < WRITE_BYTES
             && let Some(reply) = self.replies.pop_front()
         {
@@ -254,6 +268,7 @@ impl Outbound {
             }
             stream.staged_replies.push_back((offset + (out.len() - start) as u64, reply));
         }
+        self.replies_in_a_row_bytes += out.len() - from;
         self.stage_notifications(now, start, out);
         if let Some(stream) = &mut self.stream {
             stream.padding.end_round(&out[start..]);

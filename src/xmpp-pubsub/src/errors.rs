@@ -212,6 +212,7 @@ fn of_bad_request(what: &BadRequest) -> StanzaError {
     match what {
         BadRequest::NodeRequired => with(Modify, "bad-request", "nodeid-required"),
         BadRequest::ItemRequired => with(Modify, "bad-request", "item-required"),
+        BadRequest::ItemForbidden => with(Modify, "bad-request", "item-forbidden"),
         BadRequest::PayloadRequired => with(Modify, "bad-request", "payload-required"),
         BadRequest::JidRequired => with(Modify, "bad-request", "jid-required"),
         BadRequest::InvalidJid => with(Modify, "bad-request", "invalid-jid"),

@@ -224,11 +224,14 @@ pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
     match &event.kind {
         EventKind::Published { payload, .. } => {
             out.start("items").attribute("node", node);
-            start_item(event, config, out);
-            if let (true, Some(payload)) = (with_payload, payload) {
-                out.raw(payload.as_str());
+            if !config.takes_no_items() {
+                start_item(event, config, out);
+                if let (true, Some(payload)) = (with_payload, payload) {
+                    out.raw(payload.as_str());
+                }
+                out.end();
             }
-            out.end().end();
+            out.end();
         }
         EventKind::Retracted { item_id } => {
             out.start("items").attribute("node", node);

@@ -23,7 +23,8 @@ pub struct RequestLimits {
     pub requests_bytes_max: usize,
     /// Of them, those of one bare JID. A single request may be over it.
     pub requests_bytes_per_sender_max: usize,
-    /// Requests other than publishes that are under way at once, of all senders together; more wait.
+    /// Requests other than publishes that are under way at once, of all senders together; more wait. One bare JID has an
+    /// eighth of them at most, so that whoever asks what is slow holds up himself.
     pub exclusive_in_flight_max: usize,
     /// Bytes of answers that may wait to be sent before no more requests are taken in.
     pub answers_bytes_max: usize,
@@ -51,6 +52,8 @@ pub(crate) struct Ordering<R> {
     publishers: VecDeque<Arc<str>>,
     /// Senders whose next request is another one that may start.
     others: VecDeque<Arc<str>>,
+    /// Senders of those who have their share of the others, by bare JID.
+    held: HashMap<Box<str>, VecDeque<Arc<str>>>,
     /// Answers that may leave, each with all of its stanzas.
     answers: VecDeque<Vec<String>>,
     answers_bytes: usize,
@@ -104,6 +107,7 @@ impl<R> Ordering<R> {
             senders: HashMap::new(),
             publishers: VecDeque::new(),
             others: VecDeque::new(),
+            held: HashMap::new(),
             answers: VecDeque::new(),
             answers_bytes: 0,
             in_flight: Loads::default(),
@@ -148,13 +152,16 @@ impl<R> Ordering<R> {
     pub(crate) fn start(&mut self) -> Option<(Ticket, R)> {
         let sender = match self.publishers.pop_front() {
             Some(sender) => sender,
-            None if self.may_start_others() => self.others.pop_front()?,
+            None if self.may_start_others() => self.next_other()?,
             None => return None,
         };
         let lane = self.senders.get_mut(&sender)?;
         lane.is_queued = false;
         let (number, arrival) = lane.start()?;
-        self.others_running += usize::from(!arrival.is_publish);
+        if !arrival.is_publish {
+            self.others_running += 1;
+            self.in_flight.other_started(&sender);
+        }
         self.queue(&sender);
         Some((Ticket { sender, number }, arrival.request))
     }
@@ -165,6 +172,14 @@ impl<R> Ordering<R> {
         let Some(lane) = self.senders.get_mut(&ticket.sender) else { return };
         if !lane.finish(ticket.number, answer) {
             self.others_running -= 1;
+            self.in_flight.other_finished(&ticket.sender);
+            let user = load::bare(&ticket.sender);
+            if let Some(held) = self.held.get_mut(user) {
+                self.others.extend(held.pop_front());
+                if held.is_empty() {
+                    self.held.remove(user);
+                }
+            }
         }
         let mut answered = Load::default();
         while let Some(Slot::Answered { .. }) = lane.slots.front() {
@@ -209,6 +224,18 @@ impl<R> Ordering<R> {
     /// Their answers may be long, so they are few, and fewer while answers pile up.
     fn may_start_others(&self) -> bool {
         self.others_running < self.limits.exclusive_in_flight_max.max(1) && self.has_room()
+    }
+
+    /// The next sender whose user has not got his share; those who have stand aside until one of theirs is through.
+    fn next_other(&mut self) -> Option<Arc<str>> {
+        let share = (self.limits.exclusive_in_flight_max / 8).max(1);
+        loop {
+            let sender = self.others.pop_front()?;
+            if self.in_flight.others_of(&sender) < share {
+                return Some(sender);
+            }
+            self.held.entry(load::bare(&sender).into()).or_default().push_back(sender);
+        }
     }
 
     /// The key of a sender's lane, which is there from now on.

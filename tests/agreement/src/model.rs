@@ -158,6 +158,11 @@ impl Model {
     ) -> Result<Answer, &'static str> {
         let items_max = node.items_max(&self.limits);
         let bound = if node.config.persist_items { items_max } else { usize::MAX };
+        // What keeps nothing and sends no payload only says that something has happened.
+        if !node.config.persist_items && !node.config.deliver_payloads {
+            node.events += u64::from(request.items.is_empty());
+            return if request.items.is_empty() { Ok(Answer::Done) } else { Err("BadRequest") };
+        }
         if request.items.is_empty() {
             return Err("BadRequest");
         }

@@ -126,3 +126,19 @@ fn a_node_that_refuses_takes_what_it_has_room_for() {
     assert_eq!(settled(Reject, &["a", "b"], 2, &[]), Err(BusError::NodeFull));
     assert_eq!(settled(Reject, &["a"], 9, &[stored("a")]), Ok(()), "over a bound that was lowered");
 }
+
+#[test]
+fn a_node_that_only_tells_takes_a_publish_without_an_item() {
+    let mut facts = facts::sample();
+    (facts.config.persist_items, facts.config.deliver_payloads) = (false, false);
+    let check = |items: Vec<NewItem>| {
+        let request = Request { items, ..Request::default() };
+        let next_id = || ItemId::new("x").unwrap();
+        let decided = decide(&facts, &actor("owner@example.org"), request, &Limits::default(), next_id);
+        decided.map(|publication| publication.items.len())
+    };
+    assert_eq!(check(Vec::new()), Ok(1), "an event");
+    for forbidden in [item(None, None), item(Some("1"), Some("<a xmlns='urn:a'/>"))] {
+        assert_eq!(check(vec![forbidden]), Err(BadRequest::ItemForbidden.into()));
+    }
+}

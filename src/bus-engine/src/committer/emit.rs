@@ -68,9 +68,9 @@ pub(super) fn committed(shared: &EngineShared, committed: &CommittedNode) {
 }
 
 fn published(shared: &EngineShared, facts: &NodeFacts, publication: publish::Publication) -> Outcome {
+    let item_ids = publication.shown_ids(&facts.config);
     let publish::Publication { publisher, items, notify: is_due, .. } = publication;
     let published_at_ms = shared.clock.now_ms();
-    let item_ids = items.iter().map(|item| item.id.clone()).collect();
     let event = |item: publish::PublishedItem| Event {
         // Positions are given where the log is.
         seq: 0,

@@ -88,7 +88,7 @@ fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u
     Outcome::Published(Published {
         epoch: facts.epoch,
         first_seq,
-        item_ids: publication.items.iter().map(|item| item.id.clone()).collect(),
+        item_ids: publication.shown_ids(&facts.config),
         durability: facts.config.durability,
     })
 }

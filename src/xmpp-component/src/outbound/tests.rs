@@ -20,7 +20,7 @@ fn lanes(every_stanzas: u32) -> Lanes {
     };
     let mut lanes = Lanes {
         outbound: Outbound::new(&limits, 0),
-        room: Arc::new(Semaphore::new(1000)),
+        room: Arc::new(Semaphore::new(1_000_000)),
         now: Instant::now(),
     };
     lanes.open(1, every_stanzas);
@@ -203,11 +203,11 @@ fn a_reply_gives_its_room_back_when_it_is_written() {
     let mut lanes = lanes(10);
     lanes.reply("<r1/>");
     lanes.stage();
-    assert_eq!(lanes.room.available_permits(), 995);
+    assert_eq!(lanes.room.available_permits(), 999_995);
     lanes.outbound.written(4);
-    assert_eq!(lanes.room.available_permits(), 995);
+    assert_eq!(lanes.room.available_permits(), 999_995);
     lanes.outbound.written(1);
-    assert_eq!(lanes.room.available_permits(), 1000);
+    assert_eq!(lanes.room.available_permits(), 1_000_000);
 }
 
 #[test]
@@ -365,4 +365,21 @@ fn one_stanza_that_is_too_long_takes_with_it_what_it_belongs_to() {
         lanes.accept(generation, 10);
     }
     assert_eq!(lanes.stage(), "<r1/>|!", "the rest of it went with the long one");
+}
+
+#[test]
+fn a_flood_of_replies_leaves_room_for_notifications() {
+    let mut lanes = lanes(10);
+    let reply: &'static str = Box::leak("r".repeat(WRITE_BYTES / 2).into_boxed_str());
+    lanes.notify(1, "<n1/>").unwrap();
+    for rounds in 1.. {
+        lanes.reply(reply);
+        lanes.reply(reply);
+        let staged = lanes.stage();
+        lanes.outbound.written(staged.len());
+        if staged.contains("<n1/>") {
+            assert_eq!(rounds, 1 + REPLIES_IN_A_ROW_BYTES / WRITE_BYTES, "then it is their turn");
+            return;
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub(super) struct Load {
 pub(super) struct Loads {
     total: Load,
     users: HashMap<Box<str>, Load>,
+    /// Requests other than publishes that are under way, by user.
+    others: HashMap<Box<str>, usize>,
 }
 
 impl Loads {
@@ -42,6 +44,26 @@ impl Loads {
         if of_user.requests == 0 {
             self.users.remove(bare(sender));
         }
+    }
+
+    /// A request other than a publish has started.
+    pub(super) fn other_started(&mut self, sender: &str) {
+        *self.others.entry(bare(sender).into()).or_default() += 1;
+    }
+
+    /// Such a request is through.
+    pub(super) fn other_finished(&mut self, sender: &str) {
+        if let Some(of_user) = self.others.get_mut(bare(sender)) {
+            *of_user -= 1;
+            if *of_user == 0 {
+                self.others.remove(bare(sender));
+            }
+        }
+    }
+
+    /// Such requests of a user that are under way.
+    pub(super) fn others_of(&self, sender: &str) -> usize {
+        self.others.get(bare(sender)).copied().unwrap_or_default()
     }
 
     /// The load of all senders together.
@@ -72,6 +94,6 @@ impl Load {
 }
 
 /// The bare JID within a JID as the server wrote it (RFC 7622 §3.1).
-fn bare(sender: &str) -> &str {
+pub(super) fn bare(sender: &str) -> &str {
     sender.split_once('/').map_or(sender, |(bare, _)| bare)
 }

@@ -247,3 +247,29 @@ fn whatever_happens_nothing_is_lost_or_overtaken() {
         assert_eq!(ordering.in_flight, Loads::default());
     }
 }
+
+#[test]
+fn one_user_does_not_have_all_places_of_slow_requests() {
+    let limits = RequestLimits { exclusive_in_flight_max: 16, ..RequestLimits::default() };
+    let mut ordering = Ordering::new(limits);
+    let ask = |ordering: &mut Ordering<String>, sender: &str| {
+        let request = sender.to_owned();
+        ordering.admit(sender, Arrival { request, is_publish: false, bytes: 1 }).unwrap();
+    };
+    for resource in 0..20 {
+        ask(&mut ordering, &format!("a@example.org/{resource}"));
+    }
+    ask(&mut ordering, "b@example.org/x");
+    let started: Vec<_> = std::iter::from_fn(|| ordering.start()).collect();
+    let of = |user: &str| started.iter().filter(|(_, request)| request.starts_with(user)).count();
+    assert_eq!((of("a@"), of("b@")), (2, 1), "an eighth");
+    let mut answered = 0;
+    let mut running: VecDeque<_> = started.into_iter().map(|(ticket, _)| ticket).collect();
+    while let Some(ticket) = running.pop_front() {
+        ordering.finish(&ticket, vec!["answer".to_owned()]);
+        answered += 1;
+        running.extend(std::iter::from_fn(|| ordering.start()).map(|(ticket, _)| ticket));
+    }
+    assert_eq!(answered, 21, "the others' turn comes");
+    assert!(ordering.held.is_empty());
+}

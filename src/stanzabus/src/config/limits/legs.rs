@@ -18,7 +18,7 @@ pub(super) struct LegsConfig {
     xmpp_requests_bytes_max: usize,
     /// Of them, those of one bare JID. A single request may be over it.
     xmpp_requests_bytes_per_sender_max: usize,
-    /// XMPP requests other than publishes that are under way at once; more wait.
+    /// XMPP requests other than publishes that are under way at once; more wait. One bare JID has an eighth at most.
     xmpp_exclusive_in_flight_max: usize,
     /// Bytes of answers that may wait to be sent before no more XMPP requests are taken in.
     xmpp_answers_bytes_max: usize,
