@@ -6,7 +6,7 @@ use bus_domain::{BusError, NodeFacts, NodeId, NodeName};
 
 use super::plan::Surroundings;
 use super::{Batch, EntryResult, FactsAfter};
-use crate::{Command, Outcome, Settings};
+use crate::{Command, Outcome, Settings, Verb};
 
 mod forming;
 
@@ -236,8 +236,17 @@ impl<Ticket> Committer<Ticket> {
         let mut actions = Vec::new();
         match failure {
             BatchFailure::Unavailable => {
-                for waiting in commands {
+                // A store that is full has no room for publishes, and some for what makes room: that is tried alone.
+                let is_publish = |waiting: &Waiting<Ticket>| matches!(waiting.command.verb, Verb::Publish(_));
+                let (publishes, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_publish);
+                let (refused, alone) =
+                    if publishes.is_empty() { (others, publishes) } else { (publishes, others) };
+                for waiting in refused {
                     actions.push(self.reply(waiting, Err(BusError::StoreUnavailable)));
+                }
+                if !alone.is_empty() {
+                    self.entries_max = alone.len();
+                    self.put_back(alone);
                 }
             }
             BatchFailure::Unknown => {

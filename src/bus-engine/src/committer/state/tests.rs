@@ -275,6 +275,20 @@ fn a_store_that_is_away_is_said_to_everyone_in_the_batch() {
 }
 
 #[test]
+fn what_is_no_publish_is_tried_without_publishes_before_a_store_counts_as_full_for_it() {
+    let mut committer = committer(EngineLimits::default());
+    committer.submit(publish("a"), 1, Some(facts("a", 1)));
+    committer.submit(subscribe("b"), 2, Some(facts("b", 2)));
+    assert_eq!(next_batch(&mut committer), ["a", "b"]);
+    let actions = committer.batch_failed(BatchFailure::Unavailable);
+    assert!(matches!(actions[..], [Action::Reply(1, Err(BusError::StoreUnavailable))]));
+    committer.submit(publish("a"), 3, Some(facts("a", 1)));
+    assert_eq!(next_batch(&mut committer), ["b"], "it is alone");
+    let actions = committer.batch_failed(BatchFailure::Unavailable);
+    assert!(matches!(actions[..], [Action::Reply(2, Err(BusError::StoreUnavailable))]));
+}
+
+#[test]
 fn a_batch_that_may_be_there_has_its_nodes_read_again() {
     let mut committer = committer(EngineLimits::default());
     committer.submit(publish("a"), 1, Some(facts("a", 1)));
