@@ -124,7 +124,7 @@ pub(crate) enum NodeCommand {
         #[command(flatten)]
         act_as: ActAs,
     },
-    /// Print the nodes that you may read, one JSON object per line.
+    /// Print the nodes that you may see, one JSON object per line.
     List,
     /// Print a node's configuration and the head of its log as JSON.
     Show {

@@ -971,7 +971,7 @@ pub mod nodes_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Nodes", "CreateNode"));
             self.inner.unary(req, path, codec).await
         }
-        /// Shows a node that the caller may read.
+        /// Shows a node that the caller may see.
         ///
         /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, UNAVAILABLE.
         pub async fn get_node(
@@ -998,7 +998,7 @@ pub mod nodes_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Nodes", "GetNode"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the nodes that the caller may read, in the order of their names' bytes, page by page.
+        /// Lists the nodes that the caller may see, in the order of their names' bytes, page by page.
         ///
         /// Errors: INVALID_ARGUMENT (page_token), UNAVAILABLE.
         pub async fn list_nodes(
@@ -1192,14 +1192,14 @@ pub mod nodes_server {
             tonic::Response<super::CreateNodeResponse>,
             tonic::Status,
         >;
-        /// Shows a node that the caller may read.
+        /// Shows a node that the caller may see.
         ///
         /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, UNAVAILABLE.
         async fn get_node(
             &self,
             request: tonic::Request<super::GetNodeRequest>,
         ) -> std::result::Result<tonic::Response<super::GetNodeResponse>, tonic::Status>;
-        /// Lists the nodes that the caller may read, in the order of their names' bytes, page by page.
+        /// Lists the nodes that the caller may see, in the order of their names' bytes, page by page.
         ///
         /// Errors: INVALID_ARGUMENT (page_token), UNAVAILABLE.
         async fn list_nodes(
