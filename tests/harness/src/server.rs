@@ -79,6 +79,7 @@ impl XmppServer {
             component_options: String::new(),
             component_tls: None,
             grants_privileges: false,
+            websocket_port: None,
         };
         Ok(Self { processes: Vec::new(), folder, setup })
     }
@@ -137,6 +138,13 @@ impl XmppServer {
         self
     }
 
+    /// Lets clients come over WebSocket (RFC 7395) too. jabberd2 cannot.
+    #[must_use]
+    pub fn with_websocket(mut self) -> Self {
+        self.setup.websocket_port = Some(free_port());
+        self
+    }
+
     /// Lets ejabberd's listener for components speak TLS only, from the next start on.
     #[must_use]
     pub fn component_tls(mut self, key_and_certificates_pem: &str) -> Self {
@@ -147,6 +155,11 @@ impl XmppServer {
     /// Where XMPP clients connect.
     pub fn client_port(&self) -> u16 {
         self.setup.client_port
+    }
+
+    /// Where clients connect over WebSocket, if they may.
+    pub fn websocket_url(&self) -> Option<String> {
+        self.setup.websocket_port.map(|port| format!("ws://127.0.0.1:{port}/xmpp-websocket"))
     }
 
     /// Where components connect.
@@ -178,7 +191,8 @@ impl XmppServer {
             let output = self.folder.path().join(format!("{name}.output.log"));
             self.processes.push(Child::spawn(name, &mut command, &output)?);
         }
-        for port in [self.setup.component_port, self.setup.client_port] {
+        let ports = [self.setup.component_port, self.setup.client_port];
+        for port in ports.into_iter().chain(self.setup.websocket_port) {
             let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok().map(drop);
             self.wait_until(&format!("port {port}"), listens).await?;
         }

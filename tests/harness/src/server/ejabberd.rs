@@ -71,6 +71,7 @@ fn config(setup: &Setup) -> String {
     } else {
         ""
     };
+    let websocket = setup.websocket_port.map_or_else(String::new, websocket_listener);
     let mut hosts = String::new();
     for (domain, secret) in &setup.components {
         write!(hosts, "      \"{domain}\":\n        password: \"{secret}\"\n")
@@ -93,7 +94,7 @@ listen:
     module: ejabberd_service
     global_routes: false
 {component_options}{tls}    hosts:
-{hosts}
+{hosts}{websocket}
 auth_method: internal
 auth_password_format: plain
 s2s_access: none
@@ -104,5 +105,12 @@ modules:
 {offline}{privileges}  mod_ping: {{}}
   mod_roster: {{}}
 {global_options}"#
+    )
+}
+
+fn websocket_listener(port: u16) -> String {
+    format!(
+        "  -\n    port: {port}\n    ip: \"127.0.0.1\"\n    module: ejabberd_http\n    \
+         request_handlers:\n      /xmpp-websocket: ejabberd_http_ws\n"
     )
 }

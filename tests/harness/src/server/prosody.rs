@@ -30,6 +30,9 @@ fn config(setup: &Setup) -> String {
     let Setup { client_port, component_port, global_options, .. } = setup;
     // It loads its offline storage by itself.
     let offline = if setup.keeps_messages { "" } else { ", \"offline\"" };
+    let (websocket, http) =
+        if setup.websocket_port.is_some() { (", \"websocket\"", "") } else { ("", ", \"http\"") };
+    let websocket_options = setup.websocket_port.map_or_else(String::new, websocket_options);
     let folder = setup.folder.display();
     let host = XmppServer::HOST;
     let mut config = format!(
@@ -43,9 +46,9 @@ c2s_ports = {{ {client_port} }}
 c2s_direct_tls_ports = {{}}
 component_interfaces = {{ "127.0.0.1" }}
 component_ports = {{ {component_port} }}
-modules_enabled = {{ "disco", "ping", "roster", "saslauth" }}
-modules_disabled = {{ "s2s", "tls", "http"{offline} }}
-
+modules_enabled = {{ "disco", "ping", "roster", "saslauth"{websocket} }}
+modules_disabled = {{ "s2s", "tls"{http}{offline} }}
+{websocket_options}
 authentication = "internal_plain"
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -67,4 +70,12 @@ VirtualHost "{host}"
             .expect("writing to a String cannot fail");
     }
     config
+}
+
+fn websocket_options(port: u16) -> String {
+    format!(
+        "http_ports = {{ {port} }}\nhttp_interfaces = {{ \"127.0.0.1\" }}\nhttps_ports = {{}}\n\
+         http_default_host = \"{}\"\nconsider_websocket_secure = true\n",
+        XmppServer::HOST
+    )
 }

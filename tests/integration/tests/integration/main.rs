@@ -31,4 +31,6 @@ mod resources;
 mod retention;
 #[cfg(test)]
 mod slixmpp;
+#[cfg(test)]
+mod stanza_js;
 mod synced;

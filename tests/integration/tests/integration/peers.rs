@@ -4,6 +4,7 @@
 mod grpc;
 mod notification;
 mod operator;
+mod script;
 mod xmpp;
 
 pub(crate) use grpc::GrpcCaller;
@@ -12,6 +13,7 @@ pub(crate) use operator::{
     attached, impatient, init, metric, on_prosody, on_script, on_server, wait_for_log, wait_not_ready,
     wait_until_proven,
 };
+pub(crate) use script::steps_of;
 pub(crate) use xmpp::{StanzaKind, XmppPeer, kind_of, ping, stanzas};
 
 use std::time::Duration;
