@@ -1,13 +1,9 @@
-use std::fs;
+use harness::{RawStream, ScriptedServer};
 
-use harness::{Daemon, RawStream, ScriptedServer};
-
+use super::memory::{GROWTH_BYTES_MAX, resident_bytes};
 use crate::peers::{FROM_ALICE, PATIENCE, XmppPeer, metric, on_script};
 
 const SEEDS: u64 = 300;
-
-/// What the daemon may grow by, whatever comes.
-const GROWTH_BYTES_MAX: u64 = 100 << 20;
 
 /// A little of everything that a server sends, and that changes something.
 const STANZAS: &str = "\
@@ -104,13 +100,4 @@ impl Random {
     fn below(&mut self, bound: usize) -> usize {
         usize::try_from((self.next() >> 16) % bound as u64).expect("below a usize")
     }
-}
-
-/// What the daemon holds in memory, as Linux counts it.
-fn resident_bytes(daemon: &Daemon) -> u64 {
-    let id = daemon.process_id().expect("the daemon runs");
-    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the daemon runs");
-    let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
-    let kib: u64 = value.and_then(|value| value.trim().parse().ok()).expect("Linux counts it in kB");
-    1024 * kib
 }
