@@ -1,6 +1,7 @@
 //! Between messages and the values of bus-domain. Every string that can reach XML is checked here.
 
 mod config;
+mod failure;
 
 use bus_domain::{Affiliation, BareJid, Event, EventKind, ItemId, NodeFacts, NodeName};
 use bus_engine::{EventIds, EventRef, TailFrame};
@@ -10,6 +11,7 @@ use tonic::Status;
 pub(crate) use self::config::{
     config_from_message, config_to_message, durability_to_message, settings_from_message,
 };
+pub(crate) use self::failure::failure;
 use crate::status::invalid_field;
 use crate::v1;
 

@@ -1,7 +1,7 @@
 //! The gRPC leg of the bus: `stanzabus.v1` of `schemas/proto`, beside `grpc.health.v1` and reflection.
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
-//! nothing is decided here. One file per service (`publisher.rs`, `subscriber.rs`, `nodes.rs` with `items.rs`), one
+//! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs`, `nodes.rs` with `items.rs`), one
 //! mapping from errors to statuses (`status.rs`), one from tokens to actors (`auth.rs`).
 
 mod auth;
@@ -10,6 +10,7 @@ mod convert;
 mod health;
 mod items;
 mod nodes;
+mod publish_stream;
 mod publisher;
 mod serve;
 mod settings;

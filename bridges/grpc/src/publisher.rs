@@ -1,9 +1,14 @@
-use bus_domain::{BusError, Limits, publish};
+use bus_domain::{Actor, BusError, Limits, NodeName, publish};
 use bus_engine::{Command, Engine, Outcome, Published, Verb, payload_from_text};
-use tonic::{Request, Response, Status};
+use futures::FutureExt as _;
+use futures::future::{self, BoxFuture};
+use futures::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::authenticated;
 use crate::convert::{durability_to_message, item_id, node_name};
+use crate::publish_stream::answers;
 use crate::status::{field_status, status};
 use crate::v1;
 
@@ -14,6 +19,7 @@ pub(crate) type PublisherServer = v1::publisher_server::PublisherServer<Publishe
 #[derive(Debug)]
 pub(crate) struct PublisherService {
     pub(crate) engine: Engine,
+    pub(crate) shutdown: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -24,14 +30,40 @@ impl v1::publisher_server::Publisher for PublisherService {
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let (actor, message) = authenticated(request)?;
         let node = node_name("node", &message.node)?;
-        let items = new_items(message.events, &self.engine.settings().limits)?;
-        let verb = Verb::Publish(publish::Request { items, ..publish::Request::default() });
-        match self.engine.execute(Command { actor, node, verb }).await {
-            Ok(Outcome::Published(published)) => Ok(Response::new(response(&published))),
-            Ok(_) => Err(status(&BusError::Internal)),
-            Err(error) => Err(status(&error)),
-        }
+        publish(&self.engine, actor, node, message.events).await.map(Response::new)
     }
+
+    type PublishStreamStream = BoxStream<'static, Result<v1::PublishStreamResponse, Status>>;
+
+    async fn publish_stream(
+        &self,
+        request: Request<Streaming<v1::PublishStreamRequest>>,
+    ) -> Result<Response<Self::PublishStreamStream>, Status> {
+        let (actor, batches) = authenticated(request)?;
+        Ok(Response::new(answers(self.engine.clone(), actor, batches, self.shutdown.clone())))
+    }
+}
+
+/// Publishes events to a node, all of them or none. They have their place in the queue when this returns, whenever the
+/// answer is awaited.
+pub(crate) fn publish(
+    engine: &Engine,
+    actor: Actor,
+    node: NodeName,
+    events: Vec<v1::NewEvent>,
+) -> BoxFuture<'static, Result<v1::PublishResponse, Status>> {
+    let items = match new_items(events, &engine.settings().limits) {
+        Ok(items) => items,
+        Err(refused) => return future::ready(Err(refused)).boxed(),
+    };
+    let verb = Verb::Publish(publish::Request { items, ..publish::Request::default() });
+    let answer = engine.submit(Command { actor, node, verb });
+    let answer = answer.map(|answer| match answer {
+        Ok(Outcome::Published(published)) => Ok(response(&published)),
+        Ok(_) => Err(status(&BusError::Internal)),
+        Err(error) => Err(status(&error)),
+    });
+    answer.boxed()
 }
 
 /// Counts before it parses: what will be refused costs little.

@@ -62,7 +62,8 @@ fn router(
 ) -> Result<Router, ServeError> {
     let auth = BearerAuth::new(&settings.tokens, &settings.admins);
     let bytes_max = settings.message_bytes_max;
-    let publisher = PublisherServer::new(PublisherService { engine: engine.clone() });
+    let publisher =
+        PublisherServer::new(PublisherService { engine: engine.clone(), shutdown: shutdown.clone() });
     let subscriber =
         SubscriberServer::new(SubscriberService { engine: engine.clone(), shutdown: shutdown.clone() });
     let nodes = NodesServer::new(NodesService { engine: engine.clone() });

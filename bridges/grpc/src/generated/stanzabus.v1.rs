@@ -279,6 +279,31 @@ impl Durability {
         }
     }
 }
+/// What a call of its own would have failed with, for what fails inside of a stream that goes on.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Failure {
+    /// A number of google.rpc.Code, as every gRPC library has them: 7 for PERMISSION_DENIED.
+    #[prost(int32, tag = "1")]
+    pub code: i32,
+    /// Why, for programs.
+    #[prost(enumeration = "ErrorReason", tag = "2")]
+    pub reason: i32,
+    /// Why, for people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// The field of the request that is at fault, if one is.
+    #[prost(string, tag = "4")]
+    pub field: ::prost::alloc::string::String,
+    /// What belongs to the reason, as the metadata of a google.rpc.ErrorInfo.
+    #[prost(map = "string, string", tag = "5")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// After which time the same may work; not set when it would fail again.
+    #[prost(message, optional, tag = "6")]
+    pub retry_delay: ::core::option::Option<::prost_types::Duration>,
+}
 /// A node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Node {
@@ -1791,6 +1816,85 @@ pub struct PublishResult {
     #[prost(string, tag = "2")]
     pub item_id: ::prost::alloc::string::String,
 }
+/// A batch.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishStreamRequest {
+    /// The client's number for it, which its answer repeats: at least 1, and higher than that of the batch before.
+    #[prost(uint64, tag = "1")]
+    pub batch_id: u64,
+    /// The node (XEP-0060's NodeID). 1 to 1023 bytes. When it is empty, that of the batch before.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    /// As in PublishRequest.
+    #[prost(message, repeated, tag = "3")]
+    pub events: ::prost::alloc::vec::Vec<NewEvent>,
+}
+/// A frame of the answer. More kinds of frames will come: a client passes over those that it does not know.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishStreamResponse {
+    /// What the frame is.
+    #[prost(oneof = "publish_stream_response::Frame", tags = "1, 2, 3")]
+    pub frame: ::core::option::Option<publish_stream_response::Frame>,
+}
+/// Nested message and enum types in `PublishStreamResponse`.
+pub mod publish_stream_response {
+    /// What the frame is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Frame {
+        /// How much may be on its way. Always the first frame.
+        #[prost(message, tag = "1")]
+        Window(super::PublishWindow),
+        /// What has become of the next batches.
+        #[prost(message, tag = "2")]
+        Results(super::BatchResults),
+        /// The daemon stops: nothing more is read. What was read is still answered.
+        #[prost(message, tag = "3")]
+        GoingAway(super::GoingAway),
+    }
+}
+/// How much a client may have sent without an answer before the bus stops to read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishWindow {
+    /// Batches.
+    #[prost(uint32, tag = "1")]
+    pub batches_max: u32,
+    /// Bytes of ids and payloads.
+    #[prost(uint64, tag = "2")]
+    pub bytes_max: u64,
+}
+/// What has become of batches, in the order in which they were sent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchResults {
+    /// At least one.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<BatchResult>,
+}
+/// What has become of one batch.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchResult {
+    /// The client's number for it.
+    #[prost(uint64, tag = "1")]
+    pub batch_id: u64,
+    /// How it ended.
+    #[prost(oneof = "batch_result::Outcome", tags = "2, 3")]
+    pub outcome: ::core::option::Option<batch_result::Outcome>,
+}
+/// Nested message and enum types in `BatchResult`.
+pub mod batch_result {
+    /// How it ended.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Outcome {
+        /// The events are in the log.
+        #[prost(message, tag = "2")]
+        Published(super::PublishResponse),
+        /// None of them is.
+        #[prost(message, tag = "3")]
+        Failure(super::Failure),
+    }
+}
+/// The daemon stops.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GoingAway {}
 /// Generated client implementations.
 pub mod publisher_client {
     #![allow(
@@ -1919,6 +2023,43 @@ pub mod publisher_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Publisher", "Publish"));
             self.inner.unary(req, path, codec).await
         }
+        /// Publishes batches without waiting for the answer to each: the fast way in. Each batch is what a call of Publish would
+        /// be, all of it or nothing. Batches to one node are published in the order in which they are sent, and answered in that
+        /// order too; one that fails holds up none of those behind it.
+        ///
+        /// The first frame of the answer is the window: what is sent beyond it is not read before something is answered. Once the
+        /// client has closed its side, the rest is answered, and the stream ends with OK. When the daemon stops it sends
+        /// going_away, reads no further, answers what it has read, and ends the stream with OK: what has no answer was not
+        /// published. If the stream breaks, batches without an answer may have been published all the same.
+        ///
+        /// Errors: INVALID_ARGUMENT (a batch_id that is not higher than the one before, or a first batch that names no node) ends
+        /// the stream behind the answers to the batches before. All others are failures of one batch.
+        pub async fn publish_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::PublishStreamRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PublishStreamResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Publisher/PublishStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Publisher", "PublishStream"));
+            self.inner.streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1947,6 +2088,30 @@ pub mod publisher_server {
             &self,
             request: tonic::Request<super::PublishRequest>,
         ) -> std::result::Result<tonic::Response<super::PublishResponse>, tonic::Status>;
+        /// Server streaming response type for the PublishStream method.
+        type PublishStreamStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PublishStreamResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Publishes batches without waiting for the answer to each: the fast way in. Each batch is what a call of Publish would
+        /// be, all of it or nothing. Batches to one node are published in the order in which they are sent, and answered in that
+        /// order too; one that fails holds up none of those behind it.
+        ///
+        /// The first frame of the answer is the window: what is sent beyond it is not read before something is answered. Once the
+        /// client has closed its side, the rest is answered, and the stream ends with OK. When the daemon stops it sends
+        /// going_away, reads no further, answers what it has read, and ends the stream with OK: what has no answer was not
+        /// published. If the stream breaks, batches without an answer may have been published all the same.
+        ///
+        /// Errors: INVALID_ARGUMENT (a batch_id that is not higher than the one before, or a first batch that names no node) ends
+        /// the stream behind the answers to the batches before. All others are failures of one batch.
+        async fn publish_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::PublishStreamRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::PublishStreamStream>,
+            tonic::Status,
+        >;
     }
     /// Publishes to nodes.
     ///
@@ -2067,6 +2232,54 @@ pub mod publisher_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Publisher/PublishStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct PublishStreamSvc<T: Publisher>(pub Arc<T>);
+                    impl<
+                        T: Publisher,
+                    > tonic::server::StreamingService<super::PublishStreamRequest>
+                    for PublishStreamSvc<T> {
+                        type Response = super::PublishStreamResponse;
+                        type ResponseStream = T::PublishStreamStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::PublishStreamRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Publisher>::publish_stream(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PublishStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -9,5 +9,6 @@ mod items;
 mod nodes;
 mod probes;
 mod publish;
+mod publish_stream;
 mod rig;
 mod tail;

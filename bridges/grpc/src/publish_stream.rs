@@ -1,0 +1,185 @@
+//! `stanzabus.v1.Publisher.PublishStream`: batches one after the other, with many on their way at once.
+
+use bus_domain::{Actor, NodeName};
+use bus_engine::Engine;
+use futures::FutureExt as _;
+use futures::future::{self, BoxFuture};
+use futures::stream::{self, BoxStream, FuturesOrdered, Stream, StreamExt as _};
+use prost::Message as _;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::convert::{failure, node_name};
+use crate::publisher::publish;
+use crate::status::invalid_field;
+use crate::v1;
+use crate::v1::batch_result::Outcome;
+use crate::v1::publish_stream_response::Frame;
+
+/// Batches that may be on their way at once.
+const BATCHES_MAX: usize = 4_096;
+/// Bytes of batches that may be on their way at once; one batch may go over it.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Results in one frame.
+const RESULTS_MAX: usize = 256;
+
+/// The answers to a stream of batches. Nothing is read while the client does not take them.
+pub(crate) fn answers(
+    engine: Engine,
+    actor: Actor,
+    requests: impl Stream<Item = Result<v1::PublishStreamRequest, Status>> + Send + 'static,
+    shutdown: CancellationToken,
+) -> BoxStream<'static, Result<v1::PublishStreamResponse, Status>> {
+    let session = Session {
+        engine,
+        actor,
+        requests: requests.boxed(),
+        shutdown,
+        reading: Reading::Opening,
+        on_their_way: FuturesOrdered::new(),
+        bytes: 0,
+        last_batch_id: 0,
+        node: None,
+    };
+    let next = |mut session: Session| async move {
+        let frame = session.next().await?;
+        Some((frame.map(|frame| v1::PublishStreamResponse { frame: Some(frame) }), session))
+    };
+    stream::unfold(session, next).boxed()
+}
+
+/// One call of `PublishStream`.
+struct Session {
+    engine: Engine,
+    actor: Actor,
+    requests: BoxStream<'static, Result<v1::PublishStreamRequest, Status>>,
+    shutdown: CancellationToken,
+    reading: Reading,
+    on_their_way: FuturesOrdered<BoxFuture<'static, (v1::BatchResult, usize)>>,
+    /// Bytes of the batches on their way.
+    bytes: usize,
+    last_batch_id: u64,
+    /// That of the last batch.
+    node: Option<NodeName>,
+}
+
+/// How far the client's side has come.
+enum Reading {
+    /// The window is still to be sent.
+    Opening,
+    /// Batches may come.
+    Open,
+    /// No more batches are read. What was read is answered, and then this is the end.
+    Ended(Result<(), Status>),
+}
+
+impl Session {
+    /// The next frame, or the status that is the last thing of the stream.
+    async fn next(&mut self) -> Option<Result<Frame, Status>> {
+        loop {
+            match &mut self.reading {
+                Reading::Opening => {
+                    self.reading = Reading::Open;
+                    return Some(Ok(window()));
+                }
+                Reading::Ended(end) if self.on_their_way.is_empty() => {
+                    return std::mem::replace(end, Ok(())).err().map(Err);
+                }
+                Reading::Ended(_) => return Some(Ok(self.results().await)),
+                Reading::Open => {}
+            }
+            let has_room = self.on_their_way.len() < BATCHES_MAX && self.bytes < BYTES_MAX;
+            let is_waiting = !self.on_their_way.is_empty();
+            // Reading first: what has come goes into the next transaction together.
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => {
+                    self.reading = Reading::Ended(Ok(()));
+                    return Some(Ok(Frame::GoingAway(v1::GoingAway {})));
+                }
+                request = self.requests.next(), if has_room => self.take(request),
+                Some((first, bytes)) = self.on_their_way.next(), if is_waiting => {
+                    return Some(Ok(self.results_from(first, bytes)));
+                }
+            }
+        }
+    }
+
+    /// Puts a batch in its place in the queue, whenever its answer comes.
+    fn take(&mut self, request: Option<Result<v1::PublishStreamRequest, Status>>) {
+        let taken = match request {
+            None => Err(Ok(())),
+            Some(Err(broken)) => Err(Err(broken)),
+            Some(Ok(batch)) => self.submit(batch).map_err(Err),
+        };
+        if let Err(end) = taken {
+            self.reading = Reading::Ended(end);
+        }
+    }
+
+    /// # Errors
+    /// What ends the stream; what is wrong with the batch itself is its answer.
+    fn submit(&mut self, batch: v1::PublishStreamRequest) -> Result<(), Status> {
+        let bytes = batch.encoded_len();
+        let batch_id = batch.batch_id;
+        if batch_id <= self.last_batch_id {
+            let problem = format!("must be higher than {}, that of the batch before", self.last_batch_id);
+            return Err(invalid_field("batch_id", problem));
+        }
+        self.last_batch_id = batch_id;
+        let published = match self.node_of(&batch)? {
+            Ok(node) => publish(&self.engine, self.actor.clone(), node, batch.events),
+            Err(refused) => future::ready(Err(refused)).boxed(),
+        };
+        let result = published.map(move |published| {
+            let outcome = match published {
+                Ok(published) => Outcome::Published(published),
+                Err(status) => Outcome::Failure(failure(&status)),
+            };
+            (v1::BatchResult { batch_id, outcome: Some(outcome) }, bytes)
+        });
+        self.on_their_way.push_back(result.boxed());
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// The node that a batch is for, or why there can be none of that name.
+    fn node_of(&mut self, batch: &v1::PublishStreamRequest) -> Result<Result<NodeName, Status>, Status> {
+        if batch.node.is_empty() {
+            let before = self.node.clone();
+            return before.map(Ok).ok_or_else(|| invalid_field("node", "must be set in the first batch"));
+        }
+        if self.node.as_ref().is_none_or(|node| node.as_str() != batch.node) {
+            match node_name("node", &batch.node) {
+                Ok(node) => self.node = Some(node),
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        Ok(Ok(self.node.clone().expect("it was just set")))
+    }
+
+    /// Waits for the next result, if there is one to come, and takes along what is there by then.
+    async fn results(&mut self) -> Frame {
+        match self.on_their_way.next().await {
+            Some((first, bytes)) => self.results_from(first, bytes),
+            None => Frame::Results(v1::BatchResults::default()),
+        }
+    }
+
+    fn results_from(&mut self, first: v1::BatchResult, bytes: usize) -> Frame {
+        self.bytes -= bytes;
+        let mut results = vec![first];
+        while results.len() < RESULTS_MAX
+            && let Some(Some((result, bytes))) = self.on_their_way.next().now_or_never()
+        {
+            self.bytes -= bytes;
+            results.push(result);
+        }
+        Frame::Results(v1::BatchResults { results })
+    }
+}
+
+fn window() -> Frame {
+    let batches_max = u32::try_from(BATCHES_MAX).expect("a small constant");
+    Frame::Window(v1::PublishWindow { batches_max, bytes_max: BYTES_MAX as u64 })
+}
