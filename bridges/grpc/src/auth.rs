@@ -1,102 +1,114 @@
-use std::fmt::{self, Write as _};
+use std::future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bus_domain::{Actor, BareJid, Role};
-use sha2::{Digest as _, Sha256};
+use bus_domain::Actor;
+use bus_engine::Engine;
+use tokio::sync::watch;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
-use crate::SettingsError;
-use crate::status::{token_invalid, token_missing};
+use crate::connections::Peer;
+use crate::credentials::{Credentials, CredentialsInForce, NotKnown, Shown, Standing};
+use crate::status::{certificate_unknown, token_expired, token_invalid, token_missing};
 
-type TokenHash = [u8; 32];
-
-/// A token as the configuration lists it: whose it is, and its SHA-256. The token itself is known to its holder only.
+/// Lets calls with a credential that counts through, and tells them who calls (see [`authenticated`]).
 #[derive(Clone)]
-pub struct AccessToken {
-    principal: BareJid,
-    hash: TokenHash,
+pub(crate) struct Authentication {
+    /// Has the time of day.
+    engine: Engine,
+    credentials: CredentialsInForce,
 }
 
-impl AccessToken {
-    /// The token of `principal@component_domain`, given the hexadecimal SHA-256 of its bytes.
-    ///
-    /// # Errors
-    /// [`SettingsError::Principal`] and [`SettingsError::TokenHash`].
-    pub fn new(principal: &str, component_domain: &str, sha256_hex: &str) -> Result<Self, SettingsError> {
-        Ok(Self {
-            principal: principal_jid(principal, component_domain).ok_or_else(|| {
-                SettingsError::Principal {
-                    principal: principal.to_owned(),
-                    domain: component_domain.to_owned(),
-                }
-            })?,
-            hash: parse_hash(sha256_hex)
-                .ok_or_else(|| SettingsError::TokenHash { principal: principal.to_owned() })?,
-        })
-    }
-
-    /// Whom the token makes its holder.
-    pub fn principal(&self) -> &BareJid {
-        &self.principal
-    }
-}
-
-/// Not the hash: a log is no place for it.
-impl fmt::Debug for AccessToken {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("AccessToken").field("principal", &self.principal).finish_non_exhaustive()
-    }
-}
-
-/// What the configuration lists of a token: its SHA-256 in hexadecimal digits.
-pub fn token_sha256_hex(token: &str) -> String {
-    Sha256::digest(token).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
-        hex
-    })
-}
-
-/// Lets calls with a known token through, and tells them who calls (see [`authenticated`]).
+/// Who calls, for a stream, which may outlast the credential.
 #[derive(Clone)]
-pub(crate) struct BearerAuth(Arc<[(TokenHash, Actor)]>);
+pub(crate) struct Caller {
+    engine: Engine,
+    shown: Shown,
+    standing: Standing,
+    credentials: watch::Receiver<Arc<Credentials>>,
+}
 
-impl BearerAuth {
-    pub(crate) fn new(tokens: &[AccessToken], admins: &[BareJid]) -> Self {
-        let actors = tokens.iter().map(|token| {
-            let role = if admins.contains(&token.principal) { Role::Admin } else { Role::Creator };
-            (token.hash, Actor::new(token.principal.clone(), role))
-        });
-        Self(actors.collect())
+impl Authentication {
+    pub(crate) fn new(engine: Engine, credentials: CredentialsInForce) -> Self {
+        Self { engine, credentials }
     }
 
-    /// Compares with every token in full, so that the time that it takes tells nothing about how near a guess is.
-    fn find(&self, token: &str) -> Option<&Actor> {
-        let presented: TokenHash = Sha256::digest(token).into();
-        self.0.iter().fold(
-            None,
-            |found, (hash, actor)| {
-                if equal_in_constant_time(hash, &presented) { Some(actor) } else { found }
-            },
-        )
+    fn caller(&self, shown: Shown) -> Result<Caller, Status> {
+        let mut credentials = self.credentials.watch();
+        let found = credentials.borrow_and_update().find(&shown, self.engine.now_ms());
+        let standing = found.map_err(|why| refusal(&shown, why))?;
+        Ok(Caller { engine: self.engine.clone(), shown, standing, credentials })
     }
 }
 
-impl Interceptor for BearerAuth {
+impl Interceptor for Authentication {
+    /// A token goes before a certificate: who sends both says by the token who it is.
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let actor = {
-            let token = bearer_token(&request).ok_or_else(token_missing)?;
-            self.find(token).ok_or_else(token_invalid)?.clone()
+        let shown = match bearer_token(&request) {
+            Some(token) => Shown::token(token),
+            None => Shown::Certificate(certificate_names(&request).ok_or_else(token_missing)?),
         };
-        request.extensions_mut().insert(actor);
+        let caller = self.caller(shown)?;
+        request.extensions_mut().insert(caller);
         Ok(request)
     }
 }
 
+impl Caller {
+    /// Whom the credential makes the caller.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.standing.actor
+    }
+
+    /// Resolves when the credential counts no longer, or for somebody else, and says so. Safe to drop and call again.
+    pub(crate) async fn ended(&mut self) -> Status {
+        loop {
+            // Frame by frame this costs no more than a look.
+            if self.credentials.has_changed().unwrap_or_default()
+                && let Err(why) = self.find_again()
+            {
+                return refusal(&self.shown, why);
+            }
+            let expiry = async {
+                let Some(at_ms) = self.standing.expires_at_ms else { return future::pending().await };
+                let left_ms = u64::try_from(at_ms.saturating_sub(self.engine.now_ms())).unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(left_ms)).await;
+            };
+            tokio::select! {
+                () = expiry => return refusal(&self.shown, NotKnown::Expired),
+                // The sender lives as long as the server.
+                changed = self.credentials.changed() => match changed {
+                    Ok(()) => self.credentials.mark_changed(),
+                    Err(_) => future::pending().await,
+                },
+            }
+        }
+    }
+
+    fn find_again(&mut self) -> Result<(), NotKnown> {
+        let now_ms = self.engine.now_ms();
+        let found = self.credentials.borrow_and_update().find(&self.shown, now_ms)?;
+        if found.actor != self.standing.actor {
+            return Err(NotKnown::Unlisted);
+        }
+        self.standing = found;
+        Ok(())
+    }
+}
+
 /// Who calls, and what with.
-pub(crate) fn authenticated<Message>(mut request: Request<Message>) -> Result<(Actor, Message), Status> {
-    let actor = request.extensions_mut().remove::<Actor>().ok_or_else(token_missing)?;
-    Ok((actor, request.into_inner()))
+pub(crate) fn authenticated<Message>(request: Request<Message>) -> Result<(Actor, Message), Status> {
+    let (caller, message) = authenticated_stream(request)?;
+    Ok((caller.standing.actor, message))
+}
+
+/// As [`authenticated`], for what goes on.
+pub(crate) fn authenticated_stream<Message>(
+    mut request: Request<Message>,
+) -> Result<(Caller, Message), Status> {
+    let caller = request.extensions_mut().remove::<Caller>().ok_or_else(token_missing)?;
+    Ok((caller, request.into_inner()))
 }
 
 /// The token in `authorization: Bearer TOKEN` (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110 §11.1).
@@ -107,26 +119,15 @@ fn bearer_token(request: &Request<()>) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-fn equal_in_constant_time(left: &TokenHash, right: &TokenHash) -> bool {
-    let difference = left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right));
-    std::hint::black_box(difference) == 0
+/// The names in the certificate that the client has shown, if it has shown one.
+fn certificate_names(request: &Request<()>) -> Option<Arc<[String]>> {
+    request.extensions().get::<Peer>()?.certificate_names.clone()
 }
 
-/// A name that would turn into another domain or a resource makes no principal.
-fn principal_jid(principal: &str, component_domain: &str) -> Option<BareJid> {
-    let jid = BareJid::new(&format!("{principal}@{component_domain}")).ok()?;
-    let domain = BareJid::new(component_domain).ok()?;
-    (jid.node().is_some() && jid.domain() == domain.domain() && domain.node().is_none()).then_some(jid)
+fn refusal(shown: &Shown, why: NotKnown) -> Status {
+    match (shown, why) {
+        (Shown::Token(_), NotKnown::Unlisted) => token_invalid(),
+        (Shown::Token(_), NotKnown::Expired) => token_expired(),
+        (Shown::Certificate(names), _) => certificate_unknown(names),
+    }
 }
-
-fn parse_hash(hex: &str) -> Option<TokenHash> {
-    let digits: Vec<u8> = hex
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    (digits.len() == 64).then(|| bytes.try_into().ok()).flatten()
-}
-
-#[cfg(test)]
-mod tests;

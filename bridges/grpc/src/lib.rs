@@ -2,11 +2,12 @@
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
 //! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs`, `nodes.rs` with `items.rs`), one
-//! mapping from errors to statuses (`status.rs`), one from tokens to actors (`auth.rs`).
+//! mapping from errors to statuses (`status.rs`), one from tokens and certificates to actors (`auth.rs`, `credentials.rs`).
 
 mod auth;
 mod connections;
 mod convert;
+mod credentials;
 mod health;
 mod items;
 mod nodes;
@@ -16,6 +17,7 @@ mod serve;
 mod settings;
 mod status;
 mod subscriber;
+mod tls;
 
 /// Messages, clients and servers, generated from `schemas/proto/stanzabus/v1`.
 ///
@@ -34,7 +36,8 @@ pub mod v1 {
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptor.bin");
 }
 
-pub use auth::{AccessToken, token_sha256_hex};
+pub use credentials::{AccessToken, CertificateName, Credentials, CredentialsInForce, token_sha256_hex};
 pub use health::Health;
 pub use serve::serve;
 pub use settings::{GrpcSettings, ServeError, SettingsError, check_address};
+pub use tls::{TlsError, TlsIdentity, TlsServer};

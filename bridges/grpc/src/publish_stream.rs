@@ -1,6 +1,6 @@
 //! `stanzabus.v1.Publisher.PublishStream`: batches one after the other, with many on their way at once.
 
-use bus_domain::{Actor, NodeName};
+use bus_domain::NodeName;
 use bus_engine::Engine;
 use futures::FutureExt as _;
 use futures::future::{self, BoxFuture};
@@ -9,6 +9,7 @@ use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::auth::Caller;
 use crate::convert::{failure, node_name};
 use crate::publisher::publish;
 use crate::status::invalid_field;
@@ -26,13 +27,13 @@ const RESULTS_MAX: usize = 256;
 /// The answers to a stream of batches. Nothing is read while the client does not take them.
 pub(crate) fn answers(
     engine: Engine,
-    actor: Actor,
+    caller: Caller,
     requests: impl Stream<Item = Result<v1::PublishStreamRequest, Status>> + Send + 'static,
     shutdown: CancellationToken,
 ) -> BoxStream<'static, Result<v1::PublishStreamResponse, Status>> {
     let session = Session {
         engine,
-        actor,
+        caller,
         requests: requests.boxed(),
         shutdown,
         reading: Reading::Opening,
@@ -51,7 +52,7 @@ pub(crate) fn answers(
 /// One call of `PublishStream`.
 struct Session {
     engine: Engine,
-    actor: Actor,
+    caller: Caller,
     requests: BoxStream<'static, Result<v1::PublishStreamRequest, Status>>,
     shutdown: CancellationToken,
     reading: Reading,
@@ -97,6 +98,7 @@ impl Session {
                     self.reading = Reading::Ended(Ok(()));
                     return Some(Ok(Frame::GoingAway(v1::GoingAway {})));
                 }
+                ended = self.caller.ended() => self.reading = Reading::Ended(Err(ended)),
                 request = self.requests.next(), if has_room => self.take(request),
                 Some((first, bytes)) = self.on_their_way.next(), if is_waiting => {
                     return Some(Ok(self.results_from(first, bytes)));
@@ -128,7 +130,7 @@ impl Session {
         }
         self.last_batch_id = batch_id;
         let published = match self.node_of(&batch)? {
-            Ok(node) => publish(&self.engine, self.actor.clone(), node, batch.events),
+            Ok(node) => publish(&self.engine, self.caller.actor().clone(), node, batch.events),
             Err(refused) => future::ready(Err(refused)).boxed(),
         };
         let result = published.map(move |published| {

@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::auth::authenticated;
+use crate::auth::{authenticated, authenticated_stream};
 use crate::convert::{durability_to_message, item_id, node_name};
 use crate::publish_stream::answers;
 use crate::status::{field_status, status};
@@ -39,8 +39,8 @@ impl v1::publisher_server::Publisher for PublisherService {
         &self,
         request: Request<Streaming<v1::PublishStreamRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
-        let (actor, batches) = authenticated(request)?;
-        Ok(Response::new(answers(self.engine.clone(), actor, batches, self.shutdown.clone())))
+        let (caller, batches) = authenticated_stream(request)?;
+        Ok(Response::new(answers(self.engine.clone(), caller, batches, self.shutdown.clone())))
     }
 }
 

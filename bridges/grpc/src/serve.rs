@@ -8,7 +8,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tonic_health::pb::health_server::HealthServer;
 
-use crate::auth::BearerAuth;
+use crate::auth::Authentication;
 use crate::connections::accept;
 use crate::nodes::{NodesServer, NodesService};
 use crate::publisher::{PublisherServer, PublisherService};
@@ -33,11 +33,11 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Listener)?;
-    check_address(address, settings.allow_plaintext_beyond_loopback)?;
+    check_address(address, settings.tls.is_some() || settings.allow_plaintext_beyond_loopback)?;
     let router = router(&engine, &settings, &health, &shutdown)?;
-    let incoming = accept(listener, settings.connections_max);
+    let incoming = accept(listener, settings.connections_max, settings.tls.clone());
     health.set_serving().await;
-    tracing::info!(%address, principals = settings.tokens.len(), "gRPC is served");
+    tracing::info!(%address, credentials = settings.credentials.len(), tls = settings.tls.is_some(), "gRPC is served");
 
     let stopping = async {
         shutdown.cancelled().await;
@@ -60,7 +60,7 @@ fn router(
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Router, ServeError> {
-    let auth = BearerAuth::new(&settings.tokens, &settings.admins);
+    let auth = Authentication::new(engine.clone(), settings.credentials.clone());
     let bytes_max = settings.message_bytes_max;
     let publisher =
         PublisherServer::new(PublisherService { engine: engine.clone(), shutdown: shutdown.clone() });

@@ -1,19 +1,19 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::BareJid;
 use thiserror::Error;
 
-use crate::AccessToken;
+use crate::{CredentialsInForce, TlsServer};
 
 /// What the leg is started with. It makes no connections and opens no ports: the listener comes from outside.
 #[derive(Debug, Clone)]
 pub struct GrpcSettings {
     /// Who may call. Without any, every call but health and reflection is refused.
-    pub tokens: Vec<AccessToken>,
-    /// Bare JIDs that count as owners of every node (`[xmpp] admins`); every other principal may create nodes.
-    pub admins: Vec<BareJid>,
-    /// Whether an address beyond loopback may be listened on, where tokens and events travel readably.
+    pub credentials: CredentialsInForce,
+    /// With it, connections are encrypted, and no others are taken.
+    pub tls: Option<Arc<TlsServer>>,
+    /// Whether an address beyond loopback may be listened on without TLS, where tokens and events travel readably.
     pub allow_plaintext_beyond_loopback: bool,
     /// Bytes of one request. A longer one is refused with `OUT_OF_RANGE` by the gRPC library.
     pub message_bytes_max: usize,
@@ -28,8 +28,8 @@ pub struct GrpcSettings {
 impl Default for GrpcSettings {
     fn default() -> Self {
         Self {
-            tokens: Vec::new(),
-            admins: Vec::new(),
+            credentials: CredentialsInForce::default(),
+            tls: None,
             allow_plaintext_beyond_loopback: false,
             message_bytes_max: 4 * 1024 * 1024,
             connections_max: 512,
@@ -58,10 +58,19 @@ pub enum SettingsError {
         /// Whose token.
         principal: String,
     },
+    /// The name of certificates is none.
+    #[error(
+        "the certificate's name of {principal:?} must be a DNS name or a URI among its subject alternative names, without \
+         wildcards"
+    )]
+    CertificateName {
+        /// Whose certificate.
+        principal: String,
+    },
     /// Others on the network could read along.
     #[error(
-        "gRPC on {address} would send tokens and events readably over the network; listen on 127.0.0.1, or set \
-         allow_plaintext_beyond_loopback = true in [grpc] if the network is trusted"
+        "gRPC on {address} would send tokens and events readably over the network; give it a certificate in [grpc.tls], \
+         listen on 127.0.0.1, or set allow_plaintext_beyond_loopback = true in [grpc] if the network is trusted"
     )]
     PlaintextBeyondLoopback {
         /// The address.
@@ -86,7 +95,7 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Refuses addresses beyond loopback unless they are allowed explicitly: there is no TLS yet.
+/// Refuses addresses beyond loopback without TLS, unless they are allowed explicitly.
 pub fn check_address(
     address: SocketAddr,
     allow_plaintext_beyond_loopback: bool,

@@ -45,6 +45,22 @@ pub(crate) fn token_invalid() -> Status {
     refusal(Code::Unauthenticated, ErrorReason::TokenInvalid, message)
 }
 
+/// The token was good once.
+pub(crate) fn token_expired() -> Status {
+    let message = "the token has expired; make another one with `stanzabus token create`";
+    refusal(Code::Unauthenticated, ErrorReason::TokenExpired, message)
+}
+
+/// The client's certificate stands for nobody, and there is no token.
+pub(crate) fn certificate_unknown(names: &[String]) -> Status {
+    let message = format!(
+        "the call carries no token, and no name of the client's certificate ({}) is listed under [grpc] certificates in \
+         the daemon's configuration",
+        names.join(", ")
+    );
+    refusal(Code::Unauthenticated, ErrorReason::CertificateUnknown, &message)
+}
+
 /// The daemon stops.
 pub(crate) fn shutting_down() -> Status {
     let mut details = info(ErrorReason::ShuttingDown, HashMap::new());

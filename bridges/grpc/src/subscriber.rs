@@ -4,7 +4,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::auth::authenticated;
+use crate::auth::{Caller, authenticated_stream};
 use crate::convert::{frame_to_message, node_name};
 use crate::status::{invalid_field, shutting_down, status};
 use crate::v1;
@@ -26,13 +26,14 @@ impl v1::subscriber_server::Subscriber for SubscriberService {
     type TailStream = BoxStream<'static, Result<v1::TailResponse, Status>>;
 
     async fn tail(&self, request: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
-        let (actor, message) = authenticated(request)?;
+        let (caller, message) = authenticated_stream(request)?;
         let node = node_name("node", &message.node)?;
         let start = start(message.start)?;
         let epoch = message.expected_epoch.map(Epoch);
-        let tail = self.engine.tail(actor, &node, start, epoch).await.map_err(|error| status(&error))?;
+        let tail = self.engine.tail(caller.actor().clone(), &node, start, epoch).await;
         let reader = Reader {
-            tail,
+            caller,
+            tail: tail.map_err(|error| status(&error))?,
             ids: self.engine.event_ids().clone(),
             shutdown: self.shutdown.clone(),
             progress: Progress::Opening,
@@ -60,6 +61,7 @@ fn frames(reader: Reader) -> BoxStream<'static, Result<v1::TailResponse, Status>
 
 /// One call of Tail.
 struct Reader {
+    caller: Caller,
     tail: Tail,
     ids: EventIds,
     shutdown: CancellationToken,
@@ -93,6 +95,7 @@ impl Reader {
         let frame = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => return Err(shutting_down()),
+            ended = self.caller.ended() => return Err(ended),
             frame = self.tail.next() => frame.map_err(|error| status(&error))?,
         };
         Ok(frame.map(|frame| frame_to_message(&self.ids, self.tail.node(), &frame)))

@@ -51,6 +51,32 @@ pub(crate) enum Command {
     Pub(PubArguments),
     /// Print a node's events as they come, one JSON object per line.
     Tail(TailArguments),
+    /// Make, list and revoke the tokens of gRPC callers. The daemon notices within a second.
+    Token {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+}
+
+/// `stanzabus token …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it, once and for all: only its hash is kept.
+    Create {
+        /// Who will call with it, as the JID principal@<component domain>. A principal may have several.
+        principal: String,
+        /// After how many days it counts no longer [default: it always counts].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        expires_days: Option<u32>,
+    },
+    /// Print the tokens without what makes them tokens, one JSON object per line.
+    List,
+    /// End a token: calls with it are refused, and its streams end.
+    Revoke {
+        /// Its id, as `list` shows it.
+        id: String,
+    },
 }
 
 /// `stanzabus config …`

@@ -23,7 +23,8 @@ pub(crate) async fn connect_grpc(path: &Path) -> Result<GrpcClient, Failure> {
     let loaded = config::load(path)?;
     let address = loaded.config.grpc.client_address()?;
     let token = loaded.config.grpc.client_token(&loaded.folder)?;
-    Ok(GrpcClient::connect(address, &token).await?)
+    let tls = loaded.config.grpc.client_tls(&loaded.folder)?;
+    Ok(GrpcClient::connect(address, &token, tls).await?)
 }
 
 /// Logs in as the user that `--as` names; `None` without it.

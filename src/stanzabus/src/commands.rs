@@ -4,3 +4,4 @@ pub(crate) mod doctor;
 pub(crate) mod node;
 pub(crate) mod publish;
 pub(crate) mod tail;
+pub(crate) mod token;

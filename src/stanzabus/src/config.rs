@@ -20,13 +20,14 @@ mod xmpp;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bridge_grpc::Credentials;
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use environment::{manager_variables, user_password};
 pub(crate) use error::ConfigError;
-pub(crate) use grpc::GrpcConfig;
+pub(crate) use grpc::{ClientTls, GrpcConfig, ListedToken, TokenList};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use store::{StoreAddress, holds_password, parse_store_url};
 pub(crate) use xmpp::parent_domain;
@@ -90,13 +91,20 @@ impl Loaded {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.check_all_but_secret()?;
         self.config.store.address_with_password(&self.folder)?;
+        self.config.grpc.tls_server(&self.folder)?;
         self.config.xmpp.secret(&self.folder).map(drop)
+    }
+
+    /// Who may call over gRPC.
+    pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
+        let Config { xmpp, grpc, .. } = &self.config;
+        grpc.credentials(&self.folder, &xmpp.domain()?, xmpp.admins()?)
     }
 
     /// Looks at every value but the secrets, which not everybody may read.
     pub(crate) fn check_all_but_secret(&self) -> Result<(), ConfigError> {
         let Config { xmpp, access, contacts, store, grpc, http, limits, log } = &self.config;
-        let domain = xmpp.domain()?;
+        xmpp.domain()?;
         xmpp.host()?;
         xmpp.tls(&self.folder)?;
         xmpp.admins()?;
@@ -104,7 +112,7 @@ impl Loaded {
         contacts.contacts()?;
         store.address(&self.folder)?;
         grpc.listen()?;
-        grpc.tokens(&domain)?;
+        self.credentials()?;
         http.listen()?;
         limits.check()?;
         log.filter()?;

@@ -107,7 +107,7 @@ fn refuse_to_overwrite<'a>(mut paths: impl Iterator<Item = &'a PathBuf>) -> Resu
 }
 
 /// A file that only its owner may read is made so, and is never readable in between.
-fn write(path: &Path, content: &str, mode: u32, replace: bool) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, content: &str, mode: u32, replace: bool) -> Result<(), Failure> {
     let failed = |source| Failure::Unwritable { path: path.to_owned(), source };
     if replace {
         match std::fs::remove_file(path) {
@@ -121,7 +121,7 @@ fn write(path: &Path, content: &str, mode: u32, replace: bool) -> Result<(), Fai
 }
 
 /// 256 bits, in digits that every configuration syntax takes.
-fn random_hex() -> String {
+pub(crate) fn random_hex() -> String {
     let half = || u128::from_be_bytes(SystemIds.random_bytes());
     format!("{:032x}{:032x}", half(), half())
 }

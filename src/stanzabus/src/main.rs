@@ -13,6 +13,7 @@ mod http;
 mod init;
 mod leg_xmpp;
 mod metrics;
+mod reload;
 mod serve;
 mod service_manager;
 mod signals;
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node { command } => block_on(commands::node::run(config, command)),
         Command::Pub(arguments) => block_on(commands::publish::run(config, arguments)),
         Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
+        Command::Token { command } => commands::token::run(config, command),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_grpc::{GrpcSettings, ServeError};
+use bridge_grpc::{CredentialsInForce, GrpcSettings, ServeError};
 use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
 use bus_store::Store;
 use tokio::net::TcpListener;
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::http::{self, Health};
 use crate::leg_xmpp::XmppLeg;
 use crate::metrics::{Metrics, Sources};
+use crate::reload::{Reloading, Replaceable};
 use crate::service_manager::ServiceManager;
 use crate::signals::StopSignals;
 use crate::{store, telemetry};
@@ -30,12 +31,15 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
     telemetry::start(&loaded.config.log)?;
     let mut signals = StopSignals::listen()?;
     let manager = ServiceManager::of_this_process();
+    let reloading = Reloading::prepare(path)?;
     let mut daemon = Daemon::start(&loaded).await?;
+    let replaceable = daemon.replaceable.clone();
     manager.tell("READY=1");
     let engine = daemon.engine.clone();
     let ended = tokio::select! {
         () = signals.next() => Ok(()),
         ended = daemon.ended_unexpectedly() => Err(ended),
+        never = reloading.run(replaceable) => match never {},
         never = manager.keep_watchdog(&engine) => match never {},
     };
     tracing::info!("stopping");
@@ -56,6 +60,7 @@ struct Daemon {
     grpc: JoinHandle<Result<(), ServeError>>,
     http: JoinHandle<std::io::Result<()>>,
     leg: XmppLeg,
+    replaceable: Replaceable,
     tokens: Tokens,
 }
 
@@ -97,11 +102,15 @@ impl Daemon {
         let service = service_settings(loaded)?;
         let leg =
             XmppLeg::start(&engine, service, config.xmpp.host()?, config.limits.requests(), &link, events);
-        let grpc = start_grpc(loaded, engine.clone(), grpc_listener, &tokens.grpc).await?;
+        let replaceable = Replaceable {
+            credentials: CredentialsInForce::new(loaded.credentials()?),
+            tls: config.grpc.tls_server(&loaded.folder)?.map(Arc::new),
+        };
+        let grpc = start_grpc(loaded, &replaceable, engine.clone(), grpc_listener, &tokens.grpc).await;
         let sources =
             Sources { engine: engine.clone(), link, notifications: leg.counters(), requests: leg.gauges() };
         let http = start_http(sources, http_listener, &tokens);
-        Ok(Self { store, engine, committer, retention, grpc, http, leg, tokens })
+        Ok(Self { store, engine, committer, retention, grpc, http, leg, replaceable, tokens })
     }
 
     /// Resolves only when a part ends that should not.
@@ -175,19 +184,21 @@ fn service_settings(loaded: &Loaded) -> Result<ServiceSettings, Failure> {
 
 async fn start_grpc(
     loaded: &Loaded,
+    replaceable: &Replaceable,
     engine: Engine,
     listener: TcpListener,
     shutdown: &CancellationToken,
-) -> Result<JoinHandle<Result<(), ServeError>>, Failure> {
+) -> JoinHandle<Result<(), ServeError>> {
     let config = &loaded.config;
+    let Replaceable { credentials, tls } = replaceable.clone();
     let settings = GrpcSettings {
-        tokens: config.grpc.tokens(&config.xmpp.domain()?)?,
-        admins: config.xmpp.admins()?,
+        credentials,
+        tls,
         allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
         ..config.limits.grpc()
     };
     let health = bridge_grpc::Health::new().await;
-    Ok(tokio::spawn(bridge_grpc::serve(engine, settings, health, listener, shutdown.clone())))
+    tokio::spawn(bridge_grpc::serve(engine, settings, health, listener, shutdown.clone()))
 }
 
 fn start_http(sources: Sources, listener: TcpListener, tokens: &Tokens) -> JoinHandle<std::io::Result<()>> {

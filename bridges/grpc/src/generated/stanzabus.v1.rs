@@ -67,6 +67,11 @@ pub enum ErrorReason {
     RosterUnavailable = 32,
     /// RESOURCE_EXHAUSTED: the node has as many items as it keeps, and refuses more.
     NodeFull = 27,
+    /// UNAUTHENTICATED: the token was good until a moment that is past.
+    TokenExpired = 40,
+    /// UNAUTHENTICATED: there is no token, and the daemon's configuration does not say for whom the client's certificate
+    /// stands.
+    CertificateUnknown = 41,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -108,6 +113,8 @@ impl ErrorReason {
             Self::NotInRosterGroup => "ERROR_REASON_NOT_IN_ROSTER_GROUP",
             Self::RosterUnavailable => "ERROR_REASON_ROSTER_UNAVAILABLE",
             Self::NodeFull => "ERROR_REASON_NODE_FULL",
+            Self::TokenExpired => "ERROR_REASON_TOKEN_EXPIRED",
+            Self::CertificateUnknown => "ERROR_REASON_CERTIFICATE_UNKNOWN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -146,6 +153,8 @@ impl ErrorReason {
             "ERROR_REASON_NOT_IN_ROSTER_GROUP" => Some(Self::NotInRosterGroup),
             "ERROR_REASON_ROSTER_UNAVAILABLE" => Some(Self::RosterUnavailable),
             "ERROR_REASON_NODE_FULL" => Some(Self::NodeFull),
+            "ERROR_REASON_TOKEN_EXPIRED" => Some(Self::TokenExpired),
+            "ERROR_REASON_CERTIFICATE_UNKNOWN" => Some(Self::CertificateUnknown),
             _ => None,
         }
     }

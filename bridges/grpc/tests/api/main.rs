@@ -12,3 +12,4 @@ mod publish;
 mod publish_stream;
 mod rig;
 mod tail;
+mod tls;

@@ -8,7 +8,9 @@ use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
 use bridge_grpc::v1::{self, new_event};
-use bridge_grpc::{AccessToken, GrpcSettings, Health, ServeError, serve, token_sha256_hex};
+use bridge_grpc::{
+    AccessToken, Credentials, CredentialsInForce, GrpcSettings, Health, ServeError, serve, token_sha256_hex,
+};
 use bus_domain::BareJid;
 use bus_engine::{Engine, Settings, SystemClock, SystemIds};
 use bus_store_sqlite::SqliteStore;
@@ -166,17 +168,25 @@ impl Interceptor for SendToken {
     }
 }
 
-fn token_of(principal: &str) -> String {
+pub(crate) fn token_of(principal: &str) -> String {
     format!("token-of-{principal}")
 }
 
-/// The principals' tokens, and patience with streams that are slow to end.
-pub(crate) fn grpc_settings() -> GrpcSettings {
+/// The principals' tokens.
+pub(crate) fn credentials() -> Credentials {
     let token =
         |principal| AccessToken::new(principal, DOMAIN, &token_sha256_hex(&token_of(principal))).unwrap();
-    GrpcSettings {
+    Credentials {
         tokens: [ADMIN, ALICE, BOB].map(token).into(),
+        certificates: Vec::new(),
         admins: vec![BareJid::new(&jid_of(ADMIN)).unwrap()],
+    }
+}
+
+/// With patience with streams that are slow to end.
+pub(crate) fn grpc_settings() -> GrpcSettings {
+    GrpcSettings {
+        credentials: CredentialsInForce::new(credentials()),
         shutdown_grace: Duration::from_mins(1),
         ..GrpcSettings::default()
     }

@@ -12,8 +12,10 @@ use thiserror::Error;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status, Streaming};
+
+use crate::config::ClientTls;
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
@@ -67,11 +69,14 @@ impl Interceptor for BearerToken {
 
 impl GrpcClient {
     /// Connects.
-    pub(crate) async fn connect(address: SocketAddr, token: &str) -> Result<Self, GrpcError> {
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        token: &str,
+        tls: Option<ClientTls>,
+    ) -> Result<Self, GrpcError> {
         let unreachable =
             |error: &dyn StdError| GrpcError::Unreachable { address, message: root_cause(error) };
-        let endpoint =
-            Endpoint::from_shared(format!("http://{address}")).map_err(|error| unreachable(&error))?;
+        let endpoint = endpoint(address, tls).map_err(|error| unreachable(&error))?;
         let channel =
             endpoint.connect_timeout(CONNECT_TIME).connect().await.map_err(|error| unreachable(&error))?;
         let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}")
@@ -197,4 +202,19 @@ fn root_cause(error: &dyn StdError) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+fn endpoint(address: SocketAddr, tls: Option<ClientTls>) -> Result<Endpoint, tonic::transport::Error> {
+    let Some(ClientTls { authorities_pem, name, identity_pem }) = tls else {
+        return Endpoint::from_shared(format!("http://{address}"));
+    };
+    let mut config = ClientTlsConfig::new().with_native_roots();
+    if let Some(pem) = authorities_pem {
+        config = config.ca_certificate(Certificate::from_pem(pem));
+    }
+    if let Some((certificate, key)) = identity_pem {
+        config = config.identity(Identity::from_pem(certificate, key));
+    }
+    config = config.domain_name(name.unwrap_or_else(|| address.ip().to_string()));
+    Endpoint::from_shared(format!("https://{address}"))?.tls_config(config)
 }

@@ -1,13 +1,23 @@
+mod client_tls;
+mod tls;
+mod token_list;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::{AccessToken, check_address, token_sha256_hex};
+use bridge_grpc::{AccessToken, CertificateName, Credentials, TlsServer, check_address, token_sha256_hex};
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
+
+pub(crate) use client_tls::ClientTls;
+pub(crate) use token_list::{ListedToken, TokenList};
+
+use client_tls::ClientTlsConfig;
+use tls::GrpcTlsConfig;
 
 /// `[grpc]`: the gRPC service.
 #[derive(Deserialize, JsonSchema)]
@@ -17,10 +27,19 @@ pub(crate) struct GrpcConfig {
     listen: String,
     /// A file with the token that this command line sends, in its first line.
     client_token_file: PathBuf,
-    /// Whether tokens and events may cross a network in the clear, because `listen` is not on loopback.
+    /// How this command line talks TLS with the daemon, when `tls` is given.
+    client_tls: ClientTlsConfig,
+    /// Whether tokens and events may cross a network in the clear, because `listen` is not on loopback and there is no
+    /// `tls`.
     allow_plaintext_beyond_loopback: bool,
+    /// With it, the service talks TLS, and nothing else.
+    tls: Option<GrpcTlsConfig>,
     /// The tokens that are accepted.
     tokens: Vec<TokenConfig>,
+    /// A file with more of them, which `stanzabus token` keeps. Changes count at once.
+    tokens_file: PathBuf,
+    /// The certificates of clients that stand for a principal, without a token.
+    certificates: Vec<CertificateConfig>,
 }
 
 /// `[[grpc.tokens]]`: one who may call.
@@ -31,6 +50,19 @@ pub(crate) struct TokenConfig {
     principal: String,
     /// The SHA-256 of the token, in hexadecimal; the token itself is not kept.
     sha256: String,
+    /// Until when it counts, as in RFC 3339: 2030-01-31T12:00:00Z.
+    #[serde(default)]
+    expires: Option<String>,
+}
+
+/// `[[grpc.certificates]]`: one who may call without a token.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CertificateConfig {
+    /// Who calls; counts as the JID `principal@<component domain>`.
+    principal: String,
+    /// A subject alternative name of the client's certificate: a DNS name or a URI, exactly.
+    name: String,
 }
 
 impl Default for GrpcConfig {
@@ -38,8 +70,12 @@ impl Default for GrpcConfig {
         Self {
             listen: "127.0.0.1:50051".to_owned(),
             client_token_file: "stanzabus.token".into(),
+            client_tls: ClientTlsConfig::default(),
             allow_plaintext_beyond_loopback: false,
+            tls: None,
             tokens: Vec::new(),
+            tokens_file: "stanzabus.tokens".into(),
+            certificates: Vec::new(),
         }
     }
 }
@@ -48,7 +84,7 @@ impl GrpcConfig {
     /// Where the daemon listens.
     pub(crate) fn listen(&self) -> Result<SocketAddr, ConfigError> {
         let address = parse_listen("grpc.listen", &self.listen)?;
-        check_address(address, self.allow_plaintext_beyond_loopback)
+        check_address(address, self.tls.is_some() || self.allow_plaintext_beyond_loopback)
             .map_err(|error| ConfigError::invalid("grpc.listen", error.to_string()))?;
         Ok(address)
     }
@@ -69,7 +105,7 @@ impl GrpcConfig {
         let path = folder.join(&self.client_token_file);
         let text = fs::read_to_string(&path).map_err(|error| {
             let message = format!(
-                "cannot read {}: {error}; put a token there whose SHA-256 is in grpc.tokens, as `stanzabus init` does",
+                "cannot read {}: {error}; put a token there whose SHA-256 is in grpc.tokens, as `stanzabus init` does, or one of `stanzabus token create`",
                 path.display()
             );
             ConfigError::invalid("grpc.client_token_file", message)
@@ -83,10 +119,10 @@ impl GrpcConfig {
     }
 
     /// For whom a token stands, if it is listed.
-    pub(crate) fn principal_of(&self, token: &str) -> Option<&str> {
+    pub(crate) fn principal_of(&self, folder: &Path, token: &str) -> Result<Option<String>, ConfigError> {
         let sha256 = token_sha256_hex(token);
-        let listed = self.tokens.iter().find(|listed| listed.sha256.eq_ignore_ascii_case(&sha256));
-        listed.map(|listed| listed.principal.as_str())
+        let listed = self.all_tokens(folder)?.into_iter().find(|it| it.sha256.eq_ignore_ascii_case(&sha256));
+        Ok(listed.map(|listed| listed.principal))
     }
 
     /// Whether tokens and events may cross a network in the clear.
@@ -94,11 +130,72 @@ impl GrpcConfig {
         self.allow_plaintext_beyond_loopback
     }
 
-    /// The tokens that the daemon accepts.
-    pub(crate) fn tokens(&self, domain: &BareJid) -> Result<Vec<AccessToken>, ConfigError> {
-        let parse = |token: &TokenConfig| AccessToken::new(&token.principal, domain.as_str(), &token.sha256);
-        let tokens: Result<_, _> = self.tokens.iter().map(parse).collect();
-        tokens.map_err(|error| ConfigError::invalid("grpc.tokens", error.to_string()))
+    /// What the service shows its clients, if it talks TLS.
+    pub(crate) fn tls_server(&self, folder: &Path) -> Result<Option<TlsServer>, ConfigError> {
+        self.tls.as_ref().map(|tls| tls.server(folder)).transpose()
+    }
+
+    /// Puts what the files hold now in the place of what is served.
+    pub(crate) fn replace_tls(&self, folder: &Path, server: &TlsServer) -> Result<(), ConfigError> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.replace(folder, server))
+    }
+
+    /// How this command line talks TLS with the daemon; `None` if it does not.
+    pub(crate) fn client_tls(&self, folder: &Path) -> Result<Option<ClientTls>, ConfigError> {
+        self.tls.as_ref().map(|_| self.client_tls.read(folder)).transpose()
+    }
+
+    /// The files whose change is to be noticed while the daemon runs.
+    pub(crate) fn watched_files(&self, folder: &Path) -> Vec<PathBuf> {
+        let tls = self.tls.iter().flat_map(|tls| tls.paths(folder));
+        tls.chain([self.tokens_path(folder)]).collect()
+    }
+
+    /// The file of tokens that `stanzabus token` keeps.
+    pub(crate) fn tokens_path(&self, folder: &Path) -> PathBuf {
+        folder.join(&self.tokens_file)
+    }
+
+    /// Who may call.
+    pub(crate) fn credentials(
+        &self,
+        folder: &Path,
+        domain: &BareJid,
+        admins: Vec<BareJid>,
+    ) -> Result<Credentials, ConfigError> {
+        let domain = domain.as_str();
+        let token = |listed: ListedToken| -> Result<AccessToken, ConfigError> {
+            let token = AccessToken::new(&listed.principal, domain, &listed.sha256);
+            let token = token.map_err(|error| ConfigError::invalid("grpc.tokens", error.to_string()))?;
+            Ok(match listed.expires_at_ms()? {
+                Some(at_ms) => token.expiring(at_ms),
+                None => token,
+            })
+        };
+        let certificate = |listed: &CertificateConfig| {
+            CertificateName::new(&listed.principal, domain, &listed.name)
+                .map_err(|error| ConfigError::invalid("grpc.certificates", error.to_string()))
+        };
+        Ok(Credentials {
+            tokens: self.all_tokens(folder)?.into_iter().map(token).collect::<Result<_, _>>()?,
+            certificates: self.certificates.iter().map(certificate).collect::<Result<_, _>>()?,
+            admins,
+        })
+    }
+
+    /// The tokens of the configuration itself.
+    pub(crate) fn configured_tokens(&self) -> impl Iterator<Item = ListedToken> {
+        self.tokens.iter().map(|token| ListedToken {
+            principal: token.principal.clone(),
+            sha256: token.sha256.clone(),
+            created: String::new(),
+            expires: token.expires.clone(),
+        })
+    }
+
+    fn all_tokens(&self, folder: &Path) -> Result<Vec<ListedToken>, ConfigError> {
+        let listed = TokenList::read(&self.tokens_path(folder))?;
+        Ok(self.configured_tokens().chain(listed.tokens).collect())
     }
 }
 

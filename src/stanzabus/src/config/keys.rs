@@ -99,6 +99,8 @@ fn collect(root: &Json, schema: &Json, prefix: &str, keys: &mut BTreeMap<String,
 }
 
 fn resolve<'a>(root: &'a Json, schema: &'a Json) -> &'a Json {
+    // A table that may be missing is written as one of two: the table, or null.
+    let schema = schema.pointer("/anyOf/0").unwrap_or(schema);
     let reference = schema.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix('#'));
     reference.and_then(|path| root.pointer(path)).unwrap_or(schema)
 }

@@ -65,6 +65,10 @@ impl Bus {
         fs::write(path, text.replace(from, to)).unwrap();
     }
 
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         self.run_with(arguments, &[])
     }
@@ -111,10 +115,24 @@ impl Daemon {
         }
     }
 
+    /// Waits until the log has one more line with these words than it had.
+    pub(crate) fn wait_for_another(&mut self, words: &str) {
+        let read = self.lines.len();
+        let before = std::mem::take(&mut self.lines);
+        self.wait_for(words);
+        self.lines.splice(0..0, before);
+        assert!(self.lines.len() > read);
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn stop(mut self) -> Option<i32> {
-        let kill = format!("kill -TERM {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.signal("TERM");
         // Or the pipe might fill up.
         self.log.read_to_string(&mut String::new()).unwrap();
         self.child.wait().unwrap().code()

@@ -6,4 +6,6 @@ mod bus;
 mod init;
 mod manager;
 mod serve;
+mod tls;
+mod tokens;
 mod usage;

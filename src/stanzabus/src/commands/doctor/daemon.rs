@@ -44,15 +44,22 @@ pub(super) async fn check_token(
             Ok(found) => found,
             Err(error) => return report.failed("token", &error),
         };
-    let Some(principal) = grpc.principal_of(&token) else {
-        let advice =
-            "its SHA-256 is not in [[grpc.tokens]]; add it, or run `stanzabus init --force` for a new one";
-        return report.failed("token", &advice);
+    let principal = match grpc.principal_of(&loaded.folder, &token) {
+        Ok(Some(principal)) => principal,
+        Ok(None) => {
+            let advice = "its SHA-256 is not in [[grpc.tokens]]; add it, or put a token of `stanzabus token create` there";
+            return report.failed("token", &advice);
+        }
+        Err(error) => return report.failed("token", &error),
     };
     if daemon.is_none() {
         return report.ok("token", &format!("stands for {principal}; no daemon runs that could be asked"));
     }
-    let asked = async { GrpcClient::connect(address, &token).await?.list(String::new()).await };
+    let tls = match grpc.client_tls(&loaded.folder) {
+        Ok(tls) => tls,
+        Err(error) => return report.failed("token", &error),
+    };
+    let asked = async { GrpcClient::connect(address, &token, tls).await?.list(String::new()).await };
     match asked.await {
         Ok(_) => report.ok("token", &format!("the daemon accepts it as {principal}")),
         Err(error) => report.failed("token", &error),

@@ -1,0 +1,215 @@
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use bus_domain::{Actor, BareJid, Role};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use crate::SettingsError;
+
+type TokenHash = [u8; 32];
+
+/// Who may call.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    /// The tokens that are accepted.
+    pub tokens: Vec<AccessToken>,
+    /// For whom the certificates of clients stand.
+    pub certificates: Vec<CertificateName>,
+    /// Bare JIDs that count as owners of every node (`[xmpp] admins`); every other principal may create nodes.
+    pub admins: Vec<BareJid>,
+}
+
+/// The credentials in force, which the owner may replace while calls are served. Cheap to clone.
+#[derive(Clone)]
+pub struct CredentialsInForce(Arc<watch::Sender<Arc<Credentials>>>);
+
+/// A token as the configuration lists it: whose it is, and its SHA-256. The token itself is known to its holder only.
+#[derive(Clone)]
+pub struct AccessToken {
+    principal: BareJid,
+    hash: TokenHash,
+    expires_at_ms: Option<i64>,
+}
+
+/// A name in clients' certificates, and for whom it stands.
+#[derive(Debug, Clone)]
+pub struct CertificateName {
+    principal: BareJid,
+    name: String,
+}
+
+/// What a caller has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// A token, by its hash.
+    Token(TokenHash),
+    /// A certificate that an authority of ours has signed, by its subject alternative names.
+    Certificate(Arc<[String]>),
+}
+
+/// Whom a credential makes its holder, and until when, in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Standing {
+    pub(crate) actor: Actor,
+    pub(crate) expires_at_ms: Option<i64>,
+}
+
+/// Why a credential does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotKnown {
+    /// Nobody's.
+    Unlisted,
+    /// Somebody's once.
+    Expired,
+}
+
+impl CredentialsInForce {
+    /// These, until others take their place.
+    pub fn new(credentials: Credentials) -> Self {
+        Self(Arc::new(watch::Sender::new(Arc::new(credentials))))
+    }
+
+    /// Puts others in their place. Streams of callers whose credential does not count any longer end.
+    pub fn replace(&self, credentials: Credentials) {
+        self.0.send_replace(Arc::new(credentials));
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Credentials>> {
+        self.0.subscribe()
+    }
+
+    /// How many principals there may be.
+    pub(crate) fn len(&self) -> usize {
+        let now = self.0.borrow();
+        now.tokens.len() + now.certificates.len()
+    }
+}
+
+impl Default for CredentialsInForce {
+    fn default() -> Self {
+        Self::new(Credentials::default())
+    }
+}
+
+impl fmt::Debug for CredentialsInForce {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.borrow().fmt(out)
+    }
+}
+
+impl Credentials {
+    pub(crate) fn find(&self, shown: &Shown, now_ms: i64) -> Result<Standing, NotKnown> {
+        match shown {
+            Shown::Token(hash) => {
+                let token = self.token(hash).ok_or(NotKnown::Unlisted)?;
+                if token.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+                    return Err(NotKnown::Expired);
+                }
+                Ok(self.standing(&token.principal, token.expires_at_ms))
+            }
+            Shown::Certificate(names) => {
+                let listed = self.certificates.iter().find(|listed| names.contains(&listed.name));
+                Ok(self.standing(&listed.ok_or(NotKnown::Unlisted)?.principal, None))
+            }
+        }
+    }
+
+    /// Compares with every token in full, so that the time that it takes tells nothing about how near a guess is.
+    fn token(&self, hash: &TokenHash) -> Option<&AccessToken> {
+        self.tokens.iter().fold(None, |found, token| {
+            if equal_in_constant_time(&token.hash, hash) { Some(token) } else { found }
+        })
+    }
+
+    fn standing(&self, principal: &BareJid, expires_at_ms: Option<i64>) -> Standing {
+        let role = if self.admins.contains(principal) { Role::Admin } else { Role::Creator };
+        Standing { actor: Actor::new(principal.clone(), role), expires_at_ms }
+    }
+}
+
+impl AccessToken {
+    /// The token of `principal@component_domain`, given the hexadecimal SHA-256 of its bytes.
+    ///
+    /// # Errors
+    /// [`SettingsError::Principal`] and [`SettingsError::TokenHash`].
+    pub fn new(principal: &str, component_domain: &str, sha256_hex: &str) -> Result<Self, SettingsError> {
+        let hash = parse_hash(sha256_hex)
+            .ok_or_else(|| SettingsError::TokenHash { principal: principal.to_owned() })?;
+        Ok(Self { principal: principal_jid(principal, component_domain)?, hash, expires_at_ms: None })
+    }
+
+    /// The same token, which counts until this moment, in milliseconds since 1970.
+    #[must_use]
+    pub fn expiring(self, at_ms: i64) -> Self {
+        Self { expires_at_ms: Some(at_ms), ..self }
+    }
+
+    /// Whom the token makes its holder.
+    pub fn principal(&self) -> &BareJid {
+        &self.principal
+    }
+}
+
+/// Not the hash: a log is no place for it.
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AccessToken").field("principal", &self.principal).finish_non_exhaustive()
+    }
+}
+
+impl CertificateName {
+    /// A certificate with this subject alternative name, a DNS name or a URI, stands for `principal@component_domain`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Principal`] and [`SettingsError::CertificateName`].
+    pub fn new(principal: &str, component_domain: &str, name: &str) -> Result<Self, SettingsError> {
+        if name.is_empty() || name.contains('*') {
+            return Err(SettingsError::CertificateName { principal: principal.to_owned() });
+        }
+        Ok(Self { principal: principal_jid(principal, component_domain)?, name: name.to_owned() })
+    }
+}
+
+impl Shown {
+    pub(crate) fn token(token: &str) -> Self {
+        Self::Token(Sha256::digest(token).into())
+    }
+}
+
+/// What the configuration lists of a token: its SHA-256 in hexadecimal digits.
+pub fn token_sha256_hex(token: &str) -> String {
+    Sha256::digest(token).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes everything");
+        hex
+    })
+}
+
+fn equal_in_constant_time(left: &TokenHash, right: &TokenHash) -> bool {
+    let difference = left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right));
+    std::hint::black_box(difference) == 0
+}
+
+/// A name that would turn into another domain or a resource makes no principal.
+fn principal_jid(principal: &str, component_domain: &str) -> Result<BareJid, SettingsError> {
+    let jid = BareJid::new(&format!("{principal}@{component_domain}")).ok();
+    let domain = BareJid::new(component_domain).ok().filter(|domain| domain.node().is_none());
+    let jid = jid
+        .filter(|jid| jid.node().is_some() && domain.is_some_and(|domain| jid.domain() == domain.domain()));
+    jid.ok_or_else(|| SettingsError::Principal {
+        principal: principal.to_owned(),
+        domain: component_domain.to_owned(),
+    })
+}
+
+fn parse_hash(hex: &str) -> Option<TokenHash> {
+    let digits: Vec<u8> = hex
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    (digits.len() == 64).then(|| bytes.try_into().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests;
