@@ -11,8 +11,8 @@ use bus_engine::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery, Engine
 use crate::date_time;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
-use crate::namespaces::{CLIENT, DELAY, FORWARD, HINTS, MAM, POSITION};
-use crate::notify::{EventView, encode_event, encode_id};
+use crate::namespaces::{CLIENT, DELAY, FORWARD, HINTS, MAM};
+use crate::notify::{EventView, encode_event, encode_id, encode_position};
 use crate::order_by::Order;
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
@@ -222,12 +222,8 @@ fn encode_entry(
         EventView { node: node.name.as_str(), event, config: &node.config, with_payload, with_config: false };
     encode_event(&view, &mut out);
     encode_id(envelope.asked(), &id, &mut out);
-    out.start_in("position", POSITION);
-    out.attribute("epoch", &format!("{:016x}", node.epoch.0)).attribute("seq", &event.seq.to_string());
-    if let Some(after_seq) = event.due_after_seq {
-        out.attribute("after", &after_seq.to_string());
-    }
-    out.end().end().end().end();
+    encode_position(node.epoch, event.seq, event.due_after_seq, &mut out);
+    out.end().end().end();
     out.start_in("no-store", HINTS).end();
     out.finish()
 }

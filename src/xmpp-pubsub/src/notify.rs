@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus_domain::{BareJid, Event, EventKind, NodeConfig, NodeId, ProcessingHint};
+use bus_domain::{BareJid, Epoch, Event, EventKind, NodeConfig, NodeId, ProcessingHint, Seq};
 use bus_engine::{
     Delivery, EventIds, EventRef, HandOff, IdSource, LastItem, MessageRef, NotificationSink, SinkFull,
 };
@@ -265,8 +265,8 @@ pub(crate) fn start_item(event: &Event, config: &NodeConfig, out: &mut Xml) {
     }
 }
 
-/// The newest item, for who has just become a subscriber (§6.1.7). It has a delay and no position: it is not the first
-/// event of the subscription.
+/// The newest item, for who has just become a subscriber (§6.1.7). It has a delay, and its position names none before it:
+/// it is not the first event of the subscription. Where it comes behind an event, its position shows that it is older.
 pub(crate) fn encode_last_item(
     service: &BareJid,
     event_ids: &EventIds,
@@ -288,6 +288,7 @@ pub(crate) fn encode_last_item(
     let reference = EventRef { node: node.id, epoch: node.epoch, seq: event.seq };
     encode_id(service.as_str(), &event_ids.event_id(reference), &mut out);
     encode_hint(&node.config, &mut out);
+    encode_position(node.epoch, event.seq, None, &mut out);
     if let Some(sub_id) = subscription.sub_id {
         out.start_in("headers", SHIM).start("header").attribute("name", "SubID");
         out.text(&sub_id.0.to_string());
@@ -327,6 +328,16 @@ fn encode_hint(config: &NodeConfig, out: &mut Xml) {
 /// The id under which the archive has the event (XEP-0313 §3.5).
 pub(crate) fn encode_id(service: &str, id: &str, out: &mut Xml) {
     out.start_in("stanza-id", STANZA_ID).attribute("by", service).attribute("id", id).end();
+}
+
+/// Where the event stands, and the one before it that was due, if that is known.
+pub(crate) fn encode_position(epoch: Epoch, seq: Seq, after_seq: Option<Seq>, out: &mut Xml) {
+    out.start_in("position", POSITION);
+    out.attribute("epoch", &format!("{:016x}", epoch.0)).attribute("seq", &seq.to_string());
+    if let Some(after_seq) = after_seq {
+        out.attribute("after", &after_seq.to_string());
+    }
+    out.end();
 }
 
 fn reference(delivery: &Delivery<'_>) -> EventRef {

@@ -129,22 +129,23 @@ impl<R> Ordering<R> {
 
     /// Takes an answer that is known already: it leaves behind the sender's earlier ones, or at once when there are
     /// too many.
-    pub(crate) fn admit_answer(&mut self, sender: &str, answer: String) {
-        let bytes = answer.len();
+    pub(crate) fn admit_answer(&mut self, sender: &str, answer: Vec<String>) {
+        let bytes = bytes_of(&answer);
         if !self.senders.contains_key(sender) || !self.in_flight.has_room(&self.limits, sender, bytes) {
             return self.send(answer);
         }
         self.in_flight.add(sender, bytes);
         let sender = self.lane(sender);
-        self.push(&sender, Slot::Answered { answer: vec![answer], bytes });
+        self.push(&sender, Slot::Answered { answer, bytes });
         self.queue(&sender);
     }
 
     /// Lets an answer leave before any other of its sender.
-    pub(crate) fn send(&mut self, answer: String) {
-        if !answer.is_empty() {
-            self.answers_bytes += answer.len();
-            self.answers.push_back(vec![answer]);
+    pub(crate) fn send(&mut self, answer: Vec<String>) {
+        let bytes = bytes_of(&answer);
+        if bytes > 0 {
+            self.answers_bytes += bytes;
+            self.answers.push_back(answer);
         }
     }
 

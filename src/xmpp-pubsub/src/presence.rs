@@ -3,8 +3,8 @@ use bus_domain::{BareJid, Jid};
 use crate::caps::Caps;
 use crate::xml::Xml;
 
-/// The answer to presence (RFC 6121 §3, §4.3): whoever wants to see the service may, and it is always there.
-/// Nothing is kept, so a repeated request is answered again.
+/// The answer to presence (RFC 6121 §3, §4.3): whoever wants to see the service may, and is told that it is there, as it
+/// always is. Nothing is kept, so a repeated request is answered again.
 /// Where it says that it is there it says by `caps` what it can do.
 pub(crate) fn answer(
     kind: Option<&str>,
@@ -12,14 +12,19 @@ pub(crate) fn answer(
     asked: &Jid,
     service: &BareJid,
     caps: &Caps,
-) -> Option<String> {
+) -> Vec<String> {
     let serves = asked.to_bare() == *service;
-    let kind = match kind? {
-        "subscribe" if serves => Some("subscribed"),
-        "probe" if serves => None,
-        "subscribe" | "unsubscribe" | "probe" => Some("unsubscribed"),
-        _ => return None,
+    let kinds: &[Option<&str>] = match kind {
+        Some("subscribe") if serves => &[Some("subscribed"), None],
+        Some("probe") if serves => &[None],
+        Some("subscribe" | "unsubscribe" | "probe") => &[Some("unsubscribed")],
+        _ => &[],
     };
+    kinds.iter().map(|kind| encode(*kind, from, asked, caps)).collect()
+}
+
+/// Presence of this type; without one, that somebody is there. It is between accounts, whatever resources were named.
+fn encode(kind: Option<&str>, from: &Jid, asked: &Jid, caps: &Caps) -> String {
     let mut out = Xml::default();
     out.start("presence");
     if let Some(kind) = kind {
@@ -29,7 +34,7 @@ pub(crate) fn answer(
     if kind.is_none() {
         caps.encode(&mut out);
     }
-    Some(out.finish())
+    out.finish()
 }
 
 #[cfg(test)]
@@ -37,10 +42,10 @@ mod tests {
     use super::*;
     use crate::Contacts;
 
-    fn check(kind: Option<&str>, asked: &str) -> Option<String> {
+    fn check(kind: Option<&str>, asked: &str) -> String {
         let service = BareJid::new("events.example.org").unwrap();
         let from = Jid::new("a@example.org/phone").unwrap();
-        answer(kind, &from, &Jid::new(asked).unwrap(), &service, &caps())
+        answer(kind, &from, &Jid::new(asked).unwrap(), &service, &caps()).concat()
     }
 
     fn caps() -> Caps {
@@ -53,20 +58,24 @@ mod tests {
         caps().encode(&mut c);
         let c = c.finish();
         let service = "from='events.example.org' to='a@example.org'";
+        let there = format!("<presence {service}>{c}</presence>");
+        let welcome = format!("<presence type='subscribed' {service}/>{there}");
+        let bye = format!("<presence type='unsubscribed' {service}/>");
         for (kind, asked, expected) in [
-            ("subscribe", "events.example.org", Some(format!("<presence type='subscribed' {service}/>"))),
-            ("subscribe", "events.example.org/x", Some(format!("<presence type='subscribed' {service}/>"))),
-            ("unsubscribe", "events.example.org", Some(format!("<presence type='unsubscribed' {service}/>"))),
-            ("probe", "events.example.org", Some(format!("<presence {service}>{c}</presence>"))),
-            ("unavailable", "events.example.org", None),
-            ("error", "events.example.org", None),
-            ("subscribed", "events.example.org", None),
+            ("subscribe", "events.example.org", &*welcome),
+            ("subscribe", "events.example.org/x", &welcome),
+            ("unsubscribe", "events.example.org", &bye),
+            ("unsubscribe", "events.example.org/x", &bye),
+            ("probe", "events.example.org", &there),
+            ("unavailable", "events.example.org", ""),
+            ("error", "events.example.org", ""),
+            ("subscribed", "events.example.org", ""),
         ] {
             assert_eq!(check(Some(kind), asked), expected, "{kind} {asked}");
         }
-        assert_eq!(check(None, "events.example.org"), None);
+        assert_eq!(check(None, "events.example.org"), "");
         let stranger = "<presence type='unsubscribed' from='x@events.example.org' to='a@example.org'/>";
-        assert_eq!(check(Some("subscribe"), "x@events.example.org").as_deref(), Some(stranger));
-        assert_eq!(check(Some("probe"), "x@events.example.org").as_deref(), Some(stranger));
+        assert_eq!(check(Some("subscribe"), "x@events.example.org"), stranger);
+        assert_eq!(check(Some("probe"), "x@events.example.org"), stranger);
     }
 }

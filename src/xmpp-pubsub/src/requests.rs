@@ -80,7 +80,7 @@ fn admit(service: &Service, ordering: &mut Ordering<(Envelope, Work)>, arrived: 
         Inbound::Stanza(stanza) => stanza,
         Inbound::Rejected { head, reason } => {
             if let Some((sender, answer)) = service.prepare_rejection(&head, reason) {
-                ordering.admit_answer(&sender, answer);
+                ordering.admit_answer(&sender, vec![answer]);
             }
             return;
         }
@@ -94,6 +94,6 @@ fn admit(service: &Service, ordering: &mut Ordering<(Envelope, Work)>, arrived: 
     if let Err((envelope, _)) =
         ordering.admit(&sender, Arrival { request: (envelope, work), is_publish, bytes })
     {
-        ordering.send(envelope.error(&Refusal::Bus(BusError::Busy)));
+        ordering.send(vec![envelope.error(&Refusal::Bus(BusError::Busy))]);
     }
 }

@@ -58,8 +58,8 @@ pub(crate) struct Prepared {
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Send this.
-    Answer(String),
+    /// Send this, in its order.
+    Answer(Vec<String>),
     /// Carry this out and answer it.
     Work(Envelope, Box<Work>),
 }
@@ -79,7 +79,7 @@ impl Service {
     pub async fn handle(&self, stanza: &Element) -> Vec<String> {
         match self.prepare(stanza).map(|prepared| prepared.task) {
             None => Vec::new(),
-            Some(Task::Answer(answer)) => vec![answer],
+            Some(Task::Answer(answer)) => answer,
             Some(Task::Work(envelope, work)) => self.carry_out(envelope, *work, usize::MAX).await,
         }
     }
@@ -108,7 +108,11 @@ impl Service {
             "presence" => {
                 let (from, asked) = (origin.jid?, Jid::new(&origin.asked).ok()?);
                 let (kind, service) = (stanza.attr("type"), &self.settings.domain);
-                Task::Answer(presence::answer(kind, &from, &asked, service, &self.caps)?)
+                let answer = presence::answer(kind, &from, &asked, service, &self.caps);
+                if answer.is_empty() {
+                    return None;
+                }
+                Task::Answer(answer)
             }
             _ => self.prepare_message(stanza, origin)?,
         };
@@ -135,7 +139,7 @@ impl Service {
         let envelope = Envelope::answering(stanza, origin.sender, origin.asked);
         Some(match self.understand(stanza, origin.jid, kind, &envelope) {
             Ok(work) => Task::Work(envelope, Box::new(work)),
-            Err(refusal) => Task::Answer(envelope.error(&refusal)),
+            Err(refusal) => Task::Answer(vec![envelope.error(&refusal)]),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The requirements, and what the project says of those that no script proves.
+//! The requirements, what the project says of those that no script proves, and which features stand for them.
 
 /// One requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,27 @@ pub fn open() -> Vec<Open> {
         Open { id, reason }
     };
     lines(include_str!("../open.txt")).map(open).collect()
+}
+
+/// A feature of disco, and the requirement that it promises to meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feature {
+    /// Its `var`.
+    pub var: &'static str,
+    /// The requirement.
+    pub id: &'static str,
+}
+
+/// What the service announces.
+///
+/// # Panics
+/// When a line of `features.txt` is not a feature and an id.
+pub fn features() -> Vec<Feature> {
+    let feature = |line: &'static str| {
+        let (var, id) = line.split_once(' ').unwrap_or_else(|| panic!("features.txt: no id for {line}"));
+        Feature { var, id }
+    };
+    lines(include_str!("../features.txt")).map(feature).collect()
 }
 
 impl Open {

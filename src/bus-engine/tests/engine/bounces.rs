@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use bus_domain::bounce::BounceClass::{self, Failing, Gone, Ignored, Retry};
 use bus_domain::{Affiliation, Epoch, Jid, SubscriptionId};
 use bus_engine::{EngineLimits, EventRef, MessageRef, Settings};
+use futures::FutureExt as _;
 
 use crate::fixture::{Bus, Leg};
 
@@ -149,6 +150,7 @@ async fn failures_of_a_week_park_and_subscribing_again_revives() {
     }
     fail(&bus, &mut leg, Failing, 1).await;
     bus.until_stored(PARKED, 1).await;
+    assert_eq!(bus.engine.next_notice().now_or_never(), None, "no message follows one that came back");
     bus.publish("n", &["5"]).await;
     assert_eq!(take(&mut leg, 1).await[B], [(5, 4)]);
 

@@ -90,7 +90,7 @@ fn only_so_many_run_at_once_except_for_publishes() {
 #[test]
 fn answers_that_pile_up_hold_back_what_is_not_started() {
     let mut ordering = Ordering::new(limits());
-    ordering.send("long".to_owned());
+    ordering.send(vec!["long".to_owned()]);
     admit(&mut ordering, "a", "q", OTHER);
     assert!(!ordering.has_room());
     assert_eq!(names(&started(&mut ordering)), Vec::<&str>::new());
@@ -174,7 +174,7 @@ fn a_known_answer_over_a_bound_leaves_at_once() {
             let arrival = Arrival { request: "p", is_publish: PUBLISH, bytes: *bytes };
             ordering.admit(sender, arrival).expect("there is room");
         }
-        ordering.admit_answer("a/1", "x".repeat(answer_bytes));
+        ordering.admit_answer("a/1", vec!["x".repeat(answer_bytes)]);
         assert_eq!(sent(&mut ordering).len(), usize::from(leaves_at_once), "{in_flight:?}");
     };
     check(&[("a/1", 1), ("a/2", 1), ("a/3", 1), ("a/4", 1)], 1, true);
@@ -187,10 +187,10 @@ fn a_known_answer_over_a_bound_leaves_at_once() {
 #[test]
 fn a_known_answer_leaves_behind_the_senders_earlier_ones() {
     let mut ordering = Ordering::new(limits());
-    ordering.admit_answer("a", "at once".to_owned());
+    ordering.admit_answer("a", vec!["at once".to_owned()]);
     assert_eq!(sent(&mut ordering), ["at once"]);
     admit(&mut ordering, "a", "p1", PUBLISH);
-    ordering.admit_answer("a", "known".to_owned());
+    ordering.admit_answer("a", vec!["known".to_owned()]);
     admit(&mut ordering, "a", "p2", PUBLISH);
     admit(&mut ordering, "a", "q", OTHER);
     let running = started(&mut ordering);

@@ -2,10 +2,12 @@
 
 mod stage;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use conformance::{script, table};
+use conformance::rows::features;
+use conformance::{Case, script, table};
 use stage::InProcess;
 
 #[tokio::test]
@@ -35,4 +37,22 @@ fn every_requirement_is_proven_or_said_to_be_open() {
     } else {
         assert!(table == coverage.table, "the table is old; write it with STANZABUS_REGENERATE=1");
     }
+}
+
+#[tokio::test]
+async fn every_announced_feature_is_proven_and_no_other_one_is_named() {
+    let announced = InProcess::start().await.announced().await;
+    let cases = script::all();
+    let proven: BTreeSet<&str> = cases.iter().flat_map(Case::proves).collect();
+    let named = features();
+    let mut problems = Vec::new();
+    for var in &announced {
+        let id = named.iter().find(|feature| feature.var == var).map(|feature| feature.id);
+        if !id.is_some_and(|id| proven.contains(id)) {
+            problems.push(format!("{var} is announced, and no script proves it: {id:?}"));
+        }
+    }
+    let stale = named.iter().filter(|feature| !announced.contains(feature.var));
+    problems.extend(stale.map(|feature| format!("{} is in features.txt, and not announced", feature.var)));
+    assert!(problems.is_empty(), "{problems:#?}");
 }

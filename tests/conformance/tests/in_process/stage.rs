@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +85,17 @@ impl InProcess {
             },
         );
         Self { service, messages, waiting: HashMap::new(), _inputs: inputs, _folder: folder }
+    }
+
+    /// The features of the service, as it tells them to anybody.
+    pub(crate) async fn announced(&mut self) -> BTreeSet<String> {
+        let query = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+        self.send("bob", format!("<iq type='get' id='features' to='{DOMAIN}'>{query}</iq>")).await;
+        let answer = parse_document(&self.receive("bob").await.expect("an answer"), LIMITS);
+        let answer = answer.expect("well-formed");
+        let features =
+            answer.children().flat_map(Element::children).filter(|child| child.name() == "feature");
+        features.filter_map(|feature| feature.attr("var").map(str::to_owned)).collect()
     }
 
     fn put(&mut self, stanza: String) {

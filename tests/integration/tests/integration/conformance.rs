@@ -96,7 +96,9 @@ impl BehindServer {
         let name = account(actor, self.number);
         let login = RawStream::login(self.client_port, XmppServer::HOST, &name, PASSWORD, "here").await;
         let mut stream = login.expect("it may log in");
-        stream.send("<presence/>").await.expect("the server listens");
+        // Who has not asked for the roster hears nothing of requests to see somebody's presence.
+        let roster = "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>";
+        stream.send(format!("{roster}<presence/>")).await.expect("the server listens");
         stream
     }
 }
@@ -135,7 +137,8 @@ impl Stage for BehindServer {
     }
 }
 
-/// What the server itself has to say is no part of a case.
+/// What the server itself has to say is no part of a case. The service also answers at addresses where nobody is.
 fn is_of_service(stanza: &Element) -> bool {
-    stanza.attr("from") == Some(DOMAIN)
+    let bare = stanza.attr("from").and_then(|from| from.split('/').next());
+    bare.and_then(|bare| bare.rsplit('@').next()) == Some(DOMAIN)
 }
