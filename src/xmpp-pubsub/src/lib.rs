@@ -17,6 +17,7 @@ mod archive;
 mod authorization;
 mod availability;
 mod bounce;
+mod caching_hints;
 mod caps;
 mod configure;
 mod contacts;

@@ -1,5 +1,6 @@
 use bus_domain::{Affiliation, NodeFacts};
 
+use crate::caching_hints;
 use crate::date_time;
 use crate::form::{encode_field, encode_result};
 use crate::node_form::{self, META_DATA};
@@ -18,6 +19,7 @@ pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml
         }
         encode_field("pubsub#owner", "jid-multi", addresses(node, Affiliation::Owner), out);
         encode_field("pubsub#publisher", "jid-multi", addresses(node, Affiliation::Publisher), out);
+        caching_hints::encode(&node.config, out);
     };
     encode_result(META_DATA, node_form::meta_data(), &node.config, more, out);
 }

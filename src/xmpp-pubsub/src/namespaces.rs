@@ -18,6 +18,8 @@ pub(crate) const RSM: &str = "http://jabber.org/protocol/rsm";
 pub(crate) const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0202.
 pub(crate) const TIME: &str = "urn:xmpp:time";
+/// XEP-0460.
+pub(crate) const PUBSUB_CACHING: &str = "urn:xmpp:pubsub-caching:0";
 /// XEP-0462.
 pub(crate) const PUBSUB_FILTER: &str = "urn:xmpp:pubsub-filter:0";
 /// XEP-0199.

@@ -290,7 +290,7 @@ pub(crate) fn offers(config: &NodeConfig, rosters_are_readable: bool, var: &str,
 
 /// The fields that tell everybody who may see the node what it is (XEP-0060 §5.4).
 pub(crate) fn meta_data() -> impl Iterator<Item = &'static Field<NodeConfig, Setting>> {
-    const PUBLIC: [&str; 8] = [
+    const PUBLIC: [&str; 9] = [
         "pubsub#title",
         "pubsub#description",
         "pubsub#language",
@@ -299,6 +299,7 @@ pub(crate) fn meta_data() -> impl Iterator<Item = &'static Field<NodeConfig, Set
         "pubsub#access_model",
         "pubsub#publish_model",
         "pubsub#max_items",
+        "pubsub#item_expire",
     ];
     TABLE.iter().filter(|field| PUBLIC.contains(&field.var))
 }

@@ -13,7 +13,7 @@ use crate::errors::Refusal;
 use crate::items::ItemsRequest;
 use crate::namespaces::{
     CAPS, COMMANDS, DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, ORDER_BY, PING, PUBSUB,
-    PUBSUB_FILTER, PUBSUB_OWNER, RSM, SHIM, STANZA_ID, TIME, VERSION,
+    PUBSUB_CACHING, PUBSUB_FILTER, PUBSUB_OWNER, RSM, SHIM, STANZA_ID, TIME, VERSION,
 };
 use crate::order_by::Order;
 use crate::parts::{Context, Parts};
@@ -30,7 +30,9 @@ use IqKind::{Get, Set};
 ///
 /// Disco's features come from here, so what is not wired cannot be announced.
 const TABLE: &[Row] = &[
-    wired(Get, DISCO_INFO, "query", disco::parse_info).with_features(&["meta-data"]),
+    wired(Get, DISCO_INFO, "query", disco::parse_info)
+        .with_features(&["meta-data"])
+        .announcing(&[PUBSUB_CACHING]),
     wired(Get, DISCO_ITEMS, "query", disco::parse_items),
     wired(Get, PING, "ping", ping::parse),
     wired(Get, VERSION, "query", version::parse),

@@ -76,6 +76,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "urn:xmpp:order-by:1@pubsub",
         "urn:xmpp:order-by:1@urn:xmpp:mam:2",
         "urn:xmpp:ping",
+        "urn:xmpp:pubsub-caching:0",
         "urn:xmpp:pubsub-filter:0",
         "urn:xmpp:sid:0",
         "urn:xmpp:time",
@@ -103,6 +104,7 @@ fn of_companion(feature: &str) -> Option<(&'static str, String)> {
             let filter = format!("<filter xmlns='urn:xmpp:pubsub-filter:0'>{form}</filter>");
             ("get", format!("<query xmlns='http://jabber.org/protocol/disco#items'>{filter}</query>"))
         }
+        "urn:xmpp:pubsub-caching:0" => ("get", info("node='news'")),
         "urn:xmpp:ping" => ("get", "<ping xmlns='urn:xmpp:ping'/>".to_owned()),
         _ => return None,
     })
