@@ -9,7 +9,7 @@ use jid::BareJid;
 use serde::Serialize;
 
 use crate::cli::{
-    AccessModel, ActAs, Affiliation, CreateArguments, Durability, NodeCommand, PublishModel,
+    AccessModel, ActAs, Affiliation, CreateArguments, Durability, NodeCommand, ProcessingHint, PublishModel,
     WhenUndeliveredFull,
 };
 use crate::client::{connect_grpc, connect_xmpp, output};
@@ -51,6 +51,7 @@ async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure
         durability,
         no_persist_items,
         retention,
+        xmpp,
         act_as,
     } = arguments;
     if let Some(mut user) = connect_xmpp(config, &act_as).await? {
@@ -73,11 +74,19 @@ async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure
             .when_undelivered_full
             .map_or(v1::WhenUndeliveredFull::Unspecified, Into::into)
             .into(),
+        roster_groups_allowed: xmpp.roster_groups.map(roster_groups),
+        presence_based_delivery: xmpp.presence_based_delivery.then_some(true),
+        processing_hint: xmpp.processing_hint.map_or(v1::ProcessingHint::Unspecified, Into::into).into(),
         ..v1::NodeConfig::default()
     };
     let request = v1::CreateNodeRequest { name: node.clone(), config: Some(node_config) };
     let created = connect_grpc(config).await?.create(request).await?;
     output::print_json(&CreatedLine { node: &node, epoch: Some(output::epoch_text(created.epoch)) })
+}
+
+/// An empty name stands for no group.
+fn roster_groups(names: Vec<String>) -> v1::RosterGroups {
+    v1::RosterGroups { names: names.into_iter().filter(|name| !name.is_empty()).collect() }
 }
 
 async fn delete(config: &Path, node: &str, act_as: &ActAs) -> Result<(), Failure> {
@@ -154,6 +163,17 @@ impl From<WhenUndeliveredFull> for v1::WhenUndeliveredFull {
         match choice {
             WhenUndeliveredFull::Wait => Self::Wait,
             WhenUndeliveredFull::Gap => Self::Gap,
+        }
+    }
+}
+
+impl From<ProcessingHint> for v1::ProcessingHint {
+    fn from(hint: ProcessingHint) -> Self {
+        match hint {
+            ProcessingHint::None => Self::None,
+            ProcessingHint::Store => Self::Store,
+            ProcessingHint::NoStore => Self::NoStore,
+            ProcessingHint::NoPermanentStore => Self::NoPermanentStore,
         }
     }
 }

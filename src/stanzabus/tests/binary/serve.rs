@@ -133,3 +133,26 @@ fn a_node_is_configured_by_what_is_named() {
     assert!(memory.stderr.contains("is on disk for good"), "{memory:?}");
     assert_eq!(daemon.stop(), Some(0));
 }
+
+#[test]
+fn what_is_of_xmpp_alone_is_set_and_taken_back() {
+    let bus = Bus::initialised();
+    let daemon = bus.serve();
+    let groups = ["--roster-group", "Work", "--roster-group", "Friends"];
+    let more = ["--presence-based-delivery", "--processing-hint", "no-store"];
+    let created = bus.run(&[&["node", "create", "near"], &groups[..], &more[..]].concat());
+    assert_eq!(created.status, Some(0), "{created:?}");
+    let set = [
+        "\"roster_groups\":[\"Work\",\"Friends\"]",
+        "\"presence_based_delivery\":true",
+        "\"processing_hint\":\"no-store\"",
+    ];
+    let shown = bus.run(&["node", "show", "near"]);
+    assert!(set.iter().all(|it| shown.stdout.contains(it)), "{shown:?}");
+    let no_group = ["node", "configure", "near", "--roster-group", ""];
+    let more = ["--presence-based-delivery", "false", "--processing-hint", "none"];
+    let configured = bus.run(&[&no_group[..], &more[..]].concat());
+    assert_eq!(configured.status, Some(0), "{configured:?}");
+    assert!(!set.iter().any(|it| configured.stdout.contains(it)), "{configured:?}");
+    assert_eq!(daemon.stop(), Some(0));
+}

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use bridge_grpc::v1;
 
-use super::show;
+use super::{roster_groups, show};
 use crate::cli::ConfigureArguments;
 use crate::client::connect_grpc;
 use crate::failure::Failure;
@@ -42,6 +42,9 @@ fn named(arguments: ConfigureArguments) -> v1::NodeConfig {
         history_bytes_max: arguments.history_bytes_max,
         history_age_seconds_max: arguments.history_age_seconds_max,
         when_undelivered_full: when_undelivered_full.into(),
+        roster_groups_allowed: arguments.roster_groups.map(roster_groups),
+        presence_based_delivery: arguments.presence_based_delivery,
+        processing_hint: arguments.processing_hint.map_or(v1::ProcessingHint::Unspecified, Into::into).into(),
         title: arguments.title,
         description: arguments.description,
         ..v1::NodeConfig::default()

@@ -52,6 +52,12 @@ struct NodeLine {
     expose_publisher: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reject_when_items_full: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roster_groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_based_delivery: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processing_hint: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persist_items: Option<bool>,
     durability: &'static str,
@@ -160,6 +166,14 @@ impl NodeLine {
             send_last_item: config.send_last_item,
             expose_publisher: config.expose_publisher,
             reject_when_items_full: config.reject_when_items_full,
+            roster_groups: config.roster_groups_allowed.clone().unwrap_or_default().names,
+            presence_based_delivery: config.presence_based_delivery,
+            processing_hint: match config.processing_hint() {
+                v1::ProcessingHint::Store => Some("store"),
+                v1::ProcessingHint::NoStore => Some("no-store"),
+                v1::ProcessingHint::NoPermanentStore => Some("no-permanent-store"),
+                v1::ProcessingHint::None | v1::ProcessingHint::Unspecified => None,
+            },
             persist_items: config.persist_items,
             durability: durability_name(config.durability()),
             item_expire_seconds: config.item_expire_seconds,
