@@ -1,6 +1,6 @@
 //! XEP-0030 of the service, of its nodes and of their items (XEP-0060 §5).
 
-use bus_domain::{AccessModel, Actor, BusError, Event, Feature, NodeFacts, NodeName, TypeFilter};
+use bus_domain::{AccessModel, Actor, BusError, Event, Feature, Limits, NodeFacts, NodeName, TypeFilter};
 use bus_engine::Engine;
 use bus_xml::Element;
 
@@ -85,7 +85,7 @@ impl Service {
             let asks = view.facts.config.access_model == AccessModel::Authorize;
             let subscriptions =
                 if asks { None } else { Some(engine.count_subscriptions(&view.facts).await?) };
-            encode_node(&view.facts, subscriptions, out);
+            encode_node(&view.facts, subscriptions, &engine.settings().limits, out);
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ fn encode_headers(out: &mut Xml) {
 }
 
 /// Writes that this is a leaf node (§5.3), and what it is about (§5.4).
-fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
+fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, limits: &Limits, out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
     out.start("identity").attribute("category", "pubsub").attribute("type", "leaf");
     if let Some(title) = &node.config.about.title {
@@ -144,7 +144,7 @@ fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
     }
     out.end();
     encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB, MAM, MAM_EXTENDED].into_iter(), out);
-    meta_data::encode(node, subscriptions, out);
+    meta_data::encode(node, subscriptions, limits, out);
     out.end();
 }
 

@@ -1,4 +1,4 @@
-use bus_domain::{Affiliation, NodeFacts};
+use bus_domain::{Affiliation, Limits, NodeConfig, NodeFacts};
 
 use crate::caching_hints;
 use crate::date_time;
@@ -9,8 +9,11 @@ use crate::xml::Xml;
 /// Addresses that are named for one affiliation: a list of all could be longer than an answer may be.
 const ADDRESSES_MAX: usize = 32;
 
-/// Writes what everybody who may see a node may know of it (XEP-0060 §5.4).
-pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml) {
+/// Writes what everybody who may see a node may know of it (XEP-0060 §5.4). As many items as the operator allows are said
+/// as the number that they are (XEP-0460).
+pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, limits: &Limits, out: &mut Xml) {
+    let items_max = node.config.items_max.min(limits.node_items_max);
+    let config = NodeConfig { items_max, ..node.config.clone() };
     let more = |out: &mut Xml| {
         encode_field("pubsub#creation_date", "text-single", [date_time::encode(node.created_at_ms)], out);
         encode_field("pubsub#creator", "jid-single", [node.creator.as_str()], out);
@@ -21,7 +24,7 @@ pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, out: &mut Xml
         encode_field("pubsub#publisher", "jid-multi", addresses(node, Affiliation::Publisher), out);
         caching_hints::encode(&node.config, out);
     };
-    encode_result(META_DATA, node_form::meta_data(), &node.config, more, out);
+    encode_result(META_DATA, node_form::meta_data(), &config, more, out);
 }
 
 fn addresses(node: &NodeFacts, wanted: Affiliation) -> Vec<&str> {

@@ -83,7 +83,7 @@ impl<S: Stage> Play<'_, S> {
         let actor = step.actor.as_str();
         match &step.action {
             Action::Sends(stanza) => self.send(actor, stanza).await,
-            Action::Gets { stanza, .. } => self.expect(actor, stanza).await,
+            Action::Gets { stanza, is_next, .. } => self.expect(actor, stanza, *is_next).await,
             Action::GetsNothing { .. } => self.gets_nothing(actor).await,
             Action::Owns(node) => self.ask(actor, &format!("<create node='{node}'/>")).await,
         }
@@ -101,14 +101,15 @@ impl<S: Stage> Play<'_, S> {
         Ok(())
     }
 
-    /// The stanza may stand behind others: what is of different requests comes in any order.
-    async fn expect(&mut self, actor: &str, stanza: &str) -> Result<(), String> {
+    /// Unless it is the next one, the stanza may stand behind others: what is of different requests comes in any order.
+    async fn expect(&mut self, actor: &str, stanza: &str, is_next: bool) -> Result<(), String> {
         let expected = parse_stanza(&self.words.fill(&expand(stanza)?))?;
         let mut reasons = Vec::new();
         let mut mailbox = self.mailboxes.remove(actor).unwrap_or_default();
         let mut looked_at = 0;
         let outcome = loop {
-            while looked_at < mailbox.waiting.len() {
+            let candidates = if is_next { mailbox.waiting.len().min(1) } else { mailbox.waiting.len() };
+            while looked_at < candidates {
                 let actual = &mailbox.waiting[looked_at];
                 let compared = if answers(&expected, actual, &mailbox.last_id) {
                     compare(&expected, actual, &mut self.words)
@@ -121,11 +122,12 @@ impl<S: Stage> Play<'_, S> {
                 }
                 looked_at += 1;
             }
-            if looked_at < mailbox.waiting.len() {
+            if looked_at < candidates {
                 mailbox.waiting.remove(looked_at);
                 break Ok(());
             }
-            match self.stage.receive(actor).await {
+            let received = if is_next && candidates > 0 { None } else { self.stage.receive(actor).await };
+            match received {
                 Some(text) => mailbox.waiting.push(parse_stanza(&text)?),
                 None => {
                     break Err(format!(
@@ -154,7 +156,7 @@ impl<S: Stage> Play<'_, S> {
             format!("<publish node='{NODE}'><item id='{item}'><done xmlns='urn:done'/></item></publish>");
         self.ask(WATCHER, &publish).await?;
         let items = format!("<items node='{NODE}'><item id='{item}'><done xmlns='urn:done'/></item></items>");
-        self.expect(actor, &format!("event {items}")).await?;
+        self.expect(actor, &format!("event {items}"), false).await?;
         self.ask(actor, &format!("<unsubscribe node='{NODE}' jid='{{{actor}}}'/>")).await?;
         let mailbox = self.mailboxes.get(actor).map(|mailbox| &mailbox.waiting);
         match mailbox.and_then(|waiting| waiting.first()) {
@@ -166,7 +168,7 @@ impl<S: Stage> Play<'_, S> {
     /// A request whose answer is of no interest, as long as it is no error.
     async fn ask(&mut self, actor: &str, request: &str) -> Result<(), String> {
         self.send(actor, &format!("set pubsub {request}")).await?;
-        self.expect(actor, "<iq type='result'>{more}</iq>").await
+        self.expect(actor, "<iq type='result'>{more}</iq>", false).await
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Action {
         proves: Vec<String>,
         /// The stanza.
         stanza: String,
+        /// Whether nothing else may come before it.
+        is_next: bool,
     },
     /// Gets nothing more.
     GetsNothing {
@@ -123,8 +125,13 @@ fn step(line: &str) -> Option<(String, Action)> {
     if let Some(proves) = rest.strip_prefix("gets nothing") {
         return Some((actor, Action::GetsNothing { proves: ids(proves) }));
     }
-    let (proves, stanza) = rest.strip_prefix("gets")?.split_once(':')?;
-    Some((actor, Action::Gets { proves: ids(proves), stanza: stanza.trim().to_owned() }))
+    let rest = rest.strip_prefix("gets")?;
+    let next = rest.strip_prefix(" next");
+    let (proves, stanza) = next.unwrap_or(rest).split_once(':')?;
+    Some((
+        actor,
+        Action::Gets { proves: ids(proves), stanza: stanza.trim().to_owned(), is_next: next.is_some() },
+    ))
 }
 
 fn ids(text: &str) -> Vec<String> {
