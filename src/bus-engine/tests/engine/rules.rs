@@ -1,4 +1,5 @@
-use bus_domain::{AccessModel, Affiliation, BusError, LimitKind, Limits, NodeConfig};
+use bus_domain::publish::Request as Publish;
+use bus_domain::{AccessModel, Affiliation, BusError, LimitKind, Limits, NodeConfig, Setting};
 use bus_engine::{Outcome, Settings, Verb};
 
 use crate::fixture::{Bus, actor, bare, jid, name, publish_verb};
@@ -59,6 +60,29 @@ async fn a_change_of_rules_counts_for_what_was_sent_right_behind_it() {
         assert!(allowed.is_ok(), "{allowed:?}");
     }
     assert_eq!(bus.engine.statistics().snapshot().stale_decisions, 0, "decided when its turn came");
+}
+
+#[tokio::test]
+async fn a_condition_is_about_the_node_as_it_is_when_the_items_are_stored() {
+    let bus = Bus::start().await;
+    bus.create("n").await;
+    let model = |model| vec![Setting::AccessModel(model)];
+    let publish_if_open = || {
+        let Verb::Publish(request) = publish_verb(&[""]) else { unreachable!("it is a publish") };
+        Verb::Publish(Publish { preconditions: model(AccessModel::Open), ..request })
+    };
+    for _ in 0..20 {
+        let (closed, refused, opened, allowed) = tokio::join!(
+            biased;
+            bus.run("owner", "n", Verb::Configure(model(AccessModel::Whitelist))),
+            bus.run("owner", "n", publish_if_open()),
+            bus.run("owner", "n", Verb::Configure(model(AccessModel::Open))),
+            bus.run("owner", "n", publish_if_open()),
+        );
+        assert!(closed.is_ok() && opened.is_ok());
+        assert_eq!(refused, Err(BusError::PreconditionNotMet));
+        assert!(allowed.is_ok(), "{allowed:?}");
+    }
 }
 
 #[tokio::test]
