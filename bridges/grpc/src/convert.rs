@@ -3,7 +3,7 @@
 mod config;
 mod failure;
 
-use bus_domain::{Affiliation, BareJid, Event, EventKind, ItemId, NodeFacts, NodeName};
+use bus_domain::{Affiliation, BareJid, Event, EventKind, ItemId, NodeFacts, NodeName, RedirectUri};
 use bus_engine::{EventIds, EventRef, TailFrame};
 use prost_types::Timestamp;
 use tonic::Status;
@@ -23,6 +23,12 @@ pub(crate) fn node_name(field: &str, text: &str) -> Result<NodeName, Status> {
 /// An item's id.
 pub(crate) fn item_id(field: &str, text: &str) -> Result<ItemId, Status> {
     ItemId::new(text).map_err(|problem| invalid_field(field, problem))
+}
+
+/// Where a node has moved; empty is nowhere.
+pub(crate) fn redirect_uri(field: &str, text: &str) -> Result<Option<RedirectUri>, Status> {
+    let uri = (!text.is_empty()).then(|| RedirectUri::new(text));
+    uri.transpose().map_err(|problem| invalid_field(field, problem))
 }
 
 /// A bare JID, normalised.
@@ -60,7 +66,7 @@ pub(crate) fn event_to_message(ids: &EventIds, node: &NodeFacts, event: &Event) 
         EventKind::Retracted { .. } => v1::EventKind::Retracted,
         EventKind::Purged => v1::EventKind::NodePurged,
         EventKind::Configured => v1::EventKind::NodeConfigured,
-        EventKind::Deleted => v1::EventKind::NodeDeleted,
+        EventKind::Deleted { .. } => v1::EventKind::NodeDeleted,
     };
     v1::Event {
         node: node.name.as_str().to_owned(),
@@ -72,6 +78,7 @@ pub(crate) fn event_to_message(ids: &EventIds, node: &NodeFacts, event: &Event) 
         publisher: event.publisher.to_string(),
         publish_time: Some(timestamp(event.published_at_ms)),
         payload,
+        redirect_uri: event.kind.redirect().map_or_else(String::new, RedirectUri::to_string),
     }
 }
 

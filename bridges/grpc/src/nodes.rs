@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::auth::authenticated;
 use crate::convert::{
     affiliation_from_message, affiliation_to_message, bare_jid, config_from_message, config_to_message,
-    node_name, settings_from_message, timestamp,
+    node_name, redirect_uri, settings_from_message, timestamp,
 };
 use crate::status::{invalid_field, status};
 use crate::{items, v1};
@@ -91,7 +91,8 @@ impl v1::nodes_server::Nodes for NodesService {
     ) -> Result<Response<v1::DeleteNodeResponse>, Status> {
         let (actor, message) = authenticated(request)?;
         let node = node_name("name", &message.name)?;
-        self.execute(Command { actor, node, verb: Verb::Delete }).await?;
+        let redirect = redirect_uri("redirect_uri", &message.redirect_uri)?;
+        self.execute(Command { actor, node, verb: Verb::Delete(redirect) }).await?;
         Ok(Response::new(v1::DeleteNodeResponse {}))
     }
 

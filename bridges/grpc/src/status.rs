@@ -101,6 +101,7 @@ fn info(reason: ErrorReason, metadata: HashMap<String, String>) -> ErrorDetails 
 fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
     match error {
         BusError::NodeNotFound => (Code::NotFound, ErrorReason::NodeNotFound),
+        BusError::NodeMoved { .. } => (Code::NotFound, ErrorReason::NodeMoved),
         BusError::NodeExists => (Code::AlreadyExists, ErrorReason::NodeExists),
         BusError::Forbidden => (Code::PermissionDenied, ErrorReason::AffiliationRequired),
         BusError::ClosedNode => (Code::PermissionDenied, ErrorReason::AccessModelWhitelist),
@@ -142,6 +143,7 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
 /// What a program may want to read out of the message.
 fn metadata(error: &BusError) -> HashMap<String, String> {
     let entry = match error {
+        BusError::NodeMoved { to } => Some(("redirect_uri", to.to_string())),
         BusError::PayloadTooBig { bytes_max } => Some(("payload_bytes_max", bytes_max.to_string())),
         BusError::TooManyItems { items_max } => Some(("items_max", items_max.to_string())),
         BusError::Unsupported(feature) => Some(("feature", feature.to_string())),

@@ -3,7 +3,7 @@
 use jid::Jid;
 
 use crate::access::{Action, may};
-use crate::{Actor, BusError, NodeFacts};
+use crate::{Actor, BusError, NodeFacts, RedirectUri};
 
 /// The end of a node: one last event in its log; the name is free at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +12,12 @@ pub struct Deletion {
     pub deleter: Jid,
     /// Whether subscribers are told.
     pub notify: bool,
+    /// Where the node is from now on: its subscribers hear of it, and whoever asks for its name later.
+    pub redirect: Option<RedirectUri>,
 }
 
 /// Decides a deletion (XEP-0060 §8.4).
-pub fn decide(facts: &NodeFacts, actor: &Actor) -> Result<Deletion, BusError> {
+pub fn decide(facts: &NodeFacts, actor: &Actor, redirect: Option<RedirectUri>) -> Result<Deletion, BusError> {
     may(facts, actor, Action::Delete)?;
-    Ok(Deletion { deleter: actor.jid().clone(), notify: facts.config.notify_delete })
+    Ok(Deletion { deleter: actor.jid().clone(), notify: facts.config.notify_delete, redirect })
 }

@@ -1,5 +1,6 @@
 use thiserror::Error;
 
+use crate::RedirectUri;
 use crate::quota::{Counted, Quota, Scope};
 
 /// Everything that can be said no with, on every leg. Each leg has one mapping from here to its own errors.
@@ -8,6 +9,12 @@ pub enum BusError {
     /// There is no node of this name.
     #[error("there is no such node")]
     NodeNotFound,
+    /// The node of this name was deleted, and its owner has said where it is now.
+    #[error("the node has moved to {to}")]
+    NodeMoved {
+        /// Where it is.
+        to: RedirectUri,
+    },
     /// The name is taken.
     #[error("a node of this name exists already")]
     NodeExists,
@@ -285,6 +292,7 @@ impl BusError {
             | Self::StoreUnavailable => ErrorClass::Wait,
             Self::Internal => ErrorClass::Internal,
             Self::NodeNotFound
+            | Self::NodeMoved { .. }
             | Self::NodeExists
             | Self::ItemNotFound
             | Self::NotSubscribed

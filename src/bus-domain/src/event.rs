@@ -1,6 +1,6 @@
 use jid::Jid;
 
-use crate::{ItemId, Payload, Seq};
+use crate::{ItemId, Payload, RedirectUri, Seq};
 
 /// One entry of a node's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,10 @@ pub enum EventKind {
     /// The configuration was changed; it is read where it is needed, as it is then.
     Configured,
     /// The node is gone: the last event of its log.
-    Deleted,
+    Deleted {
+        /// Where it is from now on, if its owner says so.
+        redirect: Option<RedirectUri>,
+    },
 }
 
 impl EventKind {
@@ -48,7 +51,7 @@ impl EventKind {
     pub fn item_id(&self) -> Option<&ItemId> {
         match self {
             Self::Published { item_id, .. } | Self::Retracted { item_id } => Some(item_id),
-            Self::Purged | Self::Configured | Self::Deleted => None,
+            Self::Purged | Self::Configured | Self::Deleted { .. } => None,
         }
     }
 
@@ -56,8 +59,21 @@ impl EventKind {
     pub fn payload(&self) -> Option<&Payload> {
         match self {
             Self::Published { payload, .. } => payload.as_ref(),
-            Self::Retracted { .. } | Self::Purged | Self::Configured | Self::Deleted => None,
+            Self::Retracted { .. } | Self::Purged | Self::Configured | Self::Deleted { .. } => None,
         }
+    }
+
+    /// Where the node is that the event is the end of.
+    pub fn redirect(&self) -> Option<&RedirectUri> {
+        match self {
+            Self::Deleted { redirect } => redirect.as_ref(),
+            Self::Published { .. } | Self::Retracted { .. } | Self::Purged | Self::Configured => None,
+        }
+    }
+
+    /// Whether it is the end of the node.
+    pub fn is_deletion(&self) -> bool {
+        matches!(self, Self::Deleted { .. })
     }
 }
 
@@ -67,6 +83,7 @@ impl Event {
         const FIXED_BYTES: usize = 160;
         let item_id_bytes = self.kind.item_id().map_or(0, |id| id.as_str().len());
         let payload_bytes = self.kind.payload().map_or(0, crate::Payload::len_bytes);
-        FIXED_BYTES + item_id_bytes + payload_bytes + self.publisher.as_str().len()
+        let redirect_bytes = self.kind.redirect().map_or(0, |uri| uri.as_str().len());
+        FIXED_BYTES + item_id_bytes + payload_bytes + redirect_bytes + self.publisher.as_str().len()
     }
 }

@@ -35,6 +35,7 @@ mod payload;
 pub mod publish;
 pub mod purge;
 pub mod quota;
+mod redirect;
 pub mod retention;
 pub mod retract;
 pub mod retrieve;
@@ -61,6 +62,7 @@ pub use node_config::{
     WhenItemsFull,
 };
 pub use payload::Payload;
+pub use redirect::{Redirect, RedirectError, RedirectUri};
 pub use roster::{Acquaintance, LookedUp, OWNERS_ASKED_MAX, Roster, RosterEntry, acquaintance};
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};

@@ -31,6 +31,10 @@ pub struct Limits {
     pub park_after_ms: u64,
     /// The same where the last error said that there is nobody any more.
     pub park_gone_after_ms: u64,
+    /// Deleted nodes of which is known where they have moved; the oldest are forgotten first.
+    pub redirects_max: u32,
+    /// The same, of nodes that one bare JID had created.
+    pub redirects_per_jid_max: u32,
     /// Items or nodes on one page of a listing.
     pub page_items_max: u32,
     /// Bytes of payload on one page of a listing.
@@ -53,6 +57,8 @@ impl Default for Limits {
             node_undelivered_events_max: 1_000_000,
             park_after_ms: 7 * DAY_MS,
             park_gone_after_ms: DAY_MS,
+            redirects_max: 10_000,
+            redirects_per_jid_max: 1_000,
             page_items_max: 100,
             page_bytes_max: 300 * 1024,
         }

@@ -1,7 +1,7 @@
 use bus_domain::{
-    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeName, Seq, Setting,
-    Subscription, SubscriptionState, affiliate, expire, manage_subscriptions, options, park, publish,
-    retract, subscribe, unsubscribe,
+    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeName, RedirectUri,
+    Seq, Setting, Subscription, SubscriptionState, affiliate, expire, manage_subscriptions, options, park,
+    publish, retract, subscribe, unsubscribe,
 };
 
 use crate::DeliveryNode;
@@ -24,8 +24,8 @@ pub enum Verb {
     Create(NodeConfig),
     /// Change fields of the node's configuration.
     Configure(Vec<Setting>),
-    /// End the node.
-    Delete,
+    /// End the node, and say where it is from now on.
+    Delete(Option<RedirectUri>),
     /// Publish items.
     Publish(publish::Request),
     /// Take items back.
@@ -158,7 +158,8 @@ impl Command {
                     + request.sub_id.as_ref().map_or(0, String::len)
             }
             Verb::Unsubscribe(request) => ENTRY_BYTES + request.sub_id.as_ref().map_or(0, String::len),
-            Verb::Delete | Verb::Purge | Verb::Park(_) | Verb::Expire(_) => 0,
+            Verb::Delete(redirect) => redirect.as_ref().map_or(0, |uri| uri.as_str().len()),
+            Verb::Purge | Verb::Park(_) | Verb::Expire(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }

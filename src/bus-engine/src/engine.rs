@@ -137,13 +137,19 @@ impl Engine {
     /// the order of these calls, whenever their answers are awaited.
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<Outcome, BusError>> + Send + use<> {
         // Nobody looks at rosters before it is known that they decide.
-        let again = matches!(command.verb, Verb::Subscribe(_)).then(|| (self.clone(), command.clone()));
+        let again = matches!(command.verb, Verb::Subscribe(_)).then(|| command.clone());
+        let is_about_what_is_there = !matches!(command.verb, Verb::Create(_));
+        let (engine, node) = (self.clone(), command.node.clone());
         let answer = self.0.queue.submit(command, &self.0);
         async move {
             let outcome = answer.await.unwrap_or(Err(BusError::StoreUnavailable));
             match (outcome, again) {
-                (Err(BusError::RosterUnavailable), Some((engine, command))) => {
-                    engine.submit_acquainted(command).await
+                (Err(BusError::RosterUnavailable), Some(command)) => engine.submit_acquainted(command).await,
+                // A publish on a free name by who may not make nodes is forbidden.
+                (Err(error @ (BusError::NodeNotFound | BusError::Forbidden)), _)
+                    if is_about_what_is_there =>
+                {
+                    Err(engine.told_where(&node, error).await)
                 }
                 (outcome, _) => outcome,
             }
@@ -158,7 +164,19 @@ impl Engine {
         {
             return Ok(facts);
         }
-        self.0.load_facts(node).await?.ok_or(BusError::NodeNotFound)
+        match self.0.load_facts(node).await? {
+            Some(facts) => Ok(facts),
+            None => Err(self.told_where(node, BusError::NodeNotFound).await),
+        }
+    }
+
+    /// An error that may come of there being no node: whoever asks for one that has moved is told where to.
+    async fn told_where(&self, node: &NodeName, error: BusError) -> BusError {
+        match self.store().find_redirect(node).await {
+            Ok(Some(to)) => BusError::NodeMoved { to },
+            Ok(None) => error,
+            Err(error) => self.unavailable(&error),
+        }
     }
 
     /// Whether no other instance has changed the node's rules since.

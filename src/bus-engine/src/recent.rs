@@ -158,7 +158,7 @@ mod tests {
     fn event(seq: Seq) -> Arc<Event> {
         Arc::new(Event {
             seq,
-            kind: EventKind::Deleted,
+            kind: EventKind::Purged,
             publisher: Jid::new("a@example.org").unwrap(),
             published_at_ms: 0,
             recipients_version: 1,

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus_domain::access::Action;
-use bus_domain::{Actor, BusError, Epoch, Event, EventKind, NodeFacts, NodeName, Seq, retrieve};
+use bus_domain::{Actor, BusError, Epoch, Event, NodeFacts, NodeName, Seq, retrieve};
 use tokio::sync::watch;
 
 use crate::Engine;
@@ -144,7 +144,7 @@ impl Tail {
             }
             if let Some(event) = self.page.pop_front() {
                 self.position = event.seq;
-                self.ended = event.kind == EventKind::Deleted;
+                self.ended = event.kind.is_deletion();
                 return Ok(Some(TailFrame::Event(event)));
             }
             self.head.mark_unchanged();
@@ -207,10 +207,9 @@ impl Tail {
                 Err(BusError::WrongEpoch)
             }
             Ok(facts) if facts.id == self.facts.id => self.engine.check_reader(&facts, &self.actor).await,
-            Ok(_) | Err(BusError::NodeNotFound) if is_at_end && self.facts.is_transient() => {
-                Err(BusError::NodeNotFound)
+            Ok(_) | Err(BusError::NodeNotFound | BusError::NodeMoved { .. }) => {
+                if is_at_end && self.facts.is_transient() { Err(BusError::NodeNotFound) } else { Ok(()) }
             }
-            Ok(_) | Err(BusError::NodeNotFound) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -1,9 +1,10 @@
 use async_trait::async_trait;
-use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName, TypeFilter};
+use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName, RedirectUri, TypeFilter};
 use bus_store::{NodeListing, NodeStore, NodeSummary, StoreError};
 use sqlx::postgres::PgRow;
 
 use crate::statement::{query, statements};
+use crate::transaction::redirects;
 use crate::{PostgresStore, rows};
 
 statements! {
@@ -28,6 +29,11 @@ impl NodeStore for PostgresStore {
     async fn find_node(&self, name: &NodeName) -> Result<Option<NodeFacts>, StoreError> {
         let row = self.pool.session().await?.fetch_optional(query(FIND).bind(name.as_str())).await?;
         row.map(|row| facts(&row)).transpose()
+    }
+
+    async fn find_redirect(&self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError> {
+        let found = self.pool.session().await?.fetch_optional(redirects::finding(name)).await?;
+        found.map_or(Ok(None), |row| rows::redirect(&row, "uri"))
     }
 
     async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError> {

@@ -5,7 +5,8 @@ use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
-    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, Seq, Subscription, SubscriptionId,
+    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, NodeName, Redirect, RedirectUri, Seq,
+    Subscription, SubscriptionId,
 };
 use bus_store::{
     BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RemovedItem,
@@ -24,6 +25,7 @@ mod events;
 mod heads;
 mod items;
 mod nodes;
+pub(crate) mod redirects;
 mod subscriptions;
 pub(crate) mod usage;
 
@@ -49,6 +51,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
         heads::STATEMENTS,
         items::STATEMENTS,
         nodes::STATEMENTS,
+        redirects::STATEMENTS,
         subscriptions::STATEMENTS,
         usage::STATEMENTS,
     ]
@@ -179,6 +182,19 @@ impl Transaction for PostgresTransaction {
 
     async fn put_config(&mut self, node: NodeId, config: &NodeConfig) -> Result<(), StoreError> {
         nodes::put_config(self, node, config).await
+    }
+
+    async fn find_redirect(&mut self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError> {
+        redirects::find(self, name).await
+    }
+
+    async fn put_redirect(
+        &mut self,
+        redirect: &Redirect,
+        kept_of_creator: u32,
+        kept_in_all: u32,
+    ) -> Result<(), StoreError> {
+        redirects::put(self, redirect, kept_of_creator, kept_in_all).await
     }
 
     async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError> {

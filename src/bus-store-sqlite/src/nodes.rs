@@ -1,9 +1,10 @@
 use async_trait::async_trait;
-use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName, TypeFilter};
+use bus_domain::{Affiliations, NodeFacts, NodeId, NodeName, RedirectUri, TypeFilter};
 use bus_store::{NodeListing, NodeStore, NodeSummary, StoreError};
 
 use crate::error::store_error;
 use crate::statement::{query, statements};
+use crate::transaction::redirects;
 use crate::{SqliteStore, rows};
 
 statements! {
@@ -47,6 +48,11 @@ impl NodeStore for SqliteStore {
             affiliations: affiliations.into(),
             rules_version: rows::unsigned(&row, "rules_version")?,
         }))
+    }
+
+    async fn find_redirect(&self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError> {
+        let found = redirects::finding(name).fetch_optional(&self.readers).await.map_err(store_error)?;
+        found.map_or(Ok(None), |row| rows::redirect(&row, "uri"))
     }
 
     async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError> {

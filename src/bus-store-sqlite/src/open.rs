@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "archive", include_str!("../../../schemas/sqlite/0007_archive.sql")),
     (8, "pending", include_str!("../../../schemas/sqlite/0008_pending.sql")),
     (9, "usage", include_str!("../../../schemas/sqlite/0009_usage.sql")),
+    (10, "redirects", include_str!("../../../schemas/sqlite/0010_redirects.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

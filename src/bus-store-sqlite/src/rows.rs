@@ -2,8 +2,8 @@
 
 use bus_domain::bounce::Failures;
 use bus_domain::{
-    Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription,
-    SubscriptionId, SubscriptionOptions, SubscriptionState,
+    Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeName, Payload, RedirectUri,
+    Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
 };
 use bus_store::{Head, StoreError};
 use sqlx::Row as _;
@@ -32,7 +32,7 @@ pub(crate) fn kind_number(kind: &EventKind) -> i64 {
         EventKind::Retracted { .. } => RETRACTED,
         EventKind::Purged => PURGED,
         EventKind::Configured => CONFIGURED,
-        EventKind::Deleted => DELETED,
+        EventKind::Deleted { .. } => DELETED,
     }
 }
 
@@ -60,9 +60,20 @@ fn event_kind(row: &SqliteRow) -> Result<EventKind, StoreError> {
         RETRACTED => Ok(EventKind::Retracted { item_id: item_id(row)? }),
         PURGED => Ok(EventKind::Purged),
         CONFIGURED => Ok(EventKind::Configured),
-        DELETED => Ok(EventKind::Deleted),
+        DELETED => Ok(EventKind::Deleted { redirect: redirect(row, "payload")? }),
         other => Err(inconsistent("events", &format!("kind {other}"))),
     }
+}
+
+/// What `events.payload` holds of an event: its content, or where the node has moved whose end it is.
+pub(crate) fn content(kind: &EventKind) -> Option<&str> {
+    kind.payload().map(Payload::as_str).or_else(|| kind.redirect().map(RedirectUri::as_str))
+}
+
+/// Where a node has moved, or NULL.
+pub(crate) fn redirect(row: &SqliteRow, column: &str) -> Result<Option<RedirectUri>, StoreError> {
+    let uri: Option<String> = row.try_get(column).map_err(store_error)?;
+    uri.map(|uri| RedirectUri::new(&uri).map_err(|error| inconsistent("redirects", &error))).transpose()
 }
 
 /// An item's id.

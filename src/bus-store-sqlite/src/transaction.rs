@@ -5,7 +5,8 @@ use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
-    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, Seq, Subscription, SubscriptionId,
+    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, NodeName, Redirect, RedirectUri, Seq,
+    Subscription, SubscriptionId,
 };
 use bus_store::{
     BatchId, CommitLevel, EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RemovedItem,
@@ -24,6 +25,7 @@ mod epochs;
 mod heads;
 mod items;
 mod nodes;
+pub(crate) mod redirects;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
         heads::STATEMENTS,
         items::STATEMENTS,
         nodes::STATEMENTS,
+        redirects::STATEMENTS,
         subscriptions::STATEMENTS,
         usage::STATEMENTS,
     ]
@@ -141,6 +144,19 @@ impl Transaction for SqliteTransaction {
 
     async fn put_config(&mut self, node: NodeId, config: &NodeConfig) -> Result<(), StoreError> {
         nodes::put_config(self, node, config).await
+    }
+
+    async fn find_redirect(&mut self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError> {
+        redirects::find(self, name).await
+    }
+
+    async fn put_redirect(
+        &mut self,
+        redirect: &Redirect,
+        kept_of_creator: u32,
+        kept_in_all: u32,
+    ) -> Result<(), StoreError> {
+        redirects::put(self, redirect, kept_of_creator, kept_in_all).await
     }
 
     async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError> {
@@ -249,7 +265,7 @@ fn event_values(node: NodeId, event: &Event) -> Value {
         rows::kind_number(&event.kind),
         event.kind.item_id().map(ItemId::as_str),
         event.publisher.as_str(),
-        event.kind.payload().map(bus_domain::Payload::as_str),
+        rows::content(&event.kind),
         event.published_at_ms,
         event.recipients_version,
         event.due_after_seq,

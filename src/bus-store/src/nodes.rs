@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use bus_domain::{AccessModel, Affiliation, BareJid, NodeConfig, NodeFacts, NodeName, TypeFilter};
+use bus_domain::{
+    AccessModel, Affiliation, BareJid, NodeConfig, NodeFacts, NodeName, RedirectUri, TypeFilter,
+};
 
 use crate::StoreError;
 
@@ -8,6 +10,9 @@ use crate::StoreError;
 pub trait NodeStore {
     /// Everything that decisions about the node rest on.
     async fn find_node(&self, name: &NodeName) -> Result<Option<NodeFacts>, StoreError>;
+
+    /// Where the node of this name has moved, if it was deleted with that and no node has had the name since.
+    async fn find_redirect(&self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError>;
 
     /// A page of nodes in the order of their names' bytes, with the standing of `listing.viewer`.
     async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError>;

@@ -3,8 +3,8 @@ use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
-    Affiliation, BareJid, Epoch, Event, ItemId, NodeConfig, NodeId, NodeName, Seq, Subscription,
-    SubscriptionId,
+    Affiliation, BareJid, Epoch, Event, ItemId, NodeConfig, NodeId, NodeName, Redirect, RedirectUri, Seq,
+    Subscription, SubscriptionId,
 };
 
 use crate::{EpochRenewal, RenewedHead, StoreError};
@@ -54,11 +54,22 @@ pub trait Transaction: Send {
     /// Takes these numbers off the nodes' counts of items.
     async fn lower_item_counts(&mut self, counts: &[(NodeId, u64)]) -> Result<(), StoreError>;
 
-    /// Adds a node with an empty log; `None` if its name is taken.
+    /// Adds a node with an empty log; `None` if its name is taken. Where the one before it has moved is forgotten.
     async fn insert_node(&mut self, node: &NodeRow) -> Result<Option<NodeId>, StoreError>;
 
     /// Puts a configuration in the place of the node's.
     async fn put_config(&mut self, node: NodeId, config: &NodeConfig) -> Result<(), StoreError>;
+
+    /// Where the node of this name has moved.
+    async fn find_redirect(&mut self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError>;
+
+    /// Notes where a node has moved, for as long as not so many others come later: of the same creator, or in all.
+    async fn put_redirect(
+        &mut self,
+        redirect: &Redirect,
+        kept_of_creator: u32,
+        kept_in_all: u32,
+    ) -> Result<(), StoreError>;
 
     /// Frees the node's name and leaves the rest for the last notification.
     async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError>;

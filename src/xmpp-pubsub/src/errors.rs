@@ -130,6 +130,14 @@ impl Refusal {
             Self::DoneInPart | Self::AnswerTooLong { .. } => plain(Modify, "not-acceptable"),
         }
     }
+
+    /// What stands inside of the condition: where that is which was asked for (RFC 6120 §8.3.3.5).
+    fn new_address(&self) -> Option<&str> {
+        match self {
+            Self::Bus(BusError::NodeMoved { to }) => Some(to.as_str()),
+            _ => None,
+        }
+    }
 }
 
 /// XEP-0060 §11 and the error sections of each use case.
@@ -137,6 +145,8 @@ impl Refusal {
 fn of_bus(error: &BusError) -> StanzaError {
     match error {
         BusError::NodeNotFound => plain(Cancel, "item-not-found"),
+        // As the example of §6.1.3.11 has it: the request may be made somewhere else.
+        BusError::NodeMoved { .. } => plain(Modify, "gone"),
         BusError::NodeExists => plain(Cancel, "conflict"),
         BusError::Forbidden => plain(Auth, "forbidden"),
         BusError::ClosedNode => with(Cancel, "not-allowed", "closed-node"),
@@ -232,7 +242,11 @@ fn with(kind: ErrorKind, condition: &'static str, pubsub: &'static str) -> Stanz
 pub(crate) fn encode(refusal: &Refusal, out: &mut Xml) {
     let error = refusal.stanza_error();
     out.start("error").attribute("type", error.kind.as_str());
-    out.start_in(error.condition, STANZA_ERRORS).end();
+    out.start_in(error.condition, STANZA_ERRORS);
+    if let Some(address) = refusal.new_address() {
+        out.text(address);
+    }
+    out.end();
     match error.pubsub {
         None => {}
         Some(PubsubCondition::Named(name)) => {

@@ -247,8 +247,12 @@ pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
             }
             out.end();
         }
-        EventKind::Deleted => {
-            out.start("delete").attribute("node", node).end();
+        EventKind::Deleted { redirect } => {
+            out.start("delete").attribute("node", node);
+            if let Some(redirect) = redirect {
+                out.start("redirect").attribute("uri", redirect.as_str()).end();
+            }
+            out.end();
         }
     }
     out.end();

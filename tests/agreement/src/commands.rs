@@ -1,7 +1,7 @@
 use bus_domain::manage_subscriptions::Wanted;
 use bus_domain::{
     AccessModel, Actor, Affiliation, Durability, ItemId, Jid, NodeConfig, NodeName, Payload, PublishModel,
-    Role, Setting, affiliate, manage_subscriptions, publish, retract,
+    RedirectUri, Role, Setting, affiliate, manage_subscriptions, publish, retract,
 };
 use bus_engine::{Command, Verb};
 use simulation::Random;
@@ -32,7 +32,7 @@ fn verb(random: &mut Random, actor: &str) -> Verb {
     let kinds = [(8, 0), (1, 1), (30, 2), (10, 3), (3, 4), (16, 5), (8, 6), (14, 7), (10, 8), (14, 9)];
     match random.weighted(&kinds).unwrap_or_default() {
         0 => Verb::Create(NodeConfig::default().with(&settings(random, 20))),
-        1 => Verb::Delete,
+        1 => Verb::Delete(random.percent(50).then(|| RedirectUri::new("urn:new").expect("a URI"))),
         2 => Verb::Publish(publication(random)),
         3 => Verb::Retract(retract::Request {
             item_ids: (0..random.between(0, 2)).map(|_| item_id(random)).collect(),

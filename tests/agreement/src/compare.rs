@@ -25,7 +25,7 @@ pub(crate) async fn state(model: &Model, engine: &Engine, name: &NodeName) -> Re
     let Some(node) = model.nodes.get(name.as_str()) else {
         return same(
             "a node that is gone",
-            &Err("NodeNotFound"),
+            &Err(model.absence(name.as_str())),
             &view.map(drop).map_err(|error| variant(&error)),
         );
     };
@@ -87,6 +87,7 @@ fn same<Value: PartialEq + std::fmt::Debug>(
 fn variant(error: &BusError) -> &'static str {
     match error {
         BusError::NodeNotFound => "NodeNotFound",
+        BusError::NodeMoved { .. } => "NodeMoved",
         BusError::NodeExists => "NodeExists",
         BusError::Forbidden => "Forbidden",
         BusError::ClosedNode => "ClosedNode",

@@ -9,6 +9,8 @@ use bus_engine::{Command, Verb};
 /// What the bus should hold.
 pub(crate) struct Model {
     pub(crate) nodes: BTreeMap<String, Node>,
+    /// Names of nodes that are somewhere else.
+    pub(crate) moved: BTreeSet<String>,
     pub(crate) limits: Limits,
     /// Ids that the engine makes; the model numbers them.
     made: usize,
@@ -47,7 +49,7 @@ pub(crate) enum Answer {
 
 impl Model {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { nodes: BTreeMap::new(), limits, made: 0 }
+        Self { nodes: BTreeMap::new(), moved: BTreeSet::new(), limits, made: 0 }
     }
 
     pub(crate) fn apply(&mut self, command: &Command) -> Answer {
@@ -66,13 +68,14 @@ impl Model {
                 }
                 self.check_config(config, NodeConfig::ITEMS_MAX_DEFAULT)?;
                 self.nodes.insert(name.to_owned(), Node::new(config.clone(), actor));
+                self.moved.remove(name);
                 Ok(Answer::Done)
             }
             Verb::Publish(request) if !self.nodes.contains_key(name) => {
                 self.publish_new(actor, name, request)
             }
             _ => {
-                let mut node = self.nodes.get(name).ok_or("NodeNotFound")?.clone();
+                let mut node = self.nodes.get(name).ok_or_else(|| self.absence(name))?.clone();
                 let answer = match verb {
                     Verb::Publish(request) => self.publish(&mut node, actor, request)?,
                     Verb::Retract(request) => self.retract(&mut node, actor, request)?,
@@ -92,9 +95,10 @@ impl Model {
                         node.events += 1;
                         Answer::Done
                     }
-                    Verb::Delete => {
+                    Verb::Delete(redirect) => {
                         node.check_owner(actor)?;
                         self.nodes.remove(name);
+                        self.moved.extend(redirect.as_ref().map(|_| name.to_owned()));
                         return Ok(Answer::Done);
                     }
                     Verb::Create(_) | Verb::Park(_) | Verb::Expire(_) | Verb::SetOptions(_) => {
@@ -107,6 +111,11 @@ impl Model {
         }
     }
 
+    /// Why there is no node of this name.
+    pub(crate) fn absence(&self, name: &str) -> &'static str {
+        if self.moved.contains(name) { "NodeMoved" } else { "NodeNotFound" }
+    }
+
     fn publish_new(
         &mut self,
         actor: &Actor,
@@ -114,15 +123,18 @@ impl Model {
         request: &publish::Request,
     ) -> Result<Answer, &'static str> {
         if !request.creates_node {
-            return Err("NodeNotFound");
+            return Err(self.absence(name));
         }
         if actor.role() == Role::User {
-            return Err("Forbidden");
+            return Err(if self.moved.contains(name) { "NodeMoved" } else { "Forbidden" });
         }
         let config = NodeConfig::default().with(&request.preconditions);
         self.check_config(&config, NodeConfig::ITEMS_MAX_DEFAULT)?;
         let mut node = Node::new(config, actor);
         self.publish_items(&mut node, actor, request)?;
+        if self.moved.contains(name) {
+            return Err("NodeMoved");
+        }
         self.nodes.insert(name.to_owned(), node);
         Ok(Answer::Done)
     }

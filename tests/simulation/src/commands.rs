@@ -83,7 +83,7 @@ fn draw_verb(random: &mut Random, scenario: &Scenario) -> (Sender, Verb) {
         Kind::Retract => (ruler, retract(random)),
         Kind::Purge => (ruler, Verb::Purge),
         Kind::Configure => (ruler, configure(random)),
-        Kind::Delete => (ruler, Verb::Delete),
+        Kind::Delete => (ruler, Verb::Delete(None)),
         Kind::Create => (ruler, Verb::Create(config(random, is_managed))),
     }
 }

@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bus_domain::NodeId;
 use bus_domain::quota::UsageKey;
 use bus_domain::subscribe::Health;
+use bus_domain::{NodeId, Redirect};
 use bus_store::{
     BatchId, CommitLevel, LaggingRow, Position, Store, StoreError, SubscriptionKey, Transaction,
 };
@@ -39,6 +39,8 @@ pub struct Disk {
     pub lagging: BTreeMap<SubscriptionKey, LaggingRow>,
     /// What is known of failed deliveries.
     pub health: BTreeMap<SubscriptionKey, Health>,
+    /// Where nodes have moved, the oldest first.
+    pub redirects: Vec<Redirect>,
     /// What everybody has.
     pub usage: BTreeMap<UsageKey, i64>,
     /// What is to go wrong.

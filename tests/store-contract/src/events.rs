@@ -1,6 +1,6 @@
 //! The log.
 
-use bus_domain::{Event, EventKind};
+use bus_domain::{Event, EventKind, RedirectUri};
 use bus_store::{HeadAdvance, Store};
 
 use crate::fixture::{Fixture, advance, events, item_id, published};
@@ -16,7 +16,12 @@ pub async fn events_come_back_as_they_were_appended(store: &dyn Store) {
         Event { kind: retracted, due_after_seq: None, ..published(3, "x", 0, 2) },
         Event { kind: EventKind::Purged, ..published(4, "x", 0, 2) },
         Event { kind: EventKind::Configured, ..published(5, "x", 0, 4) },
-        Event { kind: EventKind::Deleted, ..published(6, "x", 0, 5) },
+        Event {
+            kind: EventKind::Deleted {
+                redirect: Some(RedirectUri::new("xmpp:ä@example.org?;node='").expect("a URI")),
+            },
+            ..published(6, "x", 0, 5)
+        },
     ];
     let mut transaction = fixture.begin().await;
     advance(&mut *transaction, events(node.id, 6)).await;

@@ -123,7 +123,10 @@ impl<'a> Fixture<'a> {
     pub(crate) async fn delete(&self, node: NodeId) -> Seq {
         let mut transaction = self.begin().await;
         let head = advance(&mut *transaction, HeadAdvance { rules_change: true, ..events(node, 1) }).await;
-        let event = Event { kind: EventKind::Deleted, ..published(head.seq, "x", 0, head.due_before_seq) };
+        let event = Event {
+            kind: EventKind::Deleted { redirect: None },
+            ..published(head.seq, "x", 0, head.due_before_seq)
+        };
         transaction.append_events(&[(node, event)]).await.expect("append");
         transaction.retire_node(node, 9).await.expect("retire");
         count(&mut *transaction, Counted::Nodes, bare(OWNER), -1).await;

@@ -36,6 +36,8 @@ macro_rules! suite {
             nodes: a_node_comes_back_as_it_was_made,
             nodes: a_name_is_taken_once,
             nodes: a_deleted_node_frees_its_name_and_keeps_its_number,
+            nodes: where_a_node_has_moved_is_known_until_its_name_is_taken,
+            nodes: the_oldest_moves_are_forgotten_first,
             nodes: listings_are_paged_by_name_with_the_viewers_standing,
             nodes: listings_are_of_the_types_that_are_asked_for,
             nodes: names_are_in_the_order_of_their_bytes,

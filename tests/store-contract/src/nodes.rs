@@ -2,7 +2,7 @@
 
 use bus_domain::{
     About, AccessModel, Affiliation, Durability, Epoch, MessageType, NodeConfig, NodeFacts, NodeName,
-    ProcessingHint, TypeFilter,
+    ProcessingHint, Redirect, RedirectUri, TypeFilter,
 };
 use bus_store::{NodeListing, Store};
 
@@ -71,6 +71,50 @@ pub async fn a_deleted_node_frees_its_name_and_keeps_its_number(store: &dyn Stor
     let second = fixture.node("n").await;
     assert!(second.id > first.id);
     assert_eq!(store.head(second.id).await.expect("a read").expect("a head").seq, 0);
+}
+
+pub async fn where_a_node_has_moved_is_known_until_its_name_is_taken(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await;
+    let to = redirect(&node.name, "a").to;
+    let mut transaction = fixture.begin().await;
+    transaction.retire_node(node.id, 9).await.expect("retire");
+    transaction.put_redirect(&redirect(&node.name, "a"), 9, 9).await.expect("put");
+    transaction.commit().await.expect("commit");
+    assert_eq!(store.find_redirect(&node.name).await.expect("a read"), Some(to.clone()));
+    let mut transaction = fixture.begin().await;
+    assert_eq!(transaction.find_redirect(&node.name).await.expect("a read"), Some(to.clone()));
+    transaction.insert_node(&row("n")).await.expect("insert").expect("a free name");
+    drop(transaction);
+    assert_eq!(store.find_redirect(&node.name).await.expect("a read"), Some(to), "nobody has the name");
+    fixture.node("n").await;
+    assert_eq!(store.find_redirect(&node.name).await.expect("a read"), None);
+}
+
+pub async fn the_oldest_moves_are_forgotten_first(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let names = ["1", "2", "3", "4", "5"].map(|name| NodeName::new(name).expect("a name"));
+    let put = async |name: &NodeName, creator: &str, of_creator, in_all| {
+        let mut transaction = fixture.begin().await;
+        transaction.put_redirect(&redirect(name, creator), of_creator, in_all).await.expect("put");
+        transaction.commit().await.expect("commit");
+        let mut known = String::new();
+        for name in &names {
+            let found = store.find_redirect(name).await.expect("a read");
+            known += found.map_or("", |_| name.as_str());
+        }
+        known
+    };
+    assert_eq!(put(&names[0], "a", 2, 4).await, "1");
+    assert_eq!(put(&names[1], "b", 2, 4).await, "12");
+    assert_eq!(put(&names[2], "b", 2, 4).await, "123");
+    assert_eq!(put(&names[3], "b", 2, 4).await, "134", "a's is older than what b loses");
+    assert_eq!(put(&names[4], "c", 2, 3).await, "345");
+}
+
+fn redirect(name: &NodeName, creator: &str) -> Redirect {
+    let to = RedirectUri::new(&format!("xmpp:ä@example.org?;node='{name}'")).expect("a URI");
+    Redirect { name: name.clone(), creator: bare(&format!("{creator}@example.org")), to }
 }
 
 pub async fn listings_are_paged_by_name_with_the_viewers_standing(store: &dyn Store) {

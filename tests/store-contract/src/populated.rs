@@ -145,7 +145,7 @@ fn entry(event: &Event) -> String {
         EventKind::Retracted { item_id } => format!("{seq} -{item_id}"),
         EventKind::Purged => format!("{seq} purged"),
         EventKind::Configured => format!("{seq} configured"),
-        EventKind::Deleted => format!("{seq} deleted"),
+        EventKind::Deleted { .. } => format!("{seq} deleted"),
     }
 }
 

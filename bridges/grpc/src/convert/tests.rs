@@ -102,7 +102,10 @@ fn frames_say_what_has_happened() {
     assert_eq!(retracted, (v1::EventKind::Retracted, "a".into(), None));
     assert_eq!(check(EventKind::Purged), (v1::EventKind::NodePurged, String::new(), None));
     assert_eq!(check(EventKind::Configured), (v1::EventKind::NodeConfigured, String::new(), None));
-    assert_eq!(check(EventKind::Deleted), (v1::EventKind::NodeDeleted, String::new(), None));
+    assert_eq!(
+        check(EventKind::Deleted { redirect: None }),
+        (v1::EventKind::NodeDeleted, String::new(), None)
+    );
     assert_eq!(frame(TailFrame::Gap { first_seq: 7 }), Frame::Gap(v1::Gap { first_seq: 7 }));
 }
 

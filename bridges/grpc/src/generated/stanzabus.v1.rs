@@ -72,6 +72,8 @@ pub enum ErrorReason {
     /// UNAUTHENTICATED: there is no token, and the daemon's configuration does not say for whom the client's certificate
     /// stands.
     CertificateUnknown = 41,
+    /// NOT_FOUND: the node of this name was deleted, and is somewhere else. Metadata: redirect_uri.
+    NodeMoved = 33,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -115,6 +117,7 @@ impl ErrorReason {
             Self::NodeFull => "ERROR_REASON_NODE_FULL",
             Self::TokenExpired => "ERROR_REASON_TOKEN_EXPIRED",
             Self::CertificateUnknown => "ERROR_REASON_CERTIFICATE_UNKNOWN",
+            Self::NodeMoved => "ERROR_REASON_NODE_MOVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -155,6 +158,7 @@ impl ErrorReason {
             "ERROR_REASON_NODE_FULL" => Some(Self::NodeFull),
             "ERROR_REASON_TOKEN_EXPIRED" => Some(Self::TokenExpired),
             "ERROR_REASON_CERTIFICATE_UNKNOWN" => Some(Self::CertificateUnknown),
+            "ERROR_REASON_NODE_MOVED" => Some(Self::NodeMoved),
             _ => None,
         }
     }
@@ -190,6 +194,9 @@ pub struct Event {
     /// When it was committed, to the millisecond, by the clock of the bus.
     #[prost(message, optional, tag = "8")]
     pub publish_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where the node is from now on, for EVENT_KIND_NODE_DELETED; empty if its owner has not said so.
+    #[prost(string, tag = "10")]
+    pub redirect_uri: ::prost::alloc::string::String,
     /// What was published. Not set when the item has no payload or has been taken back since, and for every kind but
     /// EVENT_KIND_PUBLISHED.
     #[prost(oneof = "event::Payload", tags = "9")]
@@ -546,6 +553,11 @@ pub struct DeleteNodeRequest {
     /// XEP-0060's NodeID. 1 to 1023 bytes. Required.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    /// Where the node is from now on: a URI or IRI of any scheme, up to 4096 bytes. Subscribers and readers hear of it, and
+    /// until a node has the name again, or too many others have moved, later calls about it fail with
+    /// ERROR_REASON_NODE_MOVED. Empty: it is nowhere.
+    #[prost(string, tag = "2")]
+    pub redirect_uri: ::prost::alloc::string::String,
 }
 /// The node is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

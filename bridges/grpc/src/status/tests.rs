@@ -1,5 +1,5 @@
 use bus_domain::quota::{Quota, Scope};
-use bus_domain::{BadRequest, ErrorClass, Feature, LimitKind};
+use bus_domain::{BadRequest, ErrorClass, Feature, LimitKind, RedirectUri};
 
 use super::*;
 
@@ -28,6 +28,8 @@ fn each_error_has_its_code_and_its_reason() {
     let invalid = BusError::InvalidPayload { reason: "of this".into() };
     let limit = BusError::LimitReached(LimitKind::Affiliations);
     check(&BusError::NodeNotFound, NotFound, "NODE_NOT_FOUND", &[]);
+    let moved = BusError::NodeMoved { to: RedirectUri::new("urn:new").unwrap() };
+    check(&moved, NotFound, "NODE_MOVED", &[("redirect_uri", "urn:new")]);
     check(&BusError::NodeExists, AlreadyExists, "NODE_EXISTS", &[]);
     check(&BusError::Forbidden, PermissionDenied, "AFFILIATION_REQUIRED", &[]);
     check(&BusError::ClosedNode, PermissionDenied, "ACCESS_MODEL_WHITELIST", &[]);

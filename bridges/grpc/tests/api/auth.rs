@@ -45,7 +45,7 @@ async fn an_unknown_token_is_refused() {
 async fn an_admin_may_do_what_an_owner_may_and_others_may_not() {
     let rig = Rig::start().await;
     rig.create("news").await;
-    let request = || v1::DeleteNodeRequest { name: "news".into() };
+    let request = || v1::DeleteNodeRequest { name: "news".into(), ..Default::default() };
     let result = rig.nodes(BOB).delete_node(request()).await;
     expect_refusal(result, Code::PermissionDenied, "AFFILIATION_REQUIRED", None);
     rig.nodes(ADMIN).delete_node(request()).await.unwrap();

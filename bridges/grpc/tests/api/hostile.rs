@@ -57,7 +57,7 @@ async fn node_names_that_cannot_stand_in_xml_are_refused_by_every_call() {
         expect_refusal(nodes.create_node(request).await, code, reason, Some("name"));
         let request = v1::GetNodeRequest { name: name.clone() };
         expect_refusal(nodes.get_node(request).await, code, reason, Some("name"));
-        let request = v1::DeleteNodeRequest { name: name.clone() };
+        let request = v1::DeleteNodeRequest { name: name.clone(), ..Default::default() };
         expect_refusal(nodes.delete_node(request).await, code, reason, Some("name"));
         let request = v1::ListItemsRequest { node: name.clone(), selection: None };
         expect_refusal(nodes.list_items(request).await, code, reason, Some("node"));

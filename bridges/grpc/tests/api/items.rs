@@ -90,7 +90,10 @@ async fn a_token_of_something_else_is_refused() {
     rig.publish("other", vec![event("x", "<a xmlns='urn:a'/>")]).await;
     let of_other = list(&rig, "other", page(1, "")).await.unwrap().items[0].event_id.clone();
     let of_old = list(&rig, "news", page(1, "")).await.unwrap().items[0].event_id.clone();
-    rig.nodes(ALICE).delete_node(v1::DeleteNodeRequest { name: "news".into() }).await.unwrap();
+    rig.nodes(ALICE)
+        .delete_node(v1::DeleteNodeRequest { name: "news".into(), ..Default::default() })
+        .await
+        .unwrap();
     rig.create("news").await;
     for token in [of_other.as_str(), of_old.as_str(), "x", "made up", &"A".repeat(43)] {
         let refused = list(&rig, "news", page(1, token)).await;

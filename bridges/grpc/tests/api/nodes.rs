@@ -1,5 +1,6 @@
 use bridge_grpc::v1;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::rig::{ADMIN, ALICE, BOB, DOMAIN, Rig, event, expect_refusal};
 
@@ -93,11 +94,36 @@ async fn a_name_is_taken_until_its_node_is_deleted() {
     let request = || v1::CreateNodeRequest { name: "news".into(), config: None };
     let taken = rig.nodes(BOB).create_node(request()).await;
     expect_refusal(taken, Code::AlreadyExists, "NODE_EXISTS", None);
-    rig.nodes(ALICE).delete_node(v1::DeleteNodeRequest { name: "news".into() }).await.unwrap();
+    rig.nodes(ALICE)
+        .delete_node(v1::DeleteNodeRequest { name: "news".into(), ..Default::default() })
+        .await
+        .unwrap();
     let get = v1::GetNodeRequest { name: "news".into() };
     expect_refusal(rig.nodes(ALICE).get_node(get).await, Code::NotFound, "NODE_NOT_FOUND", None);
     let second = rig.nodes(BOB).create_node(request()).await.unwrap().into_inner().epoch;
     assert_ne!(first, second, "another life of the log");
+}
+
+#[tokio::test]
+async fn a_node_that_has_moved_says_where() {
+    let rig = Rig::start().await;
+    rig.create("news").await;
+    let delete = |redirect_uri: &str| {
+        let request = v1::DeleteNodeRequest { name: "news".into(), redirect_uri: redirect_uri.into() };
+        let mut client = rig.nodes(ALICE);
+        async move { client.delete_node(request).await }
+    };
+    let nowhere = delete("nowhere").await;
+    expect_refusal(nowhere, Code::InvalidArgument, "REQUEST_INVALID", Some("redirect_uri"));
+    delete("https://example.org/news").await.unwrap();
+    let get = || v1::GetNodeRequest { name: "news".into() };
+    let moved = rig.nodes(BOB).get_node(get()).await.unwrap_err();
+    let info = moved.get_details_error_info().unwrap();
+    assert_eq!((moved.code(), &*info.reason), (Code::NotFound, "NODE_MOVED"));
+    assert_eq!(info.metadata["redirect_uri"], "https://example.org/news");
+    expect_refusal(delete("").await, Code::NotFound, "NODE_MOVED", None);
+    rig.create("news").await;
+    rig.nodes(BOB).get_node(get()).await.unwrap();
 }
 
 #[tokio::test]

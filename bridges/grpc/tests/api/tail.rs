@@ -74,6 +74,7 @@ async fn a_reader_gets_the_whole_event() {
         publisher: format!("{ALICE}@{DOMAIN}"),
         publish_time: got.publish_time,
         payload: Some(v1::event::Payload::Xml("<entry xmlns='urn:example'/>".into())),
+        redirect_uri: String::new(),
     };
     assert_eq!(got, expected);
 }
@@ -129,11 +130,14 @@ async fn deletion_is_the_last_event_and_ends_the_stream() {
     rig.create("news").await;
     let (mut reader, _) = Reader::open(&rig, "news", None).await;
     rig.publish("news", vec![event("a", PAYLOAD)]).await;
-    rig.nodes(ALICE).delete_node(v1::DeleteNodeRequest { name: "news".into() }).await.unwrap();
+    rig.nodes(ALICE)
+        .delete_node(v1::DeleteNodeRequest { name: "news".into(), redirect_uri: "urn:new".into() })
+        .await
+        .unwrap();
     assert_eq!(reader.event().await.seq, 1);
     let last = reader.event().await;
     assert_eq!((last.seq, last.kind(), last.item_id.as_str()), (2, v1::EventKind::NodeDeleted, ""));
-    assert_eq!(last.payload, None);
+    assert_eq!((last.payload, last.redirect_uri.as_str()), (None, "urn:new"));
     assert_eq!(reader.frame().await.unwrap(), None, "the stream ends with OK");
 }
 

@@ -141,7 +141,7 @@ impl Driver {
 
     fn forget_deleted(&self, nodes: &[CommittedNode]) {
         for CommittedNode { node, events, .. } in nodes {
-            if events.last().is_some_and(|event| event.kind == EventKind::Deleted) {
+            if events.last().is_some_and(|event| event.kind.is_deletion()) {
                 self.shared.facts.forget(&node.name);
             }
         }

@@ -62,7 +62,7 @@ pub(super) fn committed(shared: &EngineShared, committed: &CommittedNode) {
     };
     let last = shared.recent.append_transient(id, vec![Event::clone(event)]);
     shared.mailbox.put(node.clone(), last[0].seq, &last, delta);
-    if event.kind == EventKind::Deleted {
+    if event.kind.is_deletion() {
         shared.recent.forget_transient(id);
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn plan(
             }
             Work::Configure(configuration)
         }
-        Verb::Delete => Work::Delete(delete::decide(existing()?, actor)?),
+        Verb::Delete(redirect) => Work::Delete(delete::decide(existing()?, actor, redirect.clone())?),
         Verb::Publish(request) if facts.is_none() => {
             let (new, publication) = publish::decide_new(actor, request.clone(), limits, next_item_id)?;
             check_model(&new.config, &NodeConfig::default())?;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus_domain::{BareJid, Event, EventKind, NodeId, Seq, SubscriptionId};
+use bus_domain::{BareJid, Event, NodeId, Seq, SubscriptionId};
 use bus_store::{Position, Recipient};
 use tokio::sync::Notify;
 
@@ -89,7 +89,7 @@ impl Mailbox {
         events: &[Arc<Event>],
         delta: Option<RecipientDelta>,
     ) {
-        let last = events.last().filter(|event| node.is_transient() && event.kind == EventKind::Deleted);
+        let last = events.last().filter(|event| node.is_transient() && event.kind.is_deletion());
         let deletion = last.cloned();
         let mut mail = self.lock();
         if let Some(signal) = mail.nodes.get_mut(&node.id).filter(|signal| signal.node.epoch == node.epoch) {

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bus_domain::{Event, EventKind, Roster, Seq, SubscriptionId};
+use bus_domain::{Event, Roster, Seq, SubscriptionId};
 use bus_store::{CursorMove, Head, Position, Recipient, RecipientPage};
 
 use super::lagging::LaggingOfNode;
@@ -320,7 +320,7 @@ impl NodeDelivery {
                 self.sent.through_subscription = subscription.id;
             }
         }
-        self.deleted = event.kind == EventKind::Deleted;
+        self.deleted = event.kind.is_deletion();
         self.sent = Position::behind(event.seq);
         self.events.pop_front();
         (Ok(()), repeats)

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bus_domain::{BusError, NodeFacts, affiliate, publish, retract};
+use bus_domain::{BusError, Limits, NodeFacts, Redirect, affiliate, delete, publish, retract};
 use bus_store::{HeadAfter, StoreError, Transaction};
 
 use super::node_work::NodeWork;
@@ -54,13 +54,7 @@ impl Writing<'_> {
                         affiliated(transaction, work, &facts, (head, sources), change).await?
                     }
                     Work::Configure(_) => configured(transaction, work, &facts, head).await?,
-                    Work::Delete(_) => {
-                        transaction.retire_node(facts.id, sources.now_ms).await?;
-                        EntryResult::Done {
-                            outcome: Box::new(Outcome::Deleted),
-                            facts: FactsAfter::Now(None),
-                        }
-                    }
+                    Work::Delete(deletion) => deleted(transaction, &facts, sources, deletion).await?,
                     Work::PublishNew(_, publication) => EntryResult::Done {
                         outcome: Box::new(published(&facts, publication, next_seq)),
                         facts: FactsAfter::Now(Some(Arc::clone(&facts))),
@@ -109,6 +103,21 @@ async fn retracted(
     transaction.lower_item_counts(&[(facts.id, removed)]).await?;
     transaction.note_retracted(facts.id, &work.retracted_events()).await?;
     Ok(done(Outcome::Retracted))
+}
+
+async fn deleted(
+    transaction: &mut dyn Transaction,
+    facts: &NodeFacts,
+    sources: &Sources<'_>,
+    deletion: &delete::Deletion,
+) -> Result<EntryResult, StoreError> {
+    transaction.retire_node(facts.id, sources.now_ms).await?;
+    if let Some(to) = deletion.redirect.clone() {
+        let redirect = Redirect { name: facts.name.clone(), creator: facts.creator.clone(), to };
+        let Limits { redirects_max, redirects_per_jid_max, .. } = sources.limits;
+        transaction.put_redirect(&redirect, *redirects_per_jid_max, *redirects_max).await?;
+    }
+    Ok(EntryResult::Done { outcome: Box::new(Outcome::Deleted), facts: FactsAfter::Now(None) })
 }
 
 async fn configured(

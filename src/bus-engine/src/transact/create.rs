@@ -32,6 +32,10 @@ pub(super) async fn create(
             Ok(None)
         }
         Work::PublishNew(new, publication) => {
+            // Only who asks for the node makes it anew; a publish is told where it has moved.
+            if let Some(to) = transaction.find_redirect(&entry.node).await? {
+                return Ok(Some(EntryResult::Refused(BusError::NodeMoved { to })));
+            }
             let Some(facts) = insert(transaction, sources, entry, new).await? else {
                 return Ok(Some(EntryResult::Stale));
             };

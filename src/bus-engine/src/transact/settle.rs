@@ -3,7 +3,7 @@ mod subscriptions;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Event, EventKind, NodeId, configure, expire, park, publish, retract, unsubscribe,
+    BusError, Event, EventKind, NodeId, configure, delete, expire, park, publish, retract, unsubscribe,
 };
 use bus_store::{StoreError, Transaction};
 
@@ -75,10 +75,7 @@ impl Writing<'_> {
             }
             Work::Configure(None) => return Ok(Some(unchanged(work))),
             Work::Configure(Some(configuration)) => configure(work, configuration, sources),
-            Work::Delete(deletion) => {
-                work.changes.rules = true;
-                work.drafts.push(draft(EventKind::Deleted, &deletion.deleter, deletion.notify));
-            }
+            Work::Delete(deletion) => delete(work, deletion),
             Work::Purge(purge) => {
                 work.changes.purge = true;
                 work.drafts.push(draft(EventKind::Purged, &purge.purger, purge.notify));
@@ -174,6 +171,12 @@ async fn retract(
         draft(kind, &retraction.retractor, retraction.notify)
     }));
     Ok(None)
+}
+
+fn delete(work: &mut NodeWork, deletion: &delete::Deletion) {
+    work.changes.rules = true;
+    let kind = EventKind::Deleted { redirect: deletion.redirect.clone() };
+    work.drafts.push(draft(kind, &deletion.deleter, deletion.notify));
 }
 
 /// Of a node in memory only those are told who are there; on disk the log has it whether or not anybody is told.

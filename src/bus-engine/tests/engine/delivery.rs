@@ -101,7 +101,7 @@ async fn a_deletion_is_told_and_then_leaves_nothing() {
     let mut leg = bus.attach();
     leg.up().await;
     bus.publish("n", &["1"]).await;
-    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
     bus.create("n").await;
     bus.publish("n", &["1"]).await;
     assert_eq!(leg.take(2).await, [(1, 0, to("a")), (2, 1, to("a"))]);

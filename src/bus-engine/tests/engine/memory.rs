@@ -236,7 +236,7 @@ async fn the_end_of_a_node_is_told_and_leaves_nothing() {
     leg.up().await;
     let mut reader = tail(&bus, TailStart::Latest).await.unwrap();
     let first = bus.publish("n", &["1"]).await;
-    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
     assert_eq!(leg.take(2).await, [(1, 0, to("a")), (2, 1, to("a"))]);
     assert_eq!([frame(&mut reader).await, frame(&mut reader).await], [Ok(1), Ok(2)]);
     assert_eq!(frame(&mut reader).await, Ok(0), "the end");
@@ -254,7 +254,7 @@ async fn the_end_of_a_node_is_told_after_a_restart_too() {
     let bus = started().await;
     bus.subscribe("n", "a").await;
     bus.publish("n", &["1", "2"]).await;
-    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
     let bus = bus.restart().await;
     let mut leg = bus.attach();
     leg.up().await;
@@ -268,6 +268,6 @@ async fn a_reader_that_is_too_late_for_the_end_hears_so() {
     let bus = started_with(EngineLimits { recent_bytes_max: 1, ..EngineLimits::default() }).await;
     let mut reader = tail(&bus, TailStart::Latest).await.unwrap();
     bus.publish("n", &["1"]).await;
-    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
     assert_eq!(frame(&mut reader).await, Err(BusError::NodeNotFound));
 }

@@ -84,7 +84,7 @@ async fn nodes_are_counted_by_their_creator_until_they_are_deleted() {
     assert_eq!(create("user", "c").await, None);
     assert_eq!(create("user", "d").await, Some(full(Counted::Nodes, Scope::Domain)));
     bus.affiliate("a", "user", Affiliation::Owner).await;
-    bus.run("user", "a", Verb::Delete).await.expect("the end, by another owner");
+    bus.run("user", "a", Verb::Delete(None)).await.expect("the end, by another owner");
     assert_eq!(create("owner", "d").await, None, "the creator has one less");
     assert_eq!(create("owner", "e").await, Some(full(Counted::Nodes, Scope::Jid)));
     let refused = Quota { counted: Counted::Nodes, scope: Scope::Jid };
@@ -143,7 +143,7 @@ async fn subscriptions_are_counted_over_all_nodes_whatever_becomes_of_them() {
 
     let mut leg = bus.attach();
     leg.up().await;
-    bus.run("owner", "b", Verb::Delete).await.expect("the end");
+    bus.run("owner", "b", Verb::Delete(None)).await.expect("the end");
     assert_eq!(leg.take(2).await.len(), 2, "both are told");
     leg.prove().await;
     bus.until_stored("(SELECT count FROM usage WHERE counted = 'subscriptions' AND scope = 'total')", 1)
@@ -216,6 +216,6 @@ async fn who_stores_too_much_makes_room_before_more_is_published_on_his_nodes() 
     bus.publish("memory", &["x"]).await;
     bus.run("owner", "n", retract_verb(&["x"], None)).await.expect("only publishing has to wait");
 
-    bus.run("owner", "n", Verb::Delete).await.expect("the end");
+    bus.run("owner", "n", Verb::Delete(None)).await.expect("the end");
     publish_until(&bus, "other", &Ok(())).await;
 }

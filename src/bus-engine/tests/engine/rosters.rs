@@ -216,6 +216,6 @@ async fn contacts_hear_of_the_nodes_end() {
     bus.subscribe("n", "a").await;
     let mut leg = bus.attach();
     leg.up().await;
-    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
     assert_eq!(leg.take(1).await, [(1, 0, to("a"))]);
 }

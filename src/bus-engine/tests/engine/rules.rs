@@ -1,5 +1,5 @@
 use bus_domain::publish::Request as Publish;
-use bus_domain::{AccessModel, Affiliation, BusError, LimitKind, Limits, NodeConfig, Setting};
+use bus_domain::{AccessModel, Affiliation, BusError, LimitKind, Limits, NodeConfig, RedirectUri, Setting};
 use bus_engine::{Outcome, Settings, Verb};
 
 use crate::fixture::{Bus, actor, bare, jid, name, publish_verb};
@@ -12,8 +12,8 @@ async fn nodes_are_made_once_and_gone_when_deleted() {
     bus.create("n").await;
     assert_eq!(bus.run("owner", "n", create()).await, Err(BusError::NodeExists));
     let first = bus.publish("n", &["a"]).await;
-    assert_eq!(bus.run("user", "n", Verb::Delete).await, Err(BusError::Forbidden));
-    assert_eq!(bus.run("owner", "n", Verb::Delete).await, Ok(Outcome::Deleted));
+    assert_eq!(bus.run("user", "n", Verb::Delete(None)).await, Err(BusError::Forbidden));
+    assert_eq!(bus.run("owner", "n", Verb::Delete(None)).await, Ok(Outcome::Deleted));
     assert_eq!(bus.run("owner", "n", publish_verb(&["a"])).await, Err(BusError::NodeNotFound));
     assert_eq!(bus.engine.node(&actor("owner"), &name("n")).await.err(), Some(BusError::NodeNotFound));
     bus.create("n").await;
@@ -21,6 +21,29 @@ async fn nodes_are_made_once_and_gone_when_deleted() {
     assert_eq!(second.first_seq, 1);
     assert_ne!(first.epoch, second.epoch, "another life of the log");
     assert_eq!(bus.item_ids("n").await, ["b"], "it inherits nothing");
+}
+
+#[tokio::test]
+async fn a_node_that_has_moved_says_where_until_its_name_is_taken_again() {
+    let bus = Bus::start().await;
+    bus.create("n").await;
+    let to = RedirectUri::new("xmpp:other@example.org?;node=n").unwrap();
+    bus.run("owner", "n", Verb::Delete(Some(to.clone()))).await.expect("the end");
+    let bus = bus.restart().await;
+    let moved = BusError::NodeMoved { to };
+    assert_eq!(bus.engine.node(&actor("user"), &name("n")).await.err(), Some(moved.clone()));
+    let Verb::Publish(request) = publish_verb(&["a"]) else { panic!("a publish") };
+    let creating = Verb::Publish(Publish { creates_node: true, ..request });
+    for verb in [publish_verb(&["a"]), creating, Verb::Subscribe(jid("owner").into()), Verb::Delete(None)] {
+        assert_eq!(bus.run("owner", "n", verb.clone()).await, Err(moved.clone()));
+        let verb =
+            if matches!(verb, Verb::Subscribe(_)) { Verb::Subscribe(jid("user").into()) } else { verb };
+        assert_eq!(bus.run("user", "n", verb).await, Err(moved.clone()), "whoever asks");
+    }
+    bus.create("n").await;
+    bus.publish("n", &["a"]).await;
+    bus.run("owner", "n", Verb::Delete(None)).await.expect("the end");
+    assert_eq!(bus.run("owner", "n", Verb::Purge).await, Err(BusError::NodeNotFound), "it is nowhere now");
 }
 
 #[tokio::test]
@@ -124,7 +147,7 @@ async fn an_answer_that_changes_nothing_rests_on_the_rules_of_now_too() {
     elsewhere.affiliate("n", "user", Affiliation::Outcast).await;
     let again = here.run("user", "n", Verb::Subscribe(jid("user").into())).await;
     assert_eq!(again, Err(BusError::Forbidden), "there is a subscription, and no right to it any more");
-    elsewhere.run("owner", "n", Verb::Delete).await.expect("the end");
+    elsewhere.run("owner", "n", Verb::Delete(None)).await.expect("the end");
     let gone = here.run("user", "n", Verb::Unsubscribe(jid("user").into())).await;
     assert_eq!(gone, Err(BusError::NodeNotFound));
 }

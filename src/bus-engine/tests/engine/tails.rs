@@ -68,7 +68,7 @@ async fn a_tail_ends_with_its_node() {
     bus.create("n").await;
     let mut tail = open(&bus, TailStart::Latest).await;
     bus.publish("n", &["1"]).await;
-    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
     assert_eq!(seqs(&mut tail, 2).await, [1, 2]);
     assert!(tail.next().await.unwrap().is_none());
 }
@@ -121,7 +121,7 @@ async fn a_reader_that_is_too_late_for_a_deleted_node_hears_so() {
     assert_eq!(seqs(&mut tail, 2).await, [1, 2]);
     let leg = bus.attach();
     leg.up().await;
-    bus.run("owner", "n", Verb::Delete).await.unwrap();
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
     bus.until_reaped().await;
     assert_eq!(tail.next().await.err(), Some(BusError::NodeNotFound), "3 to 5 are gone, and it is said");
 }

@@ -1,4 +1,4 @@
-use bus_domain::{Event, ItemId, NodeId, Payload};
+use bus_domain::{Event, ItemId, NodeId};
 use bus_store::StoreError;
 
 use super::PostgresTransaction;
@@ -22,7 +22,7 @@ pub(super) async fn append(
         .bind(column(events, |_, event| rows::kind_number(&event.kind)))
         .bind(column(events, |_, event| event.kind.item_id().map(ItemId::as_str)))
         .bind(column(events, |_, event| event.publisher.as_str()))
-        .bind(column(events, |_, event| event.kind.payload().map(Payload::as_str)))
+        .bind(column(events, |_, event| rows::content(&event.kind)))
         .bind(column(events, |_, event| event.published_at_ms))
         .bind(column(events, |_, event| signed(event.recipients_version)))
         .bind(column(events, |_, event| event.due_after_seq.map(signed)));

@@ -1,7 +1,7 @@
 use bus_domain::{Affiliation, BareJid, NodeConfig, NodeId};
 use bus_store::{NodeRow, StoreError};
 
-use super::PostgresTransaction;
+use super::{PostgresTransaction, redirects};
 use crate::rows;
 use crate::statement::{query, statements};
 
@@ -30,6 +30,7 @@ pub(super) async fn insert(
     let id = NodeId(rows::integer(&row, "node_id")?);
     transaction.execute(query(INSERT_HEAD).bind(id.0).bind(node.epoch.0.cast_signed())).await?;
     put_affiliations(transaction, id, &[(node.owner.clone(), Affiliation::Owner)]).await?;
+    redirects::forget(transaction, &node.name).await?;
     Ok(Some(id))
 }
 

@@ -2,7 +2,7 @@ use bus_domain::{Affiliation, BareJid, NodeConfig, NodeId};
 use bus_store::{NodeRow, StoreError};
 use serde_json::json;
 
-use super::{SqliteTransaction, array};
+use super::{SqliteTransaction, array, redirects};
 use crate::rows;
 use crate::statement::{query, statements};
 
@@ -34,6 +34,7 @@ pub(super) async fn insert(
     let head = query(INSERT_HEAD).bind(id.0).bind(node.epoch.0.cast_signed());
     transaction.execute(head).await?;
     put_affiliations(transaction, id, &[(node.owner.clone(), Affiliation::Owner)]).await?;
+    redirects::forget(transaction, &node.name).await?;
     Ok(Some(id))
 }
 

@@ -16,6 +16,9 @@ pub(crate) enum NodeCommand {
     Delete {
         /// The node.
         node: String,
+        /// Where the node is from now on; its subscribers hear of it, and who asks for it later.
+        #[arg(long, value_name = "URI")]
+        redirect: Option<String>,
         /// As whom.
         #[command(flatten)]
         act_as: ActAs,

@@ -127,8 +127,10 @@ impl GrpcClient {
     }
 
     /// Removes a node.
-    pub(crate) async fn delete(&self, name: &str) -> Result<(), GrpcError> {
-        let answer = self.nodes().delete_node(v1::DeleteNodeRequest { name: name.to_owned() }).await;
+    pub(crate) async fn delete(&self, name: &str, redirect: Option<String>) -> Result<(), GrpcError> {
+        let redirect_uri = redirect.unwrap_or_default();
+        let request = v1::DeleteNodeRequest { name: name.to_owned(), redirect_uri };
+        let answer = self.nodes().delete_node(request).await;
         answer.map(drop).map_err(|status| refused(format!("delete {name}"), &status))
     }
 

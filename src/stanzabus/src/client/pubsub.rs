@@ -84,9 +84,12 @@ impl PubsubUser {
         named.or(node).map(str::to_owned).ok_or_else(|| self.unexpected(&what))
     }
 
-    /// Removes a node.
-    pub(crate) async fn delete(&mut self, node: &str) -> Result<(), XmppError> {
+    /// Removes a node, and says where it is from now on.
+    pub(crate) async fn delete(&mut self, node: &str, redirect: Option<&str>) -> Result<(), XmppError> {
+        let redirect =
+            redirect.map(|uri| Element::builder("redirect", PUBSUB_OWNER).attr(name("uri"), uri).build());
         let delete = Element::builder("delete", PUBSUB_OWNER).attr(name("node"), check_node(node)?);
+        let delete = delete.append_all(redirect);
         let request = Element::builder("pubsub", PUBSUB_OWNER).append(delete.build()).build();
         self.session.set(&self.service, &format!("delete {node}"), request).await.map(drop)
     }

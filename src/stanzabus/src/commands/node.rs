@@ -22,7 +22,7 @@ pub(crate) async fn run(config: &Path, command: NodeCommand) -> Result<(), Failu
     match command {
         NodeCommand::Create(arguments) => create(config, arguments).await,
         NodeCommand::Configure(arguments) => configure::run(config, *arguments).await,
-        NodeCommand::Delete { node, act_as } => delete(config, &node, &act_as).await,
+        NodeCommand::Delete { node, redirect, act_as } => delete(config, &node, redirect, &act_as).await,
         NodeCommand::Purge { node, act_as } => purge(config, &node, &act_as).await,
         NodeCommand::List => show::list(config).await,
         NodeCommand::Show { node } => show::show(config, &node).await,
@@ -89,13 +89,13 @@ fn roster_groups(names: Vec<String>) -> v1::RosterGroups {
     v1::RosterGroups { names: names.into_iter().filter(|name| !name.is_empty()).collect() }
 }
 
-async fn delete(config: &Path, node: &str, act_as: &ActAs) -> Result<(), Failure> {
+async fn delete(config: &Path, node: &str, redirect: Option<String>, act_as: &ActAs) -> Result<(), Failure> {
     if let Some(mut user) = connect_xmpp(config, act_as).await? {
-        let deleted = user.delete(node).await;
+        let deleted = user.delete(node, redirect.as_deref()).await;
         user.close().await;
         deleted?;
     } else {
-        connect_grpc(config).await?.delete(node).await?;
+        connect_grpc(config).await?.delete(node, redirect).await?;
     }
     output::status(&format!("deleted {node}"));
     Ok(())

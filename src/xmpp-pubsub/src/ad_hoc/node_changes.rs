@@ -12,7 +12,7 @@ pub(super) async fn purge(turn: Turn<'_>) -> Result<Found, Refusal> {
 
 /// Deletes a node.
 pub(super) async fn delete(turn: Turn<'_>) -> Result<Found, Refusal> {
-    change(turn, Verb::Delete).await?;
+    change(turn, Verb::Delete(None)).await?;
     Ok(Found::done("The node is deleted."))
 }
 

@@ -1,4 +1,5 @@
 use bus_domain::ErrorClass;
+use bus_domain::RedirectUri;
 use bus_domain::quota::Quota;
 
 use super::*;
@@ -7,6 +8,7 @@ fn every_bus_error() -> Vec<BusError> {
     let mut all: Vec<_> = every_limit().into_iter().map(BusError::LimitReached).collect();
     all.extend([
         BusError::NodeNotFound,
+        moved(),
         BusError::NodeExists,
         BusError::Forbidden,
         BusError::ClosedNode,
@@ -35,6 +37,10 @@ fn every_bus_error() -> Vec<BusError> {
         BusError::Internal,
     ]);
     all
+}
+
+fn moved() -> BusError {
+    BusError::NodeMoved { to: RedirectUri::new("xmpp:a@example.org?;node=<b>").unwrap() }
 }
 
 fn every_limit() -> Vec<LimitKind> {
@@ -89,6 +95,11 @@ fn an_error_is_a_condition_then_the_one_of_pubsub_then_text() {
                     <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>\
                     the payload is not acceptable: &lt;b&gt;</text></error>";
     assert_eq!(out.finish(), expected);
+    let mut out = Xml::default();
+    encode(&Refusal::from(moved()), &mut out);
+    let gone = "<error type='modify'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>\
+                xmpp:a@example.org?;node=&lt;b&gt;</gone><text";
+    assert!(out.finish().starts_with(gone));
     let mut out = Xml::default();
     encode(&Refusal::from(BusError::Unsupported(Feature::PurgeNodes)), &mut out);
     let unsupported =

@@ -1,5 +1,5 @@
 use bus_domain::{
-    Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, Subscription, SubscriptionId,
+    Durability, Epoch, ItemId, Jid, NodeConfig, NodeName, Payload, RedirectUri, Subscription, SubscriptionId,
     SubscriptionState,
 };
 use bus_engine::{DeliveryNode, MessageRef};
@@ -122,7 +122,12 @@ fn every_kind_of_event_has_its_element() {
         (published(1, "1", None), true, "<items node='n'><item id='1'/></items>"),
         (retracted, true, "<items node='n'><retract id='1'/></items>"),
         (event(1, EventKind::Purged), true, "<purge node='n'/>"),
-        (event(1, EventKind::Deleted), true, "<delete node='n'/>"),
+        (event(1, EventKind::Deleted { redirect: None }), true, "<delete node='n'/>"),
+        (
+            event(1, EventKind::Deleted { redirect: Some(RedirectUri::new("urn:'&").unwrap()) }),
+            true,
+            "<delete node='n'><redirect uri='urn:&apos;&amp;'/></delete>",
+        ),
     ] {
         let message = message(&node(1, "n", deliver_payloads), &event, "bob@example.net");
         let content = message.split_once("#event'>").unwrap().1.split_once("</event>").unwrap().0;
@@ -224,7 +229,7 @@ fn hostile_names_stay_values() {
         published(1, hostile, Some("<b xmlns='urn:b'/>")),
         event(1, EventKind::Retracted { item_id: ItemId::new(hostile).unwrap() }),
         event(1, EventKind::Purged),
-        event(1, EventKind::Deleted),
+        event(1, EventKind::Deleted { redirect: None }),
     ] {
         let to = "bob@example.net/'><x a=\"&amp;<";
         let message = parse(&message(&node(1, hostile, true), &event, to));
@@ -265,7 +270,7 @@ fn an_item_names_the_subscriptions_that_it_is_due_to() {
         (event(2, EventKind::Retracted { item_id: ItemId::new("1").unwrap() }), "39"),
         (event(3, EventKind::Purged), ""),
         (event(4, EventKind::Configured), ""),
-        (event(5, EventKind::Deleted), ""),
+        (event(5, EventKind::Deleted { redirect: None }), ""),
     ] {
         let sent = Delivery { sub_ids: &sub_ids, ..delivery(&node, &event, &to) };
         assert!(notifier.try_send(&sent).is_ok());

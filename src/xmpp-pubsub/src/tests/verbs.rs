@@ -75,10 +75,16 @@ async fn delete_is_for_owners_and_admins() {
     for (from, content, expected) in [
         (BOB, "<delete node='news'/>", "auth/forbidden"),
         (ALICE, "<delete/>", "modify/bad-request+nodeid-required"),
-        (ALICE, "<delete node='news'><redirect uri='xmpp:a'/></delete>", "cancel/feature-not-implemented"),
+        (ALICE, "<delete node='news'><redirect/></delete>", "modify/bad-request"),
+        (
+            ALICE,
+            "<delete node='news'><redirect uri='urn:a'/><redirect uri='urn:a'/></delete>",
+            "modify/bad-request",
+        ),
         (ALICE, "<delete node='news'/>", ""),
         (ALICE, "<delete node='news'/>", "cancel/item-not-found"),
-        (ADMIN, "<delete node='old'/>", ""),
+        (ADMIN, "<delete node='old'><redirect uri='xmpp:a'/></delete>", ""),
+        (ALICE, "<delete node='old'/>", "modify/gone"),
     ] {
         fixture.check(from, "set", &owner(content), expected).await;
     }

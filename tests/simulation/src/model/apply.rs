@@ -77,7 +77,8 @@ impl Model {
                 life.configure(commit, configuration, &admin);
             }
             (Work::Delete(deletion), Outcome::Deleted) => {
-                life.append(commit, EventKind::Deleted, &deletion.deleter, deletion.notify);
+                let kind = EventKind::Deleted { redirect: deletion.redirect.clone() };
+                life.append(commit, kind, &deletion.deleter, deletion.notify);
                 life.is_deleted = true;
                 life.rules_version += 1;
             }

@@ -20,7 +20,7 @@ impl Model {
             }),
             Outcome::Retracted => self.has_event(command, |kind| matches!(kind, EventKind::Retracted { .. })),
             Outcome::Purged => self.has_event(command, |kind| *kind == EventKind::Purged),
-            Outcome::Deleted => self.has_event(command, |kind| *kind == EventKind::Deleted),
+            Outcome::Deleted => self.has_event(command, EventKind::is_deletion),
             Outcome::Subscribed { subscription: named, .. } => self.has_subscription(command, |life| {
                 life.subscriptions.get(&named.id).is_some_and(|known| known.jid == named.jid)
             }),

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_domain::{
-    Affiliation, BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, Seq, Subscription,
-    SubscriptionId, SubscriptionState,
+    Affiliation, BareJid, Event, ItemId, NodeFacts, NodeId, NodeName, Payload, RedirectUri, Seq,
+    Subscription, SubscriptionId, SubscriptionState,
 };
 use bus_store::{
     EntityAffiliation, EntityStore, EntitySubscription, EventStore, FoundItems, Head, ItemPage, ItemStore,
@@ -21,6 +21,11 @@ impl NodeStore for SimulatedStore {
         let found =
             disk.nodes.iter().find(|(_, rows)| rows.deleted_at_ms.is_none() && rows.row.name == *name);
         Ok(found.map(|(node, rows)| facts(*node, rows)))
+    }
+
+    async fn find_redirect(&self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError> {
+        let disk = self.up()?;
+        Ok(disk.redirects.iter().find(|redirect| redirect.name == *name).map(|redirect| redirect.to.clone()))
     }
 
     async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError> {

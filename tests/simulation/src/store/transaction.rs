@@ -6,11 +6,12 @@ use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
 use bus_domain::{
-    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, Seq, Subscription, SubscriptionId,
+    Affiliation, BareJid, Event, ItemId, NodeConfig, NodeId, NodeName, Redirect, RedirectUri, Seq,
+    Subscription, SubscriptionId,
 };
 use bus_store::{
-    BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, Position,
-    RemovedItem, RenewedHead, StoreError, SubscriptionKey, Transaction,
+    BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, NodeStore as _,
+    Position, RemovedItem, RenewedHead, StoreError, SubscriptionKey, Transaction,
 };
 
 use super::{CommitFate, Disk, NodeRows, SimulatedStore};
@@ -28,6 +29,8 @@ pub(super) struct SimulatedTransaction {
     wellbeing: Vec<(SubscriptionKey, Wellbeing)>,
     /// By how much what somebody has moves.
     usage: Vec<(UsageKey, i64)>,
+    /// Where nodes have moved, and how many such are kept of a creator and in all.
+    redirects: Vec<(Redirect, [u32; 2])>,
 }
 
 /// What becomes of a subscription.
@@ -48,6 +51,7 @@ impl SimulatedTransaction {
             set_back: BTreeMap::new(),
             wellbeing: Vec::new(),
             usage: Vec::new(),
+            redirects: Vec::new(),
         }
     }
 
@@ -217,6 +221,22 @@ impl Transaction for SimulatedTransaction {
         drop(disk);
         self.changed.insert(id, NodeRows::new(node));
         Ok(Some(id))
+    }
+
+    async fn find_redirect(&mut self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError> {
+        self.call()?;
+        self.store.find_redirect(name).await
+    }
+
+    async fn put_redirect(
+        &mut self,
+        redirect: &Redirect,
+        kept_of_creator: u32,
+        kept_in_all: u32,
+    ) -> Result<(), StoreError> {
+        self.call()?;
+        self.redirects.push((redirect.clone(), [kept_of_creator, kept_in_all]));
+        Ok(())
     }
 
     async fn retire_node(&mut self, node: NodeId, deleted_at_ms: i64) -> Result<(), StoreError> {
@@ -399,7 +419,20 @@ impl Transaction for SimulatedTransaction {
 }
 
 impl SimulatedTransaction {
+    fn write_redirects(&mut self, disk: &mut Disk) {
+        let made = self.changed.iter().filter(|(node, _)| !disk.nodes.contains_key(node));
+        let made: Vec<_> = made.map(|(_, rows)| &rows.row.name).collect();
+        disk.redirects.retain(|redirect| !made.contains(&&redirect.name));
+        for (redirect, [of_creator, in_all]) in self.redirects.drain(..) {
+            let creator = redirect.creator.clone();
+            disk.redirects.push(redirect);
+            forget_oldest(&mut disk.redirects, of_creator, |it| it.creator == creator);
+            forget_oldest(&mut disk.redirects, in_all, |_| true);
+        }
+    }
+
     fn write_to(&mut self, disk: &mut Disk) {
+        self.write_redirects(disk);
         self.changed.values_mut().for_each(NodeRows::drop_rows_without_items);
         disk.nodes.append(&mut self.changed);
         for (key, wellbeing) in self.wellbeing.drain(..) {
@@ -436,4 +469,14 @@ impl Drop for SimulatedTransaction {
         disk.usage_locks.retain(|_, holder| *holder != self.id);
         disk.reserved.retain(|_, holder| *holder != self.id);
     }
+}
+
+fn forget_oldest(redirects: &mut Vec<Redirect>, kept: u32, counts: impl Fn(&Redirect) -> bool) {
+    let all = redirects.iter().filter(|it| counts(it)).count();
+    let mut too_many = all.saturating_sub(kept as usize);
+    redirects.retain(|it| {
+        let goes = counts(it) && too_many > 0;
+        too_many -= usize::from(goes);
+        !goes
+    });
 }

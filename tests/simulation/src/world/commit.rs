@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bus_domain::{EventKind, ItemId};
+use bus_domain::ItemId;
 use bus_engine::IdSource as _;
 use bus_engine::committer::{Batch, BatchFailure, EntryResult, FactsAfter};
 use bus_engine::parts::{Commit, CommittedNode, Sources, Written, write};
@@ -164,7 +164,7 @@ impl World {
         }
         for CommittedNode { node, events, head_seq, .. } in &nodes {
             instance.known_heads.note(node.id, node.epoch, *head_seq);
-            if events.last().is_some_and(|event| event.kind == EventKind::Deleted) {
+            if events.last().is_some_and(|event| event.kind.is_deletion()) {
                 instance.facts.forget(&node.name);
             }
         }

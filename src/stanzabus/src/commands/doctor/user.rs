@@ -43,7 +43,7 @@ async fn walk(report: &mut Report, user: &mut PubsubUser) -> Result<(), Failure>
     };
     report.ok("create", &format!("made the node {node}"))?;
     let walked = walk_node(report, user, &node).await;
-    match user.delete(&node).await {
+    match user.delete(&node, None).await {
         Ok(()) => report.ok("delete", "the node is gone again")?,
         Err(error) => report.failed("delete", &error)?,
     }

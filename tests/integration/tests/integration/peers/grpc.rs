@@ -51,7 +51,7 @@ impl GrpcCaller {
 
     /// Deletes a node.
     pub(crate) async fn delete_node(&self, name: &str) -> Result<(), Status> {
-        let request = v1::DeleteNodeRequest { name: name.to_owned() };
+        let request = v1::DeleteNodeRequest { name: name.to_owned(), ..Default::default() };
         NodesClient::new(self.channel.clone()).delete_node(self.with_token(request)).await.map(drop)
     }
 

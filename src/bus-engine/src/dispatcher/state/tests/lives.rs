@@ -28,7 +28,7 @@ fn in_memory() -> DeliveryNode {
 }
 
 fn deleted(seq: Seq) -> Arc<Event> {
-    Arc::new(Event { kind: EventKind::Deleted, ..Event::clone(&event(seq, true, 0)) })
+    Arc::new(Event { kind: EventKind::Deleted { redirect: None }, ..Event::clone(&event(seq, true, 0)) })
 }
 
 impl World {
@@ -37,7 +37,7 @@ impl World {
         let before_seq = self.log.last().map_or(0, |event| event.seq);
         self.log.extend(events);
         let last = self.log.last().expect("something was published").clone();
-        let deletion = Some(&last).filter(|last| last.kind == EventKind::Deleted).cloned();
+        let deletion = Some(&last).filter(|last| last.kind.is_deletion()).cloned();
         let deltas = Deltas::Known(Vec::new());
         let node = node.clone();
         self.dispatcher.signal(NodeSignal {
