@@ -1,0 +1,78 @@
+//! A bound is the highest number that passes.
+
+use bus_domain::manage_subscriptions::{self, Entry, Wanted};
+use bus_domain::retrieve::{self, Selection};
+use bus_domain::{
+    BusError, ItemId, Jid, Limits, NodeConfig, Payload, Role, archive, publish, quota, retract,
+};
+
+use crate::sample::{actor, ids, node, owner};
+
+const MAX: usize = 3;
+
+/// Whether a number of things passes.
+type Check = fn(usize, &Limits) -> Result<(), BusError>;
+
+fn limits() -> Limits {
+    Limits { request_items_max: MAX, payload_bytes_max: MAX, ..Limits::default() }
+}
+
+fn items(count: usize) -> Vec<publish::NewItem> {
+    let payload = Some(Payload::from_serialised("<a/>"[..MAX].to_owned()));
+    ids(count).into_iter().map(|id| publish::NewItem { id: Some(id), payload: payload.clone() }).collect()
+}
+
+fn publish(items: Vec<publish::NewItem>, limits: &Limits) -> Result<(), BusError> {
+    let request = publish::Request { items, ..publish::Request::default() };
+    let next_id = || ItemId::new("made").unwrap();
+    publish::decide(&node(NodeConfig::default()), &owner(), request, limits, next_id).map(drop)
+}
+
+const CHECKS: [(&str, Check); 6] = [
+    ("items of a publish", |count, limits| publish(items(count), limits)),
+    ("bytes of a payload", |count, limits| {
+        let payload = Some(Payload::from_serialised("x".repeat(count)));
+        publish(vec![publish::NewItem { id: None, payload }], limits)
+    }),
+    ("items of a retraction", |count, limits| {
+        let request = retract::Request { item_ids: ids(count), notify: None };
+        retract::decide(&node(NodeConfig::default()), &owner(), request, limits).map(drop)
+    }),
+    ("items asked for by id", |count, limits| {
+        let selection = Selection::ById(ids(count));
+        retrieve::decide(&node(NodeConfig::default()), &owner(), false, selection, limits).map(drop)
+    }),
+    ("entries of an archive asked for by id", archive::check_listed),
+    ("subscriptions to be managed", |count, limits| {
+        let entry = |number| {
+            let jid = Jid::new(&format!("u{number}@example.org")).unwrap();
+            Entry { jid, sub_id: None, wanted: Wanted::Ended }
+        };
+        let entries = (0..count).map(entry).collect();
+        let request = manage_subscriptions::Request { entries, is_approval: false };
+        manage_subscriptions::decide(&node(NodeConfig::default()), &owner(), request, limits).map(drop)
+    }),
+];
+
+#[test]
+fn as_many_pass_as_the_limit_says_and_no_more() {
+    for (what, check) in CHECKS {
+        for count in 1..=MAX {
+            assert_eq!(check(count, &limits()), Ok(()), "{count} {what}");
+        }
+        let refused = check(MAX + 1, &limits()).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                BusError::TooManyItems { items_max: MAX } | BusError::PayloadTooBig { bytes_max: MAX }
+            ),
+            "{what}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn quotas_bind_everybody_but_admins() {
+    let bound = [Role::User, Role::Creator, Role::Admin].map(|role| quota::binds(&actor("a", role)));
+    assert_eq!(bound, [true, true, false]);
+}

@@ -1,0 +1,75 @@
+//! What is written as a text is read as the same again, and no two things share a text.
+
+use std::collections::HashSet;
+
+use bus_domain::quota::{Counted, Quota, Scope};
+use bus_domain::retention::WhenUndeliveredFull;
+use bus_domain::{
+    Affiliation, BusError, Feature, ItemId, LimitKind, NodeName, SubscriptionState, TypeFilter,
+};
+
+#[test]
+fn affiliations_and_states_are_read_as_they_are_written() {
+    for affiliation in Affiliation::ALL {
+        assert_eq!(Affiliation::parse(affiliation.as_str()), Some(affiliation));
+    }
+    for state in SubscriptionState::ALL {
+        assert_eq!(SubscriptionState::parse(state.as_str()), Some(state));
+    }
+    assert_eq!((Affiliation::parse("Owner"), SubscriptionState::parse("")), (None, None));
+    assert_eq!(Affiliation::ALL.map(Affiliation::as_str)[2], "publish-only");
+}
+
+#[test]
+fn stored_words_stay_as_they_are() {
+    assert_eq!(WhenUndeliveredFull::ALL.map(WhenUndeliveredFull::as_str), ["wait", "gap"]);
+}
+
+#[test]
+fn a_name_is_shown_as_it_is() {
+    let (node, item) = (NodeName::new("a b").unwrap(), ItemId::new("c").unwrap());
+    assert_eq!((node.as_str(), item.as_str()), ("a b", "c"));
+    assert_eq!((node.to_string(), item.to_string()), ("a b".to_owned(), "c".to_owned()));
+    assert_eq!(format!("{node:?} {item:?}"), r#""a b" "c""#);
+}
+
+#[test]
+fn what_is_not_done_is_named_as_in_the_xep() {
+    let named = [
+        (Feature::Collections, "collections"),
+        (Feature::GetPending, "get-pending"),
+        (Feature::PersistentItems, "persistent-items"),
+    ];
+    for (feature, name) in named {
+        assert_eq!((feature.as_str(), feature.to_string()), (name, name.to_owned()));
+    }
+}
+
+#[test]
+fn a_limit_says_which_it_is_and_when_it_passes() {
+    let rate = LimitKind::PublishRate { scope: Scope::Domain, retry_after_ms: 1_500 };
+    let of_rate = Quota { counted: Counted::Publishes, scope: Scope::Domain };
+    assert_eq!(rate.quota(), Some(of_rate));
+    assert!(BusError::LimitReached(rate).to_string().ends_with("; try again in 1500 milliseconds"));
+    let of_nodes = Quota { counted: Counted::Nodes, scope: Scope::Jid };
+    let others = [
+        LimitKind::Subscriptions,
+        LimitKind::Affiliations,
+        LimitKind::Undelivered,
+        LimitKind::Quota(of_nodes),
+        rate,
+    ];
+    assert_eq!(others.map(LimitKind::quota), [None, None, None, Some(of_nodes), Some(of_rate)]);
+    let texts: HashSet<_> = others.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), others.len(), "{texts:?}");
+    assert!(texts.iter().all(|text| !text.is_empty()));
+    assert!(!BusError::LimitReached(LimitKind::Undelivered).to_string().contains("milliseconds"));
+}
+
+#[test]
+fn a_filter_says_what_it_is_made_of() {
+    let types = vec!["urn:a".to_owned()];
+    let (only, others) = (TypeFilter::only(types.clone()), TypeFilter::all_but(types.clone()));
+    assert_eq!((only.types(), others.types()), (&*types, &*types));
+    assert_eq!((only.is_inclusive(), others.is_inclusive()), (true, false));
+}

@@ -1,0 +1,82 @@
+//! What something weighs is what is in it, so that a bound on bytes is one.
+
+use bus_domain::manage_subscriptions::{Entry, Wanted};
+use bus_domain::{About, BareJid, Event, EventKind, ItemId, Jid, Payload, Roster, RosterEntry, Setting};
+
+const LONG: &str = "0123456789";
+
+/// What ten bytes more weigh.
+fn more<T>(make: impl Fn(&str) -> T, weigh: impl Fn(&T) -> usize) -> usize {
+    weigh(&make(&LONG.repeat(2))) - weigh(&make(LONG))
+}
+
+fn jid(local: &str) -> Jid {
+    Jid::new(&format!("{local}@example.org")).unwrap()
+}
+
+fn event(item_id: &str, payload: &str, publisher: &str) -> Event {
+    let kind = EventKind::Published {
+        item_id: ItemId::new(item_id).unwrap(),
+        payload: Some(Payload::from_serialised(payload.to_owned())),
+    };
+    Event {
+        seq: 1,
+        kind,
+        publisher: jid(publisher),
+        published_at_ms: 0,
+        recipients_version: 1,
+        due_after_seq: None,
+    }
+}
+
+#[test]
+fn ten_bytes_more_weigh_ten_bytes_more() {
+    let text = |text: &str| Some(text.to_owned());
+    let weights = [
+        more(|long| event(long, "x", "a"), Event::weight_bytes),
+        more(|long| event("i", long, "a"), Event::weight_bytes),
+        more(|long| event("i", "x", long), Event::weight_bytes),
+        more(|long| About { title: text(long), ..About::default() }, About::weight_bytes),
+        more(|long| About { description: text(long), ..About::default() }, About::weight_bytes),
+        more(|long| About { contacts: vec![jid(long)], ..About::default() }, About::weight_bytes),
+        more(|long| Setting::Title(text(long)), Setting::weight_bytes),
+        more(|long| Setting::PayloadType(text(long)), Setting::weight_bytes),
+        more(|long| Setting::RosterGroupsAllowed(vec![long.to_owned()]), Setting::weight_bytes),
+        more(|long| Setting::Contacts(vec![jid(long)]), Setting::weight_bytes),
+        more(|long| entry(long, None), Entry::weight_bytes),
+        more(|long| entry("a", Some(long)), Entry::weight_bytes),
+        more(|long| roster(long, &["g"]), Roster::weight_bytes),
+        more(|long| roster("a", &[long, "g"]), Roster::weight_bytes),
+    ];
+    assert_eq!(weights, [LONG.len(); 14]);
+}
+
+#[test]
+fn the_smallest_weighs_what_holds_it() {
+    let smallest = event("i", "", "a").weight_bytes();
+    assert!(smallest > 100 && smallest < 1_000, "{smallest}");
+    let (one, two) = (roster("a", &["g"]).weight_bytes(), roster("a", &["g", "h"]).weight_bytes());
+    assert!(one > 50 && one < 500 && two > one + 1, "{one} {two}");
+}
+
+#[test]
+fn what_is_said_of_an_event_is_what_is_in_it() {
+    let published = event("i", "x", "a").kind;
+    assert_eq!(published.item_id().map(ItemId::as_str), Some("i"));
+    assert_eq!(published.payload().map(Payload::as_str), Some("x"));
+    let retracted = EventKind::Retracted { item_id: ItemId::new("r").unwrap() };
+    assert_eq!((retracted.item_id().map(ItemId::as_str), retracted.payload()), (Some("r"), None));
+    assert_eq!((EventKind::Purged.item_id(), EventKind::Purged.payload()), (None, None));
+}
+
+fn entry(local: &str, sub_id: Option<&str>) -> Entry {
+    Entry { jid: jid(local), sub_id: sub_id.map(str::to_owned), wanted: Wanted::Ended }
+}
+
+fn roster(local: &str, groups: &[&str]) -> Roster {
+    let mut roster = Roster::default();
+    let groups = groups.iter().map(ToString::to_string).collect();
+    let contact = BareJid::new(&format!("{local}@example.org")).unwrap();
+    roster.add(contact, RosterEntry { groups, ..RosterEntry::default() });
+    roster
+}
