@@ -46,13 +46,16 @@ async fn a_component_on_the_same_server_asks_and_gets_answers(kind: ServerKind) 
     let message = format!("<message {PEER_ADDRESSES}><body>hi</body></message>");
     assert_eq!(peer.ask(&message, PEER_ADDRESSES).await, []);
 
-    for (presence, expected) in
-        [("subscribe", Some("subscribed")), ("probe", None), ("unsubscribe", Some("unsubscribed"))]
-    {
+    for (presence, expected) in [
+        ("subscribe", &[Some("subscribed"), None][..]),
+        ("probe", &[None]),
+        ("unsubscribe", &[Some("unsubscribed")]),
+    ] {
         let answers =
             peer.ask(&format!("<presence type='{presence}' {PEER_ADDRESSES}/>"), PEER_ADDRESSES).await;
-        assert_eq!(answers.len(), 1, "{presence}");
-        assert_eq!((answers[0].name(), answers[0].attr("type")), ("presence", expected), "{presence}");
+        assert!(answers.iter().all(|answer| answer.name() == "presence"), "{presence}");
+        let types: Vec<_> = answers.iter().map(|answer| answer.attr("type")).collect();
+        assert_eq!(types, expected, "{presence}");
     }
     let available = format!("<presence {PEER_ADDRESSES}/><presence type='unavailable' {PEER_ADDRESSES}/>");
     assert_eq!(peer.ask(&available, PEER_ADDRESSES).await, []);
