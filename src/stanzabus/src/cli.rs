@@ -58,12 +58,46 @@ pub(crate) enum Command {
     Pub(PubArguments),
     /// Print a node's events as they come, one JSON object per line.
     Tail(TailArguments),
+    /// Measure the running daemon, beside what its store and its libraries can do without it. Takes minutes, and loads the
+    /// machine.
+    Bench {
+        /// What.
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Make, list and revoke the tokens of gRPC callers. The daemon notices within a second.
     Token {
         /// What to do with them.
         #[command(subcommand)]
         command: TokenCommand,
     },
+}
+
+/// `stanzabus bench …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Publishing, delivery and replay over gRPC, on nodes that it makes and removes.
+    Grpc(GrpcBenchArguments),
+}
+
+/// `stanzabus bench grpc`
+#[derive(Debug, Args)]
+pub(crate) struct GrpcBenchArguments {
+    /// How often everything is measured, one after the other.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) runs: u32,
+    /// Events of each measurement.
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub(crate) events: u64,
+    /// Bytes of each payload.
+    #[arg(long, value_name = "BYTES", default_value_t = 200)]
+    pub(crate) payload_bytes: usize,
+    /// Readers of one node, for the measurement with many.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) readers: usize,
+    /// Write the figures here instead of on standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// `stanzabus token …`

@@ -3,6 +3,7 @@
 //! The one crate that names concrete stores and bridges: [`serve`] puts the parts together. [`config`] is the file,
 //! [`cli`] the arguments, [`commands`] and [`client`] what talks to a running daemon, over gRPC or as an XMPP user.
 
+mod bench;
 mod check;
 mod cli;
 mod client;
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node { command } => block_on(commands::node::run(config, command)),
         Command::Pub(arguments) => block_on(commands::publish::run(config, arguments)),
         Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
+        Command::Bench { command } => block_on(bench::run(config, command)),
         Command::Token { command } => commands::token::run(config, command),
     }
 }

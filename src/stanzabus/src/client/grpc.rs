@@ -8,6 +8,7 @@ use bridge_grpc::v1;
 use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
+use futures::Stream;
 use thiserror::Error;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -94,6 +95,15 @@ impl GrpcClient {
         let what = format!("publish to {}", request.node);
         let answer = PublisherClient::new(self.service.clone()).publish(request).await;
         answer.map(tonic::Response::into_inner).map_err(|status| refused(what, &status))
+    }
+
+    /// Publishes batches, one after the other.
+    pub(crate) async fn publish_stream(
+        &self,
+        batches: impl Stream<Item = v1::PublishStreamRequest> + Send + 'static,
+    ) -> Result<Streaming<v1::PublishStreamResponse>, GrpcError> {
+        let answers = PublisherClient::new(self.service.clone()).publish_stream(batches).await;
+        answers.map(tonic::Response::into_inner).map_err(|status| refused("publish".to_owned(), &status))
     }
 
     /// Reads a node's log.

@@ -1,0 +1,63 @@
+use std::path::{Path, PathBuf};
+
+use bridge_grpc::v1;
+use bus_engine::{IdSource as _, SystemIds};
+
+use crate::cli::GrpcBenchArguments;
+use crate::client::connect_grpc;
+use crate::client::grpc::GrpcClient;
+use crate::failure::Failure;
+
+/// The daemon that is measured, and with what.
+pub(super) struct Target {
+    pub(super) client: GrpcClient,
+    pub(super) config: PathBuf,
+    pub(super) events: u64,
+    pub(super) payload: String,
+}
+
+/// A node of the benchmark's own.
+pub(super) struct BenchNode {
+    client: GrpcClient,
+    pub(super) name: String,
+}
+
+impl Target {
+    pub(super) async fn connect(config: &Path, arguments: &GrpcBenchArguments) -> Result<Self, Failure> {
+        let empty = "<p xmlns='urn:b'></p>";
+        let text = "x".repeat(arguments.payload_bytes.saturating_sub(empty.len()));
+        Ok(Self {
+            client: connect_grpc(config).await?,
+            config: config.to_owned(),
+            events: arguments.events,
+            payload: empty.replace("><", &format!(">{text}<")),
+        })
+    }
+
+    /// Makes a node that nobody else knows.
+    pub(super) async fn node(&self, durability: v1::Durability) -> Result<BenchNode, Failure> {
+        let name = format!("bench {:032x}", u128::from_be_bytes(SystemIds.random_bytes()));
+        let config = v1::NodeConfig {
+            durability: durability.into(),
+            items_max: Some(u32::MAX),
+            history_events_max: Some(0),
+            history_bytes_max: Some(0),
+            ..v1::NodeConfig::default()
+        };
+        let request = v1::CreateNodeRequest { name: name.clone(), config: Some(config) };
+        self.client.create(request).await?;
+        Ok(BenchNode { client: self.client.clone(), name })
+    }
+
+    /// The next event to be published.
+    pub(super) fn event(&self) -> v1::NewEvent {
+        v1::NewEvent { item_id: None, payload: Some(v1::new_event::Payload::Xml(self.payload.clone())) }
+    }
+}
+
+impl BenchNode {
+    /// Removes it. What is not removed because a measurement failed can be found by its name.
+    pub(super) async fn remove(self) -> Result<(), Failure> {
+        Ok(self.client.delete(&self.name, None).await?)
+    }
+}
