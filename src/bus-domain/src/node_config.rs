@@ -156,9 +156,9 @@ impl NodeConfig {
         !self.deliver_payloads && (!self.persist_items || self.is_transient())
     }
 
-    /// Whether a publish is refused for which there is no room.
-    pub fn refuses_when_full(&self) -> bool {
-        self.when_items_full == WhenItemsFull::Reject && self.persist_items
+    /// Whether a publish for which there is no room does more than let the oldest items go.
+    pub fn minds_when_full(&self) -> bool {
+        self.when_items_full != WhenItemsFull::DiscardOldest && self.persist_items
     }
 
     /// Whether who subscribes is sent the newest item.

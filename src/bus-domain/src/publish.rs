@@ -9,7 +9,7 @@ use crate::create::{self, NewNode};
 use crate::retract::StoredItem;
 use crate::{
     Actor, BadRequest, BusError, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting, Subscription,
-    SubscriptionState,
+    SubscriptionState, WhenItemsFull,
 };
 
 /// A request to publish; all of its items stand or fall together.
@@ -45,8 +45,26 @@ pub struct Publication {
     pub notify: bool,
     /// With an address: only if it is subscribed, which is settled in the transaction.
     pub only_if_subscribed: Option<BareJid>,
-    /// With a number: only if the node then has at most so many items, which is settled in the transaction, too.
-    pub only_if_items_stay_within: Option<u64>,
+    /// What becomes of items for which there is no room, where that is settled in the transaction, too. `None` lets the
+    /// oldest go.
+    pub overflow: Option<Overflow>,
+}
+
+/// What is settled about items for which there is no room (XEP-0060 §7.1.2.5, §7.1.3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// Nothing is published that would push out what has not expired.
+    Refused {
+        /// Items that the node keeps.
+        items_max: u64,
+    },
+    /// What is pushed out before it has expired is taken back.
+    Retracted {
+        /// Items that the node keeps.
+        items_max: u64,
+        /// Whether subscribers are told.
+        notify: bool,
+    },
 }
 
 impl Publication {
@@ -83,25 +101,51 @@ pub fn decide(
     }
     let publication = compose(&facts.config, actor, request.items, limits, next_id)?;
     let items_max = u64::from(facts.config.items_max(limits));
-    let is_bounded = facts.config.refuses_when_full();
-    Ok(Publication {
-        only_if_subscribed: depends.then(|| actor.bare().clone()),
-        only_if_items_stay_within: is_bounded.then_some(items_max),
-        ..publication
-    })
+    let overflow = match facts.config.when_items_full {
+        _ if !facts.config.minds_when_full() => None,
+        WhenItemsFull::DiscardOldest => None,
+        WhenItemsFull::RetractOldest => Some(Overflow::Retracted { items_max, notify: publication.notify }),
+        WhenItemsFull::Reject => Some(Overflow::Refused { items_max }),
+    };
+    let only_if_subscribed = depends.then(|| actor.bare().clone());
+    Ok(Publication { only_if_subscribed, overflow, ..publication })
 }
 
-/// Decides on the items that the node has, and on those among them that would be overwritten.
-pub fn settle_items(
+/// How many of the items that the node has, and that are not overwritten, make room for this publication: its oldest ones.
+pub fn settle_room(
     publication: &Publication,
     item_count: u64,
     overwritten: &[StoredItem],
-) -> Result<(), BusError> {
-    let Some(items_max) = publication.only_if_items_stay_within else { return Ok(()) };
+) -> Result<u64, BusError> {
     let known: HashSet<_> = overwritten.iter().map(|item| &item.id).collect();
     let new: HashSet<_> = publication.items.iter().map(|item| &item.id).collect();
     let new = new.difference(&known).count() as u64;
-    if new == 0 || item_count + new <= items_max { Ok(()) } else { Err(BusError::NodeFull) }
+    let over = |items_max: u64| (item_count + new).saturating_sub(items_max);
+    match publication.overflow {
+        None => Ok(0),
+        _ if new == 0 => Ok(0),
+        // A bound was lowered, and the rest goes by itself.
+        Some(Overflow::Refused { items_max }) if over(items_max) > new => Err(BusError::NodeFull),
+        Some(Overflow::Refused { items_max } | Overflow::Retracted { items_max, .. }) => {
+            Ok(over(items_max).min(new))
+        }
+    }
+}
+
+/// Decides on the items that would make room: those that have expired go without a word, and the others are taken back, or
+/// stay and nothing is published.
+pub fn settle_pushed_out(
+    publication: &Publication,
+    mut pushed_out: Vec<StoredItem>,
+    expired_through_ms: Option<i64>,
+) -> Result<Vec<ItemId>, BusError> {
+    pushed_out.retain(|item| expired_through_ms.is_none_or(|moment| item.published_at_ms > moment));
+    let live = pushed_out.into_iter().map(|item| item.id).collect::<Vec<_>>();
+    match publication.overflow {
+        Some(Overflow::Refused { .. }) if !live.is_empty() => Err(BusError::NodeFull),
+        Some(Overflow::Retracted { .. }) => Ok(live),
+        Some(Overflow::Refused { .. }) | None => Ok(Vec::new()),
+    }
 }
 
 /// Decides on the subscriptions of the publisher's address.
@@ -147,7 +191,7 @@ fn compose(
     let complete = |item| complete(config, item, limits, &mut next_id);
     let items = items.into_iter().map(complete).collect::<Result<_, _>>()?;
     let (publisher, notify) = (actor.jid().clone(), config.deliver_notifications);
-    Ok(Publication { publisher, items, notify, only_if_subscribed: None, only_if_items_stay_within: None })
+    Ok(Publication { publisher, items, notify, only_if_subscribed: None, overflow: None })
 }
 
 /// A node that takes no items is told that something has happened by a publish without one (§7.1.3.7): an event under an id

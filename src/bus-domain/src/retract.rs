@@ -38,6 +38,8 @@ pub struct StoredItem {
     pub seq: Seq,
     /// Who published it.
     pub publisher: Jid,
+    /// When that was committed, in milliseconds since 1970.
+    pub published_at_ms: i64,
 }
 
 /// Decides on the node's rules (XEP-0060 §7.2). Where no items are kept there is nothing to take back (§7.2.3.5).

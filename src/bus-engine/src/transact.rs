@@ -221,17 +221,17 @@ impl<'a> Writing<'a> {
         if rows.is_empty() { Ok(()) } else { transaction.append_events(&rows).await }
     }
 
-    /// Points item ids at their newest events, lets go of the overwritten, and trims full nodes.
+    /// Points item ids at their newest events, lets go of the overwritten and the pushed out, and trims full nodes.
     async fn place_items(
         &mut self,
         transaction: &mut dyn Transaction,
         sources: &Sources<'_>,
     ) -> Result<(), StoreError> {
-        let overwritable: Vec<_> = self.works.iter().flat_map(NodeWork::overwritable).collect();
+        let replaced: Vec<_> = self.works.iter().flat_map(NodeWork::replaced).collect();
         let mut lowered: HashMap<NodeId, u64> = HashMap::new();
         let mut created = HashMap::new();
-        if !overwritable.is_empty() {
-            for RemovedItem { node, item_id, created_seq } in transaction.remove_items(&overwritable).await? {
+        if !replaced.is_empty() {
+            for RemovedItem { node, item_id, created_seq } in transaction.remove_items(&replaced).await? {
                 *lowered.entry(node).or_default() += 1;
                 created.insert((node, item_id), created_seq);
             }

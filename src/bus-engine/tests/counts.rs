@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use bus_domain::{Actor, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload, Role, publish};
+use bus_domain::{
+    Actor, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload, Role, WhenItemsFull, publish,
+};
 use bus_engine::{Command, Engine, Settings, SystemClock, SystemIds, Verb};
 use bus_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
@@ -103,6 +105,15 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     let trim = ["DELETE FROM items", "UPDATE heads SET"];
     assert_eq!(statements.take(), [&plain[..], &trim, &end].concat(), "a node that is full");
 
+    let looks = [
+        "BEGIN IMMEDIATE",
+        "SELECT e.item_id, e.kind,",
+        "SELECT item_count FROM",
+        "SELECT i.item_id, e.seq,",
+    ];
+    let told = [&looks[..], &head[1..], &overwrite, &end].concat();
+    assert_eq!(of_telling(&engine, &statements).await, told, "a full node that tells what it pushes out");
+
     let memory = NodeConfig { durability: Durability::Memory, ..NodeConfig::default() };
     run_on("memory", &engine, "owner", Verb::Create(memory)).await;
     run_on(
@@ -130,6 +141,17 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     assert_eq!(without, with_a_thousand);
     assert_eq!(without["events"], 10, "one row per event");
     assert!(without.iter().all(|(table, rows)| *table == "events" || *rows == 0), "{without:?}");
+}
+
+/// The statements of a publish that pushes an item out, on a node whose subscribers are told.
+async fn of_telling(engine: &Engine, statements: &Statements) -> Vec<String> {
+    let config =
+        NodeConfig { items_max: 1, when_items_full: WhenItemsFull::RetractOldest, ..NodeConfig::default() };
+    run_on("telling", engine, "owner", Verb::Create(config)).await;
+    run_on("telling", engine, "owner", publish(None)).await;
+    statements.take();
+    run_on("telling", engine, "owner", publish(None)).await;
+    statements.take()
 }
 
 /// Rows that ten publishes add, by table.

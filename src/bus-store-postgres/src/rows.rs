@@ -1,6 +1,7 @@
 //! Between rows and our types.
 
 use bus_domain::bounce::Failures;
+use bus_domain::retract::StoredItem;
 use bus_domain::{
     Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeId, NodeName, Payload,
     RedirectUri, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
@@ -80,6 +81,16 @@ pub(crate) fn redirect(row: &PgRow, column: &str) -> Result<Option<RedirectUri>,
 pub(crate) fn item_id(row: &PgRow) -> Result<ItemId, StoreError> {
     let id: Option<String> = row.try_get("item_id").map_err(store_error)?;
     ItemId::new(&id.unwrap_or_default()).map_err(|error| inconsistent("events", &error))
+}
+
+/// An item from the columns of its id and of its newest event.
+pub(crate) fn stored_item(row: &PgRow) -> Result<StoredItem, StoreError> {
+    Ok(StoredItem {
+        id: item_id(row)?,
+        seq: unsigned(row, "seq")?,
+        publisher: Jid::new(&text(row, "publisher")?).map_err(|error| inconsistent("events", &error))?,
+        published_at_ms: integer(row, "published_at_ms")?,
+    })
 }
 
 /// A head from its columns of the same names.

@@ -148,6 +148,10 @@ impl Transaction for PostgresTransaction {
         items::find(self, node, ids).await
     }
 
+    async fn oldest_items(&mut self, node: NodeId, items_max: u64) -> Result<Vec<StoredItem>, StoreError> {
+        items::oldest(self, node, items_max).await
+    }
+
     async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError> {
         items::count(self, node).await
     }

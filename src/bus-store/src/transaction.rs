@@ -32,6 +32,9 @@ pub trait Transaction: Send {
     /// The items of these ids that the node has and no purge has taken.
     async fn find_items(&mut self, node: NodeId, ids: &[ItemId]) -> Result<Vec<StoredItem>, StoreError>;
 
+    /// The node's oldest items that no purge has taken, oldest first, expired ones too.
+    async fn oldest_items(&mut self, node: NodeId, items_max: u64) -> Result<Vec<StoredItem>, StoreError>;
+
     /// Items of the node, expired ones too.
     async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError>;
 

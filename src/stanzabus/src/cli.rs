@@ -10,7 +10,7 @@ use jid::{BareJid, Jid};
 
 pub(crate) use node::{
     AccessModel, Affiliation, ConfigureArguments, CreateArguments, Durability, ItemsArguments, NodeCommand,
-    ProcessingHint, PublishModel, WhenUndeliveredFull,
+    ProcessingHint, PublishModel, WhenItemsFull, WhenUndeliveredFull,
 };
 
 /// A durable event bus on XMPP.

@@ -180,7 +180,7 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         var: "pubsub#publish_node_full",
         label: "What becomes of an item for which there is no room",
         kind: Kind::Choice {
-            options: &["discard-oldest", "reject"],
+            options: &["discard-oldest", "retract-oldest", "reject"],
             get: |it| it.when_items_full.as_str(),
             set: |value| {
                 named(WhenItemsFull::ALL, WhenItemsFull::as_str, value, "pubsub#publish_node_full")

@@ -1,7 +1,7 @@
 use bus_domain::manage_subscriptions::Wanted;
 use bus_domain::{
     AccessModel, Actor, Affiliation, Durability, ItemId, Jid, NodeConfig, NodeName, Payload, PublishModel,
-    RedirectUri, Role, Setting, affiliate, manage_subscriptions, publish, retract,
+    RedirectUri, Role, Setting, WhenItemsFull, affiliate, manage_subscriptions, publish, retract,
 };
 use bus_engine::{Command, Verb};
 use simulation::Random;
@@ -77,6 +77,7 @@ fn settings(random: &mut Random, percent: usize) -> Vec<Setting> {
         Setting::PublishModel(random.pick(&PublishModel::ALL)),
         Setting::AllowSubscriptions(random.percent(80)),
         Setting::ItemsMax(random.pick(&[0, 1, 2, 3, 6, 7, NodeConfig::ITEMS_MAX_HIGHEST])),
+        Setting::WhenItemsFull(random.pick(&WhenItemsFull::ALL)),
         Setting::PersistItems(random.percent(80)),
         Setting::DeliverPayloads(random.percent(50)),
         Setting::NotifyConfig(random.percent(50)),

@@ -93,6 +93,7 @@ fn variant(error: &BusError) -> &'static str {
         BusError::ClosedNode => "ClosedNode",
         BusError::SubscriptionRequired => "SubscriptionRequired",
         BusError::SubscriptionPending => "SubscriptionPending",
+        BusError::NodeFull => "NodeFull",
         BusError::ItemNotFound => "ItemNotFound",
         BusError::NotSubscribed => "NotSubscribed",
         BusError::ForeignJid => "ForeignJid",

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bus_domain::{
-    Actor, Affiliation, BareJid, Jid, Limits, NodeConfig, PublishModel, Role, SubscriptionState, affiliate,
-    publish, retract,
+    Actor, Affiliation, BareJid, Jid, Limits, NodeConfig, PublishModel, Role, SubscriptionState,
+    WhenItemsFull, affiliate, publish, retract,
 };
 use bus_engine::{Command, Verb};
 
@@ -158,8 +158,9 @@ impl Model {
             return Err("PreconditionNotMet");
         }
         let is_heeded = node.is_publisher_subscribed(actor);
-        let answer = self.publish_items(node, actor, request)?;
-        if is_heeded { Ok(answer) } else { Err("Forbidden") }
+        let answer = self.publish_items(node, actor, request);
+        let is_allowed = matches!(answer, Ok(_) | Err("NodeFull"));
+        if is_allowed && !is_heeded { Err("Forbidden") } else { answer }
     }
 
     fn publish_items(
@@ -184,6 +185,7 @@ impl Model {
         if node.config.deliver_payloads && request.items.iter().any(|item| item.payload.is_none()) {
             return Err("BadRequest");
         }
+        let before = node.items.len();
         for item in &request.items {
             self.made += 1;
             let given = item.id.as_ref().map(|id| ItemName::Given(id.as_str().to_owned()));
@@ -193,6 +195,12 @@ impl Model {
                 node.items.retain(|(known, _)| *known != name);
                 node.items.push((name, actor.jid().clone()));
             }
+        }
+        let (new, over) = (node.items.len() - before, node.items.len().saturating_sub(items_max));
+        match node.config.when_items_full {
+            WhenItemsFull::Reject if new > 0 && over > 0 => return Err("NodeFull"),
+            WhenItemsFull::RetractOldest if node.config.persist_items => node.events += over.min(new) as u64,
+            _ => {}
         }
         node.make_room(items_max);
         Ok(Answer::Done)

@@ -1,6 +1,7 @@
 //! Items: windows, overwriting, trimming.
 
 use bus_domain::NodeId;
+use bus_domain::retract::StoredItem;
 use bus_domain::retrieve::{ItemOrder, PageAt};
 use bus_store::{ItemWindow, RemovedItem, Store};
 
@@ -165,6 +166,29 @@ pub async fn the_oldest_items_go_first(store: &dyn Store) {
     transaction.commit().await.expect("commit");
     assert_eq!(window(store, node, PageAt::First, 9).await, expected(&["c"], 1, Some(0)));
     assert_eq!(window(store, other, PageAt::First, 9).await, expected(&["a"], 1, Some(0)));
+}
+
+pub async fn the_oldest_items_are_named_before_they_go(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let (node, other) = (fixture.node("n").await.id, fixture.node("other").await.id);
+    fixture.publish(node, &["a"], 10).await;
+    fixture.purge(node).await;
+    fixture.publish(node, &["b", "c'\"", "d", "b"], 10).await;
+    fixture.publish(other, &["x"], 10).await;
+    let mut transaction = fixture.begin().await;
+    let oldest = transaction.oldest_items(node, 2).await.expect("items");
+    let seqs: Vec<_> = oldest.iter().map(|item| (item.id.as_str(), item.seq)).collect();
+    assert_eq!(seqs, [("c'\"", 4), ("d", 5)]);
+    assert_eq!(
+        oldest,
+        transaction.find_items(node, &[item_id("d"), item_id("c'\"")]).await.map(sorted).expect("items")
+    );
+    assert_eq!(transaction.oldest_items(node, 9).await.expect("items").len(), 3);
+}
+
+fn sorted(mut items: Vec<StoredItem>) -> Vec<StoredItem> {
+    items.sort_unstable_by_key(|item| item.seq);
+    items
 }
 
 pub async fn items_are_found_by_id(store: &dyn Store) {

@@ -57,6 +57,7 @@ macro_rules! suite {
             items: items_keep_their_places_by_creation_when_they_are_overwritten,
             items: an_item_that_was_taken_away_is_created_anew,
             items: the_oldest_items_go_first,
+            items: the_oldest_items_are_named_before_they_go,
             items: items_are_found_by_id,
             items: the_newest_item_is_found_in_a_transaction,
             subscriptions: recipients_are_paged_with_their_standing,

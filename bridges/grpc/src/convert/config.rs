@@ -47,8 +47,8 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         notify_sub,
         send_last_item,
         expose_publisher,
-        reject_when_items_full,
         processing_hint,
+        when_items_full,
     } = message;
     let name = |name: &str| format!("{field}.{name}");
     let settings = [
@@ -68,6 +68,9 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         enum_value(&name("processing_hint"), *processing_hint)?
             .and_then(processing_hint_from)
             .map(Setting::ProcessingHint),
+        enum_value(&name("when_items_full"), *when_items_full)?
+            .and_then(when_items_full_from)
+            .map(Setting::WhenItemsFull),
         items_max.map(Setting::ItemsMax),
         deliver_payloads.map(Setting::DeliverPayloads),
         notify_retract.map(Setting::NotifyRetract),
@@ -93,9 +96,6 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
             Setting::SendLastItem(if sends { SendLastItem::OnSubscribe } else { SendLastItem::Never })
         }),
         expose_publisher.map(Setting::ExposePublisher),
-        reject_when_items_full.map(|rejects| {
-            Setting::WhenItemsFull(if rejects { WhenItemsFull::Reject } else { WhenItemsFull::DiscardOldest })
-        }),
         contacts.as_ref().map(|contacts| contacts_from(&name("contacts"), contacts)).transpose()?,
     ];
     Ok(settings.into_iter().flatten().collect())
@@ -136,8 +136,8 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         notify_sub: Some(config.notify_sub),
         send_last_item: Some(config.send_last_item != SendLastItem::Never),
         expose_publisher: Some(config.expose_publisher),
-        reject_when_items_full: Some(config.when_items_full == WhenItemsFull::Reject),
         processing_hint: processing_hint_to_message(config.processing_hint).into(),
+        when_items_full: when_items_full_to_message(config.when_items_full).into(),
     }
 }
 
@@ -194,6 +194,23 @@ fn publish_model_to_message(model: PublishModel) -> v1::PublishModel {
         PublishModel::Publishers => v1::PublishModel::Publishers,
         PublishModel::Subscribers => v1::PublishModel::Subscribers,
         PublishModel::Open => v1::PublishModel::Open,
+    }
+}
+
+fn when_items_full_from(message: v1::WhenItemsFull) -> Option<WhenItemsFull> {
+    match message {
+        v1::WhenItemsFull::Unspecified => None,
+        v1::WhenItemsFull::DiscardOldest => Some(WhenItemsFull::DiscardOldest),
+        v1::WhenItemsFull::RetractOldest => Some(WhenItemsFull::RetractOldest),
+        v1::WhenItemsFull::Reject => Some(WhenItemsFull::Reject),
+    }
+}
+
+fn when_items_full_to_message(choice: WhenItemsFull) -> v1::WhenItemsFull {
+    match choice {
+        WhenItemsFull::DiscardOldest => v1::WhenItemsFull::DiscardOldest,
+        WhenItemsFull::RetractOldest => v1::WhenItemsFull::RetractOldest,
+        WhenItemsFull::Reject => v1::WhenItemsFull::Reject,
     }
 }
 

@@ -72,6 +72,7 @@ fn unknown_values_are_refused_by_field() {
     assert_eq!(check(v1::NodeConfig { access_model: 99, ..config() }), "config.access_model");
     assert_eq!(check(v1::NodeConfig { publish_model: -1, ..config() }), "config.publish_model");
     assert_eq!(check(v1::NodeConfig { durability: 99, ..config() }), "config.durability");
+    assert_eq!(check(v1::NodeConfig { when_items_full: 4, ..config() }), "config.when_items_full");
     assert_eq!(
         check(v1::NodeConfig { when_undelivered_full: 3, ..config() }),
         "config.when_undelivered_full"

@@ -453,13 +453,13 @@ pub struct NodeConfig {
     /// Whether items name over XMPP the account that has published them (pubsub#itemreply). Default: false.
     #[prost(bool, optional, tag = "27")]
     pub expose_publisher: ::core::option::Option<bool>,
-    /// Whether a publish for which the node has no room is refused (pubsub#publish_node_full); else the oldest items go.
-    /// Default: false.
-    #[prost(bool, optional, tag = "28")]
-    pub reject_when_items_full: ::core::option::Option<bool>,
     /// What servers are asked to do with notifications beside delivering them (XEP-0334). Default: PROCESSING_HINT_NONE.
     #[prost(enumeration = "ProcessingHint", tag = "29")]
     pub processing_hint: i32,
+    /// What becomes of an item for which there is no room (pubsub#publish_node_full). Default:
+    /// WHEN_ITEMS_FULL_DISCARD_OLDEST.
+    #[prost(enumeration = "WhenItemsFull", tag = "32")]
+    pub when_items_full: i32,
 }
 /// Groups of a roster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -730,6 +730,42 @@ impl ProcessingHint {
             "PROCESSING_HINT_STORE" => Some(Self::Store),
             "PROCESSING_HINT_NO_STORE" => Some(Self::NoStore),
             "PROCESSING_HINT_NO_PERMANENT_STORE" => Some(Self::NoPermanentStore),
+            _ => None,
+        }
+    }
+}
+/// What becomes of an item for which there is no room (XEP-0060 §7.1.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WhenItemsFull {
+    Unspecified = 0,
+    /// The oldest items go, and nobody is told.
+    DiscardOldest = 1,
+    /// The oldest items are taken back: each is an event, and subscribers are told.
+    RetractOldest = 2,
+    /// It is refused with ERROR_REASON_NODE_FULL.
+    Reject = 3,
+}
+impl WhenItemsFull {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WHEN_ITEMS_FULL_UNSPECIFIED",
+            Self::DiscardOldest => "WHEN_ITEMS_FULL_DISCARD_OLDEST",
+            Self::RetractOldest => "WHEN_ITEMS_FULL_RETRACT_OLDEST",
+            Self::Reject => "WHEN_ITEMS_FULL_REJECT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WHEN_ITEMS_FULL_UNSPECIFIED" => Some(Self::Unspecified),
+            "WHEN_ITEMS_FULL_DISCARD_OLDEST" => Some(Self::DiscardOldest),
+            "WHEN_ITEMS_FULL_RETRACT_OLDEST" => Some(Self::RetractOldest),
+            "WHEN_ITEMS_FULL_REJECT" => Some(Self::Reject),
             _ => None,
         }
     }

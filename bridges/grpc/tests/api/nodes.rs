@@ -63,7 +63,7 @@ async fn a_new_node_is_shown_as_it_was_made() {
         notify_sub: Some(false),
         send_last_item: Some(false),
         expose_publisher: Some(false),
-        reject_when_items_full: Some(false),
+        when_items_full: v1::WhenItemsFull::DiscardOldest.into(),
         contacts: Some(v1::Contacts::default()),
         processing_hint: v1::ProcessingHint::None.into(),
         roster_groups_allowed: Some(v1::RosterGroups::default()),

@@ -119,18 +119,21 @@ impl SendLastItem {
 pub enum WhenItemsFull {
     /// The oldest items go, and nobody is told.
     DiscardOldest,
+    /// The oldest items are taken back, and subscribers are told.
+    RetractOldest,
     /// It is refused.
     Reject,
 }
 
 impl WhenItemsFull {
     /// Every choice, for tables.
-    pub const ALL: [Self; 2] = [Self::DiscardOldest, Self::Reject];
+    pub const ALL: [Self; 3] = [Self::DiscardOldest, Self::RetractOldest, Self::Reject];
 
     /// The value of `pubsub#publish_node_full`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DiscardOldest => "discard-oldest",
+            Self::RetractOldest => "retract-oldest",
             Self::Reject => "reject",
         }
     }

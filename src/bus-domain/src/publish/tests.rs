@@ -97,34 +97,50 @@ fn where_subscribers_publish_the_transaction_looks_for_a_subscription() {
 }
 
 #[test]
-fn a_node_that_refuses_takes_what_it_has_room_for() {
-    use crate::WhenItemsFull::{DiscardOldest, Reject};
+fn a_full_node_refuses_or_takes_back_its_oldest_items() {
+    use crate::WhenItemsFull::{DiscardOldest, Reject, RetractOldest};
     let mut facts = facts::sample();
     facts.config.items_max = 3;
     let stored = |id: &str| StoredItem {
         id: ItemId::new(id).unwrap(),
         seq: 1,
         publisher: Jid::new("a@example.org").unwrap(),
+        published_at_ms: 5,
     };
-    let settled = |when_items_full, ids: &[&str], item_count, there: &[StoredItem]| {
-        let mut facts = facts.clone();
-        facts.config.when_items_full = when_items_full;
-        let item = |id: &&str| NewItem {
-            id: Some(ItemId::new(id).unwrap()),
-            payload: Some(Payload::from_serialised("<a xmlns='urn:a'/>")),
+    let settled_with =
+        |when_items_full, ids: &[&str], item_count, there: &[StoredItem], expired_through_ms| {
+            let mut facts = facts.clone();
+            facts.config.when_items_full = when_items_full;
+            let item = |id: &&str| NewItem {
+                id: Some(ItemId::new(id).unwrap()),
+                payload: Some(Payload::from_serialised("<a xmlns='urn:a'/>")),
+            };
+            let request = Request { items: ids.iter().map(item).collect(), ..Request::default() };
+            let next_id = || ItemId::new("x").unwrap();
+            let owner = Actor::new(Jid::new("owner@example.org").unwrap(), crate::Role::User);
+            let publication = decide(&facts, &owner, request, &Limits::default(), next_id).unwrap();
+            let room = settle_room(&publication, item_count, there)?;
+            let pushed_out = (0..room).map(|number| stored(&number.to_string())).collect();
+            let taken_back = settle_pushed_out(&publication, pushed_out, expired_through_ms)?;
+            Ok((room, taken_back.len()))
         };
-        let request = Request { items: ids.iter().map(item).collect(), ..Request::default() };
-        let next_id = || ItemId::new("x").unwrap();
-        let owner = Actor::new(Jid::new("owner@example.org").unwrap(), crate::Role::User);
-        let publication = decide(&facts, &owner, request, &Limits::default(), next_id).unwrap();
-        settle_items(&publication, item_count, there)
+    let settled = |when_items_full, ids: &[&str], item_count, there: &[StoredItem]| {
+        settled_with(when_items_full, ids, item_count, there, None)
     };
-    assert_eq!(settled(DiscardOldest, &["a"], 3, &[]), Ok(()));
+    assert_eq!(settled(DiscardOldest, &["a"], 3, &[]), Ok((0, 0)));
     assert_eq!(settled(Reject, &["a"], 3, &[]), Err(BusError::NodeFull));
-    assert_eq!(settled(Reject, &["a"], 3, &[stored("a")]), Ok(()), "overwritten");
-    assert_eq!(settled(Reject, &["a", "a", "b"], 1, &[]), Ok(()), "one id is one item");
+    assert_eq!(settled(Reject, &["a"], 3, &[stored("a")]), Ok((0, 0)), "overwritten");
+    assert_eq!(settled(Reject, &["a", "a", "b"], 1, &[]), Ok((0, 0)), "one id is one item");
     assert_eq!(settled(Reject, &["a", "b"], 2, &[]), Err(BusError::NodeFull));
-    assert_eq!(settled(Reject, &["a"], 9, &[stored("a")]), Ok(()), "over a bound that was lowered");
+    assert_eq!(settled(Reject, &["a"], 9, &[stored("a")]), Ok((0, 0)), "over a bound that was lowered");
+    assert_eq!(settled_with(Reject, &["a"], 3, &[], Some(5)), Ok((1, 0)), "what has expired makes room");
+    assert_eq!(settled_with(Reject, &["a"], 3, &[], Some(4)), Err(BusError::NodeFull));
+    assert_eq!(settled_with(Reject, &["a"], 4, &[], Some(5)), Err(BusError::NodeFull), "more must go");
+
+    assert_eq!(settled(RetractOldest, &["a", "b"], 1, &[]), Ok((0, 0)));
+    assert_eq!(settled(RetractOldest, &["a", "b"], 3, &[stored("a")]), Ok((1, 1)));
+    assert_eq!(settled(RetractOldest, &["a"], 9, &[]), Ok((1, 1)), "one for each that comes");
+    assert_eq!(settled_with(RetractOldest, &["a"], 3, &[], Some(5)), Ok((1, 0)), "it has gone by itself");
 }
 
 #[test]

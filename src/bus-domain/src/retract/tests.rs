@@ -10,7 +10,7 @@ fn actor(jid: &str) -> Actor {
 }
 
 fn stored(name: &str, publisher: &str) -> StoredItem {
-    StoredItem { id: id(name), seq: 1, publisher: Jid::new(publisher).unwrap() }
+    StoredItem { id: id(name), seq: 1, publisher: Jid::new(publisher).unwrap(), published_at_ms: 0 }
 }
 
 fn request(names: &[&str], notify: Option<bool>) -> Request {

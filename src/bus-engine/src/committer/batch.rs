@@ -70,6 +70,8 @@ impl Work {
     /// Rows that the work appends or changes at most, beside its head: what bounds a batch.
     pub(super) fn events(&self) -> usize {
         match self {
+            // Each item may push another one out.
+            Self::Publish(publication) if publication.overflow.is_some() => 2 * publication.items.len(),
             Self::Publish(publication) | Self::PublishNew(_, publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
             Self::Configure(_) | Self::Delete(_) | Self::Purge(_) => 1,

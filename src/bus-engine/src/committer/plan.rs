@@ -118,7 +118,7 @@ impl Verb {
     pub(super) fn is_alone(&self, facts: Option<&NodeFacts>) -> bool {
         match (self, facts) {
             (Self::Publish(_), Some(NodeFacts { config, .. })) => {
-                config.publish_model == PublishModel::Subscribers || config.refuses_when_full()
+                config.publish_model == PublishModel::Subscribers || config.minds_when_full()
             }
             _ => true,
         }

@@ -34,6 +34,8 @@ pub(super) struct NodeWork {
     pub(super) events: Vec<Arc<Event>>,
     /// Where the events are of the items that are taken back.
     pub(super) retracted: HashMap<ItemId, Seq>,
+    /// Items that are taken back for those that are published.
+    pub(super) pushed_out: Vec<ItemId>,
     /// The answer of an entry that changes nothing.
     pub(super) settled: Option<EntryResult>,
     /// The subscription that is there already, and is parked or revived.
@@ -124,6 +126,7 @@ impl NodeWork {
             head: None,
             events: Vec::new(),
             retracted: HashMap::new(),
+            pushed_out: Vec::new(),
             settled: None,
             subscription: None,
             ended: Vec::new(),
@@ -207,12 +210,13 @@ impl NodeWork {
         }
     }
 
-    /// The ids to be placed under which an item may exist already.
-    pub(super) fn overwritable(&self) -> Vec<(NodeId, ItemId)> {
+    /// The ids under which an item goes, or may exist already and is to be placed.
+    pub(super) fn replaced(&self) -> Vec<(NodeId, ItemId)> {
         let Some(id) = self.node_id() else { return Vec::new() };
         let placed = self.placed_items();
         let candidates = placed.into_iter().filter(|item| self.drafts[item.last].may_overwrite);
-        candidates.map(|item| (id, item.item_id.clone())).collect()
+        let overwritable = candidates.map(|item| item.item_id.clone());
+        overwritable.chain(self.pushed_out.iter().cloned()).map(|item_id| (id, item_id)).collect()
     }
 
     /// Where item ids point from now on. `created` has the first events of those that were there.

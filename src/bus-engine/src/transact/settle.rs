@@ -3,7 +3,8 @@ mod subscriptions;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Event, EventKind, NodeId, configure, delete, expire, park, publish, retract, unsubscribe,
+    BusError, Event, EventKind, ItemId, NodeId, configure, delete, expire, park, publish, retention, retract,
+    unsubscribe,
 };
 use bus_store::{StoreError, Transaction};
 
@@ -143,16 +144,41 @@ async fn publish(
             return Ok(Some(EntryResult::Refused(error)));
         }
     }
-    if publication.only_if_items_stay_within.is_some() {
-        let ids: Vec<_> = publication.items.iter().map(|item| item.id.clone()).collect();
-        let overwritten = transaction.find_items(id, &ids).await?;
-        let item_count = transaction.count_items(id).await?;
-        if let Err(error) = publish::settle_items(publication, item_count, &overwritten) {
-            return Ok(Some(EntryResult::Refused(error)));
+    if publication.overflow.is_some() {
+        match push_out(transaction, work, id, publication, now_ms).await? {
+            Err(error) => return Ok(Some(EntryResult::Refused(error))),
+            Ok(pushed_out) => work.pushed_out = pushed_out,
         }
     }
-    work.drafts.extend(published(publication));
+    let due = matches!(publication.overflow, Some(publish::Overflow::Retracted { notify: true, .. }));
+    let retracted =
+        |id: &ItemId| draft(EventKind::Retracted { item_id: id.clone() }, &publication.publisher, due);
+    work.drafts.extend(published(publication).chain(work.pushed_out.iter().map(retracted)));
     Ok(None)
+}
+
+/// The items that are taken back for those which are published.
+async fn push_out(
+    transaction: &mut dyn Transaction,
+    work: &NodeWork,
+    id: NodeId,
+    publication: &publish::Publication,
+    now_ms: i64,
+) -> Result<Result<Vec<ItemId>, BusError>, StoreError> {
+    let ids: Vec<_> = publication.items.iter().map(|item| item.id.clone()).collect();
+    let overwritten = transaction.find_items(id, &ids).await?;
+    let item_count = transaction.count_items(id).await?;
+    let count = match publish::settle_room(publication, item_count, &overwritten) {
+        Ok(0) => return Ok(Ok(Vec::new())),
+        Ok(count) => count,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut oldest = transaction.oldest_items(id, count + overwritten.len() as u64).await?;
+    oldest.retain(|item| !ids.contains(&item.id));
+    oldest.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    let config = work.facts.as_ref().map(|facts| &facts.config);
+    let expired_through_ms = config.and_then(|config| retention::expired_through_ms(config, now_ms));
+    Ok(publish::settle_pushed_out(publication, oldest, expired_through_ms))
 }
 
 async fn retract(

@@ -2,7 +2,9 @@
 
 use bus_domain::retention::History;
 use bus_domain::retrieve::{Page, PageAt};
-use bus_domain::{Affiliation, BusError, Durability, Epoch, Limits, NodeConfig, NodeId};
+use bus_domain::{
+    Affiliation, BusError, Durability, Epoch, EventKind, ItemId, Limits, NodeConfig, NodeId, WhenItemsFull,
+};
 use bus_engine::{ArchiveListing, ArchiveQuery, EngineLimits, EventRef, Settings, Verb};
 
 use crate::fixture::{Bus, actor, name, retract_verb};
@@ -216,4 +218,29 @@ async fn who_may_read_is_asked_at_each_query() {
     assert_eq!(ends.err(), Some(BusError::Forbidden));
     let missing = bus.engine.archive(&actor("reader"), &name("none"), &everything()).await;
     assert_eq!(missing.err(), Some(BusError::NodeNotFound));
+}
+
+#[tokio::test]
+async fn what_a_publish_pushes_out_is_taken_back_and_told_where_the_node_says_so() {
+    let bus = Bus::start().await;
+    let config =
+        NodeConfig { items_max: 3, when_items_full: WhenItemsFull::RetractOldest, ..NodeConfig::default() };
+    bus.create_with("n", config).await;
+    bus.subscribe("n", "user").await;
+    for ids in [&["a", "b"][..], &["c", "d"], &["b", "e"]] {
+        bus.publish("n", ids).await;
+    }
+    assert_eq!(bus.item_ids("n").await, ["d", "b", "e"]);
+    let bus = bus.restart().await;
+    let mut leg = bus.attach();
+    leg.up().await;
+    assert_eq!(leg.take(8).await.last(), Some(&(8, 7, "user@example.org".to_owned())), "two are told of");
+    let log = ask(&bus, &everything()).await.expect("an archive").entries;
+    let log: Vec<_> = log.iter().map(|event| told(&event.kind)).collect();
+    assert_eq!(log, ["a", "b", "c", "d", "-a", "b", "e", "-c"], "each behind what it made room for");
+}
+
+fn told(kind: &EventKind) -> String {
+    let id = kind.item_id().map_or("", ItemId::as_str);
+    if kind.payload().is_some() { id.to_owned() } else { format!("-{id}") }
 }

@@ -1,5 +1,5 @@
 use bus_domain::retrieve::{ItemOrder, Page, PageAt, Selection};
-use bus_domain::{BusError, ItemId, NodeConfig};
+use bus_domain::{BusError, ItemId, NodeConfig, WhenItemsFull};
 use bus_engine::Verb;
 
 use crate::fixture::{Bus, actor, name, publish_verb, retract_verb};
@@ -66,6 +66,30 @@ async fn a_node_keeps_exactly_its_newest_items() {
     assert_eq!(bus.item_ids("n").await, ["d", "b"], "what had to go does not come back");
     bus.publish("n", &["e", "f"]).await;
     assert_eq!(bus.item_ids("n").await, ["b", "e", "f"]);
+}
+
+#[tokio::test]
+async fn what_has_expired_makes_room_on_a_node_that_refuses() {
+    let bus = Bus::start().await;
+    for (node, when_items_full) in [("r", WhenItemsFull::Reject), ("t", WhenItemsFull::RetractOldest)] {
+        let item_expire_seconds = Some(10);
+        let config =
+            NodeConfig { items_max: 2, when_items_full, item_expire_seconds, ..NodeConfig::default() };
+        bus.create_with(node, config).await;
+        bus.publish(node, &["a"]).await;
+    }
+    bus.clock.jump(9);
+    for node in ["r", "t"] {
+        bus.publish(node, &["b"]).await;
+    }
+    assert_eq!(bus.run("owner", "r", publish_verb(&["c"])).await, Err(BusError::NodeFull));
+    bus.clock.jump(1);
+    for node in ["r", "t"] {
+        assert_eq!(bus.publish(node, &["c"]).await.first_seq, 3);
+        assert_eq!(bus.item_ids(node).await, ["b", "c"]);
+    }
+    assert_eq!(bus.run("owner", "r", publish_verb(&["d"])).await, Err(BusError::NodeFull));
+    assert_eq!(bus.publish("t", &["d"]).await.first_seq, 4, "expiry is not told");
 }
 
 #[tokio::test]

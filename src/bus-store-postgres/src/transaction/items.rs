@@ -32,6 +32,10 @@ statements! {
     FIND = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = $1 AND i.item_id = ANY($2::text[])
            AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)");
+    OLDEST = "SELECT i.item_id, e.seq, e.publisher, e.published_at_ms
+         FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE i.node_id = $1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)
+         ORDER BY i.seq LIMIT $2";
     COUNT = "SELECT item_count FROM heads WHERE node_id = $1";
     LAST = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = $1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = $1)
@@ -80,10 +84,20 @@ pub(super) async fn find(
     for row in &rows {
         let event = rows::event(row)?;
         if let Some(id) = event.kind.item_id() {
-            items.push(StoredItem { id: id.clone(), seq: event.seq, publisher: event.publisher });
+            let (seq, published_at_ms) = (event.seq, event.published_at_ms);
+            items.push(StoredItem { id: id.clone(), seq, publisher: event.publisher, published_at_ms });
         }
     }
     Ok(items)
+}
+
+pub(super) async fn oldest(
+    transaction: &mut PostgresTransaction,
+    node: NodeId,
+    items_max: u64,
+) -> Result<Vec<StoredItem>, StoreError> {
+    let query = query(OLDEST).bind(node.0).bind(signed(items_max));
+    transaction.fetch_all(query).await?.iter().map(rows::stored_item).collect()
 }
 
 pub(super) async fn count(transaction: &mut PostgresTransaction, node: NodeId) -> Result<u64, StoreError> {

@@ -16,6 +16,10 @@ statements! {
          FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
            AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";
+    OLDEST = "SELECT i.item_id, e.seq, e.publisher, e.published_at_ms
+         FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE i.node_id = ?1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+         ORDER BY i.seq LIMIT ?2";
     COUNT = "SELECT item_count FROM heads WHERE node_id = ?1";
     pub(crate) LAST = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = ?1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
@@ -59,10 +63,20 @@ pub(super) async fn find(
     for row in &rows {
         let event = rows::event(row)?;
         if let Some(id) = event.kind.item_id() {
-            items.push(StoredItem { id: id.clone(), seq: event.seq, publisher: event.publisher });
+            let (seq, published_at_ms) = (event.seq, event.published_at_ms);
+            items.push(StoredItem { id: id.clone(), seq, publisher: event.publisher, published_at_ms });
         }
     }
     Ok(items)
+}
+
+pub(super) async fn oldest(
+    transaction: &mut SqliteTransaction,
+    node: NodeId,
+    items_max: u64,
+) -> Result<Vec<StoredItem>, StoreError> {
+    let query = query(OLDEST).bind(node.0).bind(rows::signed(items_max));
+    transaction.fetch_all(query).await?.iter().map(rows::stored_item).collect()
 }
 
 pub(super) async fn count(transaction: &mut SqliteTransaction, node: NodeId) -> Result<u64, StoreError> {

@@ -138,9 +138,9 @@ pub(crate) struct ConfigureArguments {
     /// Name in each item the account that has published it.
     #[arg(long, value_name = "BOOL")]
     pub(crate) expose_publisher: Option<bool>,
-    /// Refuse a publish for which there is no room, instead of removing the oldest items.
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) reject_when_items_full: Option<bool>,
+    /// What becomes of an item for which there is no room.
+    #[arg(long, value_name = "CHOICE")]
+    pub(crate) when_items_full: Option<WhenItemsFull>,
     /// What holds when a publish is answered; a log stays in memory or on disk.
     #[arg(long, value_name = "LEVEL")]
     pub(crate) durability: Option<Durability>,
@@ -259,6 +259,17 @@ pub(crate) enum Durability {
     Relaxed,
     /// It is in memory: fastest, nothing is stored, and a restart loses what was not delivered.
     Memory,
+}
+
+/// What becomes of an item for which there is no room (XEP-0060 §7.1.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhenItemsFull {
+    /// The oldest items go, and nobody is told.
+    DiscardOldest,
+    /// The oldest items are taken back, and subscribers are told.
+    RetractOldest,
+    /// It is refused.
+    Reject,
 }
 
 /// What happens when too many events wait for their delivery.

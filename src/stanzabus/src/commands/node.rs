@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::{
     AccessModel, ActAs, Affiliation, CreateArguments, Durability, NodeCommand, ProcessingHint, PublishModel,
-    WhenUndeliveredFull,
+    WhenItemsFull, WhenUndeliveredFull,
 };
 use crate::client::{connect_grpc, connect_xmpp, output};
 use crate::failure::Failure;
@@ -154,6 +154,16 @@ impl From<Durability> for v1::Durability {
             Durability::Fsync => Self::Fsync,
             Durability::Relaxed => Self::Relaxed,
             Durability::Memory => Self::Memory,
+        }
+    }
+}
+
+impl From<WhenItemsFull> for v1::WhenItemsFull {
+    fn from(choice: WhenItemsFull) -> Self {
+        match choice {
+            WhenItemsFull::DiscardOldest => Self::DiscardOldest,
+            WhenItemsFull::RetractOldest => Self::RetractOldest,
+            WhenItemsFull::Reject => Self::Reject,
         }
     }
 }

@@ -11,10 +11,12 @@ use bus_domain::{
 };
 use bus_store::{
     BatchId, EpochRenewal, Head, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, NodeStore as _,
-    Position, RemovedItem, RenewedHead, StoreError, SubscriptionKey, Transaction,
+    RemovedItem, RenewedHead, StoreError, SubscriptionKey, Transaction,
 };
 
-use super::{CommitFate, Disk, NodeRows, SimulatedStore};
+mod committing;
+
+use super::{CommitFate, NodeRows, SimulatedStore};
 
 /// A write transaction: copies of the rows that it touches, and locks.
 #[derive(Debug)]
@@ -145,9 +147,16 @@ impl Transaction for SimulatedTransaction {
         let Some(rows) = self.seen(node) else { return Ok(Vec::new()) };
         let stored = |id: &ItemId| {
             let seq = *rows.items.get(id).filter(|seq| **seq > rows.purged_through_seq)?;
-            Some(StoredItem { id: id.clone(), seq, publisher: rows.events.get(&seq)?.publisher.clone() })
+            Some(stored_item(rows.events.get(&seq)?, id.clone()))
         };
         Ok(ids.iter().filter_map(stored).collect())
+    }
+
+    async fn oldest_items(&mut self, node: NodeId, items_max: u64) -> Result<Vec<StoredItem>, StoreError> {
+        self.call()?;
+        let oldest = self.seen(node).map(|rows| rows.items_in_order(None)).unwrap_or_default().into_iter();
+        let oldest = oldest.take(usize::try_from(items_max).unwrap_or(usize::MAX));
+        Ok(oldest.filter_map(|item| Some(stored_item(&item, item.kind.item_id()?.clone()))).collect())
     }
 
     async fn count_items(&mut self, node: NodeId) -> Result<u64, StoreError> {
@@ -418,50 +427,6 @@ impl Transaction for SimulatedTransaction {
     }
 }
 
-impl SimulatedTransaction {
-    fn write_redirects(&mut self, disk: &mut Disk) {
-        let made = self.changed.iter().filter(|(node, _)| !disk.nodes.contains_key(node));
-        let made: Vec<_> = made.map(|(_, rows)| &rows.row.name).collect();
-        disk.redirects.retain(|redirect| !made.contains(&&redirect.name));
-        for (redirect, [of_creator, in_all]) in self.redirects.drain(..) {
-            let creator = redirect.creator.clone();
-            disk.redirects.push(redirect);
-            forget_oldest(&mut disk.redirects, of_creator, |it| it.creator == creator);
-            forget_oldest(&mut disk.redirects, in_all, |_| true);
-        }
-    }
-
-    fn write_to(&mut self, disk: &mut Disk) {
-        self.write_redirects(disk);
-        self.changed.values_mut().for_each(NodeRows::drop_rows_without_items);
-        disk.nodes.append(&mut self.changed);
-        for (key, wellbeing) in self.wellbeing.drain(..) {
-            match wellbeing {
-                Wellbeing::Revived => drop(disk.health.remove(&key)),
-                Wellbeing::Ended => {
-                    disk.health.remove(&key);
-                    disk.lagging.remove(&key);
-                }
-                Wellbeing::Parked => {
-                    disk.health.entry(key).or_default().is_parked = true;
-                    disk.lagging.remove(&key);
-                }
-            }
-        }
-        for (node, last_seq) in std::mem::take(&mut self.set_back) {
-            let epoch = disk.nodes.get(&node).map(|rows| rows.head.epoch);
-            for row in disk.lagging.values_mut().filter(|row| row.key.node == node) {
-                row.through_seq = row.through_seq.min(last_seq);
-                row.epoch = epoch.unwrap_or(row.epoch);
-            }
-            let position = disk.position(node).min(Position::behind(last_seq));
-            disk.cursors.insert(node, position);
-        }
-        disk.move_usage(self.usage.drain(..));
-        disk.batches.extend(self.batches.drain(..));
-    }
-}
-
 impl Drop for SimulatedTransaction {
     fn drop(&mut self) {
         let mut disk = self.store.disk();
@@ -471,12 +436,7 @@ impl Drop for SimulatedTransaction {
     }
 }
 
-fn forget_oldest(redirects: &mut Vec<Redirect>, kept: u32, counts: impl Fn(&Redirect) -> bool) {
-    let all = redirects.iter().filter(|it| counts(it)).count();
-    let mut too_many = all.saturating_sub(kept as usize);
-    redirects.retain(|it| {
-        let goes = counts(it) && too_many > 0;
-        too_many -= usize::from(goes);
-        !goes
-    });
+fn stored_item(event: &Event, id: ItemId) -> StoredItem {
+    let Event { seq, published_at_ms, .. } = *event;
+    StoredItem { id, seq, publisher: event.publisher.clone(), published_at_ms }
 }

@@ -36,7 +36,7 @@ fn named(arguments: ConfigureArguments) -> v1::NodeConfig {
         notify_sub: arguments.notify_sub,
         send_last_item: arguments.send_last_item,
         expose_publisher: arguments.expose_publisher,
-        reject_when_items_full: arguments.reject_when_items_full,
+        when_items_full: arguments.when_items_full.map_or(v1::WhenItemsFull::Unspecified, Into::into).into(),
         durability: arguments.durability.map_or(v1::Durability::Unspecified, Into::into).into(),
         history_events_max: arguments.history_events_max,
         history_bytes_max: arguments.history_bytes_max,

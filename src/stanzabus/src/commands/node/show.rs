@@ -50,8 +50,7 @@ struct NodeLine {
     send_last_item: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expose_publisher: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reject_when_items_full: Option<bool>,
+    when_items_full: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     roster_groups: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,7 +164,6 @@ impl NodeLine {
             notify_sub: config.notify_sub,
             send_last_item: config.send_last_item,
             expose_publisher: config.expose_publisher,
-            reject_when_items_full: config.reject_when_items_full,
             roster_groups: config.roster_groups_allowed.clone().unwrap_or_default().names,
             presence_based_delivery: config.presence_based_delivery,
             processing_hint: match config.processing_hint() {
@@ -173,6 +171,11 @@ impl NodeLine {
                 v1::ProcessingHint::NoStore => Some("no-store"),
                 v1::ProcessingHint::NoPermanentStore => Some("no-permanent-store"),
                 v1::ProcessingHint::None | v1::ProcessingHint::Unspecified => None,
+            },
+            when_items_full: match config.when_items_full() {
+                v1::WhenItemsFull::RetractOldest => "retract-oldest",
+                v1::WhenItemsFull::Reject => "reject",
+                v1::WhenItemsFull::DiscardOldest | v1::WhenItemsFull::Unspecified => "discard-oldest",
             },
             persist_items: config.persist_items,
             durability: durability_name(config.durability()),
