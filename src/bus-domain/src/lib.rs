@@ -4,7 +4,8 @@
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
 //! [`delete`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
-//! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`]. How much somebody
+//! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`];
+//! what hangs on who is available is [`presence`]. How much somebody
 //! may have, and how fast, is one table too ([`quota`]).
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
@@ -32,6 +33,7 @@ mod node_config;
 pub mod options;
 pub mod park;
 mod payload;
+pub mod presence;
 pub mod publish;
 pub mod purge;
 pub mod quota;
@@ -62,10 +64,11 @@ pub use node_config::{
     WhenItemsFull,
 };
 pub use payload::Payload;
+pub use presence::{Show, ShowValues};
 pub use redirect::{Redirect, RedirectError, RedirectUri};
 pub use roster::{Acquaintance, LookedUp, OWNERS_ASKED_MAX, Roster, RosterEntry, acquaintance};
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};
-pub use subscription_options::{OptionSetting, SubscriptionOptions};
+pub use subscription_options::{Expire, OptionSetting, SubscriptionOptions};
 pub use text::{TextError, check_text};
 pub use type_filter::TypeFilter;

@@ -42,6 +42,10 @@ pub struct NodeConfig {
     /// Whether only those subscribers are sent events who are known to be available (`pubsub#presence_based_delivery`).
     /// What others miss they see from the position before the next event, and can fetch.
     pub presence_based_delivery: bool,
+    /// Whether all its subscriptions are temporary (`pubsub#tempsub`): each ends when its subscriber goes.
+    pub temporary_subscriptions: bool,
+    /// Whether the node is purged when the account goes that has published its newest item (`pubsub#purge_offline`).
+    pub purge_when_publisher_goes: bool,
     /// Whether subscribers hear of a changed configuration (`pubsub#notify_config`).
     pub notify_config: bool,
     /// Whether subscribers hear that the node is gone (`pubsub#notify_delete`).
@@ -50,7 +54,7 @@ pub struct NodeConfig {
     pub notify_sub: bool,
     /// Whether subscribers hear of retractions that did not ask for it (`pubsub#notify_retract`).
     pub notify_retract: bool,
-    /// Whether a new subscriber is sent the newest item (`pubsub#send_last_published_item`).
+    /// When subscribers are sent the newest item (`pubsub#send_last_published_item`).
     pub send_last_item: SendLastItem,
     /// Whether items name the account that has published them (`pubsub#itemreply`).
     pub expose_publisher: bool,
@@ -163,7 +167,12 @@ impl NodeConfig {
 
     /// Whether who subscribes is sent the newest item.
     pub fn sends_last_item(&self) -> bool {
-        self.send_last_item == SendLastItem::OnSubscribe && self.persist_items && self.deliver_notifications
+        self.send_last_item != SendLastItem::Never && self.persist_items && self.deliver_notifications
+    }
+
+    /// Whether a subscriber who comes is sent the newest item.
+    pub fn sends_last_item_on_presence(&self) -> bool {
+        self.send_last_item == SendLastItem::OnSubscribeAndPresence && self.sends_last_item()
     }
 
     /// Whether the node's events live in memory alone.
@@ -199,6 +208,8 @@ impl Default for NodeConfig {
             deliver_payloads: true,
             deliver_notifications: true,
             presence_based_delivery: false,
+            temporary_subscriptions: false,
+            purge_when_publisher_goes: false,
             notify_config: false,
             notify_delete: true,
             notify_sub: false,

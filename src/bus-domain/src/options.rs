@@ -92,7 +92,7 @@ pub fn settle(opting: &Opting, existing: &Existing, now_ms: i64) -> Result<Settl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SubscriptionId, SubscriptionState};
+    use crate::{Expire, SubscriptionId, SubscriptionState};
 
     fn check(deliver: bool, settings: &[OptionSetting], health: Health) -> Result<Settled, BusError> {
         let jid = Jid::new("a@example.org").unwrap();
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_lease_that_is_over_has_no_options() {
-        let lease = [OptionSetting::ExpiresAtMs(Some(2_000))];
+        let lease = [OptionSetting::Expire(Expire::AtMs(2_000))];
         let Ok(Settled::Changed(leased)) = check(true, &lease, Health::default()) else { panic!("no lease") };
         let there = [leased];
         let found = |now_ms| find(&there, &there[0].jid, &None, now_ms).map(|it| it.id);

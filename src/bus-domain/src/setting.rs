@@ -32,6 +32,10 @@ pub enum Setting {
     DeliverNotifications(bool),
     /// See [`NodeConfig::presence_based_delivery`].
     PresenceBasedDelivery(bool),
+    /// See [`NodeConfig::temporary_subscriptions`].
+    TemporarySubscriptions(bool),
+    /// See [`NodeConfig::purge_when_publisher_goes`].
+    PurgeWhenPublisherGoes(bool),
     /// See [`NodeConfig::notify_config`].
     NotifyConfig(bool),
     /// See [`NodeConfig::notify_delete`].
@@ -108,6 +112,8 @@ impl NodeConfig {
             Setting::DeliverPayloads(value) => self.deliver_payloads = value,
             Setting::DeliverNotifications(value) => self.deliver_notifications = value,
             Setting::PresenceBasedDelivery(value) => self.presence_based_delivery = value,
+            Setting::TemporarySubscriptions(value) => self.temporary_subscriptions = value,
+            Setting::PurgeWhenPublisherGoes(value) => self.purge_when_publisher_goes = value,
             Setting::NotifyConfig(value) => self.notify_config = value,
             Setting::NotifyDelete(value) => self.notify_delete = value,
             Setting::NotifySub(value) => self.notify_sub = value,

@@ -17,6 +17,8 @@ use crate::leases;
 use crate::notices::{Notice, Notices};
 use crate::outage::Outage;
 use crate::presence::PresenceTable;
+use crate::presence_effects;
+use crate::presence_uses::KnownPresenceUses;
 use crate::pulse::Pulse;
 use crate::recent::RecentEvents;
 use crate::retention;
@@ -45,6 +47,7 @@ pub(crate) struct EngineShared {
     pub(crate) notices: Notices,
     pub(crate) rosters: RostersLent,
     pub(crate) presence: Arc<PresenceTable>,
+    pub(crate) presence_uses: KnownPresenceUses,
     pub(crate) statistics: Statistics,
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
@@ -85,7 +88,10 @@ impl Engine {
             mailbox: Mailbox::default(),
             notices: Notices::default(),
             rosters: RostersLent::new(),
-            presence: Arc::default(),
+            presence: Arc::new(PresenceTable::new(Duration::from_millis(
+                settings.engine.presence_answer_ms_max,
+            ))),
+            presence_uses: KnownPresenceUses::default(),
             statistics: Statistics::default(),
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
@@ -114,6 +120,12 @@ impl Engine {
     /// Who is available, as far as a leg is told.
     pub fn presence(&self) -> &PresenceTable {
         &self.0.presence
+    }
+
+    /// Does what follows when somebody comes or goes, for as long as it is polled. One such task serves the leg that hears of
+    /// presence.
+    pub async fn follow_presence(&self) {
+        presence_effects::run(self).await;
     }
 
     /// Waits for the next notice to an address. One reader is enough.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::expire::Expiry;
+use bus_domain::expire::{Expiry, ExpiryCause};
 use bus_domain::{Actor, Role};
 use bus_store::{LeaseOver, Leg, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,8 @@ async fn end_page(
     for LeaseOver { entry, .. } in over.into_iter().filter(|lease| lease.is_delivered) {
         let EntitySubscription { name, subscription, .. } = entry;
         let actor = Actor::new(subscription.jid.to_bare(), Role::User);
-        let expiry = Expiry { subscription: subscription.id, jid: subscription.jid };
+        let expiry =
+            Expiry { subscription: subscription.id, jid: subscription.jid, cause: ExpiryCause::Lease };
         let command = Command { actor, node: name, verb: Verb::Expire(expiry) };
         if matches!(shared.queue.submit(command, shared).await, Ok(Ok(_))) {
             ended += 1;

@@ -7,6 +7,7 @@
 //! * [`dispatcher`] hands committed events to a [`NotificationSink`] and moves the delivery cursors. It is a state
 //!   machine without I/O as well, and pulls: from memory while it keeps up, from the log when it does not.
 //! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
+//! * [`PresenceTable`] knows who is available, as far as a leg is told; `presence_effects` does what follows from it.
 //! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
@@ -31,6 +32,8 @@ mod outage;
 mod payload;
 mod pending;
 mod presence;
+mod presence_effects;
+mod presence_uses;
 mod publish_rates;
 mod pulse;
 mod queries;
@@ -64,7 +67,7 @@ pub use ids::{EventIds, EventRef, MessageRef};
 pub use notices::{Notice, NoticeAbout};
 pub use payload::{payload_from_element, payload_from_text};
 pub use presence::{
-    Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, Show, WantedPresence,
+    Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, WantedPresence,
 };
 pub use queries::{ItemListing, NodeList, NodeView};
 pub use rosters::{RosterAccess, RosterLook, Rosters};

@@ -4,22 +4,22 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus_domain::{BareJid, Jid};
-use tokio::sync::{Notify, broadcast};
+use bus_domain::{BareJid, Jid, Show, ShowValues};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 mod account;
 
 use account::Account;
 
-/// How long word of somebody's presence is waited for. Some servers say nothing of who is not there.
+/// How long word of somebody's presence is waited for where nobody says otherwise.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Accounts of which something is known. Of more nothing is, and they count as offline.
 const ACCOUNTS_MAX: usize = 200_000;
 /// Accounts that wait to be asked about.
 const WANTED_MAX: usize = 10_000;
-/// Changes that a reader may be behind before it misses some.
-const CHANGES_MAX: usize = 1_024;
+/// Changes that may wait for their reader; over that they are dropped, and it hears that some were.
+const CHANGES_MAX: usize = 10_000;
 
 /// What is known of somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,21 +30,6 @@ pub enum Availability {
     Offline,
     /// That is not known yet.
     Unknown,
-}
-
-/// What a resource shows (RFC 6121 §4.7.2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Show {
-    /// Nothing: it is simply there.
-    Online,
-    /// `chat`
-    Chat,
-    /// `away`
-    Away,
-    /// `xa`
-    ExtendedAway,
-    /// `dnd`
-    DoNotDisturb,
 }
 
 /// An available resource.
@@ -67,6 +52,8 @@ pub enum HeardPresence {
         show: Show,
         /// See [`AvailableResource::priority`].
         priority: i8,
+        /// It has been so for a while: an answer to a question, not news.
+        is_old: bool,
     },
     /// It is not available any more.
     Unavailable,
@@ -79,22 +66,28 @@ pub enum HeardPresence {
 /// A change of what is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PresenceChange {
-    /// A resource has come or changed what it shows.
-    Available {
-        /// Whose.
-        account: BareJid,
-        /// Which, as it is now.
-        resource: AvailableResource,
-    },
-    /// A resource has gone.
-    Unavailable {
+    /// A resource has become available. Nobody hears so of a resource of which it is not certain that it was not before.
+    Came {
         /// Whose.
         account: BareJid,
         /// Which.
         resource: String,
     },
-    /// Nothing is known of anybody any more: the link has gone, and who went meanwhile is not told.
-    Forgotten,
+    /// A resource has gone, known or not.
+    Went {
+        /// Whose.
+        account: BareJid,
+        /// Which.
+        resource: String,
+    },
+    /// Nothing is known of anybody any more: the link has gone or come, and who went meanwhile is not told. These let us
+    /// see their presence and were there.
+    Forgotten {
+        /// The accounts.
+        in_doubt: Vec<BareJid>,
+    },
+    /// There were too many changes to tell of.
+    Missed,
 }
 
 /// What is to be done to hear of an account.
@@ -109,13 +102,15 @@ pub struct WantedPresence {
 /// The presence of accounts. Bounded in accounts, and in resources of each.
 #[derive(Debug)]
 pub struct PresenceTable {
+    answer_max: Duration,
     inner: Mutex<Inner>,
     wanted: Notify,
-    changes: broadcast::Sender<PresenceChange>,
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
+    changes: VecDeque<PresenceChange>,
     accounts: HashMap<BareJid, Account>,
     wanted: VecDeque<WantedPresence>,
     is_up: bool,
@@ -124,20 +119,46 @@ struct Inner {
 
 impl Default for PresenceTable {
     fn default() -> Self {
-        Self { inner: Mutex::default(), wanted: Notify::new(), changes: broadcast::Sender::new(CHANGES_MAX) }
+        Self::new(ANSWER_MAX)
     }
 }
 
 impl PresenceTable {
+    /// A table of nobody. Word of somebody's presence is waited for so long: some servers say nothing of who is not there.
+    pub fn new(answer_max: Duration) -> Self {
+        Self { answer_max, inner: Mutex::default(), wanted: Notify::new(), changed: Notify::new() }
+    }
+
+    /// How long word of somebody's presence is waited for.
+    pub fn answer_max(&self) -> Duration {
+        self.answer_max
+    }
+
     /// What is known of an address: of an account, whether something sent to it reaches anybody; of a resource, whether it
     /// is there.
     pub fn availability(&self, jid: &Jid) -> Availability {
-        self.availability_at(jid, Instant::now())
+        self.availability_at(jid, ShowValues::default(), Instant::now())
     }
 
     /// As [`Self::availability`]. Of an account of which nobody has asked, it is asked.
     pub fn look(&self, jid: &Jid) -> Availability {
-        self.look_at(jid, Instant::now())
+        self.look_for(jid, ShowValues::default())
+    }
+
+    /// As [`Self::look`], of resources that show one of these values.
+    pub fn look_for(&self, jid: &Jid, shown: ShowValues) -> Availability {
+        self.look_at(jid, shown, Instant::now())
+    }
+
+    /// Whether it is certain that nobody is there at an address: its account lets us see its presence, and has told
+    /// of none or has been silent for as long as an answer may take. Of an account of which nobody has asked, it is asked.
+    pub fn is_gone(&self, jid: &Jid) -> bool {
+        self.is_gone_at(jid, Instant::now())
+    }
+
+    /// Whether there is a link that anything can be heard on.
+    pub fn is_up(&self) -> bool {
+        self.lock().is_up
     }
 
     /// The available resources of an account.
@@ -145,24 +166,20 @@ impl PresenceTable {
         self.lock().accounts.get(account).map(|account| account.resources().to_vec()).unwrap_or_default()
     }
 
-    /// Follows what changes. A reader that falls behind misses changes, hears that it has, and looks for itself.
-    pub fn changes(&self) -> broadcast::Receiver<PresenceChange> {
-        self.changes.subscribe()
+    /// Waits for the next change. One reader is enough.
+    pub async fn next_change(&self) -> PresenceChange {
+        loop {
+            let next = self.lock().changes.pop_front();
+            if let Some(change) = next {
+                return change;
+            }
+            self.changed.notified().await;
+        }
     }
 
     /// Takes what a leg has heard from an address.
     pub fn hear(&self, from: &Jid, heard: HeardPresence) {
-        let changes = {
-            let mut inner = self.lock();
-            if !inner.is_up || !inner.has_room(&from.to_bare(), Instant::now()) {
-                return;
-            }
-            inner.accounts.entry(from.to_bare()).or_default().hear(from, heard)
-        };
-        for change in changes {
-            // Nobody may be listening.
-            let _ = self.changes.send(change);
-        }
+        self.hear_at(from, heard, Instant::now());
     }
 
     /// A stream begins: of nobody anything is known.
@@ -186,15 +203,26 @@ impl PresenceTable {
         }
     }
 
-    fn availability_at(&self, jid: &Jid, now: Instant) -> Availability {
+    fn hear_at(&self, from: &Jid, heard: HeardPresence, now: Instant) {
+        let mut inner = self.lock();
+        if !inner.is_up || !inner.has_room(&from.to_bare(), now) {
+            return;
+        }
+        let changes = inner.accounts.entry(from.to_bare()).or_default().hear(from, heard, now);
+        inner.tell(changes);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    fn availability_at(&self, jid: &Jid, shown: ShowValues, now: Instant) -> Availability {
         let inner = self.lock();
         match inner.accounts.get(&jid.to_bare()) {
-            Some(account) => account.availability(jid, now),
+            Some(account) => account.availability(jid, shown, now),
             None => Availability::Unknown,
         }
     }
 
-    fn look_at(&self, jid: &Jid, now: Instant) -> Availability {
+    fn look_at(&self, jid: &Jid, shown: ShowValues, now: Instant) -> Availability {
         let mut inner = self.lock();
         let bare = jid.to_bare();
         if !inner.is_up {
@@ -205,22 +233,36 @@ impl PresenceTable {
         }
         let may_ask = inner.wanted.len() < WANTED_MAX;
         let account = inner.accounts.entry(bare.clone()).or_default();
-        if may_ask && let Some(subscribe) = account.ask(now + ANSWER_MAX) {
+        let asked = if may_ask { account.ask(now + self.answer_max) } else { None };
+        let availability = account.availability(jid, shown, now);
+        if let Some(subscribe) = asked {
             inner.wanted.push_back(WantedPresence { account: bare, subscribe });
             drop(inner);
             self.wanted.notify_one();
-            return self.availability_at(jid, now);
         }
-        account.availability(jid, now)
+        availability
+    }
+
+    fn is_gone_at(&self, jid: &Jid, now: Instant) -> bool {
+        self.look_at(jid, ShowValues::default(), now);
+        let inner = self.lock();
+        inner.accounts.get(&jid.to_bare()).is_some_and(|account| account.is_gone(jid, self.answer_max, now))
     }
 
     fn forget(&self, is_up: bool) {
         let mut inner = self.lock();
         inner.is_up = is_up;
         inner.wanted.clear();
-        inner.accounts.retain(|_, account| account.forget());
+        let mut in_doubt = Vec::new();
+        inner.accounts.retain(|jid, account| {
+            if account.lets_us_see() && !account.resources().is_empty() {
+                in_doubt.push(jid.clone());
+            }
+            account.forget()
+        });
+        inner.tell([PresenceChange::Forgotten { in_doubt }]);
         drop(inner);
-        let _ = self.changes.send(PresenceChange::Forgotten);
+        self.changed.notify_one();
     }
 
     /// Every call leaves it consistent, so a panic elsewhere cannot have left it half changed.
@@ -230,6 +272,16 @@ impl PresenceTable {
 }
 
 impl Inner {
+    fn tell(&mut self, changes: impl IntoIterator<Item = PresenceChange>) {
+        for change in changes {
+            match self.changes.len() {
+                0..CHANGES_MAX => self.changes.push_back(change),
+                CHANGES_MAX => self.changes.push_back(PresenceChange::Missed),
+                _ => {}
+            }
+        }
+    }
+
     /// Whether an account is known or may become so. When there are too many, those of whom nothing is known but that they
     /// are away are forgotten, at most every ten seconds.
     fn has_room(&mut self, account: &BareJid, now: Instant) -> bool {

@@ -41,6 +41,8 @@ pub struct EngineLimits {
     pub lagging_backoff_ms_min: u64,
     /// The longest wait before an event is sent again.
     pub lagging_backoff_ms_max: u64,
+    /// How long word of somebody's presence is waited for over XMPP. Some servers say nothing of who is not there.
+    pub presence_answer_ms_max: u64,
     /// At most this often are delivery cursors written.
     pub cursor_interval_ms: u64,
     /// How long retention rests after a look at some nodes that have nothing left to remove.
@@ -67,6 +69,7 @@ impl Default for EngineLimits {
             lagging_quiet_ms: 1_000,
             lagging_backoff_ms_min: 5_000,
             lagging_backoff_ms_max: 60 * 60 * 1_000,
+            presence_answer_ms_max: 10_000,
             cursor_interval_ms: 200,
             retention_interval_ms: 500,
             doorbell_poll_ms: 1_000,

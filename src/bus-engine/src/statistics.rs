@@ -110,6 +110,8 @@ statistics! {
     items_expired: Counter => u64,
     /// Subscriptions whose lease was over.
     leases_ended: Counter => u64,
+    /// Temporary subscriptions that ended because their subscribers had gone.
+    temporary_ended: Counter => u64,
     /// Items that were removed after a purge.
     purged_items_removed: Counter => u64,
     /// Payloads of retracted items that were emptied in the log.

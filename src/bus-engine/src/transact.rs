@@ -22,6 +22,7 @@ use bus_store::{
 use crate::DeliveryNode;
 use crate::IdSource;
 use crate::Notice;
+use crate::PresenceTable;
 use crate::committer::{Batch, EntryResult};
 use crate::dispatcher::RecipientDelta;
 use crate::epochs::ProcessEpoch;
@@ -67,6 +68,8 @@ pub struct Sources<'a> {
     pub quotas: &'a Quotas,
     /// The heads of relaxed nodes as far as they are known.
     pub known_heads: &'a KnownHeads,
+    /// Who is there, for those who are to be sent something only then.
+    pub presence: &'a PresenceTable,
 }
 
 /// Writes the batch. On an error nothing of it is there, unless the error is [`StoreError::OutcomeUnknown`].

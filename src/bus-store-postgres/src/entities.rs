@@ -124,11 +124,11 @@ impl EntityStore for PostgresStore {
     }
 }
 
-fn node(row: &PgRow) -> Result<(NodeId, NodeName), StoreError> {
+pub(crate) fn node(row: &PgRow) -> Result<(NodeId, NodeName), StoreError> {
     Ok((NodeId(rows::integer(row, "node_id")?), rows::node_name(row)?))
 }
 
-fn subscription(row: &PgRow) -> Result<EntitySubscription, StoreError> {
+pub(crate) fn subscription(row: &PgRow) -> Result<EntitySubscription, StoreError> {
     Ok(EntitySubscription {
         node: NodeId(rows::integer(row, "node_id")?),
         name: rows::node_name(row)?,

@@ -19,6 +19,7 @@ mod migrate;
 mod nodes;
 mod open;
 mod pool;
+mod presence;
 mod retention;
 mod rows;
 mod session;
@@ -70,6 +71,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         lagging::STATEMENTS,
         nodes::STATEMENTS,
         pool::STATEMENTS,
+        presence::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,
         transaction::STATEMENTS,

@@ -128,11 +128,11 @@ impl EntityStore for SqliteStore {
     }
 }
 
-fn node(row: &SqliteRow) -> Result<(NodeId, NodeName), StoreError> {
+pub(crate) fn node(row: &SqliteRow) -> Result<(NodeId, NodeName), StoreError> {
     Ok((NodeId(rows::integer(row, "node_id")?), rows::node_name(row)?))
 }
 
-fn subscription(row: &SqliteRow) -> Result<EntitySubscription, StoreError> {
+pub(crate) fn subscription(row: &SqliteRow) -> Result<EntitySubscription, StoreError> {
     Ok(EntitySubscription {
         node: NodeId(rows::integer(row, "node_id")?),
         name: rows::node_name(row)?,

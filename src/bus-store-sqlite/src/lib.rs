@@ -15,6 +15,7 @@ mod lagging;
 mod lock;
 mod nodes;
 mod open;
+mod presence;
 mod retention;
 mod rows;
 mod size_bound;
@@ -64,6 +65,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         items::STATEMENTS,
         lagging::STATEMENTS,
         nodes::STATEMENTS,
+        presence::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,
         transaction::STATEMENTS,

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "pending", include_str!("../../../schemas/sqlite/0008_pending.sql")),
     (9, "usage", include_str!("../../../schemas/sqlite/0009_usage.sql")),
     (10, "redirects", include_str!("../../../schemas/sqlite/0010_redirects.sql")),
+    (11, "presence", include_str!("../../../schemas/sqlite/0011_presence.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

@@ -21,6 +21,7 @@ mod events;
 mod items;
 mod lagging;
 mod nodes;
+mod presence;
 mod retention;
 mod subscriptions;
 mod transaction;
@@ -37,6 +38,7 @@ pub use events::{EventStore, Head};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, SubscriptionKey};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
+pub use presence::{PresenceStore, PresenceUses};
 pub use retention::{NodeRules, RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{
@@ -52,6 +54,7 @@ pub trait Store:
     + ItemStore
     + SubscriptionStore
     + EntityStore
+    + PresenceStore
     + CursorStore
     + LaggingStore
     + RetentionStore

@@ -74,6 +74,7 @@ impl XmppLeg {
                 () = xmpp_pubsub::tell(&telling, &domain, &notices) => {}
                 () = send_all(questions, &asking) => {}
                 () = xmpp_pubsub::seek(&telling, &domain, &seeking) => {}
+                () = telling.follow_presence() => {}
             }
         };
         let engine = engine.clone();

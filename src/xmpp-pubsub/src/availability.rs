@@ -1,10 +1,11 @@
 //! The presence of others: what is heard of it, and how it is asked for (RFC 6121 §3, §4). For presence-based delivery
 //! (XEP-0060 §12.6).
 
-use bus_domain::{BareJid, Jid};
-use bus_engine::{Engine, HeardPresence, PresenceTable, Show, WantedPresence};
+use bus_domain::{BareJid, Jid, Show};
+use bus_engine::{Engine, HeardPresence, PresenceTable, WantedPresence};
 use bus_xml::Element;
 
+use crate::namespaces::DELAY;
 use crate::requests::ReplySender;
 use crate::xml::Xml;
 
@@ -29,6 +30,10 @@ pub fn hear(table: &PresenceTable, service: &BareJid, stanza: &Element) {
 pub async fn seek(engine: &Engine, service: &BareJid, replies: &impl ReplySender) {
     loop {
         let WantedPresence { account, subscribe } = engine.presence().next_wanted().await;
+        // Whose address is ours has no presence.
+        if account.domain() == service.domain() {
+            continue;
+        }
         // In this order: an answer that nobody is told anything must not come before who is there.
         replies.send(vec![encode("probe", service, &account)]).await;
         if subscribe {
@@ -41,15 +46,11 @@ fn read(stanza: &Element, from: &Jid) -> Option<HeardPresence> {
     let child = |name: &str| stanza.children().find(|child| child.name() == name).map(Element::text);
     Some(match stanza.attr("type") {
         None => {
-            let show = match child("show").as_deref().map(str::trim) {
-                Some("chat") => Show::Chat,
-                Some("away") => Show::Away,
-                Some("xa") => Show::ExtendedAway,
-                Some("dnd") => Show::DoNotDisturb,
-                _ => Show::Online,
-            };
+            let show = child("show").and_then(|text| Show::parse(text.trim())).unwrap_or(Show::Online);
             let priority = child("priority").and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-            HeardPresence::Available { show, priority }
+            // An answer to a probe says since when it is so (XEP-0203); who has just come needs not.
+            let is_old = stanza.get_child("delay", DELAY).is_some();
+            HeardPresence::Available { show, priority, is_old }
         }
         Some("unavailable") => HeardPresence::Unavailable,
         Some("subscribed") => HeardPresence::Subscribed,

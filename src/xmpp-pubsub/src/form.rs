@@ -1,7 +1,7 @@
 //! Data forms (XEP-0004) as this service reads and writes them. What the fields mean is said by a table of
 //! [`Field`]s, one for each kind of form.
 
-use bus_domain::{BusError, Jid};
+use bus_domain::{BusError, Expire, Jid};
 use bus_xml::Element;
 
 use crate::date_time::{self, Round};
@@ -35,8 +35,14 @@ pub(crate) enum Kind<Subject: 'static, Setting: 'static> {
     },
     /// `list-multi` of texts that the subject has or somebody adds; no value empties it.
     Names { get: fn(&Subject) -> &[String], set: fn(Vec<String>) -> Setting },
-    /// `text-single` with a moment (XEP-0082), in milliseconds since 1970; no value is none.
-    Moment { get: fn(&Subject) -> Option<i64>, set: fn(Option<i64>) -> Setting },
+    /// `list-multi` of some of these options; no value is none of them.
+    Choices {
+        options: &'static [&'static str],
+        get: fn(&Subject) -> Vec<&'static str>,
+        set: fn(&[String]) -> Option<Setting>,
+    },
+    /// `text-single` with a moment (XEP-0082) or the word `presence` (XEP-0060 §12.5); no value is none.
+    Expire { get: fn(&Subject) -> Expire, set: fn(Expire) -> Setting },
     /// `jid-multi`.
     Addresses { get: fn(&Subject) -> &[Jid], set: fn(Vec<Jid>) -> Setting },
 }
@@ -103,6 +109,8 @@ pub(crate) fn fields<'a>(form: &'a Element, form_type: &str) -> Result<Filled<'a
     Ok(filled)
 }
 
+/// XEP-0060 §12.5.
+const WITH_PRESENCE: &str = "presence";
 /// Fields that a form may have: several times what any table has.
 const FIELDS_MAX: usize = 200;
 /// Values that a field may have: several times what any table takes.
@@ -160,7 +168,7 @@ pub(crate) fn encode_form<Subject, Setting>(
         field.kind.encode_validation(out);
         field.encode_values(subject, out);
         let options: Vec<&str> = match field.kind {
-            Kind::Choice { options, .. } => options.to_vec(),
+            Kind::Choice { options, .. } | Kind::Choices { options, .. } => options.to_vec(),
             Kind::Names { get, .. } => get(subject).iter().map(String::as_str).collect(),
             _ => Vec::new(),
         };
@@ -243,13 +251,17 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 let setting = number.and_then(set);
                 setting.map(Some).ok_or_else(|| self.wrong("is not a number that can be set here"))
             }
-            Kind::Moment { set, .. } => match single()?.trim() {
-                "" => Ok(Some(set(None))),
+            Kind::Expire { set, .. } => match single()?.trim() {
+                "" => Ok(Some(set(Expire::Never))),
+                WITH_PRESENCE => Ok(Some(set(Expire::WithPresence))),
                 text => match date_time::parse(text, Round::Down) {
-                    Ok(since_1970_ms) => Ok(Some(set(Some(since_1970_ms)))),
-                    Err(_) => Err(self.wrong("is no date and time with its zone")),
+                    Ok(since_1970_ms) => Ok(Some(set(Expire::AtMs(since_1970_ms)))),
+                    Err(_) => Err(self.wrong("is neither presence nor a date and time with its zone")),
                 },
             },
+            Kind::Choices { set, .. } => {
+                set(values).map(Some).ok_or_else(|| self.wrong("has no such option"))
+            }
             Kind::Choice { set, .. } => set(single()?),
             Kind::Names { set, .. } => {
                 let names = values.iter().filter(|value| !value.is_empty());
@@ -276,7 +288,8 @@ impl<Subject, Setting> Field<Subject, Setting> {
         match self.kind {
             Kind::Boolean { .. } | Kind::Choice { .. } => false,
             Kind::Text { get, .. } => get(subject).is_none(),
-            Kind::Moment { get, .. } => get(subject).is_none(),
+            Kind::Expire { get, .. } => get(subject) == Expire::Never,
+            Kind::Choices { get, .. } => get(subject).is_empty(),
             Kind::Number { none, get, .. } => none.is_empty() && get(subject).is_none(),
             Kind::Names { get, .. } => get(subject).is_empty(),
             Kind::Addresses { get, .. } => get(subject).is_empty(),
@@ -295,7 +308,12 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 Some(number) => value(&number.to_string()),
                 None => value(none),
             },
-            Kind::Moment { get, .. } => value(&date_time::encode(get(subject).unwrap_or_default())),
+            Kind::Expire { get, .. } => match get(subject) {
+                Expire::Never => {}
+                Expire::AtMs(at_ms) => value(&date_time::encode(at_ms)),
+                Expire::WithPresence => value(WITH_PRESENCE),
+            },
+            Kind::Choices { get, .. } => get(subject).into_iter().for_each(value),
             Kind::Choice { get, .. } => value(get(subject)),
             Kind::Names { get, .. } => get(subject).iter().for_each(|name| value(name)),
             Kind::Addresses { get, .. } => get(subject).iter().for_each(|jid| value(jid.as_str())),
@@ -316,9 +334,9 @@ impl<Subject, Setting> Kind<Subject, Setting> {
     fn type_name(&self) -> &'static str {
         match self {
             Self::Boolean { .. } => "boolean",
-            Self::Text { .. } | Self::Number { .. } | Self::Moment { .. } => "text-single",
+            Self::Text { .. } | Self::Number { .. } | Self::Expire { .. } => "text-single",
             Self::Choice { .. } => "list-single",
-            Self::Names { .. } => "list-multi",
+            Self::Names { .. } | Self::Choices { .. } => "list-multi",
             Self::Addresses { .. } => "jid-multi",
         }
     }

@@ -135,6 +135,18 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
         Setting::PresenceBasedDelivery,
     ),
     boolean(
+        "pubsub#tempsub",
+        "Whether each subscription ends when its subscriber goes, as far as we may see that",
+        |it| it.temporary_subscriptions,
+        Setting::TemporarySubscriptions,
+    ),
+    boolean(
+        "pubsub#purge_offline",
+        "Whether all items go when the publisher of the newest one goes, as far as we may see that",
+        |it| it.purge_when_publisher_goes,
+        Setting::PurgeWhenPublisherGoes,
+    ),
+    boolean(
         "pubsub#deliver_payloads",
         "Whether notifications carry the payload",
         |it| it.deliver_payloads,
@@ -166,9 +178,9 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
     ),
     Field {
         var: "pubsub#send_last_published_item",
-        label: "Whether who subscribes is sent the newest item",
+        label: "Whether who subscribes, or also who comes, is sent the newest item",
         kind: Kind::Choice {
-            options: &["never", "on_sub"],
+            options: &["never", "on_sub", "on_sub_and_presence"],
             get: |it| it.send_last_item.as_str(),
             set: |value| {
                 named(SendLastItem::ALL, SendLastItem::as_str, value, "pubsub#send_last_published_item")

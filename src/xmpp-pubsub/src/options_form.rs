@@ -1,7 +1,7 @@
 //! The fields of a subscription's options: the one table between XEP-0060 §16.4.2 and bus-domain. What the bus does not do
 //! is not in it.
 
-use bus_domain::{BusError, OptionSetting, SubscriptionOptions};
+use bus_domain::{BusError, OptionSetting, Show, ShowValues, SubscriptionOptions};
 use bus_xml::Element;
 
 use crate::errors::Refusal;
@@ -19,8 +19,20 @@ pub(crate) const TABLE: &[Field<SubscriptionOptions, OptionSetting>] = &[
     },
     Field {
         var: "pubsub#expire",
-        label: "When the subscription ends by itself, in UTC",
-        kind: Kind::Moment { get: |it| it.expires_at_ms, set: OptionSetting::ExpiresAtMs },
+        label: "When the subscription ends by itself, in UTC, or presence: when its subscriber goes",
+        kind: Kind::Expire { get: SubscriptionOptions::expire, set: OptionSetting::Expire },
+    },
+    Field {
+        var: "pubsub#show-values",
+        label: "What a resource has to show for events to be sent",
+        kind: Kind::Choices {
+            options: &["away", "chat", "dnd", "online", "xa"],
+            get: |it| it.show_values.iter().map(Show::as_str).collect(),
+            set: |values| {
+                let values: Option<ShowValues> = values.iter().map(|value| Show::parse(value)).collect();
+                values.map(OptionSetting::ShowValues)
+            },
+        },
     },
 ];
 

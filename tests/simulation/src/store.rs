@@ -4,6 +4,7 @@ mod archive;
 mod cursors;
 mod epochs;
 mod lagging;
+mod presence;
 mod reads;
 mod retention;
 mod rows;

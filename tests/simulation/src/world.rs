@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use bus_domain::bounce::BounceClass;
 use bus_domain::{BareJid, NodeId, NodeName};
-use bus_engine::Command;
+use bus_engine::{Command, PresenceTable};
 
 use crate::commands::{Sender, Ticket};
 use crate::instance::{Delivering, Instance};
@@ -36,6 +36,8 @@ pub struct World {
     store: SimulatedStore,
     instances: Vec<Instance>,
     link: Link,
+    /// Of nobody: no option here asks for it.
+    presence: PresenceTable,
     subscribers: Subscribers,
     model: Model,
     /// Commands that are not answered.
@@ -122,6 +124,7 @@ impl World {
         trace.note(format!("{scenario:?}"));
         let mut world = Self {
             link: Link::new(scenario.link_room),
+            presence: PresenceTable::default(),
             ids,
             clock_ms: 1_700_000_000_000,
             uptime_ms: 0,

@@ -15,6 +15,7 @@ pub mod items;
 pub mod lagging;
 pub mod nodes;
 pub mod populated;
+pub mod presence;
 pub mod retention;
 pub mod subscriptions;
 pub mod transactions;
@@ -69,6 +70,8 @@ macro_rules! suite {
             entities: what_an_entity_has_is_found_page_by_page,
             entities: what_an_entity_has_on_a_deleted_node_is_not_seen,
             entities: nodes_on_which_somebody_waits_are_found_for_their_owners,
+            presence: subscriptions_that_hang_on_presence_are_found,
+            presence: nodes_that_hang_on_presence_are_found,
             cursors: cursors_name_what_is_undelivered_and_never_move_back,
             cursors: pages_of_undelivered_nodes_say_where_the_next_one_starts,
             cursors: deleted_nodes_are_reaped_once_handed_over,

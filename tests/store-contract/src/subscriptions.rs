@@ -99,7 +99,11 @@ pub async fn options_come_back_as_they_were_set(store: &dyn Store) {
     let numbered = Subscription {
         id: SubscriptionId(2),
         sub_id: Some(SubscriptionId(7)),
-        options: SubscriptionOptions { deliver: false, expires_at_ms: Some(40) },
+        options: SubscriptionOptions {
+            deliver: false,
+            expires_at_ms: Some(40),
+            ..SubscriptionOptions::default()
+        },
         ..plain.clone()
     };
     let mut transaction = fixture.begin().await;
@@ -115,8 +119,10 @@ pub async fn options_come_back_as_they_were_set(store: &dyn Store) {
         found
     };
     assert_eq!(all().await, [plain.clone(), numbered.clone()]);
-    let changed =
-        Subscription { options: SubscriptionOptions { deliver: false, expires_at_ms: None }, ..plain };
+    let changed = Subscription {
+        options: SubscriptionOptions { deliver: false, ..SubscriptionOptions::default() },
+        ..plain
+    };
     let mut transaction = fixture.begin().await;
     transaction.continue_subscription(node, &changed).await.expect("continue");
     transaction.commit().await.expect("commit");

@@ -43,9 +43,12 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         contacts,
         roster_groups_allowed,
         presence_based_delivery,
+        temporary_subscriptions,
+        purge_when_publisher_goes,
         multi_subscribe,
         notify_sub,
         send_last_item,
+        send_last_item_on_presence,
         expose_publisher,
         processing_hint,
         when_items_full,
@@ -83,6 +86,8 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         payload_bytes_max.map(|bytes| Setting::PayloadBytesMax(bound(bytes))),
         deliver_notifications.map(Setting::DeliverNotifications),
         presence_based_delivery.map(Setting::PresenceBasedDelivery),
+        temporary_subscriptions.map(Setting::TemporarySubscriptions),
+        purge_when_publisher_goes.map(Setting::PurgeWhenPublisherGoes),
         notify_config.map(Setting::NotifyConfig),
         notify_delete.map(Setting::NotifyDelete),
         title.as_ref().map(|text| Setting::Title(text_if_any(text))),
@@ -92,9 +97,7 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         roster_groups_allowed.as_ref().map(|groups| Setting::RosterGroupsAllowed(groups.names.clone())),
         multi_subscribe.map(Setting::MultiSubscribe),
         notify_sub.map(Setting::NotifySub),
-        send_last_item.map(|sends| {
-            Setting::SendLastItem(if sends { SendLastItem::OnSubscribe } else { SendLastItem::Never })
-        }),
+        send_last_item_from(*send_last_item, *send_last_item_on_presence).map(Setting::SendLastItem),
         expose_publisher.map(Setting::ExposePublisher),
         contacts.as_ref().map(|contacts| contacts_from(&name("contacts"), contacts)).transpose()?,
     ];
@@ -131,10 +134,13 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         payload_type: text(&about.payload_type),
         contacts: Some(v1::Contacts { jids }),
         presence_based_delivery: Some(config.presence_based_delivery),
+        temporary_subscriptions: Some(config.temporary_subscriptions),
+        purge_when_publisher_goes: Some(config.purge_when_publisher_goes),
         roster_groups_allowed: Some(v1::RosterGroups { names: config.roster_groups_allowed.clone() }),
         multi_subscribe: Some(config.multi_subscribe),
         notify_sub: Some(config.notify_sub),
         send_last_item: Some(config.send_last_item != SendLastItem::Never),
+        send_last_item_on_presence: Some(config.send_last_item == SendLastItem::OnSubscribeAndPresence),
         expose_publisher: Some(config.expose_publisher),
         processing_hint: processing_hint_to_message(config.processing_hint).into(),
         when_items_full: when_items_full_to_message(config.when_items_full).into(),
@@ -280,5 +286,14 @@ pub(crate) fn durability_to_message(durability: Durability) -> v1::Durability {
         Durability::Fsync => v1::Durability::Fsync,
         Durability::Relaxed => v1::Durability::Relaxed,
         Durability::Memory => v1::Durability::Memory,
+    }
+}
+
+fn send_last_item_from(sends: Option<bool>, sends_on_presence: Option<bool>) -> Option<SendLastItem> {
+    match (sends, sends_on_presence) {
+        (_, Some(true)) => Some(SendLastItem::OnSubscribeAndPresence),
+        (Some(true), _) => Some(SendLastItem::OnSubscribe),
+        (Some(false), _) => Some(SendLastItem::Never),
+        (None, _) => None,
     }
 }

@@ -441,6 +441,14 @@ pub struct NodeConfig {
     /// (pubsub#presence_based_delivery). Default: false.
     #[prost(bool, optional, tag = "31")]
     pub presence_based_delivery: ::core::option::Option<bool>,
+    /// Whether each subscription of an XMPP address ends when that goes, as far as the daemon may see it (pubsub#tempsub).
+    /// Default: false.
+    #[prost(bool, optional, tag = "36")]
+    pub temporary_subscriptions: ::core::option::Option<bool>,
+    /// Whether all items go when the XMPP account goes that has published the newest one, as far as the daemon may see it
+    /// (pubsub#purge_offline). Default: false.
+    #[prost(bool, optional, tag = "37")]
+    pub purge_when_publisher_goes: ::core::option::Option<bool>,
     /// Whether one XMPP address may have several subscriptions, told apart by their SubIDs (XEP-0060 §6.1.6). Default: false.
     #[prost(bool, optional, tag = "24")]
     pub multi_subscribe: ::core::option::Option<bool>,
@@ -450,6 +458,10 @@ pub struct NodeConfig {
     /// Whether an XMPP address that subscribes is sent the newest item (pubsub#send_last_published_item). Default: false.
     #[prost(bool, optional, tag = "26")]
     pub send_last_item: ::core::option::Option<bool>,
+    /// Whether, besides, each of its resources is that becomes available. Setting it sets send_last_item, too; by itself,
+    /// false changes nothing. Default: false.
+    #[prost(bool, optional, tag = "38")]
+    pub send_last_item_on_presence: ::core::option::Option<bool>,
     /// Whether items name over XMPP the account that has published them (pubsub#itemreply). Default: false.
     #[prost(bool, optional, tag = "27")]
     pub expose_publisher: ::core::option::Option<bool>,

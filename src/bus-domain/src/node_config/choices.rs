@@ -98,17 +98,20 @@ pub enum SendLastItem {
     Never,
     /// To those who subscribe, or are approved.
     OnSubscribe,
+    /// To them, and to each resource of a subscriber that becomes available.
+    OnSubscribeAndPresence,
 }
 
 impl SendLastItem {
     /// Every choice, for tables.
-    pub const ALL: [Self; 2] = [Self::Never, Self::OnSubscribe];
+    pub const ALL: [Self; 3] = [Self::Never, Self::OnSubscribe, Self::OnSubscribeAndPresence];
 
     /// The value of `pubsub#send_last_published_item`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Never => "never",
             Self::OnSubscribe => "on_sub",
+            Self::OnSubscribeAndPresence => "on_sub_and_presence",
         }
     }
 }

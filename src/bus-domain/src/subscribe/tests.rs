@@ -1,5 +1,5 @@
 use super::*;
-use crate::{AccessModel, Role, SubscriptionId, SubscriptionState, facts};
+use crate::{AccessModel, Expire, Role, SubscriptionId, SubscriptionState, facts};
 
 const NOW_MS: i64 = 1_000_000;
 
@@ -166,7 +166,7 @@ fn options_are_set_with_the_request_and_kept_without() {
         },
         "what was not wanted is no gap"
     );
-    let lease = [OptionSetting::ExpiresAtMs(Some(NOW_MS + 5))];
+    let lease = [OptionSetting::Expire(Expire::AtMs(NOW_MS + 5))];
     let leased = SubscriptionOptions { expires_at_ms: Some(NOW_MS + 5), ..silent };
     assert_eq!(settled(there, &lease), Settled::Continued(Subscription { options: leased, ..own.clone() }));
 }

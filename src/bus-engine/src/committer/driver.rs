@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::{BusError, EventKind, ItemId, NodeFacts, NodeName};
+use bus_domain::{BusError, EventKind, ItemId, NodeFacts, NodeName, presence};
 use bus_store::{BatchId, CommitLevel, StoreError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -89,7 +89,7 @@ impl Driver {
                 for committed in &transient {
                     emit::committed(&self.shared, committed);
                 }
-                transient.iter().chain(&nodes).for_each(|committed| self.look_for_recipients(committed));
+                transient.iter().chain(&nodes).for_each(|committed| self.look_for_presence(committed));
                 self.note(&results, &nodes);
                 self.forget_deleted(&transient);
                 let actions = self.shared.queue.lock().committer.batch_written(results);
@@ -110,11 +110,21 @@ impl Driver {
         }
     }
 
-    /// Whether they are there is asked now, so that the next event need not wait for the answer.
-    fn look_for_recipients(&self, committed: &CommittedNode) {
-        let delta = committed.delta.as_ref().filter(|_| committed.node.config.presence_based_delivery);
-        for change in delta.into_iter().flat_map(|delta| &delta.changes) {
-            if let RecipientChange::Added(recipient) = change {
+    /// Whether they are there is asked now, so that the next event need not wait for the answer; and the publisher's going
+    /// is to be heard of, where something hangs on it.
+    fn look_for_presence(&self, committed: &CommittedNode) {
+        if committed.node.config.purge_when_publisher_goes
+            && let Some(newest) = committed.events.last()
+        {
+            self.shared.presence.look(&newest.publisher.to_bare().into());
+        }
+        for change in committed.delta.iter().flat_map(|delta| &delta.changes) {
+            if let RecipientChange::Added(recipient) | RecipientChange::Changed(recipient) = change
+                && presence::matters(&committed.node.config, &recipient.subscription.options)
+            {
+                self.shared
+                    .presence_uses
+                    .note_options(&committed.node.config, &recipient.subscription.options);
                 self.shared.presence.look(&recipient.subscription.jid);
             }
         }
@@ -125,6 +135,7 @@ impl Driver {
         for result in results {
             match result {
                 EntryResult::Done { facts: FactsAfter::Now(Some(facts)), .. } => {
+                    self.shared.presence_uses.note_config(&facts.config);
                     self.shared.facts.put_committed(Arc::clone(facts));
                 }
                 EntryResult::Stale => self.shared.statistics.stale_decisions.add(1),
@@ -186,6 +197,7 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         limits: &shared.settings.limits,
         quotas: &shared.settings.quotas,
         known_heads: &shared.known_heads,
+        presence: &shared.presence,
     };
     let (written, commit) =
         write(&*shared.store, &batch, id, &sources).await.map_err(|error| failure(&shared, &error))?;

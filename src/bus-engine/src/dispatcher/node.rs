@@ -6,7 +6,7 @@ use bus_store::{CursorMove, Head, Position, Recipient, RecipientPage};
 
 use super::lagging::LaggingOfNode;
 use super::mailbox::NodeSignal;
-use super::recipients::{Recipients, is_due};
+use super::recipients::{Recipients, availability, is_due};
 use super::state::Need;
 use super::{Delivery, DeliveryNode, HandOff, NotificationSink};
 use crate::{Availability, PresenceTable};
@@ -30,6 +30,7 @@ pub(super) struct NodeDelivery {
     rosters: Option<(u64, Vec<Arc<Roster>>)>,
     /// Events to send; the first is the one behind `sent`.
     events: VecDeque<Arc<Event>>,
+    pub(super) presence_wait: PresenceWait,
     /// Where the next page of recipients starts, while they are being read.
     recipients_after: Option<SubscriptionId>,
     deleted: bool,
@@ -57,6 +58,16 @@ pub(super) enum Stopped {
     PresenceUnknown,
 }
 
+/// Whether a node has waited for word of subscribers whose own options ask for their presence: once in the life of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PresenceWait {
+    NotYet,
+    /// It may wait until then, in milliseconds of the dispatcher's clock.
+    Until(u64),
+    /// Of whom nothing is known is not there.
+    Over,
+}
+
 /// Where the events of a node are.
 #[derive(Debug)]
 enum Log {
@@ -80,6 +91,7 @@ impl NodeDelivery {
             sent_before: position,
             rosters: None,
             events: VecDeque::new(),
+            presence_wait: PresenceWait::NotYet,
             recipients_after: None,
             deleted: false,
             log: Log::Stored,
@@ -164,6 +176,7 @@ impl NodeDelivery {
     pub(super) fn rewind(&mut self) {
         self.sent_before = self.sent_before.max(self.sent);
         self.sent = self.proven;
+        self.presence_wait = PresenceWait::NotYet;
         self.leave_the_link_alone();
         self.forget_events();
         self.recipients.forget_unless_loaded();
@@ -257,8 +270,8 @@ impl NodeDelivery {
         self.recipients_after = self.recipients.take_page(page, asked_for);
     }
 
-    /// Sends the first event to at most `notifications_max` recipients, from where it was left: on a node that wants it so,
-    /// to those who are there by `presence`. Says how it ended, and how many had been sent it before.
+    /// Sends the first event to at most `notifications_max` recipients, from where it was left: where the node or their
+    /// options want it so, to those who are there by `presence`. Says how it ended, and how many had been sent it before.
     pub(super) fn send(
         &mut self,
         event: &Arc<Event>,
@@ -268,7 +281,6 @@ impl NodeDelivery {
         presence: Option<&PresenceTable>,
         sink: &mut dyn NotificationSink,
     ) -> (Result<(), Stopped>, u64) {
-        let presence = presence.filter(|_| self.node.config.presence_based_delivery);
         let mut left = notifications_max;
         let mut repeats = 0;
         let rosters = self.rosters.as_ref().map_or(&[][..], |(_, rosters)| rosters);
@@ -279,23 +291,20 @@ impl NodeDelivery {
                     let lags = lagging.is_some_and(|lagging| lagging.skips(recipient.subscription.id));
                     !lags && is_due(recipient, &self.node.config, rosters, event)
                 };
-                // The first of those with one address gets the message for all of them.
-                let mut together =
-                    self.recipients.together_with(recipient).filter(|it| gets_it(it)).peekable();
-                let is_first = gets_it(recipient)
-                    && together.peek().is_some_and(|first| first.subscription.id == subscription.id);
-                let availability = match presence {
-                    Some(table) if is_first => table.look(&subscription.jid),
-                    _ => Availability::Online,
-                };
-                if availability == Availability::Unknown {
-                    // All are asked about at once.
-                    for other in self.recipients.behind(subscription.id) {
-                        presence.map(|table| table.look(&other.subscription.jid));
-                    }
+                let available = |recipient: &Recipient| self.available(recipient, presence);
+                if gets_it(recipient) && available(recipient) == Availability::Unknown {
+                    self.ask_behind(subscription.id, presence);
                     return (Err(Stopped::PresenceUnknown), repeats);
                 }
-                if is_first && availability == Availability::Online {
+                // The first of those with one address gets the message for all of them.
+                let mut together = self
+                    .recipients
+                    .together_with(recipient)
+                    .filter(|it| gets_it(it) && available(it) == Availability::Online)
+                    .peekable();
+                let is_first = gets_it(recipient)
+                    && together.peek().is_some_and(|first| first.subscription.id == subscription.id);
+                if is_first {
                     let sub_ids: Vec<_> = together.filter_map(|it| it.subscription.sub_id).collect();
                     if left == 0 {
                         return (Ok(()), repeats);
@@ -324,5 +333,25 @@ impl NodeDelivery {
         self.sent = Position::behind(event.seq);
         self.events.pop_front();
         (Ok(()), repeats)
+    }
+    /// Whether the recipient is there. The node's own wish to know that is waited for as long as it takes; who asks for it by
+    /// options does not hold up the others more than once in the life of a link, and is asked about when they are set.
+    fn available(&self, recipient: &Recipient, presence: Option<&PresenceTable>) -> Availability {
+        let config = &self.node.config;
+        match availability(recipient, config, presence) {
+            Availability::Unknown
+                if !config.presence_based_delivery && self.presence_wait == PresenceWait::Over =>
+            {
+                Availability::Offline
+            }
+            other => other,
+        }
+    }
+
+    /// Has all behind one asked about at once.
+    fn ask_behind(&self, id: SubscriptionId, presence: Option<&PresenceTable>) {
+        for other in self.recipients.behind(id) {
+            self.available(other, presence);
+        }
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bus_domain::access::Standing;
 use bus_domain::{
     Acquaintance, Affiliation, BareJid, Event, Jid, NodeConfig, Role, Roster, Subscription, SubscriptionId,
-    access, acquaintance,
+    access, acquaintance, presence,
 };
 use bus_store::{Recipient, RecipientPage};
 
 use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
+use crate::{Availability, PresenceTable};
 
 /// Who is to get a node's events, as far as that is in memory.
 #[derive(Debug, Default)]
@@ -177,6 +178,21 @@ impl Recipients {
 pub(super) fn give_standing(recipient: &mut Recipient, admins: &HashSet<BareJid>) {
     let role = if admins.contains(&recipient.subscription.jid.to_bare()) { Role::Admin } else { Role::User };
     recipient.affiliation = access::effective(recipient.affiliation, role);
+}
+
+/// Whether the recipient is there, where the node or its options ask for that; without a table, nothing asks.
+pub(super) fn availability(
+    recipient: &Recipient,
+    config: &NodeConfig,
+    table: Option<&PresenceTable>,
+) -> Availability {
+    let Subscription { jid, options, .. } = &recipient.subscription;
+    match table {
+        Some(table) if presence::decides_delivery(config, options) => {
+            table.look_for(jid, options.show_values)
+        }
+        _ => Availability::Online,
+    }
 }
 
 /// Whether an event is due to the recipient, wanted by it, and may be shown to it. The owners' rosters count where the node

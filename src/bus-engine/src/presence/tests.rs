@@ -10,14 +10,15 @@ fn table() -> PresenceTable {
     table
 }
 
-const HERE: HeardPresence = HeardPresence::Available { show: Show::Online, priority: 0 };
+const HERE: HeardPresence = HeardPresence::Available { show: Show::Online, priority: 0, is_old: false };
 const PHONE: &str = "a@example.org/phone";
 const ACCOUNT: &str = "a@example.org";
 
 /// What a look finds now and when the wait for word is over.
 fn found(table: &PresenceTable, address: &str) -> (Availability, Availability) {
     let now = Instant::now();
-    (table.look_at(&jid(address), now), table.look_at(&jid(address), now + ANSWER_MAX))
+    let look = |now| table.look_at(&jid(address), ShowValues::default(), now);
+    (look(now), look(now + ANSWER_MAX))
 }
 
 fn wanted(table: &PresenceTable) -> Vec<(String, bool)> {
@@ -43,7 +44,7 @@ fn silence_means_offline_after_a_while() {
 #[test]
 fn an_account_is_reached_by_some_resource_and_a_resource_by_itself() {
     let table = table();
-    table.hear(&jid(PHONE), HeardPresence::Available { show: Show::Away, priority: -1 });
+    table.hear(&jid(PHONE), HeardPresence::Available { show: Show::Away, priority: -1, is_old: false });
     assert_eq!(found(&table, PHONE), (Online, Online));
     assert_eq!(found(&table, ACCOUNT).1, Offline, "what is sent to the account does not reach it");
     table.hear(&jid("a@example.org/desk"), HERE);
@@ -88,24 +89,104 @@ fn with_the_stream_goes_what_is_known_but_not_that_somebody_was_asked_to_tell() 
     assert_eq!(wanted(&table), [(ACCOUNT.to_owned(), false)]);
 }
 
+fn told(table: &PresenceTable) -> Vec<PresenceChange> {
+    std::mem::take(&mut table.lock().changes).into()
+}
+
+fn came(resource: &str) -> PresenceChange {
+    PresenceChange::Came { account: jid(ACCOUNT).to_bare(), resource: resource.to_owned() }
+}
+
+fn gone(resource: &str) -> PresenceChange {
+    PresenceChange::Went { account: jid(ACCOUNT).to_bare(), resource: resource.to_owned() }
+}
+
 #[test]
-fn changes_are_told_as_they_come() {
+fn who_comes_is_told_once_and_not_what_it_shows_later() {
     let table = table();
-    let mut changes = table.changes();
-    let away = HeardPresence::Available { show: Show::Away, priority: 0 };
-    for heard in [HERE, HERE, away, HeardPresence::Unavailable, HeardPresence::Unavailable] {
-        table.hear(&jid(PHONE), heard);
+    told(&table);
+    table.hear(&jid(PHONE), HERE);
+    assert_eq!(told(&table), [], "of nobody who was not asked it is certain that it was not there");
+    found(&table, ACCOUNT);
+    let old = HeardPresence::Available { show: Show::Online, priority: 0, is_old: true };
+    table.hear(&jid("a@example.org/desk"), old);
+    assert_eq!(told(&table), [], "it was there");
+    let away = HeardPresence::Available { show: Show::Away, priority: 0, is_old: false };
+    for heard in [HERE, HERE, away] {
+        table.hear(&jid("a@example.org/tv"), heard);
     }
+    assert_eq!(told(&table), [came("tv")]);
+    table.hear(&jid("a@example.org/tv"), HeardPresence::Unavailable);
+    table.hear(&jid("a@example.org/tv"), HERE);
+    assert_eq!(told(&table), [gone("tv"), came("tv")]);
+}
+
+#[test]
+fn who_goes_is_told_whether_or_not_it_was_known_to_be_there() {
+    let table = table();
+    told(&table);
+    table.hear(&jid(PHONE), HeardPresence::Unavailable);
+    assert_eq!(told(&table), [gone("phone")]);
+    table.hear(&jid(PHONE), HERE);
+    table.hear(&jid(ACCOUNT), HeardPresence::Unsubscribed);
+    assert_eq!(told(&table), [gone("phone")]);
+    table.hear(&jid(PHONE), HERE);
+    told(&table);
     table.link_down();
-    let available = |show| PresenceChange::Available {
-        account: jid(ACCOUNT).to_bare(),
-        resource: AvailableResource { resource: "phone".to_owned(), show, priority: 0 },
-    };
-    let gone = PresenceChange::Unavailable { account: jid(ACCOUNT).to_bare(), resource: "phone".to_owned() };
-    for expected in [available(Show::Online), available(Show::Away), gone, PresenceChange::Forgotten] {
-        assert_eq!(changes.try_recv(), Ok(expected));
+    assert_eq!(told(&table), [PresenceChange::Forgotten { in_doubt: Vec::new() }], "we do not see it");
+    table.link_up();
+    table.hear(&jid(ACCOUNT), HeardPresence::Subscribed);
+    table.hear(&jid(PHONE), HERE);
+    told(&table);
+    table.link_down();
+    assert_eq!(told(&table), [PresenceChange::Forgotten { in_doubt: vec![jid(ACCOUNT).to_bare()] }]);
+}
+
+#[test]
+fn changes_are_bounded_and_some_that_are_missed_are_told() {
+    let table = table();
+    told(&table);
+    for _ in 0..CHANGES_MAX + 9 {
+        table.hear(&jid(PHONE), HeardPresence::Unavailable);
     }
-    assert!(changes.try_recv().is_err(), "what is as it was is no change");
+    let told = told(&table);
+    assert_eq!((told.len(), told.last()), (CHANGES_MAX + 1, Some(&PresenceChange::Missed)));
+}
+
+/// What a look for a proof finds now, and when the wait for word is over.
+fn is_gone(table: &PresenceTable, address: &str) -> (bool, bool) {
+    let now = Instant::now();
+    (table.is_gone_at(&jid(address), now), table.is_gone_at(&jid(address), now + ANSWER_MAX))
+}
+
+#[test]
+fn silence_proves_something_of_those_who_let_us_see_their_presence() {
+    let table = table();
+    assert_eq!(is_gone(&table, ACCOUNT), (false, false), "it may be there");
+    table.hear(&jid(ACCOUNT), HeardPresence::Unavailable);
+    assert_eq!(is_gone(&table, ACCOUNT), (false, false), "Prosody says so of everybody who is asked");
+    table.hear(&jid(ACCOUNT), HeardPresence::Subscribed);
+    assert_eq!(is_gone(&table, ACCOUNT), (false, true), "its presence may follow");
+    table.hear(&jid(PHONE), HeardPresence::Available { show: Show::Online, priority: -1, is_old: true });
+    assert_eq!((is_gone(&table, ACCOUNT), is_gone(&table, PHONE)), ((false, false), (false, false)));
+    assert_eq!(is_gone(&table, "a@example.org/desk"), (false, true));
+    table.link_down();
+    assert_eq!(is_gone(&table, ACCOUNT), (false, false), "nobody can tell");
+    table.link_up();
+    assert_eq!(is_gone(&table, ACCOUNT), (false, true));
+}
+
+#[test]
+fn a_show_value_may_be_asked_for() {
+    let table = table();
+    let away = HeardPresence::Available { show: Show::Away, priority: 0, is_old: false };
+    found(&table, ACCOUNT);
+    table.hear(&jid(PHONE), away);
+    let look = |show: Show| table.look_for(&jid(ACCOUNT), [show].into_iter().collect());
+    assert_eq!((look(Show::Away), look(Show::Chat)), (Online, Offline));
+    table.hear(&jid("a@example.org/desk"), HERE);
+    let of_desk = table.look_for(&jid("a@example.org/desk"), [Show::Away].into_iter().collect());
+    assert_eq!((look(Show::Online), look(Show::Away), of_desk), (Online, Online, Offline));
 }
 
 #[test]

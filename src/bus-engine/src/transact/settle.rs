@@ -3,7 +3,7 @@ mod subscriptions;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Event, EventKind, ItemId, NodeId, configure, delete, expire, park, publish, retention, retract,
+    BusError, Event, EventKind, ItemId, NodeId, configure, delete, park, publish, retention, retract,
     unsubscribe,
 };
 use bus_store::{StoreError, Transaction};
@@ -113,10 +113,7 @@ impl Writing<'_> {
             }
             Work::Expire(expiry) => {
                 let existing = transaction.existing_subscriptions(id, &expiry.jid.to_bare()).await?;
-                let Some(over) = expire::settle(expiry, &existing.of_bare, sources.now_ms) else {
-                    return Ok(Some(EntryResult::Refused(BusError::NotSubscribed)));
-                };
-                subscriptions::end(work, over);
+                return Ok(subscriptions::expire(work, expiry, &existing, sources.now_ms));
             }
             Work::Park(parking) => {
                 let existing = transaction.existing_subscriptions(id, &parking.jid.to_bare()).await?;

@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 
-use bus_domain::{BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState, retention};
+use bus_domain::{
+    BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState, presence, retention,
+};
 use bus_store::{HeadAfter, Recipient, StoreError, Transaction};
 
 use super::Sources;
@@ -8,7 +10,7 @@ use super::apply::done;
 use super::node_work::{Beginning, NewSubId, NodeWork};
 use crate::committer::EntryResult;
 use crate::dispatcher::{RecipientChange, RecipientDelta};
-use crate::{DeliveryNode, LastItem, Notice, NoticeAbout, Outcome};
+use crate::{Availability, DeliveryNode, LastItem, Notice, NoticeAbout, Outcome};
 
 /// Owners who are asked for one approval, or told of one subscriber: the first by name.
 const OWNERS_ASKED_MAX: usize = 16;
@@ -78,8 +80,14 @@ async fn last_items(
     begun: &[Subscription],
     sources: &Sources<'_>,
 ) -> Result<Vec<LastItem>, StoreError> {
-    let wants_it =
-        |it: &&Subscription| it.state == SubscriptionState::Subscribed && it.options.want(sources.now_ms);
+    let is_there = |it: &Subscription| {
+        !presence::decides_delivery(&facts.config, &it.options)
+            || sources.presence.look_for(&it.jid, it.options.show_values) == Availability::Online
+    };
+    let wants_it = |it: &&Subscription| {
+        let is_wanted = it.state == SubscriptionState::Subscribed && it.options.want(sources.now_ms);
+        is_wanted && is_there(it)
+    };
     let mut wanted = begun.iter().filter(wants_it).take(LAST_ITEMS_MAX).peekable();
     if !facts.config.sends_last_item() || wanted.peek().is_none() {
         return Ok(Vec::new());

@@ -8,6 +8,7 @@ mod fixture;
 mod items;
 mod memory;
 mod options;
+mod presence;
 mod quotas;
 mod retention;
 mod rosters;

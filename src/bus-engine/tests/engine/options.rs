@@ -2,7 +2,7 @@ use bus_domain::options::Request as SetOptions;
 use bus_domain::subscribe::Request as Subscribe;
 use bus_domain::unsubscribe::Unsubscribing;
 use bus_domain::{
-    AccessModel, Affiliation, BusError, Durability, Jid, NodeConfig, OptionSetting, Setting,
+    AccessModel, Affiliation, BusError, Durability, Expire, Jid, NodeConfig, OptionSetting, Setting,
     SubscriptionState,
 };
 use bus_engine::{Clock as _, EngineLimits, Notice, NoticeAbout, Outcome, Settings, Verb};
@@ -14,7 +14,7 @@ fn set_options(user: &str, setting: OptionSetting) -> Verb {
 }
 
 fn leased(user: &str, expires_at_ms: i64) -> Verb {
-    let options = vec![OptionSetting::ExpiresAtMs(Some(expires_at_ms))];
+    let options = vec![OptionSetting::Expire(Expire::AtMs(expires_at_ms))];
     Verb::Subscribe(Subscribe { jid: jid(user), options })
 }
 
@@ -68,7 +68,7 @@ async fn a_lease_that_is_renewed_loses_nothing() {
         bus.run("a", "n", leased("a", now_ms + 60_000)).await.unwrap();
         bus.subscribe("n", "b").await;
         bus.publish("n", &["1"]).await;
-        let renewal = OptionSetting::ExpiresAtMs(Some(now_ms + 120_000));
+        let renewal = OptionSetting::Expire(Expire::AtMs(now_ms + 120_000));
         bus.run("a", "n", set_options("a", renewal)).await.unwrap();
         let mut leg = bus.attach();
         leg.up().await;

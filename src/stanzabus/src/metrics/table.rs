@@ -127,6 +127,8 @@ metrics! {
     ItemsExpired = "stanzabus_items_expired_total", |read| Value::Number(read.engine.items_expired);
     /// Subscriptions that have ended because their lease was over.
     LeasesEnded = "stanzabus_leases_ended_total", |read| Value::Number(read.engine.leases_ended);
+    /// Temporary subscriptions that have ended because their subscribers had gone.
+    TemporaryEnded = "stanzabus_temporary_subscriptions_ended_total", |read| Value::Number(read.engine.temporary_ended);
     /// Items removed after a purge.
     PurgedItemsRemoved = "stanzabus_purged_items_removed_total", |read| Value::Number(read.engine.purged_items_removed);
     /// Payloads of retracted items that were emptied in the log.

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The service without a server: messages go to everybody who is addressed, with or without a resource.
 pub(crate) struct InProcess {
+    engine: Engine,
     service: Service,
     messages: mpsc::Receiver<String>,
     waiting: HashMap<String, Vec<String>>,
@@ -63,12 +64,18 @@ impl InProcess {
         let engine = parts.expect("an engine").engine;
         let (lane, messages) = mpsc::channel(MESSAGES_MAX);
         let (inputs, received) = mpsc::channel(1);
-        let (telling, notices) = (engine.clone(), Notices(lane.clone()));
+        let (asked, telling, notices) = (lane.clone(), engine.clone(), Notices(lane.clone()));
         tokio::spawn(async move { xmpp_pubsub::tell(&telling, &bare(DOMAIN), &notices).await });
         let notifier = Notifier::new(Lane(lane), bare(DOMAIN), engine.event_ids().clone());
         let delivering = engine.clone();
         tokio::spawn(async move { delivering.deliver(notifier, received).await });
         inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("delivery runs");
+        engine.presence().link_up();
+        let following = engine.clone();
+        tokio::spawn(async move { following.follow_presence().await });
+        let (seeking, questions) = (engine.clone(), Notices(asked));
+        tokio::spawn(async move { xmpp_pubsub::seek(&seeking, &bare(DOMAIN), &questions).await });
+        let hearing = engine.clone();
         let service = Service::new(
             engine,
             ServiceSettings {
@@ -84,7 +91,7 @@ impl InProcess {
                 answer_bytes_max: 480 * 1024,
             },
         );
-        Self { service, messages, waiting: HashMap::new(), _inputs: inputs, _folder: folder }
+        Self { engine: hearing, service, messages, waiting: HashMap::new(), _inputs: inputs, _folder: folder }
     }
 
     /// The features of the service, as it tells them to anybody.
@@ -101,7 +108,12 @@ impl InProcess {
     fn put(&mut self, stanza: String) {
         let wrapped = format!("<stream xmlns='jabber:client'>{stanza}</stream>");
         let stream = parse_document(&wrapped, LIMITS).expect("well-formed");
-        let to = stream.children().next().and_then(|stanza| stanza.attr("to")).expect("a receiver");
+        let received = stream.children().next().expect("a stanza");
+        // Its server answers, and says nothing of who has told us nothing.
+        if received.name() == "presence" && received.attr("type") == Some("probe") {
+            return;
+        }
+        let to = received.attr("to").expect("a receiver");
         let name = to.split('@').next().unwrap_or_default().to_owned();
         self.waiting.entry(name).or_default().push(stanza);
     }
@@ -119,6 +131,7 @@ impl Stage for InProcess {
 
     async fn send(&mut self, actor: &str, stanza: String) {
         let stanza = addressed(&stanza, &self.address(actor));
+        xmpp_pubsub::hear(self.engine.presence(), &bare(DOMAIN), &stanza);
         for answer in self.service.handle(&stanza).await {
             self.put(answer);
         }

@@ -6,6 +6,7 @@
 mod access;
 #[cfg(test)]
 mod bounces;
+mod comings_and_goings;
 #[cfg(test)]
 mod component;
 mod compose;

@@ -260,12 +260,12 @@ impl EntityStore for SimulatedStore {
     }
 }
 
-fn live(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = (NodeId, &NodeRows)> {
+pub(super) fn live(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = (NodeId, &NodeRows)> {
     let nodes = disk.nodes.iter().map(|(id, rows)| (*id, rows));
     nodes.filter(move |(id, rows)| rows.deleted_at_ms.is_none() && only.is_none_or(|only| only == *id))
 }
 
-fn subscriptions(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = EntitySubscription> {
+pub(super) fn subscriptions(disk: &Disk, only: Option<NodeId>) -> impl Iterator<Item = EntitySubscription> {
     live(disk, only).flat_map(|(node, rows)| {
         rows.subscriptions.values().map(move |subscription| EntitySubscription {
             node,

@@ -53,6 +53,7 @@ impl World {
             limits: &self.scenario.settings.limits,
             quotas: &self.scenario.settings.quotas,
             known_heads,
+            presence: &self.presence,
         };
         let staged = at_once(write(&self.store, &batch, id, &sources));
         self.store.disk().faults.call = None;

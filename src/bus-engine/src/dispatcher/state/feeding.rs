@@ -8,7 +8,7 @@ use bus_store::{DeliveryTarget, Position, SubscriptionKey};
 use super::super::bounces::PendingBounce;
 use super::super::lag::{Common, taken_before};
 use super::super::lagging::LagPosition;
-use super::super::recipients::{give_standing, is_due};
+use super::super::recipients::{availability, give_standing, is_due};
 use super::super::{Delivery, DeliveryNode, HandOff, NotificationSink, SinkFull};
 use super::{Dispatcher, Need};
 use crate::Availability;
@@ -131,12 +131,11 @@ impl Dispatcher {
         let end_seq = self.common(key).map_or(target.head.seq, |common| common.sent_seq);
         let DeliveryTarget { node, name, config, head, recipient, .. } = target;
         let node = DeliveryNode { id: node, name, epoch: head.epoch, config, owners: None };
-        let asks_presence = node.config.presence_based_delivery;
-        let availability = asks_presence.then(|| self.presence.look(&recipient.subscription.jid));
-        if availability == Some(Availability::Unknown) {
+        let availability = availability(&recipient, &node.config, Some(&self.presence));
+        if availability == Availability::Unknown {
             return self.lagging.rest(key, self.now_ms + PAUSE_MS);
         }
-        let is_there = availability != Some(Availability::Offline);
+        let is_there = availability == Availability::Online;
         for event in events.iter().take_while(|event| event.seq <= end_seq) {
             let mut was_sent = false;
             if let Some(due_after_seq) = event.due_after_seq

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use bus_domain::affiliate::{self, Approval};
 use bus_domain::{
     BareJid, BusError, Jid, NodeId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
-    manage_subscriptions, options, subscribe,
+    expire, manage_subscriptions, options, subscribe,
 };
 use bus_store::{StoreError, Transaction};
 
@@ -59,8 +59,25 @@ pub(super) fn set_options(
     None
 }
 
+/// `Some` if it goes on, or has ended otherwise.
+pub(super) fn expire(
+    work: &mut NodeWork,
+    expiry: &expire::Expiry,
+    existing: &subscribe::Existing,
+    now_ms: i64,
+) -> Option<EntryResult> {
+    let config = work.facts.as_ref().map(|facts| &facts.config);
+    match config.and_then(|config| expire::settle(expiry, config, &existing.of_bare, now_ms)) {
+        None => Some(EntryResult::Refused(BusError::NotSubscribed)),
+        Some(over) => {
+            end(work, over);
+            None
+        }
+    }
+}
+
 /// Ends a subscription whose subscriber has not asked for it, and tells so.
-pub(super) fn end(work: &mut NodeWork, subscription: Subscription) {
+fn end(work: &mut NodeWork, subscription: Subscription) {
     tell(work, &subscription, Approval::Denied);
     work.ended.push(subscription);
 }

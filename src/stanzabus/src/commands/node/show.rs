@@ -49,6 +49,12 @@ struct NodeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     send_last_item: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    send_last_item_on_presence: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporary_subscriptions: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purge_when_publisher_goes: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expose_publisher: Option<bool>,
     when_items_full: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -163,6 +169,9 @@ impl NodeLine {
             notify_retract: config.notify_retract,
             notify_sub: config.notify_sub,
             send_last_item: config.send_last_item,
+            send_last_item_on_presence: config.send_last_item_on_presence,
+            temporary_subscriptions: config.temporary_subscriptions,
+            purge_when_publisher_goes: config.purge_when_publisher_goes,
             expose_publisher: config.expose_publisher,
             roster_groups: config.roster_groups_allowed.clone().unwrap_or_default().names,
             presence_based_delivery: config.presence_based_delivery,

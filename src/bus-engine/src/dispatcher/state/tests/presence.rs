@@ -1,7 +1,9 @@
-use super::*;
-use crate::{Availability, HeardPresence, Show};
+use bus_domain::Show;
 
-const HERE: HeardPresence = HeardPresence::Available { show: Show::Online, priority: 0 };
+use super::*;
+use crate::{Availability, HeardPresence};
+
+const HERE: HeardPresence = HeardPresence::Available { show: Show::Online, priority: 0, is_old: false };
 
 /// Three subscribers a, b and c on a node that sends to those who are there, on a link.
 fn world() -> World {
@@ -103,4 +105,61 @@ fn other_nodes_ask_nobody() {
     assert_eq!(world.run().len(), 3);
     let somebody = Jid::new("a@example.org").unwrap();
     assert_eq!(world.dispatcher.presence.availability(&somebody), Availability::Unknown);
+}
+
+/// The same, on a node that asks nobody, with options of b's.
+fn world_with_options() -> World {
+    let mut world = world();
+    world.dispatcher.nodes.get_mut(&NODE).unwrap().node.config.presence_based_delivery = false;
+    world.recipients[1].subscription.options.show_values = [Show::Chat].into_iter().collect();
+    world
+}
+
+impl World {
+    fn publish_to_all(&mut self, seq: Seq) -> Vec<(Seq, i64, Seq)> {
+        self.signal_with(node(), &[event(seq, true, 1)], Vec::new());
+        self.run()
+    }
+}
+
+#[test]
+fn what_a_resource_shows_decides_where_a_subscriber_wants_it_so() {
+    let mut world = world_with_options();
+    world.hears("b", HERE);
+    world.hears("b", HeardPresence::Available { show: Show::Chat, priority: 0, is_old: false });
+    assert_eq!(world.run(), [(1, 1, 0), (1, 2, 0), (1, 3, 0)]);
+    world.hears("b", HERE);
+    assert_eq!(world.publish_to_all(2), [(2, 1, 1), (2, 3, 1)]);
+    world.hears("b", HeardPresence::Available { show: Show::Chat, priority: 0, is_old: false });
+    assert_eq!(world.publish_to_all(3), [(3, 1, 2), (3, 2, 2), (3, 3, 2)]);
+}
+
+#[test]
+fn a_subscriber_of_whom_nothing_is_heard_holds_the_others_up_once_in_the_life_of_a_link() {
+    let mut world = world_with_options();
+    assert_eq!(world.run(), [(1, 1, 0)], "b is asked about");
+    world.dispatcher.tick(9_999);
+    assert_eq!(world.run(), []);
+    world.dispatcher.tick(10_000);
+    assert_eq!(world.run(), [(1, 3, 0)]);
+    assert_eq!(world.publish_to_all(2), [(2, 1, 1), (2, 3, 1)]);
+    world.input(DeliveryInput::HandedOver { through_ticket: 4 });
+    world.dispatcher.presence.link_down();
+    world.input(DeliveryInput::LinkDown);
+    world.dispatcher.presence.link_up();
+    world.input(DeliveryInput::LinkUp { link: 2 });
+    assert_eq!(world.publish_to_all(3), [(3, 1, 2)], "on another link he may be heard of");
+}
+
+#[test]
+fn of_the_subscriptions_of_one_address_one_that_wants_no_presence_gets_the_event() {
+    let mut world = world_with_options();
+    for (recipient, sub_id) in world.recipients.iter_mut().zip([None, Some(2), Some(3)]) {
+        recipient.subscription.sub_id = sub_id.map(SubscriptionId);
+    }
+    world.recipients[2].subscription.jid = world.recipients[1].subscription.jid.clone();
+    world.hears("b", HERE);
+    assert_eq!(world.run(), [(1, 1, 0), (1, 3, 0)]);
+    world.hears("b", HeardPresence::Available { show: Show::Chat, priority: 0, is_old: false });
+    assert_eq!(world.publish_to_all(2), [(2, 1, 1), (2, 2, 1)], "once, for both");
 }
