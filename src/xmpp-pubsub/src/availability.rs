@@ -103,6 +103,17 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn who_is_asked_is_asked_at_the_address_of_its_account() {
+        let table = PresenceTable::default();
+        table.link_up();
+        table.look(&Jid::new("c@example.org/phone").unwrap());
+        let account = table.next_wanted().await.account;
+        let subscribe = encode("subscribe", &BareJid::new("events.example.org").unwrap(), &account);
+        let expected = "<presence type='subscribe' from='events.example.org' to='c@example.org'/>";
+        assert_eq!(subscribe, expected);
+    }
+
     #[test]
     fn whoever_goes_or_cannot_be_reached_is_gone() {
         for gone in ["type='unavailable'/>", "type='error'/>", "type='unsubscribed'/>"] {
