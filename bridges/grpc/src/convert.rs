@@ -67,6 +67,10 @@ pub(crate) fn event_to_message(ids: &EventIds, node: &NodeFacts, event: &Event) 
         EventKind::Purged => v1::EventKind::NodePurged,
         EventKind::Configured => v1::EventKind::NodeConfigured,
         EventKind::Deleted { .. } => v1::EventKind::NodeDeleted,
+        // Of collections, whose logs nobody reads.
+        EventKind::Associated { .. } | EventKind::Dissociated { .. } | EventKind::Forwarded { .. } => {
+            v1::EventKind::Unspecified
+        }
     };
     v1::Event {
         node: node.name.as_str().to_owned(),

@@ -103,7 +103,9 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::NodeNotFound => (Code::NotFound, ErrorReason::NodeNotFound),
         BusError::NodeMoved { .. } => (Code::NotFound, ErrorReason::NodeMoved),
         BusError::NodeExists => (Code::AlreadyExists, ErrorReason::NodeExists),
-        BusError::Forbidden => (Code::PermissionDenied, ErrorReason::AffiliationRequired),
+        BusError::Forbidden | BusError::AssociationForbidden => {
+            (Code::PermissionDenied, ErrorReason::AffiliationRequired)
+        }
         BusError::ClosedNode => (Code::PermissionDenied, ErrorReason::AccessModelWhitelist),
         BusError::SubscriptionRequired => (Code::PermissionDenied, ErrorReason::SubscriptionRequired),
         BusError::SubscriptionPending => (Code::PermissionDenied, ErrorReason::SubscriptionPending),
@@ -121,12 +123,15 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::InvalidPayload { .. } => (Code::InvalidArgument, ErrorReason::PayloadInvalid),
         BusError::TooManyItems { .. } => (Code::InvalidArgument, ErrorReason::TooManyItems),
         BusError::PreconditionNotMet => (Code::FailedPrecondition, ErrorReason::PreconditionNotMet),
-        BusError::UnsupportedAccessModel | BusError::InvalidConfig { .. } => {
-            (Code::InvalidArgument, ErrorReason::ConfigInvalid)
-        }
-        // Options and SubIDs are of XMPP subscriptions; no request here is about them.
+        BusError::UnsupportedAccessModel
+        | BusError::InvalidConfig { .. }
+        | BusError::InvalidAssociation { .. }
+        | BusError::TooManyAssociations { .. } => (Code::InvalidArgument, ErrorReason::ConfigInvalid),
+        // Options and SubIDs are of XMPP subscriptions, associations of XMPP requests; no request here is about them.
         BusError::BadRequest(_)
         | BusError::NoOptions
+        | BusError::NotAssociated
+        | BusError::SubscriptionExists
         | BusError::SubIdRequired
         | BusError::InvalidSubId
         | BusError::InvalidOptions { .. } => (Code::InvalidArgument, ErrorReason::RequestInvalid),

@@ -1,7 +1,7 @@
 //! Who may do what: one table, asked through [`may`], on every leg.
 
 use crate::{
-    AccessModel, Acquaintance, Actor, Affiliation, BusError, LookedUp, NodeFacts, PublishModel, Role,
+    AccessModel, Acquaintance, Actor, Affiliation, BareJid, BusError, LookedUp, NodeFacts, PublishModel, Role,
 };
 
 /// What somebody may want to do with a node.
@@ -90,6 +90,14 @@ pub fn effective(affiliation: Affiliation, role: Role) -> Affiliation {
         (_, Role::Admin) => Affiliation::Owner,
         (affiliation, _) => affiliation,
     }
+}
+
+/// Whether an account may be told through a collection what happens on a node below it (XEP-0248 §12): what its affiliation
+/// there allows. Subscriptions and rosters are not looked up for it; whom they let in subscribes to the node itself.
+pub fn may_receive_through_collection(facts: &NodeFacts, jid: &BareJid, role: Role) -> bool {
+    let affiliation = effective(facts.affiliations.of(jid), role);
+    let standing = Standing { affiliation, is_subscribed: false, acquaintance: Acquaintance::Stranger };
+    allows(standing, facts.config.access_model, facts.config.publish_model, Action::Receive)
 }
 
 /// The access models whose nodes somebody of this role may see without an affiliation of its own.

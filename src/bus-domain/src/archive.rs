@@ -5,7 +5,7 @@
 
 mod time_search;
 
-use crate::access::{Action, may_as};
+use crate::retrieve::decide_log;
 use crate::retrieve::{Page, PageAt};
 use crate::{Actor, BusError, ErrorClass, Limits, NodeFacts, Seq};
 
@@ -14,7 +14,7 @@ pub use time_search::TimeSearch;
 /// Decides whether an actor may query the archive: who may read the log. Whoever may not is told the same whatever the
 /// reason (XEP-0313 §8.1).
 pub fn decide(facts: &NodeFacts, actor: &Actor, is_subscribed: bool) -> Result<(), BusError> {
-    may_as(facts, actor, is_subscribed, Action::Retrieve).map_err(|refused| match refused.class() {
+    decide_log(facts, actor, is_subscribed).map_err(|refused| match refused.class() {
         ErrorClass::Denied => BusError::Forbidden,
         ErrorClass::Request | ErrorClass::Wait | ErrorClass::Internal => refused,
     })

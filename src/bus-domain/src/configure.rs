@@ -16,6 +16,13 @@ pub struct Configuration {
     pub notify: bool,
 }
 
+impl Configuration {
+    /// Whether it makes a collection of a leaf, which loses its items.
+    pub fn makes_collection_of(&self, before: &NodeConfig) -> bool {
+        self.config.is_collection() && !before.is_collection()
+    }
+}
+
 /// Decides a change of a node's configuration (XEP-0060 §8.2): all of it or nothing. `None` if it is what the node has
 /// already.
 pub fn decide(

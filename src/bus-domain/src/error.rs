@@ -96,6 +96,27 @@ pub enum BusError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Nodes cannot stand to each other like this (XEP-0248).
+    #[error("nodes cannot be associated like this: {reason}")]
+    InvalidAssociation {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The collection has as many children as it may have, or the node as many collections.
+    #[error("more than {nodes_max} nodes cannot be associated with this one")]
+    TooManyAssociations {
+        /// The bound.
+        nodes_max: u32,
+    },
+    /// Who may associate these nodes is somebody else.
+    #[error("these nodes are not yours to associate or dissociate")]
+    AssociationForbidden,
+    /// What is no child of a collection cannot be dissociated from it.
+    #[error("the nodes are not associated")]
+    NotAssociated,
+    /// The address has a subscription of this type to the collection.
+    #[error("the address is subscribed like this already")]
+    SubscriptionExists,
     /// An access model that is not offered.
     #[error("this access model is not offered here")]
     UnsupportedAccessModel,
@@ -154,8 +175,6 @@ pub enum BadRequest {
 /// What is not done here. The names are XEP-0060's feature names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
-    /// Collection nodes (XEP-0248).
-    Collections,
     /// Reading and changing a node's configuration.
     ConfigNode,
     /// A configuration form in the request that creates the node.
@@ -168,6 +187,10 @@ pub enum Feature {
     ManageSubscriptions,
     /// Items that stay on the node.
     PersistentItems,
+    /// Items on the node.
+    Publish,
+    /// Reading items, or the log.
+    RetrieveItems,
     /// Preconditions in a publish request.
     PublishOptions,
     /// Removing all items of a node.
@@ -186,13 +209,14 @@ impl Feature {
     /// The short name of XEP-0060 §10.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Collections => "collections",
             Self::ConfigNode => "config-node",
             Self::CreateAndConfigure => "create-and-configure",
             Self::GetPending => "get-pending",
             Self::ModifyAffiliations => "modify-affiliations",
             Self::ManageSubscriptions => "manage-subscriptions",
             Self::PersistentItems => "persistent-items",
+            Self::Publish => "publish",
+            Self::RetrieveItems => "retrieve-items",
             Self::PublishOptions => "publish-options",
             Self::PurgeNodes => "purge-nodes",
             Self::RetrieveDefault => "retrieve-default",
@@ -284,6 +308,7 @@ impl BusError {
             | Self::SubscriptionRequired
             | Self::PresenceSubscriptionRequired
             | Self::NotInRosterGroup
+            | Self::AssociationForbidden
             | Self::SubscriptionPending => ErrorClass::Denied,
             Self::LimitReached(_)
             | Self::Busy
@@ -308,6 +333,10 @@ impl BusError {
             | Self::TooManyItems { .. }
             | Self::NodeFull
             | Self::InvalidConfig { .. }
+            | Self::InvalidAssociation { .. }
+            | Self::TooManyAssociations { .. }
+            | Self::NotAssociated
+            | Self::SubscriptionExists
             | Self::UnsupportedAccessModel
             | Self::PreconditionNotMet
             | Self::BadRequest(_)

@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, knows XML, reads a clock or draws a random number. One file per verb decides what a
 //! request may do ([`publish`], [`retract`], [`purge`], [`subscribe`], [`unsubscribe`], [`create`], [`configure`],
-//! [`delete`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
+//! [`delete`], [`collection`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
 //! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`];
 //! what hangs on who is available is [`presence`]. How much somebody
@@ -19,6 +19,7 @@ pub mod affiliate;
 mod affiliation;
 pub mod archive;
 pub mod bounce;
+pub mod collection;
 pub mod configure;
 pub mod create;
 pub mod delete;
@@ -54,14 +55,14 @@ pub use about::About;
 pub use actor::{Actor, Role};
 pub use affiliation::{Affiliation, Affiliations};
 pub use error::{BadRequest, BusError, ErrorClass, Feature, LimitKind};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, Origin, Source};
 pub use facts::NodeFacts;
 pub use ids::{Epoch, ItemId, NodeId, NodeName, Seq, SubscriptionId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use limits::Limits;
 pub use node_config::{
-    AccessModel, Durability, MessageType, NodeConfig, ProcessingHint, PublishModel, SendLastItem,
-    WhenItemsFull,
+    AccessModel, AssociationPolicy, ChildrenConfig, Durability, MessageType, NodeConfig, NodeType,
+    ProcessingHint, PublishModel, SendLastItem, WhenItemsFull,
 };
 pub use payload::Payload;
 pub use presence::{Show, ShowValues};
@@ -69,6 +70,6 @@ pub use redirect::{Redirect, RedirectError, RedirectUri};
 pub use roster::{Acquaintance, LookedUp, OWNERS_ASKED_MAX, Roster, RosterEntry, acquaintance};
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};
-pub use subscription_options::{Expire, OptionSetting, SubscriptionOptions};
+pub use subscription_options::{Expire, OptionSetting, SubscriptionOptions, SubscriptionType};
 pub use text::{TextError, check_text};
 pub use type_filter::TypeFilter;

@@ -22,6 +22,12 @@ pub struct Limits {
     pub subscription_lease_ms_max: u64,
     /// Subscriptions to one node.
     pub node_subscriptions_max: u64,
+    /// Children of one collection.
+    pub collection_children_max: u32,
+    /// Collections that one node may be a child of: each takes a copy of what is published.
+    pub node_collections_max: u32,
+    /// Levels of collections, one above the other.
+    pub collection_levels_max: u32,
     /// Events of one node that may wait for their delivery. Then its publishers wait, or by the node's configuration its
     /// slowest subscribers lose the oldest. Kept softly: what is published before delivery is looked at again comes on
     /// top.
@@ -54,6 +60,9 @@ impl Default for Limits {
             node_subscriptions_per_jid_max: 32,
             subscription_lease_ms_max: 366 * DAY_MS,
             node_subscriptions_max: 100_000,
+            collection_children_max: 1_000,
+            node_collections_max: 16,
+            collection_levels_max: 8,
             node_undelivered_events_max: 1_000_000,
             park_after_ms: 7 * DAY_MS,
             park_gone_after_ms: DAY_MS,

@@ -3,10 +3,13 @@ use serde::{Deserialize, Serialize};
 use crate::retention::{self, History, WhenUndeliveredFull};
 use crate::{About, BusError, Limits, check_text};
 
+mod children;
 mod choices;
 
+pub use children::ChildrenConfig;
 pub use choices::{
-    AccessModel, Durability, MessageType, ProcessingHint, PublishModel, SendLastItem, WhenItemsFull,
+    AccessModel, AssociationPolicy, Durability, MessageType, NodeType, ProcessingHint, PublishModel,
+    SendLastItem, WhenItemsFull,
 };
 
 /// How a node behaves. Stored with the node as JSON; a field that an older daemon wrote without keeps its default.
@@ -16,6 +19,10 @@ pub use choices::{
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "as XEP-0060 has them, one field of the form each")]
 pub struct NodeConfig {
+    /// Whether it has items or other nodes (`pubsub#node_type`). A collection stays one.
+    pub node_type: NodeType,
+    /// What a collection takes as its children.
+    pub children: ChildrenConfig,
     /// Who may subscribe and retrieve (`pubsub#access_model`).
     pub access_model: AccessModel,
     /// The groups of its owners' rosters that [`AccessModel::Roster`] lets in (`pubsub#roster_groups_allowed`); none means
@@ -108,6 +115,7 @@ impl NodeConfig {
             ));
         }
         self.check_roster_groups()?;
+        self.check_children(before, limits)?;
         self.about.check()?;
         retention::check(self)
     }
@@ -146,10 +154,15 @@ impl NodeConfig {
     }
 
     /// The configuration with what follows from the level of durability: what is never on disk cannot be retrieved
-    /// (XEP-0060 §4.3, transient nodes), and the type of messages is a certain one.
+    /// (XEP-0060 §4.3, transient nodes), and the type of messages is a certain one. A collection keeps no items, and of
+    /// what it forwards no more than its delivery needs: the logs of its leaves have it.
     #[must_use]
     pub fn settled(mut self) -> Self {
-        self.persist_items &= !self.is_transient();
+        self.persist_items &= !self.is_transient() && !self.is_collection();
+        if self.is_collection() {
+            self.history = History { events_max: Some(1), ..History::default() };
+            self.when_undelivered_full = WhenUndeliveredFull::Gap;
+        }
         self.message_type = if self.sends_headlines() { MessageType::Headline } else { MessageType::Normal };
         self
     }
@@ -158,6 +171,11 @@ impl NodeConfig {
     /// published (XEP-0060 §4.3, §7.1.3.7).
     pub fn takes_no_items(&self) -> bool {
         !self.deliver_payloads && (!self.persist_items || self.is_transient())
+    }
+
+    /// Whether it has other nodes instead of items.
+    pub fn is_collection(&self) -> bool {
+        self.node_type == NodeType::Collection
     }
 
     /// Whether a publish for which there is no room does more than let the oldest items go.
@@ -198,6 +216,8 @@ impl NodeConfig {
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
+            node_type: NodeType::Leaf,
+            children: ChildrenConfig::default(),
             access_model: AccessModel::Open,
             roster_groups_allowed: Vec::new(),
             publish_model: PublishModel::Publishers,

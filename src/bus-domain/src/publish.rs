@@ -8,8 +8,8 @@ use crate::access::{Action, depends_on_subscription, may_as};
 use crate::create::{self, NewNode};
 use crate::retract::StoredItem;
 use crate::{
-    Actor, BadRequest, BusError, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting, Subscription,
-    SubscriptionState, WhenItemsFull,
+    Actor, BadRequest, BusError, Feature, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting,
+    Subscription, SubscriptionState, WhenItemsFull,
 };
 
 /// A request to publish; all of its items stand or fall together.
@@ -96,6 +96,7 @@ pub fn decide(
 ) -> Result<Publication, BusError> {
     let depends = depends_on_subscription(facts, actor, Action::Publish);
     may_as(facts, actor, depends, Action::Publish)?;
+    check_leaf(&facts.config)?;
     if request.unmeetable.is_some() || !facts.config.meets(&request.preconditions) {
         return Err(BusError::PreconditionNotMet);
     }
@@ -174,9 +175,15 @@ pub fn decide_new(
     if config.is_transient() {
         return Err(BusError::invalid_config("a node in memory is made before anything is published on it"));
     }
+    check_leaf(&config)?;
     let new = create::decide(None, actor, config, limits)?;
     let publication = compose(&new.config, actor, request.items, limits, next_id)?;
     Ok((new, publication))
+}
+
+/// Collections have no items (§7.1.3.2, XEP-0248 §4.1).
+fn check_leaf(config: &NodeConfig) -> Result<(), BusError> {
+    if config.is_collection() { Err(BusError::Unsupported(Feature::Publish)) } else { Ok(()) }
 }
 
 fn compose(

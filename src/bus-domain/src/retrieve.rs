@@ -79,7 +79,7 @@ pub fn decide(
     selection: Selection,
     limits: &Limits,
 ) -> Result<Selection, BusError> {
-    may_as(facts, actor, is_subscribed, Action::Retrieve)?;
+    decide_log(facts, actor, is_subscribed)?;
     if !facts.config.persist_items {
         return Err(BusError::Unsupported(Feature::PersistentItems));
     }
@@ -97,9 +97,14 @@ pub fn decide(
     })
 }
 
-/// Decides whether an actor may read the log; asked again whenever the node's rules change under a reader.
+/// Decides whether an actor may read the log; asked again whenever the node's rules change under a reader. That of a
+/// collection holds what not everybody may read who may read the collection; the logs of its leaves have it all.
 pub fn decide_log(facts: &NodeFacts, actor: &Actor, is_subscribed: bool) -> Result<(), BusError> {
-    may_as(facts, actor, is_subscribed, Action::Retrieve)
+    may_as(facts, actor, is_subscribed, Action::Retrieve)?;
+    if facts.config.is_collection() {
+        return Err(BusError::Unsupported(Feature::RetrieveItems));
+    }
+    Ok(())
 }
 
 /// Decides whether an actor may see the node itself.

@@ -5,13 +5,21 @@ use jid::Jid;
 
 use crate::retention::WhenUndeliveredFull;
 use crate::{
-    AccessModel, Durability, MessageType, NodeConfig, ProcessingHint, PublishModel, SendLastItem,
-    WhenItemsFull,
+    AccessModel, AssociationPolicy, Durability, MessageType, NodeConfig, NodeType, ProcessingHint,
+    PublishModel, SendLastItem, WhenItemsFull,
 };
 
 /// One field of a node's configuration with its value: to be set, or to be compared with what is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {
+    /// See [`NodeConfig::node_type`].
+    NodeType(NodeType),
+    /// See [`ChildrenConfig::max`](crate::ChildrenConfig::max).
+    ChildrenMax(Option<u32>),
+    /// See [`ChildrenConfig::association_policy`](crate::ChildrenConfig::association_policy).
+    AssociationPolicy(AssociationPolicy),
+    /// See [`ChildrenConfig::association_whitelist`](crate::ChildrenConfig::association_whitelist).
+    AssociationWhitelist(Vec<Jid>),
     /// See [`NodeConfig::access_model`].
     AccessModel(AccessModel),
     /// See [`NodeConfig::roster_groups_allowed`].
@@ -102,6 +110,12 @@ impl NodeConfig {
     fn set(&mut self, setting: Setting) {
         let (history, about) = (&mut self.history, &mut self.about);
         match setting {
+            Setting::NodeType(value) => self.node_type = value,
+            Setting::ChildrenMax(value) => self.children.max = value,
+            Setting::AssociationPolicy(value) => self.children.association_policy = value,
+            Setting::AssociationWhitelist(value) => {
+                self.children.association_whitelist = without_repeats(value);
+            }
             Setting::AccessModel(value) => self.access_model = value,
             Setting::RosterGroupsAllowed(value) => self.roster_groups_allowed = without_repeats(value),
             Setting::PublishModel(value) => self.publish_model = value,
@@ -152,7 +166,9 @@ impl Setting {
                 text.as_ref().map_or(0, String::len)
             }
             Self::RosterGroupsAllowed(groups) => groups.iter().map(String::len).sum(),
-            Self::Contacts(contacts) => contacts.iter().map(|contact| contact.as_str().len()).sum(),
+            Self::Contacts(contacts) | Self::AssociationWhitelist(contacts) => {
+                contacts.iter().map(|contact| contact.as_str().len()).sum()
+            }
             _ => size_of::<Self>(),
         }
     }

@@ -35,6 +35,8 @@ pub struct Subscribing {
     pub may_begin: bool,
     /// Whether the address may have several, told apart by SubIDs.
     pub multi_subscribe: bool,
+    /// Whether the node is a collection, of which one address needs each type of subscription once.
+    pub is_collection: bool,
     /// The operator's bounds.
     pub limits: Limits,
 }
@@ -101,6 +103,7 @@ pub fn decide(
         state,
         may_begin: facts.config.allow_subscriptions,
         multi_subscribe: facts.config.multi_subscribe,
+        is_collection: facts.config.is_collection(),
         limits: limits.clone(),
     })
 }
@@ -133,7 +136,16 @@ pub fn settle(subscribing: &Subscribing, existing: &Existing, now_ms: i64) -> Re
     if of_bare >= limits.node_subscriptions_per_jid_max || existing.in_all >= limits.node_subscriptions_max {
         return Err(BusError::LimitReached(LimitKind::Subscriptions));
     }
-    Ok(Settled::New(options(SubscriptionOptions::default())?))
+    let options = options(SubscriptionOptions::default())?;
+    // XEP-0248 §6.1: one of them would include the other.
+    let is_the_same = |it: &Subscription| {
+        it.jid == request.jid && it.options.subscription_type == options.subscription_type
+    };
+    let mut there = existing.of_bare.iter().filter(|it| !it.options.has_expired(now_ms));
+    if subscribing.is_collection && there.any(is_the_same) {
+        return Err(BusError::SubscriptionExists);
+    }
+    Ok(Settled::New(options))
 }
 
 /// The subscription that the request would repeat. Where an address may have several, only one that waits for approval,

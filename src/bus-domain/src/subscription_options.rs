@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{BusError, Limits, ShowValues};
+use crate::{BusError, Event, EventKind, Limits, ShowValues};
 
 /// What a subscriber wants of a subscription (XEP-0060 §16.4.2). Stored with it as JSON; a field that an older daemon
 /// wrote without keeps its default.
@@ -15,10 +15,42 @@ pub struct SubscriptionOptions {
     pub show_values: ShowValues,
     /// Whether the subscription ends when the subscriber goes (`pubsub#expire` of `presence`, XEP-0060 §12.5).
     pub is_temporary: bool,
+    /// What of the nodes below a collection is sent (`pubsub#subscription_type`).
+    pub subscription_type: SubscriptionType,
+    /// How far below a collection (`pubsub#subscription_depth`): 1 are its children, 0 is nothing but the collection
+    /// itself, `None` is all.
+    pub depth: Option<u32>,
     /// When the subscription ends by itself (`pubsub#expire`), in milliseconds since 1970: later events are not due.
     /// Stores keep it apart, because they are asked for those that are over.
     #[serde(skip)]
     pub expires_at_ms: Option<i64>,
+}
+
+/// What of the nodes below a collection a subscriber wants (XEP-0248).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubscriptionType {
+    /// Published and retracted items, and purges.
+    Items,
+    /// Which nodes there are, and how they are configured.
+    #[default]
+    Nodes,
+    /// Both.
+    All,
+}
+
+impl SubscriptionType {
+    /// Every choice, for tables.
+    pub const ALL: [Self; 3] = [Self::Items, Self::Nodes, Self::All];
+
+    /// The value of `pubsub#subscription_type`; the stored options use it too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Items => "items",
+            Self::Nodes => "nodes",
+            Self::All => "all",
+        }
+    }
 }
 
 /// One field of the options with its value.
@@ -26,6 +58,10 @@ pub struct SubscriptionOptions {
 pub enum OptionSetting {
     /// See [`SubscriptionOptions::deliver`].
     Deliver(bool),
+    /// See [`SubscriptionOptions::subscription_type`].
+    Type(SubscriptionType),
+    /// See [`SubscriptionOptions::depth`].
+    Depth(Option<u32>),
     /// See [`SubscriptionOptions::show_values`].
     ShowValues(ShowValues),
     /// See [`SubscriptionOptions::expires_at_ms`] and [`SubscriptionOptions::is_temporary`].
@@ -55,6 +91,8 @@ impl SubscriptionOptions {
         for setting in settings {
             match *setting {
                 OptionSetting::Deliver(value) => self.deliver = value,
+                OptionSetting::Type(value) => self.subscription_type = value,
+                OptionSetting::Depth(value) => self.depth = value,
                 OptionSetting::ShowValues(values) => self.show_values = values,
                 OptionSetting::Expire(expire) => {
                     self.is_temporary = expire == Expire::WithPresence;
@@ -79,15 +117,38 @@ impl SubscriptionOptions {
         self.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms)
     }
 
-    /// Whether an event of this moment is wanted.
-    pub fn want(&self, published_at_ms: i64) -> bool {
+    /// Whether an event is wanted.
+    pub fn want(&self, event: &Event) -> bool {
+        self.want_at(event.published_at_ms) && self.reach(&event.kind)
+    }
+
+    /// Whether anything of this moment is wanted.
+    pub fn want_at(&self, published_at_ms: i64) -> bool {
         self.deliver && !self.has_expired(published_at_ms)
+    }
+
+    /// Of what happens below a collection, not everything is wanted.
+    fn reach(&self, kind: &EventKind) -> bool {
+        let Some(distance) = kind.distance() else { return true };
+        let is_of_kind = match self.subscription_type {
+            SubscriptionType::Items => kind.is_about_items(),
+            SubscriptionType::Nodes => !kind.is_about_items(),
+            SubscriptionType::All => true,
+        };
+        is_of_kind && self.depth.is_none_or(|depth| distance <= depth)
     }
 }
 
 impl Default for SubscriptionOptions {
     fn default() -> Self {
-        Self { deliver: true, show_values: ShowValues::default(), is_temporary: false, expires_at_ms: None }
+        Self {
+            deliver: true,
+            show_values: ShowValues::default(),
+            is_temporary: false,
+            subscription_type: SubscriptionType::Nodes,
+            depth: Some(1),
+            expires_at_ms: None,
+        }
     }
 }
 
@@ -107,6 +168,7 @@ fn lease_until_ms(expire: Expire, limits: &Limits, now_ms: i64) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AccessModel, Epoch, NodeId, NodeName, Source};
 
     fn check(settings: &[OptionSetting]) -> Result<SubscriptionOptions, BusError> {
         let limits = Limits { subscription_lease_ms_max: 1_000, ..Limits::default() };
@@ -128,11 +190,55 @@ mod tests {
         assert!(matches!(lease(10_000), Err(BusError::InvalidOptions { .. })), "over already");
     }
 
+    fn event(published_at_ms: i64, kind: EventKind) -> Event {
+        let publisher = crate::Jid::new("p@example.org").unwrap();
+        Event { seq: 1, kind, publisher, published_at_ms, recipients_version: 1, due_after_seq: Some(0) }
+    }
+
     #[test]
     fn who_is_silent_or_whose_lease_is_over_wants_nothing() {
         let leased = check(&[OptionSetting::Expire(Expire::AtMs(10_500))]).unwrap();
-        assert_eq!([10_499, 10_500].map(|moment| leased.want(moment)), [true, false]);
-        assert!(!check(&[OptionSetting::Deliver(false)]).unwrap().want(0));
+        let wants = |moment| leased.want(&event(moment, EventKind::Purged));
+        assert_eq!([10_499, 10_500].map(wants), [true, false]);
+        assert!(!check(&[OptionSetting::Deliver(false)]).unwrap().want(&event(0, EventKind::Purged)));
+    }
+
+    #[test]
+    fn type_and_depth_pick_from_what_happens_below_a_collection() {
+        let source = |distance| {
+            Box::new(Source {
+                node: NodeId(7),
+                name: NodeName::new("leaf").unwrap(),
+                distance,
+                epoch: Epoch(1),
+                seq: 1,
+                published_at_ms: 0,
+                access_model: AccessModel::Open,
+            })
+        };
+        let forwarded =
+            |distance, kind| EventKind::Forwarded { source: source(distance), kind: Box::new(kind) };
+        let associated = || EventKind::Associated { child: source(1) };
+        let kinds = [
+            EventKind::Configured,
+            associated(),
+            forwarded(1, EventKind::Purged),
+            forwarded(1, EventKind::Deleted { redirect: None }),
+            forwarded(2, EventKind::Purged),
+            forwarded(1, associated()),
+        ];
+        for (wanted, depth, expected) in [
+            (SubscriptionType::Nodes, Some(1), [true, true, false, true, false, false]),
+            (SubscriptionType::Items, Some(1), [true, false, true, false, false, false]),
+            (SubscriptionType::All, Some(1), [true, true, true, true, false, false]),
+            (SubscriptionType::All, Some(0), [true, false, false, false, false, false]),
+            (SubscriptionType::All, Some(2), [true; 6]),
+            (SubscriptionType::Items, None, [true, false, true, false, true, false]),
+        ] {
+            let options = check(&[OptionSetting::Type(wanted), OptionSetting::Depth(depth)]).unwrap();
+            let wants = kinds.clone().map(|kind| options.want(&event(0, kind)));
+            assert_eq!(wants, expected, "{wanted:?} {depth:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use bus_domain::{
-    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeName, RedirectUri,
-    Seq, Setting, Subscription, SubscriptionState, affiliate, expire, manage_subscriptions, options, park,
-    publish, retract, subscribe, unsubscribe,
+    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeName, Payload,
+    RedirectUri, Seq, Setting, Subscription, SubscriptionState, affiliate, collection, expire,
+    manage_subscriptions, options, park, publish, retract, subscribe, unsubscribe,
 };
 
 use crate::DeliveryNode;
@@ -22,8 +22,18 @@ pub struct Command {
 pub enum Verb {
     /// Make the node.
     Create(NodeConfig),
+    /// The same, among these nodes (XEP-0248).
+    CreateAmong(NodeConfig, Box<collection::Placement>),
     /// Change fields of the node's configuration.
     Configure(Vec<Setting>),
+    /// The same, and which nodes it is among.
+    ConfigureAmong(Vec<Setting>, Box<collection::Placement>),
+    /// Have the node, a collection, take one more child.
+    Associate(NodeName),
+    /// Have it do without a child.
+    Dissociate(NodeName),
+    /// Have a collection take what its child has published. The bus itself asks for it, and nobody else.
+    Forward(collection::Forwarding),
     /// End the node, and say where it is from now on.
     Delete(Option<RedirectUri>),
     /// Publish items.
@@ -56,6 +66,10 @@ pub enum Outcome {
     Created(Created),
     /// The node behaves like this now.
     Configured(NodeConfig),
+    /// The node has the child now, or no longer.
+    Placed,
+    /// The collection has taken what was forwarded.
+    Forwarded,
     /// The node is gone.
     Deleted,
     /// The items are in the log.
@@ -124,16 +138,17 @@ pub struct Published {
     pub durability: Durability,
 }
 
+const ENTRY_BYTES: usize = 96;
+
 impl Command {
     /// About how many bytes the command takes while it waits; for bounds.
     pub fn weight_bytes(&self) -> usize {
         const FIXED_BYTES: usize = 256;
-        const ENTRY_BYTES: usize = 96;
         let variable = match &self.verb {
             Verb::Publish(request) => {
                 let items = request.items.iter().map(|item| {
                     let id_bytes = item.id.as_ref().map_or(0, |id| id.as_str().len());
-                    ENTRY_BYTES + id_bytes + item.payload.as_ref().map_or(0, bus_domain::Payload::len_bytes)
+                    ENTRY_BYTES + id_bytes + item.payload.as_ref().map_or(0, Payload::len_bytes)
                 });
                 let settings = request.preconditions.iter().map(|it| ENTRY_BYTES + it.weight_bytes());
                 items.chain(settings).sum()
@@ -147,10 +162,15 @@ impl Command {
             Verb::Affiliate(request) => {
                 request.entries.iter().map(|(jid, _)| ENTRY_BYTES + jid.as_str().len()).sum::<usize>()
             }
-            Verb::Configure(settings) => {
-                settings.iter().map(|setting| ENTRY_BYTES + setting.weight_bytes()).sum::<usize>()
-            }
+            Verb::Configure(settings) => of_settings(settings),
+            Verb::ConfigureAmong(settings, placement) => of_settings(settings) + of_placement(placement),
             Verb::Create(config) => config.about.weight_bytes(),
+            Verb::CreateAmong(config, placement) => config.about.weight_bytes() + of_placement(placement),
+            Verb::Associate(child) | Verb::Dissociate(child) => child.as_str().len(),
+            Verb::Forward(forwarding) => {
+                let payload = |it: &collection::Forwarded| it.kind.payload().map_or(0, Payload::len_bytes);
+                forwarding.events.iter().map(|it| ENTRY_BYTES + payload(it)).sum::<usize>()
+            }
             Verb::Subscribe(request) => request.options.len() * ENTRY_BYTES,
             Verb::SetOptions(request) => {
                 ENTRY_BYTES
@@ -163,4 +183,13 @@ impl Command {
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }
+}
+
+fn of_settings(settings: &[Setting]) -> usize {
+    settings.iter().map(|setting| ENTRY_BYTES + setting.weight_bytes()).sum()
+}
+
+fn of_placement(placement: &collection::Placement) -> usize {
+    let names = placement.collections.iter().chain(&placement.children).flatten();
+    names.map(|name| ENTRY_BYTES + name.as_str().len()).sum()
 }

@@ -1,5 +1,6 @@
 //! Delivery of committed events to one leg's sink, from the durable cursors on.
 
+mod below;
 mod bounces;
 mod driver;
 mod followed;
@@ -21,8 +22,9 @@ use bus_domain::{
 };
 
 use crate::MessageRef;
+pub use below::Below;
 pub use bounces::PendingBounce;
-pub(crate) use driver::run;
+pub(crate) use driver::{read_events, run};
 pub use judging::{Judged, Retry, Verdict};
 pub use lagging::{LagPosition, LaggingBounds};
 pub use mailbox::{Deltas, Mail, Mailbox, NodeSignal, RecipientChange, RecipientDelta};
@@ -48,6 +50,8 @@ pub struct Delivery<'a> {
     pub node: &'a DeliveryNode,
     /// The event. The same allocation comes for each of its recipients, one after the other.
     pub event: &'a Arc<Event>,
+    /// The node below where the event has happened, if this is a collection and that node is still there.
+    pub source: Option<&'a NodeFacts>,
     /// Whose it is.
     pub subscription: &'a Subscription,
     /// The SubIDs of all subscriptions of its address to which the event is due, its own among them.

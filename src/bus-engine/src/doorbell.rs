@@ -88,5 +88,6 @@ async fn look(shared: &EngineShared) -> Result<(), StoreError> {
         }
     }
     shared.mailbox.look_again();
+    shared.feeds.look_again();
     Ok(())
 }

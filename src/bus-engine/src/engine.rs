@@ -12,6 +12,7 @@ use crate::dispatcher::{self, Mailbox};
 use crate::doorbell;
 use crate::epochs::{self, ProcessEpoch};
 use crate::facts_cache::FactsCache;
+use crate::feeds::{self, WantedFeeds};
 use crate::known_heads::KnownHeads;
 use crate::leases;
 use crate::notices::{Notice, Notices};
@@ -44,6 +45,7 @@ pub(crate) struct EngineShared {
     pub(crate) recent: RecentEvents,
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
+    pub(crate) feeds: WantedFeeds,
     pub(crate) notices: Notices,
     pub(crate) rosters: RostersLent,
     pub(crate) presence: Arc<PresenceTable>,
@@ -86,6 +88,7 @@ impl Engine {
             facts: FactsCache::new(settings.engine.cached_nodes_max),
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
+            feeds: WantedFeeds::default(),
             notices: Notices::default(),
             rosters: RostersLent::new(),
             presence: Arc::new(PresenceTable::new(Duration::from_millis(
@@ -104,6 +107,8 @@ impl Engine {
             ids,
             event_ids,
         });
+        feeds::start(&shared).await?;
+        tokio::spawn(feeds::run(Arc::clone(&shared), shutdown.clone()));
         tokio::spawn(doorbell::run(Arc::clone(&shared), shutdown.clone()));
         let committing = Arc::clone(&shared);
         let committer = tokio::spawn(async move {

@@ -22,6 +22,7 @@ mod engine;
 mod entities;
 mod epochs;
 mod facts_cache;
+mod feeds;
 mod histogram;
 mod ids;
 mod known_heads;

@@ -1,21 +1,24 @@
+use std::sync::Arc;
+
 use bus_domain::unsubscribe::SubIdGiven;
 use bus_domain::{Actor, BareJid, BusError, Jid, NodeFacts, NodeName, Subscription, options};
 
 use crate::Engine;
 
 impl Engine {
-    /// A subscription with its options, as its subscriber may see it (XEP-0060 §6.3.2).
+    /// A node and a subscription to it with its options, as its subscriber may see it (XEP-0060 §6.3.2).
     pub async fn subscription(
         &self,
         actor: &Actor,
         node: &NodeName,
         jid: &Jid,
         sub_id: &SubIdGiven,
-    ) -> Result<Subscription, BusError> {
+    ) -> Result<(Arc<NodeFacts>, Subscription), BusError> {
         let facts = self.facts(node).await?;
         options::decide_reading(actor, jid)?;
         let of_bare = self.subscriptions_there(&facts, &jid.to_bare()).await?;
-        options::find(&of_bare, jid, sub_id, self.now_ms()).cloned()
+        let found = options::find(&of_bare, jid, sub_id, self.now_ms())?.clone();
+        Ok((facts, found))
     }
 
     /// Checks which of its subscriptions a reader's request is about (§6.5.9.1). Looked up only where there can be several.

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use bus_domain::access::{self, Action, Standing};
+use bus_domain::collection::Neighbours;
 use bus_domain::retention;
 use bus_domain::retrieve::{self, ItemOrder, PageAt, Selection};
 use bus_domain::{
-    Acquaintance, Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeName, Seq,
+    Acquaintance, Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeId, NodeName, Seq,
     Subscription, SubscriptionId, SubscriptionState, TypeFilter,
 };
 use bus_domain::{affiliate, configure, manage_subscriptions};
@@ -145,9 +146,21 @@ impl Engine {
         after: Option<NodeName>,
         nodes_max: u32,
     ) -> Result<NodeList, BusError> {
+        self.list_nodes(actor, types, None, after, nodes_max).await
+    }
+
+    async fn list_nodes(
+        &self,
+        actor: &Actor,
+        types: Option<TypeFilter>,
+        children_of: Option<NodeId>,
+        after: Option<NodeName>,
+        nodes_max: u32,
+    ) -> Result<NodeList, BusError> {
         let nodes_max = nodes_max.clamp(1, self.settings().limits.page_items_max);
         let open_models = access::models_open_to(actor.role());
-        let listing = NodeListing { viewer: actor.bare().clone(), open_models, types, after, nodes_max };
+        let listing =
+            NodeListing { viewer: actor.bare().clone(), open_models, types, children_of, after, nodes_max };
         let mut nodes = self.store().list_nodes(listing).await.map_err(|error| self.unavailable(&error))?;
         let full = nodes.len() >= nodes_max as usize;
         let next_after = if full { nodes.last().map(|node| node.name.clone()) } else { None };
@@ -156,6 +169,28 @@ impl Engine {
         }
         nodes.retain(is_visible);
         Ok(NodeList { nodes, next_after })
+    }
+
+    /// The children of a collection that the actor may see, as far as it may see the collection: a page behind a name.
+    pub async fn children(
+        &self,
+        actor: &Actor,
+        collection: &NodeName,
+        after: Option<NodeName>,
+        nodes_max: u32,
+    ) -> Result<NodeList, BusError> {
+        let facts = self.facts(collection).await?;
+        let actor = &*self.acquainted(&facts, actor, Action::Discover).await;
+        retrieve::decide_node(&facts, actor)?;
+        self.list_nodes(actor, None, Some(facts.id), after, nodes_max).await
+    }
+
+    /// What a node is associated with, as its owners may see it.
+    pub async fn neighbours(&self, actor: &Actor, node: &NodeName) -> Result<Neighbours, BusError> {
+        let facts = self.facts(node).await?;
+        configure::decide_reading(&facts, actor)?;
+        let neighbours = self.store().neighbours_of(facts.id).await;
+        neighbours.map_err(|error| self.unavailable(&error))
     }
 
     /// Whether an address of the actor's is subscribed. Looked up only where it depends on that what the actor may read.

@@ -112,6 +112,8 @@ statistics! {
     leases_ended: Counter => u64,
     /// Temporary subscriptions that ended because their subscribers had gone.
     temporary_ended: Counter => u64,
+    /// Stretches of the logs of children that their collections have taken.
+    feeds_moved: Counter => u64,
     /// Items that were removed after a purge.
     purged_items_removed: Counter => u64,
     /// Payloads of retracted items that were emptied in the log.

@@ -6,6 +6,7 @@
 mod apply;
 mod create;
 mod node_work;
+mod placing;
 mod quotas;
 mod settle;
 mod subscriptions;

@@ -18,7 +18,7 @@ macro_rules! stretch {
             $order,
             " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
               FROM (SELECT l.seq, l.kind, l.item_id, l.publisher, l.published_at_ms, l.recipients_version,
-                           l.due_after_seq,
+                           l.due_after_seq, l.origin,
                            CASE WHEN NOT EXISTS (SELECT 1 FROM retracted_payloads r
                                                  WHERE r.node_id = l.node_id AND r.seq = l.seq)
                                 THEN l.payload END AS payload

@@ -5,6 +5,7 @@
 //! does, and says [`StoreError::Unavailable`] if it did not answer; connections come back by themselves.
 
 mod archive;
+mod associations;
 mod creation;
 mod cursors;
 mod doorbell;
@@ -60,6 +61,7 @@ pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
         archive::STATEMENTS,
+        associations::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
         doorbell::STATEMENTS,

@@ -18,6 +18,8 @@ statements! {
          FROM nodes n LEFT JOIN affiliations a ON a.node_id = n.node_id AND a.jid = $1
          WHERE n.deleted_at_ms IS NULL AND n.name > $2
            AND (a.affiliation IS NOT NULL OR n.config ->> 'access_model' IN (SELECT jsonb_array_elements_text($4::text::jsonb)))
+           AND ($7::bigint IS NULL OR n.node_id IN (SELECT s.child_id FROM associations s
+                                                    WHERE s.collection_id = $7 AND s.ends_at_seq IS NULL))
            AND ($5::text IS NULL
                 OR (coalesce(n.config #>> '{about,payload_type}', '')
                     IN (SELECT jsonb_array_elements_text($5::text::jsonb))) = $6::boolean)
@@ -43,7 +45,8 @@ impl NodeStore for PostgresStore {
             .bind(i64::from(listing.nodes_max))
             .bind(serde_json::json!(listing.open_models).to_string())
             .bind(listing.types.as_ref().map(|filter| serde_json::json!(filter.types()).to_string()))
-            .bind(listing.types.as_ref().is_none_or(TypeFilter::is_inclusive));
+            .bind(listing.types.as_ref().is_none_or(TypeFilter::is_inclusive))
+            .bind(listing.children_of.map(|collection| collection.0));
         self.pool.session().await?.fetch_all(query).await?.iter().map(summary).collect()
     }
 }

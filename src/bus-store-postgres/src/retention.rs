@@ -23,7 +23,8 @@ statements! {
                         WHERE i.node_id = h.node_id AND i.seq <= h.purged_through_seq) AS has_purged_items,
                 (SELECT min(r.retracted_at_seq) FROM retracted_payloads r
                  WHERE r.node_id = h.node_id) AS oldest_retraction_seq,
-                coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0) AS delivered_seq,
+                least(coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0),
+                      (SELECT min(a.through_seq) FROM associations a WHERE a.child_id = h.node_id)) AS delivered_seq,
                 (SELECT min(l.seq) FROM lagging l WHERE l.node_id = h.node_id) AS lagging_seq
          FROM heads h JOIN nodes n USING (node_id)
          LEFT JOIN events o ON o.node_id = h.node_id AND o.seq = h.trimmed_through_seq + 1

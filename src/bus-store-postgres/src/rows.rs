@@ -3,8 +3,8 @@
 use bus_domain::bounce::Failures;
 use bus_domain::retract::StoredItem;
 use bus_domain::{
-    Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeId, NodeName, Payload,
-    RedirectUri, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
+    Affiliation, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeId, NodeName, Origin,
+    Payload, RedirectUri, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
 };
 use bus_store::{Head, StoreError};
 use sqlx::Row as _;
@@ -15,7 +15,7 @@ use crate::error::store_error;
 /// The columns that [`event`] reads, of the table alias `e`.
 macro_rules! event_columns {
     () => {
-        "e.seq, e.kind, e.item_id, e.publisher, e.payload, e.published_at_ms, e.recipients_version, e.due_after_seq"
+        "e.seq, e.kind, e.item_id, e.publisher, e.payload, e.published_at_ms, e.recipients_version, e.due_after_seq, e.origin"
     };
 }
 pub(crate) use event_columns;
@@ -25,15 +25,20 @@ const RETRACTED: i64 = 2;
 const PURGED: i64 = 3;
 const CONFIGURED: i64 = 4;
 const DELETED: i64 = 5;
+const ASSOCIATED: i64 = 6;
+const DISSOCIATED: i64 = 7;
 
-/// The number of a kind in `events.kind`.
+/// The number of a kind in `events.kind`; of what was forwarded, that of what was told.
 pub(crate) fn kind_number(kind: &EventKind) -> i64 {
-    match kind {
+    match kind.told() {
         EventKind::Published { .. } => PUBLISHED,
         EventKind::Retracted { .. } => RETRACTED,
         EventKind::Purged => PURGED,
         EventKind::Configured => CONFIGURED,
         EventKind::Deleted { .. } => DELETED,
+        EventKind::Associated { .. } => ASSOCIATED,
+        EventKind::Dissociated { .. } => DISSOCIATED,
+        EventKind::Forwarded { kind, .. } => kind_number(kind),
     }
 }
 
@@ -50,20 +55,36 @@ pub(crate) fn event(row: &PgRow) -> Result<Event, StoreError> {
 }
 
 fn event_kind(row: &PgRow) -> Result<EventKind, StoreError> {
-    match integer(row, "kind")? {
+    let origin = origin(row)?;
+    let child = || {
+        let child = origin.as_ref().and_then(|origin| origin.child.clone());
+        child.ok_or_else(|| inconsistent("events", &"an association without a child"))
+    };
+    let kind = match integer(row, "kind")? {
         PUBLISHED => {
             let payload: Option<String> = row.try_get("payload").map_err(store_error)?;
-            Ok(EventKind::Published {
-                item_id: item_id(row)?,
-                payload: payload.map(Payload::from_serialised),
-            })
+            EventKind::Published { item_id: item_id(row)?, payload: payload.map(Payload::from_serialised) }
         }
-        RETRACTED => Ok(EventKind::Retracted { item_id: item_id(row)? }),
-        PURGED => Ok(EventKind::Purged),
-        CONFIGURED => Ok(EventKind::Configured),
-        DELETED => Ok(EventKind::Deleted { redirect: redirect(row, "payload")? }),
-        other => Err(inconsistent("events", &format!("kind {other}"))),
-    }
+        RETRACTED => EventKind::Retracted { item_id: item_id(row)? },
+        PURGED => EventKind::Purged,
+        CONFIGURED => EventKind::Configured,
+        DELETED => EventKind::Deleted { redirect: redirect(row, "payload")? },
+        ASSOCIATED => EventKind::Associated { child: child()? },
+        DISSOCIATED => EventKind::Dissociated { child: child()? },
+        other => return Err(inconsistent("events", &format!("kind {other}"))),
+    };
+    Ok(kind.forwarded(origin))
+}
+
+fn origin(row: &PgRow) -> Result<Option<Origin>, StoreError> {
+    let stored: Option<String> = row.try_get("origin").map_err(store_error)?;
+    let parsed = stored.map(|stored| serde_json::from_str(&stored)).transpose();
+    parsed.map_err(|error| inconsistent("events", &error))
+}
+
+/// The origin of an event as it is stored.
+pub(crate) fn stored_origin(event: &Event) -> Option<String> {
+    event.kind.origin().and_then(|origin| serde_json::to_string(&origin).ok())
 }
 
 /// What `events.payload` holds of an event: its content, or where the node has moved whose end it is.
@@ -145,7 +166,12 @@ pub(crate) fn is_parked(row: &PgRow) -> Result<bool, StoreError> {
 
 /// A node's name.
 pub(crate) fn node_name(row: &PgRow) -> Result<NodeName, StoreError> {
-    NodeName::new(&text(row, "name")?).map_err(|error| inconsistent("nodes", &error))
+    named(row, "name")
+}
+
+/// A node's name, in another column.
+pub(crate) fn named(row: &PgRow, column: &str) -> Result<NodeName, StoreError> {
+    NodeName::new(&text(row, column)?).map_err(|error| inconsistent("nodes", &error))
 }
 
 /// A node's configuration.
@@ -237,6 +263,7 @@ pub(crate) fn text(row: &PgRow, column: &str) -> Result<String, StoreError> {
     row.try_get(column).map_err(store_error)
 }
 
-fn inconsistent(table: &'static str, message: &impl ToString) -> StoreError {
+/// Something that we never write.
+pub(crate) fn inconsistent(table: &'static str, message: &impl ToString) -> StoreError {
     StoreError::Inconsistent { table, message: message.to_string() }
 }

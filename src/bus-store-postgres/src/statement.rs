@@ -15,8 +15,8 @@ pub(crate) struct Script(pub(crate) &'static str);
 
 /// Declares the statements of a file and lists them as `STATEMENTS`, so that a test can prepare every one.
 macro_rules! statements {
-    ($($(#[$comment:meta])* $name:ident = $sql:expr;)+) => {
-        $($(#[$comment])* const $name: $crate::statement::Statement = $crate::statement::Statement($sql);)+
+    ($($(#[$comment:meta])* $visibility:vis $name:ident = $sql:expr;)+) => {
+        $($(#[$comment])* $visibility const $name: $crate::statement::Statement = $crate::statement::Statement($sql);)+
         /// The texts of this file's statements.
         pub(crate) const STATEMENTS: &[&str] = &[$($name.0),+];
     };

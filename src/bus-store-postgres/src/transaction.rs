@@ -19,6 +19,7 @@ use crate::pool::Pool;
 use crate::session::Session;
 use crate::statement::{PgQuery, Script, query, statements};
 
+mod associations;
 mod batches;
 mod epochs;
 mod events;
@@ -45,6 +46,7 @@ const BEGIN_RELAXED: Script = Script("BEGIN; SET LOCAL synchronous_commit = off"
 /// The texts of the statements inside transactions.
 pub(crate) fn statement_texts() -> Vec<&'static str> {
     [
+        associations::STATEMENTS,
         batches::STATEMENTS,
         epochs::STATEMENTS,
         events::STATEMENTS,

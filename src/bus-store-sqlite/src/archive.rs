@@ -13,7 +13,7 @@ use crate::statement::{query, statements};
 macro_rules! stretch {
     ($order:literal) => {
         concat!(
-            "SELECT e.seq, e.kind, e.item_id, e.publisher, e.published_at_ms, e.recipients_version, e.due_after_seq,
+            "SELECT e.seq, e.kind, e.item_id, e.publisher, e.published_at_ms, e.recipients_version, e.due_after_seq, e.origin,
                     CASE WHEN NOT EXISTS (SELECT 1 FROM retracted_payloads r
                                           WHERE r.node_id = e.node_id AND r.seq = e.seq)
                          THEN e.payload END AS payload

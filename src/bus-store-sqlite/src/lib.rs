@@ -4,6 +4,7 @@
 //! would keep the write-ahead log from being folded back.
 
 mod archive;
+mod associations;
 mod creation;
 mod cursors;
 mod entities;
@@ -57,6 +58,7 @@ pub fn statement_texts() -> Vec<&'static str> {
     [
         STATEMENTS,
         archive::STATEMENTS,
+        associations::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
         entities::STATEMENTS,

@@ -17,6 +17,8 @@ statements! {
          WHERE n.deleted_at_ms IS NULL AND n.name > ?2
            AND (a.affiliation IS NOT NULL
                 OR n.config ->> 'access_model' IN (SELECT value FROM json_each(?4)))
+           AND (?7 IS NULL OR n.node_id IN (SELECT s.child_id FROM associations s
+                                            WHERE s.collection_id = ?7 AND s.ends_at_seq IS NULL))
            AND (?5 IS NULL
                 OR (coalesce(n.config ->> '$.about.payload_type', '') IN (SELECT value FROM json_each(?5))) = ?6)
          ORDER BY n.name LIMIT ?3";
@@ -63,6 +65,7 @@ impl NodeStore for SqliteStore {
             .bind(serde_json::json!(listing.open_models).to_string())
             .bind(listing.types.as_ref().map(|filter| serde_json::json!(filter.types()).to_string()))
             .bind(listing.types.as_ref().is_none_or(TypeFilter::is_inclusive))
+            .bind(listing.children_of.map(|collection| collection.0))
             .fetch_all(&self.readers)
             .await
             .map_err(store_error)?

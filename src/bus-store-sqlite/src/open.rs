@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "usage", include_str!("../../../schemas/sqlite/0009_usage.sql")),
     (10, "redirects", include_str!("../../../schemas/sqlite/0010_redirects.sql")),
     (11, "presence", include_str!("../../../schemas/sqlite/0011_presence.sql")),
+    (12, "collections", include_str!("../../../schemas/sqlite/0012_collections.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

@@ -21,6 +21,7 @@ use crate::rows;
 use crate::statement::{SqliteQuery, query, statements};
 use crate::writer::Writer;
 
+pub(crate) mod associations;
 mod epochs;
 mod heads;
 mod items;
@@ -33,9 +34,9 @@ pub(crate) mod usage;
 
 statements! {
     APPEND_EVENTS = "INSERT INTO events (node_id, seq, kind, item_id, publisher, payload, published_at_ms,
-             recipients_version, due_after_seq)
+             recipients_version, due_after_seq, origin)
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                value ->> 7, value ->> 8
+                value ->> 7, value ->> 8, value ->> 9
          FROM json_each(?1)";
     RECORD_BATCH = "INSERT INTO batches (batch_id, committed_at_ms) VALUES (?1, ?2)";
 }
@@ -43,6 +44,7 @@ statements! {
 /// The texts of the statements that change and read what a transaction is about.
 pub(crate) fn statement_texts() -> Vec<&'static str> {
     [
+        associations::STATEMENTS,
         epochs::STATEMENTS,
         heads::STATEMENTS,
         items::STATEMENTS,
@@ -273,5 +275,6 @@ fn event_values(node: NodeId, event: &Event) -> Value {
         event.published_at_ms,
         event.recipients_version,
         event.due_after_seq,
+        rows::stored_origin(event),
     ])
 }

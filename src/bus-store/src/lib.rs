@@ -12,6 +12,7 @@
 //! The suite in `tests/store-contract` runs on every store; a new method comes with its case there.
 
 mod archive;
+mod associations;
 mod cursors;
 mod doorbell;
 mod entities;
@@ -29,6 +30,7 @@ mod transaction;
 use async_trait::async_trait;
 
 pub use archive::{ArchiveHead, ArchiveStore, ArchiveStretch};
+pub use associations::{AssociationStore, AssociationTransaction, Feed, FeedMove};
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
 pub use doorbell::Doorbell;
 pub use entities::{EntityAffiliation, EntityStore, EntitySubscription, LeaseOver};
@@ -55,6 +57,7 @@ pub trait Store:
     + SubscriptionStore
     + EntityStore
     + PresenceStore
+    + AssociationStore
     + CursorStore
     + LaggingStore
     + RetentionStore

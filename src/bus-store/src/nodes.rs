@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bus_domain::{
-    AccessModel, Affiliation, BareJid, NodeConfig, NodeFacts, NodeName, RedirectUri, TypeFilter,
+    AccessModel, Affiliation, BareJid, NodeConfig, NodeFacts, NodeId, NodeName, RedirectUri, TypeFilter,
 };
 
 use crate::StoreError;
@@ -27,6 +27,8 @@ pub struct NodeListing {
     pub open_models: Vec<AccessModel>,
     /// Nodes whose payloads are of other types are left out.
     pub types: Option<TypeFilter>,
+    /// Nodes that are no children of this collection are left out.
+    pub children_of: Option<NodeId>,
     /// Start behind this name.
     pub after: Option<NodeName>,
     /// At most so many.

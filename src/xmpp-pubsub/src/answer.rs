@@ -2,6 +2,7 @@ use bus_domain::{Actor, NodeName};
 use bus_engine::Outcome;
 
 use crate::ad_hoc::Execution;
+use crate::disco::Listed;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::notify::encode_last_item;
@@ -119,8 +120,7 @@ impl Service {
             }
             Query::DiscoInfo { node } => self.disco_info(actor, node.as_ref(), out).await?,
             Query::Configuration { node } => {
-                let config = engine.configuration(actor, &node).await?;
-                configure::encode(&node, &config, engine.rosters_are_readable(), out);
+                configure::answer(engine, actor, &node, out).await?;
             }
             Query::ConfigurationKept { node } => {
                 engine.configuration(actor, &node).await?;
@@ -134,21 +134,21 @@ impl Service {
                 owner_subscriptions::encode(&node, &found, bytes_max, out);
             }
             Query::Options { node, jid, sub_id } => {
-                options::encode(&node, &engine.subscription(actor, &node, &jid, &sub_id).await?, out);
+                let (node, subscription) = engine.subscription(actor, &node, &jid, &sub_id).await?;
+                options::encode(&node, &subscription, out);
             }
             Query::DefaultOptions { node } => {
-                if let Some(node) = &node {
-                    engine.node(actor, node).await?;
-                }
-                options::encode_default(node.as_ref(), out);
+                options::answer_default(engine, actor, node.as_ref(), out).await?;
             }
-            Query::DefaultConfiguration => configure::encode_default(engine.rosters_are_readable(), out),
+            Query::DefaultConfiguration { node_type } => {
+                configure::encode_default(node_type, engine.rosters_are_readable(), out);
+            }
             Query::DiscoItems { node: Some(node), page, .. } => {
                 self.disco_items(actor, &node, page, bytes_max, out).await?;
             }
             Query::DiscoItems { node: None, types, page } => {
-                let found = disco::find_nodes(engine, actor, types, page).await?;
-                disco::encode_nodes(settings.domain.as_str(), &found, bytes_max, out);
+                let found = disco::find_nodes(engine, actor, Listed::OfTypes(types), page).await?;
+                disco::encode_nodes(settings.domain.as_str(), None, &found, bytes_max, out);
             }
             Query::Subscriptions { node, page } => {
                 let found = subscriptions::find(engine, actor, node.as_ref(), page).await?;
@@ -200,6 +200,8 @@ fn encode_outcome(node: &NodeName, outcome: &Outcome, out: &mut Xml) {
         Outcome::Affiliated { .. }
         | Outcome::SubscriptionsManaged { .. }
         | Outcome::Configured(_)
+        | Outcome::Placed
+        | Outcome::Forwarded
         | Outcome::Deleted
         | Outcome::Retracted
         | Outcome::Purged

@@ -104,8 +104,13 @@ impl Service {
         if ad_hoc::is_command_node(node.as_str()) {
             return ad_hoc::encode_items(engine, service, actor, node.as_str(), out).await;
         }
-        let items = page.map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
+        let items = page.clone().map_or(ItemsRequest::Newest(None), ItemsRequest::Page);
         match items::find(engine, actor, node, items, Order::default()).await {
+            // A collection has nodes instead (XEP-0248 §5.2).
+            Err(Refusal::Bus(BusError::Unsupported(Feature::RetrieveItems))) => {
+                let found = find_nodes(engine, actor, Listed::ChildrenOf(node), page).await?;
+                encode_nodes(service, Some(node), &found, answer_bytes_max, out);
+            }
             // An answer like that of a node without items: nothing is asked that it does not do.
             Err(Refusal::Bus(BusError::Unsupported(Feature::PersistentItems))) => encode_no_items(node, out),
             found => encode_items(engine, service, node, &found?, answer_bytes_max, out),
@@ -131,19 +136,21 @@ fn encode_service(node: Option<&NodeName>, settings: &ServiceSettings, features:
 /// Writes which headers there are (XEP-0131 §5).
 fn encode_headers(out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", SHIM);
-    encode_features([format!("{SHIM}#SubID").as_str()].into_iter(), out);
+    let headers = ["SubID", "Collection"].map(|header| format!("{SHIM}#{header}"));
+    encode_features(headers.iter().map(String::as_str), out);
     out.end();
 }
 
-/// Writes that this is a leaf node (§5.3), and what it is about (§5.4).
+/// Writes whether this is a leaf or a collection (§5.3), and what it is about (§5.4).
 fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, limits: &Limits, out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
-    out.start("identity").attribute("category", "pubsub").attribute("type", "leaf");
+    out.start("identity").attribute("category", "pubsub").attribute("type", node.config.node_type.as_str());
     if let Some(title) = &node.config.about.title {
         out.attribute("name", title);
     }
     out.end();
-    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB, MAM, MAM_EXTENDED].into_iter(), out);
+    let archive = if node.config.is_collection() { &[][..] } else { &[MAM, MAM_EXTENDED] };
+    encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB].iter().chain(archive).copied(), out);
     meta_data::encode(node, subscriptions, limits, out);
     out.end();
 }
@@ -173,11 +180,19 @@ fn encode_no_items(node: &NodeName, out: &mut Xml) {
     out.start_in("query", DISCO_ITEMS).attribute("node", node.as_str()).end();
 }
 
+/// Which nodes are looked for.
+pub(crate) enum Listed<'a> {
+    /// All of the service, or those of some types.
+    OfTypes(Option<TypeFilter>),
+    /// Those of a collection.
+    ChildrenOf(&'a NodeName),
+}
+
 /// Looks for nodes (§5.2). Pages go forward by name; how many nodes there are is not counted.
 pub(crate) async fn find_nodes(
     engine: &Engine,
     actor: &Actor,
-    types: Option<TypeFilter>,
+    listed: Listed<'_>,
     page: Option<PageRequest>,
 ) -> Result<FoundNodes, Refusal> {
     let ForwardPage { is_paged, after, entries_max: nodes_max } =
@@ -187,7 +202,10 @@ pub(crate) async fn find_nodes(
     let is_from_start = after.is_none();
     let mut nodes = Vec::new();
     for _ in 0..PAGES_MAX {
-        let list = engine.nodes_of_types(actor, types.clone(), after, nodes_max).await?;
+        let list = match &listed {
+            Listed::OfTypes(types) => engine.nodes_of_types(actor, types.clone(), after, nodes_max).await?,
+            Listed::ChildrenOf(collection) => engine.children(actor, collection, after, nodes_max).await?,
+        };
         nodes.extend(list.nodes.into_iter().map(|node| node.name));
         after = list.next_after;
         if after.is_none() || nodes.len() >= nodes_max as usize {
@@ -202,9 +220,18 @@ pub(crate) async fn find_nodes(
     Ok(FoundNodes { nodes, is_paged, is_from_start, has_more })
 }
 
-/// Writes nodes.
-pub(crate) fn encode_nodes(service: &str, found: &FoundNodes, answer_bytes_max: usize, out: &mut Xml) {
+/// Writes nodes, those of a collection or of the service.
+pub(crate) fn encode_nodes(
+    service: &str,
+    collection: Option<&NodeName>,
+    found: &FoundNodes,
+    answer_bytes_max: usize,
+    out: &mut Xml,
+) {
     out.start_in("query", DISCO_ITEMS);
+    if let Some(collection) = collection {
+        out.attribute("node", collection.as_str());
+    }
     let entries = Entries::new(&found.nodes, |node, out| {
         out.start("item").attribute("jid", service).attribute("node", node.as_str()).end();
     });

@@ -27,6 +27,8 @@ pub(crate) enum Kind<Subject: 'static, Setting: 'static> {
     Text { get: fn(&Subject) -> Option<&str>, set: fn(Option<String>) -> Setting },
     /// `text-single` with a number from 1 on. `none` stands for no bound: `max`, or no value at all.
     Number { none: &'static str, get: fn(&Subject) -> Option<u64>, set: fn(Option<u64>) -> Option<Setting> },
+    /// `text-single` with a number from 0 on; `all` is none.
+    Level { get: fn(&Subject) -> Option<u32>, set: fn(Option<u32>) -> Setting },
     /// `list-single`. `set` knows the options, and what else it takes.
     Choice {
         options: &'static [&'static str],
@@ -152,12 +154,14 @@ impl<'a> Filled<'a> {
     }
 }
 
-/// Writes a form to be filled in, with the values of `subject` and those options of a field (by its name) that are offered.
-pub(crate) fn encode_form<Subject, Setting>(
+/// Writes a form to be filled in, with the values of `subject` and those options of a field (by its name) that are offered;
+/// `more` adds fields that are in no table.
+pub(crate) fn encode_form<'a, Subject: 'static, Setting: 'static>(
     form_type: &str,
-    table: &[Field<Subject, Setting>],
+    table: impl IntoIterator<Item = &'a Field<Subject, Setting>>,
     subject: &Subject,
     offers: impl Fn(&str, &str) -> bool,
+    more: impl FnOnce(&mut Xml),
     out: &mut Xml,
 ) {
     out.start_in("x", DATA_FORMS).attribute("type", "form");
@@ -177,6 +181,7 @@ pub(crate) fn encode_form<Subject, Setting>(
         }
         out.end();
     }
+    more(out);
     out.end();
 }
 
@@ -251,6 +256,13 @@ impl<Subject, Setting> Field<Subject, Setting> {
                 let setting = number.and_then(set);
                 setting.map(Some).ok_or_else(|| self.wrong("is not a number that can be set here"))
             }
+            Kind::Level { set, .. } => match single()?.trim() {
+                "all" => Ok(Some(set(None))),
+                text => match text.parse() {
+                    Ok(level) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(set(Some(level)))),
+                    _ => Err(self.wrong("is neither a number nor all")),
+                },
+            },
             Kind::Expire { set, .. } => match single()?.trim() {
                 "" => Ok(Some(set(Expire::Never))),
                 WITH_PRESENCE => Ok(Some(set(Expire::WithPresence))),
@@ -286,7 +298,7 @@ impl<Subject, Setting> Field<Subject, Setting> {
 
     fn is_empty(&self, subject: &Subject) -> bool {
         match self.kind {
-            Kind::Boolean { .. } | Kind::Choice { .. } => false,
+            Kind::Boolean { .. } | Kind::Choice { .. } | Kind::Level { .. } => false,
             Kind::Text { get, .. } => get(subject).is_none(),
             Kind::Expire { get, .. } => get(subject) == Expire::Never,
             Kind::Choices { get, .. } => get(subject).is_empty(),
@@ -307,6 +319,10 @@ impl<Subject, Setting> Field<Subject, Setting> {
             Kind::Number { none, get, .. } => match get(subject) {
                 Some(number) => value(&number.to_string()),
                 None => value(none),
+            },
+            Kind::Level { get, .. } => match get(subject) {
+                Some(level) => value(&level.to_string()),
+                None => value("all"),
             },
             Kind::Expire { get, .. } => match get(subject) {
                 Expire::Never => {}
@@ -334,7 +350,9 @@ impl<Subject, Setting> Kind<Subject, Setting> {
     fn type_name(&self) -> &'static str {
         match self {
             Self::Boolean { .. } => "boolean",
-            Self::Text { .. } | Self::Number { .. } | Self::Expire { .. } => "text-single",
+            Self::Text { .. } | Self::Number { .. } | Self::Level { .. } | Self::Expire { .. } => {
+                "text-single"
+            }
             Self::Choice { .. } => "list-single",
             Self::Names { .. } | Self::Choices { .. } => "list-multi",
             Self::Addresses { .. } => "jid-multi",

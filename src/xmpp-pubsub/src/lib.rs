@@ -19,6 +19,7 @@ mod availability;
 mod bounce;
 mod caching_hints;
 mod caps;
+mod collection;
 mod configure;
 mod contacts;
 mod create;

@@ -3,8 +3,8 @@
 
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
-    AccessModel, BusError, Durability, Feature, MessageType, NodeConfig, ProcessingHint, PublishModel,
-    SendLastItem, Setting, WhenItemsFull,
+    AccessModel, AssociationPolicy, BusError, Durability, MessageType, NodeConfig, NodeType, ProcessingHint,
+    PublishModel, SendLastItem, Setting, WhenItemsFull,
 };
 
 use crate::errors::Refusal;
@@ -46,7 +46,40 @@ pub(crate) const TABLE: &[Field<NodeConfig, Setting>] = &[
     Field {
         var: "pubsub#node_type",
         label: "Whether the node holds items",
-        kind: Kind::Choice { options: &["leaf"], get: |_| "leaf", set: node_type },
+        kind: Kind::Choice {
+            options: &["leaf", "collection"],
+            get: |it| it.node_type.as_str(),
+            set: |value| {
+                named(NodeType::ALL, NodeType::as_str, value, "pubsub#node_type")
+                    .map(|node_type| Some(Setting::NodeType(node_type)))
+            },
+        },
+    },
+    Field {
+        var: "pubsub#children_max",
+        label: "Nodes that the collection may have",
+        kind: Kind::Number {
+            none: "",
+            get: |it| it.children.max.map(u64::from),
+            set: |max| narrow(max, Setting::ChildrenMax),
+        },
+    },
+    Field {
+        var: "pubsub#children_association_policy",
+        label: "Who may associate a node of its own with the collection",
+        kind: Kind::Choice {
+            options: &["all", "owners", "whitelist"],
+            get: |it| it.children.association_policy.as_str(),
+            set: association_policy,
+        },
+    },
+    Field {
+        var: "pubsub#children_association_whitelist",
+        label: "Who may by the policy whitelist",
+        kind: Kind::Addresses {
+            get: |it| &it.children.association_whitelist,
+            set: Setting::AssociationWhitelist,
+        },
     },
     Field {
         var: "pubsub#access_model",
@@ -316,13 +349,42 @@ pub(crate) fn meta_data() -> impl Iterator<Item = &'static Field<NodeConfig, Set
     TABLE.iter().filter(|field| PUBLIC.contains(&field.var))
 }
 
-/// §8.1.2: only leaves are made, and a leaf stays one.
-fn node_type(value: &str) -> Result<Option<Setting>, Refusal> {
-    match value {
-        "leaf" => Ok(None),
-        "collection" => Err(BusError::Unsupported(Feature::Collections).into()),
-        _ => Err(BusError::invalid_config("pubsub#node_type must be leaf").into()),
-    }
+/// The fields of a configuration. What is about items stands in no collection's form, and what is about children in no
+/// leaf's (XEP-0248 §8.3.2). What is submitted is read all the same: a leaf may become a collection.
+pub(crate) fn shown(config: &NodeConfig) -> impl Iterator<Item = &'static Field<NodeConfig, Setting>> {
+    const OF_COLLECTIONS: [&str; 3] = [
+        "pubsub#children_max",
+        "pubsub#children_association_policy",
+        "pubsub#children_association_whitelist",
+    ];
+    const OF_LEAVES: [&str; 16] = [
+        "pubsub#type",
+        "pubsub#publish_model",
+        "pubsub#persist_items",
+        "pubsub#max_items",
+        "pubsub#item_expire",
+        "pubsub#max_payload_size",
+        "pubsub#deliver_payloads",
+        "pubsub#notify_retract",
+        "pubsub#send_last_published_item",
+        "pubsub#publish_node_full",
+        "pubsub#itemreply",
+        "pubsub#notification_type",
+        "{urn:stanzabus:config:1}history_events_max",
+        "{urn:stanzabus:config:1}history_age_seconds_max",
+        "{urn:stanzabus:config:1}history_bytes_max",
+        "{urn:stanzabus:config:1}when_undelivered_full",
+    ];
+    let hidden: &[&str] = if config.is_collection() { &OF_LEAVES } else { &OF_COLLECTIONS };
+    TABLE.iter().filter(|field| !hidden.contains(&field.var))
+}
+
+/// XEP-0248 says `owner` in one place and `owners` in another.
+fn association_policy(value: &str) -> Result<Option<Setting>, Refusal> {
+    let value = if value == "owner" { "owners" } else { value };
+    let policies = AssociationPolicy::ALL;
+    named(policies, AssociationPolicy::as_str, value, "pubsub#children_association_policy")
+        .map(|policy| Some(Setting::AssociationPolicy(policy)))
 }
 
 /// A model that is not offered has an error of its own (§8.1.2), never the next best one.

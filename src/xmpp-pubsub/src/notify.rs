@@ -2,17 +2,17 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus_domain::{BareJid, Epoch, Event, EventKind, NodeConfig, NodeId, ProcessingHint, Seq};
+use bus_domain::{BareJid, Epoch, Event, EventKind, NodeConfig, NodeId, ProcessingHint, Seq, Source};
 use bus_engine::{
     Delivery, EventIds, EventRef, HandOff, IdSource, LastItem, MessageRef, NotificationSink, SinkFull,
 };
-use bus_xml::escape_attribute;
+use bus_xml::{escape_attribute, escape_text};
 use bytes::Bytes;
 
 use crate::date_time;
 use crate::form;
 use crate::namespaces::{DELAY, HINTS, POSITION, PUBSUB_EVENT, SHIM, STANZA_ID};
-use crate::node_form::{NODE_CONFIG, TABLE};
+use crate::node_form::{NODE_CONFIG, shown};
 use crate::xml::Xml;
 
 /// The lane that notifications leave by.
@@ -108,19 +108,23 @@ impl<Lane> Notifier<Lane> {
 
     fn encode_event(&self, delivery: &Delivery<'_>, variant: Variant) -> String {
         let mut out = Xml::default();
+        let source = delivery.event.kind.source();
+        let config = config(delivery);
         let view = EventView {
-            node: delivery.node.name.as_str(),
+            node: source.map_or(&delivery.node.name, |source| &source.name).as_str(),
             event: delivery.event,
-            config: &delivery.node.config,
+            config,
             with_payload: variant.with_payload,
             with_config: variant.with_payload,
         };
         encode_event(&view, &mut out);
         if variant.is_late {
-            encode_delay(self.service.as_str(), delivery.event.published_at_ms, &mut out);
+            let published_at_ms =
+                source.map_or(delivery.event.published_at_ms, |source| source.published_at_ms);
+            encode_delay(self.service.as_str(), published_at_ms, &mut out);
         }
-        encode_id(self.service.as_str(), &self.event_ids.event_id(reference(delivery)), &mut out);
-        encode_hint(&delivery.node.config, &mut out);
+        encode_id(self.service.as_str(), &self.event_ids.event_id(archived(delivery)), &mut out);
+        encode_hint(config, &mut out);
         let mut markup = out.finish();
         let (epoch, seq) = (delivery.node.epoch.0, delivery.event.seq);
         append(
@@ -144,7 +148,7 @@ impl<Lane> Notifier<Lane> {
             after_seq: delivery.after_seq,
         };
         self.event_ids.write_message_id(message, &mut markup);
-        markup.push_str(if delivery.node.config.sends_headlines() { "' type='headline'>" } else { "'>" });
+        markup.push_str(if config(delivery).sends_headlines() { "' type='headline'>" } else { "'>" });
         let split_at = markup.len();
         append(&mut markup, format_args!("{}'/>", delivery.after_seq));
         encode_headers(delivery, &mut markup);
@@ -163,7 +167,7 @@ impl<Lane: NotificationLane> Notifier<Lane> {
 
 impl<Lane: NotificationLane> NotificationSink for Notifier<Lane> {
     fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
-        let with_payload = delivery.node.config.deliver_payloads;
+        let with_payload = config(delivery).deliver_payloads;
         let mut sent = self.send(delivery, with_payload);
         if with_payload && sent == Err(LaneRefusal::TooLarge) {
             sent = self.send(delivery, false);
@@ -221,7 +225,7 @@ pub(crate) struct EventView<'a> {
 pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
     let EventView { node, event, config, with_payload, with_config } = *view;
     out.start_in("event", PUBSUB_EVENT);
-    match &event.kind {
+    match event.kind.told() {
         EventKind::Published { payload, .. } => {
             out.start("items").attribute("node", node);
             if !config.takes_no_items() {
@@ -243,7 +247,7 @@ pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
         EventKind::Configured => {
             out.start("configuration").attribute("node", node);
             if with_config {
-                form::encode_result(NODE_CONFIG, TABLE, config, |_| {}, out);
+                form::encode_result(NODE_CONFIG, shown(config), config, |_| {}, out);
             }
             out.end();
         }
@@ -254,8 +258,17 @@ pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
             }
             out.end();
         }
+        EventKind::Associated { child } => encode_association(node, "associate", child, out),
+        EventKind::Dissociated { child } => encode_association(node, "dissociate", child, out),
+        EventKind::Forwarded { .. } => {}
     }
     out.end();
+}
+
+/// XEP-0248 §5.3.2.
+fn encode_association(collection: &str, what: &'static str, child: &Source, out: &mut Xml) {
+    out.start("collection").attribute("node", collection);
+    out.start(what).attribute("node", child.name.as_str()).end().end();
 }
 
 /// `<item>`, open for its payload. It names the account of its publisher where the node says so (§12.17).
@@ -300,15 +313,23 @@ pub(crate) fn encode_last_item(
     out.finish()
 }
 
-/// Which subscriptions an item is due to (§7.1.2.4). Nothing else has this header (§12.16).
+/// Which subscriptions an item is due to (§7.1.2.4); nothing else has this header (§12.16). And the collection through which
+/// an event of another node comes (XEP-0248 §5.3.1).
 fn encode_headers(delivery: &Delivery<'_>, markup: &mut String) {
     let is_of_items =
-        matches!(delivery.event.kind, EventKind::Published { .. } | EventKind::Retracted { .. });
-    if delivery.sub_ids.is_empty() || !is_of_items {
+        matches!(delivery.event.kind.told(), EventKind::Published { .. } | EventKind::Retracted { .. });
+    let sub_ids = if is_of_items { delivery.sub_ids } else { &[] };
+    let collection = delivery.event.kind.source().map(|_| delivery.node.name.as_str());
+    if sub_ids.is_empty() && collection.is_none() {
         return;
     }
     append(markup, format_args!("<headers xmlns='{SHIM}'>"));
-    for sub_id in delivery.sub_ids {
+    if let Some(collection) = collection {
+        markup.push_str("<header name='Collection'>");
+        escape_text(collection, markup);
+        markup.push_str("</header>");
+    }
+    for sub_id in sub_ids {
         append(markup, format_args!("<header name='SubID'>{}</header>", sub_id.0));
     }
     markup.push_str("</headers>");
@@ -342,6 +363,17 @@ pub(crate) fn encode_position(epoch: Epoch, seq: Seq, after_seq: Option<Seq>, ou
         out.attribute("after", &after_seq.to_string());
     }
     out.end();
+}
+
+/// The options of a leaf rule, also where its events come through a collection (XEP-0248 §5.3.1).
+fn config<'a>(delivery: &Delivery<'a>) -> &'a NodeConfig {
+    delivery.source.map_or(&delivery.node.config, |source| &source.config)
+}
+
+/// Where the archive has the event: what comes through a collection is in the archive of its own node.
+fn archived(delivery: &Delivery<'_>) -> EventRef {
+    let of_source = |source: &Source| EventRef { node: source.node, epoch: source.epoch, seq: source.seq };
+    delivery.event.kind.source().map_or_else(|| reference(delivery), of_source)
 }
 
 fn reference(delivery: &Delivery<'_>) -> EventRef {

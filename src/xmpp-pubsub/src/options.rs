@@ -1,11 +1,11 @@
 use bus_domain::options::Request as SetOptions;
-use bus_domain::{BusError, NodeName, Subscription, SubscriptionOptions};
-use bus_engine::Verb;
+use bus_domain::{Actor, BusError, NodeFacts, NodeName, Subscription, SubscriptionOptions};
+use bus_engine::{Engine, Verb};
 
 use crate::errors::Refusal;
 use crate::form::{self, form};
 use crate::namespaces::PUBSUB;
-use crate::options_form::{self, SUBSCRIBE_OPTIONS, TABLE};
+use crate::options_form::{self, SUBSCRIBE_OPTIONS, shown};
 use crate::parts::{Context, Parts};
 use crate::request::{Query, Request};
 use crate::subscribe::{encode_name, sub_id, subscriber};
@@ -33,19 +33,31 @@ pub(crate) fn parse_default(parts: &Parts<'_>, _: &Context<'_>) -> Result<Reques
 }
 
 /// Writes the form with the options as they are (§6.3.3).
-pub(crate) fn encode(node: &NodeName, subscription: &Subscription, out: &mut Xml) {
-    out.start_in("pubsub", PUBSUB).start("options").attribute("node", node.as_str());
+pub(crate) fn encode(node: &NodeFacts, subscription: &Subscription, out: &mut Xml) {
+    out.start_in("pubsub", PUBSUB).start("options").attribute("node", node.name.as_str());
     encode_name(&subscription.jid, subscription.sub_id, out);
-    form::encode_form(SUBSCRIBE_OPTIONS, TABLE, &subscription.options, |_, _| true, out);
+    let fields = shown(node.config.is_collection());
+    form::encode_form(SUBSCRIBE_OPTIONS, fields, &subscription.options, |_, _| true, |_| {}, out);
     out.end().end();
 }
 
-/// Writes the options of new subscriptions.
-pub(crate) fn encode_default(node: Option<&NodeName>, out: &mut Xml) {
+/// Writes the options of new subscriptions, on a certain node or on any.
+pub(crate) async fn answer_default(
+    engine: &Engine,
+    actor: &Actor,
+    node: Option<&NodeName>,
+    out: &mut Xml,
+) -> Result<(), Refusal> {
+    let is_to_collection = match node {
+        Some(node) => engine.node(actor, node).await?.facts.config.is_collection(),
+        None => true,
+    };
     out.start_in("pubsub", PUBSUB).start("default");
     if let Some(node) = node {
         out.attribute("node", node.as_str());
     }
-    form::encode_result(SUBSCRIBE_OPTIONS, TABLE, &SubscriptionOptions::default(), |_| {}, out);
+    let fields = shown(is_to_collection);
+    form::encode_result(SUBSCRIBE_OPTIONS, fields, &SubscriptionOptions::default(), |_| {}, out);
     out.end().end();
+    Ok(())
 }

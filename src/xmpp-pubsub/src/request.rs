@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bus_domain::unsubscribe::SubIdGiven;
-use bus_domain::{Actor, Affiliation, BusError, Jid, NodeConfig, NodeName, TypeFilter};
+use bus_domain::{Actor, Affiliation, BusError, Jid, NodeConfig, NodeName, NodeType, TypeFilter};
 use bus_engine::{Command, Verb};
 use bus_xml::Element;
 
@@ -19,7 +19,7 @@ use crate::order_by::Order;
 use crate::parts::{Context, Parts};
 use crate::rsm::PageRequest;
 use crate::{
-    ad_hoc, affiliations, archive, configure, create, defaults, delete, disco, items, options,
+    ad_hoc, affiliations, archive, collection, configure, create, defaults, delete, disco, items, options,
     owner_affiliations, owner_subscriptions, ping, publish, purge, retract, subscribe, subscriptions, time,
     unsubscribe, version,
 };
@@ -72,6 +72,11 @@ const TABLE: &[Row] = &[
     wired(Get, PUBSUB_OWNER, "affiliations", owner_affiliations::parse_get),
     wired(Set, PUBSUB_OWNER, "affiliations", owner_affiliations::parse_set)
         .with_features(&["modify-affiliations"]),
+    wired(Set, PUBSUB_OWNER, "collection", collection::parse).with_features(&[
+        "collections",
+        "multi-collection",
+        "multi-collections",
+    ]),
     wired(Set, PUBSUB_OWNER, "delete", delete::parse).with_features(&["delete-nodes"]),
     wired(Set, PUBSUB_OWNER, "purge", purge::parse).with_features(&["purge-nodes"]),
     wired(Get, PUBSUB, "subscriptions", subscriptions::parse).with_features(&["retrieve-subscriptions"]),
@@ -184,7 +189,10 @@ pub(crate) enum Query {
         node: Option<NodeName>,
     },
     /// The configuration of new nodes (§8.3).
-    DefaultConfiguration,
+    DefaultConfiguration {
+        /// Of nodes of this type.
+        node_type: NodeType,
+    },
     /// The requester's subscriptions (XEP-0060 §5.6).
     Subscriptions {
         /// On this node only.

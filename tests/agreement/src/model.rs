@@ -101,7 +101,15 @@ impl Model {
                         self.moved.extend(redirect.as_ref().map(|_| name.to_owned()));
                         return Ok(Answer::Done);
                     }
-                    Verb::Create(_) | Verb::Park(_) | Verb::Expire(_) | Verb::SetOptions(_) => {
+                    Verb::Create(_)
+                    | Verb::CreateAmong(..)
+                    | Verb::ConfigureAmong(..)
+                    | Verb::Associate(_)
+                    | Verb::Dissociate(_)
+                    | Verb::Forward(_)
+                    | Verb::Park(_)
+                    | Verb::Expire(_)
+                    | Verb::SetOptions(_) => {
                         return Err("Internal");
                     }
                 };

@@ -1,6 +1,7 @@
 //! A store in memory that fails when it is told to.
 
 mod archive;
+mod associations;
 mod cursors;
 mod epochs;
 mod lagging;

@@ -128,7 +128,14 @@ pub async fn listings_are_paged_by_name_with_the_viewers_standing(store: &dyn St
     let list = async |viewer: &str, after: Option<&str>, nodes_max| {
         let after = after.map(|name| NodeName::new(name).expect("a name"));
         let open_models = vec![AccessModel::Open];
-        let listing = NodeListing { viewer: bare(viewer), open_models, types: None, after, nodes_max };
+        let listing = NodeListing {
+            viewer: bare(viewer),
+            open_models,
+            types: None,
+            children_of: None,
+            after,
+            nodes_max,
+        };
         let nodes = store.list_nodes(listing).await;
         let nodes = nodes.expect("a listing").into_iter();
         nodes.map(|node| (node.name.as_str().to_owned(), node.affiliation)).collect::<Vec<_>>()
@@ -157,7 +164,8 @@ pub async fn listings_are_of_the_types_that_are_asked_for(store: &dyn Store) {
     let list = async |types: TypeFilter, after: Option<&str>, nodes_max| {
         let after = after.map(|name| NodeName::new(name).expect("a name"));
         let (viewer, open_models) = (bare("owner@example.org"), Vec::new());
-        let listing = NodeListing { viewer, open_models, types: Some(types), after, nodes_max };
+        let listing =
+            NodeListing { viewer, open_models, types: Some(types), children_of: None, after, nodes_max };
         let nodes = store.list_nodes(listing).await.expect("a listing").into_iter();
         nodes.map(|node| node.name.as_str().to_owned()).collect::<Vec<_>>()
     };
@@ -188,6 +196,7 @@ pub async fn names_are_in_the_order_of_their_bytes(store: &dyn Store) {
             viewer: bare("owner@example.org"),
             open_models: Vec::new(),
             types: None,
+            children_of: None,
             after: found.last().cloned(),
             nodes_max: 3,
         };

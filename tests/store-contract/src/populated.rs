@@ -146,6 +146,7 @@ fn entry(event: &Event) -> String {
         EventKind::Purged => format!("{seq} purged"),
         EventKind::Configured => format!("{seq} configured"),
         EventKind::Deleted { .. } => format!("{seq} deleted"),
+        of_collections => format!("{seq} {of_collections:?}"),
     }
 }
 

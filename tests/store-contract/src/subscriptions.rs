@@ -1,6 +1,9 @@
 //! Subscriptions and recipients.
 
-use bus_domain::{Affiliation, NodeId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState};
+use bus_domain::{
+    Affiliation, NodeId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
+    SubscriptionType,
+};
 use bus_store::{CursorMove, HeadAdvance, Leg, Position, Store};
 
 use crate::fixture::{FIRST_SECOND_MS, Fixture, advance, bare, events};
@@ -101,6 +104,8 @@ pub async fn options_come_back_as_they_were_set(store: &dyn Store) {
         sub_id: Some(SubscriptionId(7)),
         options: SubscriptionOptions {
             deliver: false,
+            subscription_type: SubscriptionType::All,
+            depth: None,
             expires_at_ms: Some(40),
             ..SubscriptionOptions::default()
         },

@@ -1,7 +1,7 @@
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
-    AccessModel, Durability, Jid, MessageType, NodeConfig, ProcessingHint, PublishModel, SendLastItem,
-    Setting, WhenItemsFull,
+    AccessModel, AssociationPolicy, Durability, Jid, MessageType, NodeConfig, NodeType, ProcessingHint,
+    PublishModel, SendLastItem, Setting, WhenItemsFull,
 };
 use tonic::Status;
 
@@ -52,6 +52,10 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         expose_publisher,
         processing_hint,
         when_items_full,
+        node_type,
+        children_max,
+        association_policy,
+        association_whitelist,
     } = message;
     let name = |name: &str| format!("{field}.{name}");
     let settings = [
@@ -74,6 +78,16 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         enum_value(&name("when_items_full"), *when_items_full)?
             .and_then(when_items_full_from)
             .map(Setting::WhenItemsFull),
+        enum_value(&name("node_type"), *node_type)?.and_then(node_type_from).map(Setting::NodeType),
+        enum_value(&name("association_policy"), *association_policy)?
+            .and_then(association_policy_from)
+            .map(Setting::AssociationPolicy),
+        children_max.map(|max| Setting::ChildrenMax(bound(max))),
+        association_whitelist
+            .as_ref()
+            .map(|listed| jids_from(&name("association_whitelist"), listed))
+            .transpose()?
+            .map(Setting::AssociationWhitelist),
         items_max.map(Setting::ItemsMax),
         deliver_payloads.map(Setting::DeliverPayloads),
         notify_retract.map(Setting::NotifyRetract),
@@ -99,7 +113,7 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
         notify_sub.map(Setting::NotifySub),
         send_last_item_from(*send_last_item, *send_last_item_on_presence).map(Setting::SendLastItem),
         expose_publisher.map(Setting::ExposePublisher),
-        contacts.as_ref().map(|contacts| contacts_from(&name("contacts"), contacts)).transpose()?,
+        contacts.as_ref().map(|jids| jids_from(&name("contacts"), jids)).transpose()?.map(Setting::Contacts),
     ];
     Ok(settings.into_iter().flatten().collect())
 }
@@ -108,7 +122,8 @@ pub(crate) fn settings_from_message(field: &str, message: &v1::NodeConfig) -> Re
 pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
     let text = |text: &Option<String>| Some(text.clone().unwrap_or_default());
     let about = &config.about;
-    let jids = about.contacts.iter().map(ToString::to_string).collect();
+    let jids = |jids: &[Jid]| Some(v1::Contacts { jids: jids.iter().map(ToString::to_string).collect() });
+    let children = &config.children;
     v1::NodeConfig {
         access_model: access_model_to_message(config.access_model).into(),
         publish_model: publish_model_to_message(config.publish_model).into(),
@@ -132,7 +147,7 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         description: text(&about.description),
         language: text(&about.language),
         payload_type: text(&about.payload_type),
-        contacts: Some(v1::Contacts { jids }),
+        contacts: jids(&about.contacts),
         presence_based_delivery: Some(config.presence_based_delivery),
         temporary_subscriptions: Some(config.temporary_subscriptions),
         purge_when_publisher_goes: Some(config.purge_when_publisher_goes),
@@ -144,6 +159,10 @@ pub(crate) fn config_to_message(config: &NodeConfig) -> v1::NodeConfig {
         expose_publisher: Some(config.expose_publisher),
         processing_hint: processing_hint_to_message(config.processing_hint).into(),
         when_items_full: when_items_full_to_message(config.when_items_full).into(),
+        node_type: node_type_to_message(config.node_type).into(),
+        children_max: Some(children.max.unwrap_or(0)),
+        association_policy: association_policy_to_message(children.association_policy).into(),
+        association_whitelist: jids(&children.association_whitelist),
     }
 }
 
@@ -156,13 +175,45 @@ fn text_if_any(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-fn contacts_from(field: &str, contacts: &v1::Contacts) -> Result<Setting, Status> {
+fn jids_from(field: &str, contacts: &v1::Contacts) -> Result<Vec<Jid>, Status> {
     let parse = |(index, text): (usize, &String)| {
         Jid::new(text).map_err(|problem| {
             invalid_field(&format!("{field}.jids[{index}]"), format!("is not a JID: {problem}"))
         })
     };
-    Ok(Setting::Contacts(contacts.jids.iter().enumerate().map(parse).collect::<Result<_, _>>()?))
+    contacts.jids.iter().enumerate().map(parse).collect()
+}
+
+fn node_type_from(message: v1::NodeType) -> Option<NodeType> {
+    match message {
+        v1::NodeType::Unspecified => None,
+        v1::NodeType::Leaf => Some(NodeType::Leaf),
+        v1::NodeType::Collection => Some(NodeType::Collection),
+    }
+}
+
+fn node_type_to_message(node_type: NodeType) -> v1::NodeType {
+    match node_type {
+        NodeType::Leaf => v1::NodeType::Leaf,
+        NodeType::Collection => v1::NodeType::Collection,
+    }
+}
+
+fn association_policy_from(message: v1::AssociationPolicy) -> Option<AssociationPolicy> {
+    match message {
+        v1::AssociationPolicy::Unspecified => None,
+        v1::AssociationPolicy::All => Some(AssociationPolicy::All),
+        v1::AssociationPolicy::Owners => Some(AssociationPolicy::Owners),
+        v1::AssociationPolicy::Whitelist => Some(AssociationPolicy::Whitelist),
+    }
+}
+
+fn association_policy_to_message(policy: AssociationPolicy) -> v1::AssociationPolicy {
+    match policy {
+        AssociationPolicy::All => v1::AssociationPolicy::All,
+        AssociationPolicy::Owners => v1::AssociationPolicy::Owners,
+        AssociationPolicy::Whitelist => v1::AssociationPolicy::Whitelist,
+    }
 }
 
 fn access_model_from(message: v1::AccessModel) -> Option<AccessModel> {

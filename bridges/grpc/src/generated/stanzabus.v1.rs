@@ -472,6 +472,21 @@ pub struct NodeConfig {
     /// WHEN_ITEMS_FULL_DISCARD_OLDEST.
     #[prost(enumeration = "WhenItemsFull", tag = "32")]
     pub when_items_full: i32,
+    /// Whether the node has items, or other nodes (pubsub#node_type, XEP-0248). A collection stays one. Which nodes it has is
+    /// said over XMPP. Default: NODE_TYPE_LEAF.
+    #[prost(enumeration = "NodeType", tag = "39")]
+    pub node_type: i32,
+    /// Nodes that a collection may have (pubsub#children_max), below the limit collection_children_max of the daemon's
+    /// configuration (1,000 by default); 0 leaves it to that limit. Default: 0.
+    #[prost(uint32, optional, tag = "33")]
+    pub children_max: ::core::option::Option<u32>,
+    /// Who may associate a node of its own with the collection (pubsub#children_association_policy). Default:
+    /// ASSOCIATION_POLICY_OWNERS.
+    #[prost(enumeration = "AssociationPolicy", tag = "34")]
+    pub association_policy: i32,
+    /// Who may by ASSOCIATION_POLICY_WHITELIST (pubsub#children_association_whitelist); at most 64. Default: nobody.
+    #[prost(message, optional, tag = "35")]
+    pub association_whitelist: ::core::option::Option<Contacts>,
 }
 /// Groups of a roster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -670,6 +685,74 @@ pub struct AffiliationEntry {
 /// The standings hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetAffiliationsResponse {}
+/// Whether a node has items or other nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NodeType {
+    Unspecified = 0,
+    /// It has items.
+    Leaf = 1,
+    /// It has other nodes, and its subscribers hear of what happens there. It has neither items nor a log that can be read.
+    Collection = 2,
+}
+impl NodeType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NODE_TYPE_UNSPECIFIED",
+            Self::Leaf => "NODE_TYPE_LEAF",
+            Self::Collection => "NODE_TYPE_COLLECTION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NODE_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "NODE_TYPE_LEAF" => Some(Self::Leaf),
+            "NODE_TYPE_COLLECTION" => Some(Self::Collection),
+            _ => None,
+        }
+    }
+}
+/// Who may associate a node of its own with a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AssociationPolicy {
+    Unspecified = 0,
+    /// Everybody.
+    All = 1,
+    /// The collection's owners.
+    Owners = 2,
+    /// They, and whoever is on the list.
+    Whitelist = 3,
+}
+impl AssociationPolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ASSOCIATION_POLICY_UNSPECIFIED",
+            Self::All => "ASSOCIATION_POLICY_ALL",
+            Self::Owners => "ASSOCIATION_POLICY_OWNERS",
+            Self::Whitelist => "ASSOCIATION_POLICY_WHITELIST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ASSOCIATION_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "ASSOCIATION_POLICY_ALL" => Some(Self::All),
+            "ASSOCIATION_POLICY_OWNERS" => Some(Self::Owners),
+            "ASSOCIATION_POLICY_WHITELIST" => Some(Self::Whitelist),
+            _ => None,
+        }
+    }
+}
 /// The type of messages that carry notifications (RFC 6121 §5.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

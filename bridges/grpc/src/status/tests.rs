@@ -42,8 +42,8 @@ fn each_error_has_its_code_and_its_reason() {
     check(&invalid, InvalidArgument, "PAYLOAD_INVALID", &[]);
     check(&too_many, InvalidArgument, "TOO_MANY_ITEMS", &[("items_max", "3")]);
     check(&BadRequest::ItemRequired.into(), InvalidArgument, "REQUEST_INVALID", &[]);
-    let unsupported = BusError::Unsupported(Feature::Collections);
-    check(&unsupported, Unimplemented, "UNSUPPORTED", &[("feature", "collections")]);
+    let unsupported = BusError::Unsupported(Feature::RetrieveItems);
+    check(&unsupported, Unimplemented, "UNSUPPORTED", &[("feature", "retrieve-items")]);
     check(&limit, ResourceExhausted, "LIMIT_REACHED", &[("limit", "affiliations")]);
     let undelivered = BusError::LimitReached(LimitKind::Undelivered);
     check(&undelivered, ResourceExhausted, "LIMIT_REACHED", &[("limit", "undelivered events")]);

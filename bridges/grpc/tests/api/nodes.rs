@@ -71,6 +71,10 @@ async fn a_new_node_is_shown_as_it_was_made() {
         processing_hint: v1::ProcessingHint::None.into(),
         roster_groups_allowed: Some(v1::RosterGroups::default()),
         presence_based_delivery: Some(false),
+        node_type: v1::NodeType::Leaf.into(),
+        children_max: Some(0),
+        association_policy: v1::AssociationPolicy::Owners.into(),
+        association_whitelist: Some(v1::Contacts::default()),
     };
     assert_eq!(created.config, Some(full.clone()));
     rig.publish("news", vec![event("a", "<a xmlns='urn:a'/>")]).await;

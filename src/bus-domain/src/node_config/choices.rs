@@ -37,6 +37,57 @@ impl AccessModel {
     }
 }
 
+/// XEP-0248, `pubsub#node_type`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeType {
+    /// It has items.
+    #[default]
+    Leaf,
+    /// It has other nodes, and no items.
+    Collection,
+}
+
+impl NodeType {
+    /// Every type, for tables.
+    pub const ALL: [Self; 2] = [Self::Leaf, Self::Collection];
+
+    /// The value of `pubsub#node_type`; the stored configuration uses it too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Leaf => "leaf",
+            Self::Collection => "collection",
+        }
+    }
+}
+
+/// XEP-0248, `pubsub#children_association_policy`: who may make a node of its own a child of the collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AssociationPolicy {
+    /// Everybody.
+    All,
+    /// The collection's owners.
+    #[default]
+    Owners,
+    /// They, and whoever is on a list.
+    Whitelist,
+}
+
+impl AssociationPolicy {
+    /// Every policy, for tables.
+    pub const ALL: [Self; 3] = [Self::All, Self::Owners, Self::Whitelist];
+
+    /// The value of `pubsub#children_association_policy`; the stored configuration uses it too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Owners => "owners",
+            Self::Whitelist => "whitelist",
+        }
+    }
+}
+
 /// XEP-0060 §16.4.4, `pubsub#publish_model`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

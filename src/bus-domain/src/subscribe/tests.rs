@@ -1,5 +1,5 @@
 use super::*;
-use crate::{AccessModel, Expire, Role, SubscriptionId, SubscriptionState, facts};
+use crate::{AccessModel, Expire, Role, SubscriptionId, SubscriptionState, SubscriptionType, facts};
 
 const NOW_MS: i64 = 1_000_000;
 
@@ -26,6 +26,7 @@ fn subscribing(subscriber: &str) -> Subscribing {
         request: request(subscriber),
         state: SubscriptionState::Subscribed,
         may_begin: true,
+        is_collection: false,
         multi_subscribe: false,
         limits: Limits { node_subscriptions_per_jid_max: 2, node_subscriptions_max: 10, ..Limits::default() },
     }
@@ -201,4 +202,23 @@ fn who_comes_back_to_a_node_of_several_has_the_parked_one_again() {
     let parked = Health { is_parked: true, ..Health::default() };
     let existing = Existing { of_bare: vec![own.clone()], health: vec![(own.id, parked)], in_all: 1 };
     assert_eq!(settle(&multi, &existing, NOW_MS), Ok(Settled::Continued(own)));
+}
+
+#[test]
+fn an_address_is_subscribed_to_a_collection_once_for_each_type() {
+    let of_type = |wanted| {
+        let mut there = Subscription::new(
+            SubscriptionId(3),
+            Jid::new("a@example.org").unwrap(),
+            SubscriptionState::Subscribed,
+            0,
+        );
+        there.sub_id = Some(SubscriptionId(3));
+        there.options.subscription_type = wanted;
+        Existing { of_bare: vec![there], health: Vec::new(), in_all: 1 }
+    };
+    let asked = Subscribing { multi_subscribe: true, is_collection: true, ..subscribing("a@example.org") };
+    let settled = |wanted| settle(&asked, &of_type(wanted), NOW_MS);
+    assert_eq!(settled(SubscriptionType::Nodes), Err(BusError::SubscriptionExists));
+    assert!(matches!(settled(SubscriptionType::Items), Ok(Settled::New(_))));
 }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, NodeFacts, NodeName, affiliate, configure, create, delete, expire, manage_subscriptions,
-    options, park, publish, purge, retract, subscribe, unsubscribe,
+    BusError, NodeFacts, NodeName, affiliate, collection, configure, create, delete, expire,
+    manage_subscriptions, options, park, publish, purge, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -36,10 +36,14 @@ pub struct Entry {
 /// A decision of bus-domain.
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// See [`create`].
-    Create(create::NewNode),
+    /// See [`create`]; where it is to be among other nodes, see [`collection`].
+    Create(create::NewNode, Option<Box<collection::Placing>>),
     /// See [`configure`]; `None` if nothing changes.
     Configure(Option<configure::Configuration>),
+    /// See [`collection`], with what changes of the configuration.
+    Place(Box<collection::Placing>, Option<configure::Configuration>),
+    /// See [`collection`].
+    Forward(collection::Forwarding),
     /// See [`delete`].
     Delete(delete::Deletion),
     /// See [`publish`].
@@ -67,6 +71,11 @@ pub enum Work {
 }
 
 impl Work {
+    /// Whether it changes which nodes are below which.
+    pub(crate) fn places(&self) -> bool {
+        matches!(self, Self::Place(..) | Self::Create(_, Some(_)))
+    }
+
     /// Rows that the work appends or changes at most, beside its head: what bounds a batch.
     pub(super) fn events(&self) -> usize {
         match self {
@@ -74,10 +83,11 @@ impl Work {
             Self::Publish(publication) if publication.overflow.is_some() => 2 * publication.items.len(),
             Self::Publish(publication) | Self::PublishNew(_, publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
-            Self::Configure(_) | Self::Delete(_) | Self::Purge(_) => 1,
+            Self::Forward(forwarding) => forwarding.events.len(),
+            Self::Configure(_) | Self::Place(..) | Self::Delete(_) | Self::Purge(_) => 1,
             Self::Affiliate(change) => change.entries.len(),
             Self::ManageSubscriptions(managing) => managing.entries.len(),
-            Self::Create(_)
+            Self::Create(..)
             | Self::Subscribe(_)
             | Self::Unsubscribe(_)
             | Self::SetOptions(_)

@@ -97,6 +97,7 @@ impl Driver {
                 self.shared.committed.notify_one();
                 for node in nodes {
                     self.shared.recent.push_in(node.node.epoch, node.node.id, &node.events);
+                    self.shared.feeds.committed(node.node.id);
                     self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
                 let dropped = self.shared.notices.put(notices, self.shared.clock.now_ms());
@@ -214,6 +215,9 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         Err(error) => return Err(failure(&shared, &error)),
     }
     shared.store_worked();
+    if batch.entries.iter().any(|entry| entry.work.places()) {
+        shared.feeds.look_again();
+    }
     let events: usize = written.nodes.iter().map(|node| node.events.len()).sum();
     shared.statistics.commits.add(1);
     shared.statistics.syncs.add(u64::from(batch.level == CommitLevel::Fsync));
@@ -241,6 +245,7 @@ fn suspect(shared: &EngineShared, batch: &Batch) {
         shared.facts.forget(&entry.node);
     }
     shared.mailbox.look_again();
+    shared.feeds.look_again();
 }
 
 fn failure(shared: &EngineShared, error: &StoreError) -> BatchFailure {

@@ -1,11 +1,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bus_domain::collection::{Placement, Placing, Wish};
 use bus_domain::quota::StoredFull;
 use bus_domain::{
     Actor, BareJid, BusError, Durability, ItemId, Limits, NodeConfig, NodeFacts, NodeId, PublishModel,
-    affiliate, configure, create, delete, manage_subscriptions, options, publish, purge, quota, retention,
-    retract, subscribe, unsubscribe,
+    affiliate, collection, configure, create, delete, manage_subscriptions, options, publish, purge, quota,
+    retention, retract, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -39,18 +40,47 @@ pub(super) fn plan(
     let actor = &command.actor;
     let existing = || facts.map(Arc::as_ref).ok_or(BusError::NodeNotFound);
     let work = match &command.verb {
-        Verb::Create(config) => {
+        Verb::Create(config) | Verb::CreateAmong(config, _) => {
             let new = create::decide(facts.map(Arc::as_ref), actor, config.clone(), limits)?;
             check_model(&new.config, &NodeConfig::default())?;
-            Work::Create(new)
+            let placing = command.verb.placement().map(|placement| Placing {
+                actor: actor.clone(),
+                wish: Wish::Placement(Placement::clone(placement)),
+                config: new.config.clone(),
+                limits: limits.clone(),
+            });
+            Work::Create(new, placing.map(Box::new))
         }
-        Verb::Configure(settings) => {
+        Verb::Configure(settings) | Verb::ConfigureAmong(settings, _) => {
             let facts = existing()?;
             let configuration = configure::decide(facts, actor, settings, limits)?;
             if let Some(configuration) = &configuration {
                 check_model(&configuration.config, &facts.config)?;
             }
-            Work::Configure(configuration)
+            match command.verb.placement() {
+                None => Work::Configure(configuration),
+                Some(placement) => {
+                    let wish = Wish::Placement(Placement::clone(placement));
+                    let placing = collection::decide(facts, actor, wish, limits)?;
+                    let config = configuration.as_ref().map(|it| it.config.clone()).unwrap_or(placing.config);
+                    Work::Place(Box::new(Placing { config, ..placing }), configuration)
+                }
+            }
+        }
+        Verb::Associate(child) => {
+            let wish = Wish::Associate(child.clone());
+            Work::Place(Box::new(collection::decide(existing()?, actor, wish, limits)?), None)
+        }
+        Verb::Dissociate(child) => {
+            let wish = Wish::Dissociate(child.clone());
+            Work::Place(Box::new(collection::decide(existing()?, actor, wish, limits)?), None)
+        }
+        Verb::Forward(forwarding) => {
+            // A collection of this name may be another one by now.
+            if existing()?.id != forwarding.collection {
+                return Err(BusError::NodeNotFound);
+            }
+            Work::Forward(forwarding.clone())
         }
         Verb::Delete(redirect) => Work::Delete(delete::decide(existing()?, actor, redirect.clone())?),
         Verb::Publish(request) if facts.is_none() => {
@@ -113,6 +143,14 @@ fn check_stored(actor: &Actor, full: &StoredFull, creator: &BareJid) -> Result<(
 }
 
 impl Verb {
+    /// The nodes that the node is to be among, if that is to change.
+    fn placement(&self) -> Option<&Placement> {
+        match self {
+            Self::CreateAmong(_, placement) | Self::ConfigureAmong(_, placement) => Some(placement),
+            _ => None,
+        }
+    }
+
     /// Whether the command must be the only one of its node in a batch: its outcome depends on rows that others in
     /// the batch could change, or others' decisions depend on its outcome.
     pub(super) fn is_alone(&self, facts: Option<&NodeFacts>) -> bool {

@@ -13,6 +13,7 @@ use super::{DeliveryInput, LaggingBounds, Mail, NodeSignal, NotificationSink};
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
 
+mod below;
 mod bounced;
 mod lagging;
 mod rosters;
@@ -262,6 +263,11 @@ impl Driver {
                 let rosters = self.rosters_of(node).await?;
                 self.dispatcher.take_rosters(node, rosters);
             }
+            Need::Below { node } => {
+                let wanted = self.dispatcher.sources(node);
+                let below = self.below(&wanted).await?;
+                self.dispatcher.take_below(node, below);
+            }
             Need::Lagging { key, after_seq, events_max: window_events } => {
                 let events_max = events_max.min(window_events);
                 let events = read_events(&shared, key.node, after_seq, events_max).await?;
@@ -270,7 +276,8 @@ impl Driver {
                     self.dispatcher.failed(need, false);
                     return Ok(());
                 };
-                self.dispatcher.feed(key, target, &rosters, &events, &mut *self.sink);
+                let below = self.below_events(&events).await?;
+                self.dispatcher.feed(key, target, &rosters, &below, &events, &mut *self.sink);
             }
         }
         Ok(())
@@ -376,7 +383,7 @@ impl Driver {
 }
 
 /// Events from memory, or from the log where memory does not reach back that far.
-async fn read_events(
+pub(crate) async fn read_events(
     shared: &EngineShared,
     node: NodeId,
     after_seq: Seq,

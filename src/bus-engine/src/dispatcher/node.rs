@@ -1,9 +1,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bus_domain::{Event, Roster, Seq, SubscriptionId};
+use bus_domain::{Event, NodeId, NodeName, Roster, Seq, SubscriptionId};
 use bus_store::{CursorMove, Head, Position, Recipient, RecipientPage};
 
+use super::below::{Below, sources};
 use super::lagging::LaggingOfNode;
 use super::mailbox::NodeSignal;
 use super::recipients::{Recipients, availability, is_due};
@@ -28,6 +29,8 @@ pub(super) struct NodeDelivery {
     sent_before: Position,
     /// Those of the owners and when they were given, while they decide and there is something to send.
     rosters: Option<(u64, Vec<Arc<Roster>>)>,
+    /// What is known of the nodes below, if this is a collection.
+    below: Below,
     /// Events to send; the first is the one behind `sent`.
     events: VecDeque<Arc<Event>>,
     pub(super) presence_wait: PresenceWait,
@@ -90,6 +93,7 @@ impl NodeDelivery {
             stored: position,
             sent_before: position,
             rosters: None,
+            below: Below::default(),
             events: VecDeque::new(),
             presence_wait: PresenceWait::NotYet,
             recipients_after: None,
@@ -199,6 +203,20 @@ impl NodeDelivery {
         self.rosters = None;
     }
 
+    /// The nodes below that the events in memory are about.
+    pub(super) fn sources(&self) -> Vec<(NodeId, NodeName)> {
+        sources(self.events.iter())
+    }
+
+    pub(super) fn take_below(&mut self, below: Below) {
+        self.below = below;
+    }
+
+    /// Lets go of what is known of the nodes below; it is asked for again.
+    pub(super) fn forget_below(&mut self) {
+        self.below.forget();
+    }
+
     pub(super) fn take_rosters(&mut self, rosters: Vec<Arc<Roster>>, version: u64) {
         self.rosters = Some((version, rosters));
     }
@@ -227,6 +245,9 @@ impl NodeDelivery {
         let asks_rosters = event.due_after_seq.is_some() && self.node.config.access_model.asks_rosters();
         if asks_rosters && !has_rosters {
             return Err(Need::Rosters { node: self.node.id });
+        }
+        if event.due_after_seq.is_some() && !self.below.knows(&event) {
+            return Err(Need::Below { node: self.node.id });
         }
         Ok(Some(event))
     }
@@ -289,7 +310,7 @@ impl NodeDelivery {
                 let subscription = &recipient.subscription;
                 let gets_it = |recipient: &Recipient| {
                     let lags = lagging.is_some_and(|lagging| lagging.skips(recipient.subscription.id));
-                    !lags && is_due(recipient, &self.node.config, rosters, event)
+                    !lags && is_due(recipient, &self.node.config, rosters, &self.below, event)
                 };
                 let available = |recipient: &Recipient| self.available(recipient, presence);
                 if gets_it(recipient) && available(recipient) == Availability::Unknown {
@@ -314,6 +335,7 @@ impl NodeDelivery {
                         hand_off,
                         node: &self.node,
                         event,
+                        source: self.below.source_of(event),
                         subscription,
                         sub_ids: &sub_ids,
                         after_seq: due_after_seq.max(subscription.since_seq),

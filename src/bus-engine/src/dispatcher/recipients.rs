@@ -10,6 +10,7 @@ use bus_domain::{
 };
 use bus_store::{Recipient, RecipientPage};
 
+use super::below::Below;
 use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
 use crate::{Availability, PresenceTable};
 
@@ -196,11 +197,12 @@ pub(super) fn availability(
 }
 
 /// Whether an event is due to the recipient, wanted by it, and may be shown to it. The owners' rosters count where the node
-/// asks them.
+/// asks them, and of a collection the rules of the nodes below.
 pub(super) fn is_due(
     recipient: &Recipient,
     config: &NodeConfig,
     rosters: &[Arc<Roster>],
+    below: &Below,
     event: &Event,
 ) -> bool {
     let Subscription { since_seq, options, .. } = &recipient.subscription;
@@ -212,6 +214,7 @@ pub(super) fn is_due(
     };
     let standing = Standing { affiliation: recipient.affiliation, is_subscribed: true, acquaintance };
     *since_seq < event.seq
-        && options.want(event.published_at_ms)
+        && options.want(event)
         && access::allows(standing, config.access_model, config.publish_model, access::Action::Receive)
+        && (event.kind.distance().is_none() || below.shows(event, &recipient.subscription.jid.to_bare()))
 }

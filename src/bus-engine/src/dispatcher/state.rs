@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-use bus_domain::{BareJid, Event, NodeId, Seq, SubscriptionId};
+use bus_domain::{BareJid, Event, NodeId, NodeName, Seq, SubscriptionId};
 use bus_store::{CursorMove, Position, RecipientPage, SubscriptionKey};
 
+use super::below::Below;
 use super::bounces::Bounces;
 use super::lagging::{Lagging, LaggingBounds};
 use super::marks::Marks;
@@ -46,7 +47,7 @@ pub struct Dispatcher {
     sink_full: bool,
     bounds: DispatcherBounds,
     /// Who counts as an owner everywhere.
-    admins: HashSet<BareJid>,
+    admins: Arc<HashSet<BareJid>>,
     /// Recipients taken into memory since they were counted last, and those that were there then.
     recipients_taken: usize,
     resumption: Resumption,
@@ -122,6 +123,11 @@ pub enum Need {
         /// Of this node.
         node: NodeId,
     },
+    /// The rules of the nodes below a collection that its next events are about: [`Dispatcher::take_below`].
+    Below {
+        /// The collection.
+        node: NodeId,
+    },
     /// Events for a lagging subscription, then the subscription itself: [`Dispatcher::feed`].
     Lagging {
         /// Which.
@@ -149,7 +155,7 @@ impl Dispatcher {
             lagging: Lagging::new(bounds.lagging),
             bounces: Bounces::default(),
             bounds,
-            admins,
+            admins: Arc::new(admins),
             recipients_taken: 0,
             resumption: Resumption::default(),
             has_ended_nodes: false,
@@ -212,6 +218,23 @@ impl Dispatcher {
         }
     }
 
+    /// The nodes below a collection that are asked for.
+    pub fn sources(&self, node: NodeId) -> Vec<(NodeId, NodeName)> {
+        self.nodes.get(&node).map(NodeDelivery::sources).unwrap_or_default()
+    }
+
+    /// Takes what was asked for of the nodes below a collection. It holds for a turn.
+    pub fn take_below(&mut self, node: NodeId, below: Below) {
+        if let Some(delivery) = self.nodes.get_mut(&node) {
+            delivery.take_below(below);
+        }
+    }
+
+    /// Who counts as an owner everywhere.
+    pub(super) fn admins(&self) -> Arc<HashSet<BareJid>> {
+        Arc::clone(&self.admins)
+    }
+
     /// Takes note that what was needed could not be had. With `for_good`, the node's delivery rests until the next
     /// start, so that it holds up no other.
     pub fn failed(&mut self, need: Need, for_good: bool) {
@@ -219,7 +242,8 @@ impl Dispatcher {
             Need::Events { node, .. }
             | Need::Recent { node, .. }
             | Need::Recipients { node, .. }
-            | Need::Rosters { node } => node,
+            | Need::Rosters { node }
+            | Need::Below { node } => node,
             Need::Lagging { key, .. } => return self.feeding_failed(key, for_good),
         };
         self.put_aside(node);

@@ -41,7 +41,7 @@ fn wants(engine: &Engine, subscription: &Subscription, address: &Jid, there: &Av
     let Subscription { jid, state, options, .. } = subscription;
     let is_meant = jid == address || jid.resource().is_none();
     let is_shown = options.show_values.allow(there.show);
-    is_meant && *state == SubscriptionState::Subscribed && options.want(engine.now_ms()) && is_shown
+    is_meant && *state == SubscriptionState::Subscribed && options.want_at(engine.now_ms()) && is_shown
 }
 
 /// Leaves word of the newest item, if the node sends it and the subscriber may have it.

@@ -53,13 +53,17 @@ impl Writing<'_> {
                     Work::Affiliate(change) => {
                         affiliated(transaction, work, &facts, (head, sources), change).await?
                     }
-                    Work::Configure(_) => configured(transaction, work, &facts, head).await?,
+                    Work::Configure(_) | Work::Place(_, Some(_)) => {
+                        configured(transaction, work, &facts, head).await?
+                    }
+                    Work::Place(_, None) => done(Outcome::Placed),
+                    Work::Forward(_) => done(Outcome::Forwarded),
                     Work::Delete(deletion) => deleted(transaction, &facts, sources, deletion).await?,
                     Work::PublishNew(_, publication) => EntryResult::Done {
                         outcome: Box::new(published(&facts, publication, next_seq)),
                         facts: FactsAfter::Now(Some(Arc::clone(&facts))),
                     },
-                    Work::Create(_) => EntryResult::Refused(BusError::NodeExists),
+                    Work::Create(..) => EntryResult::Refused(BusError::NodeExists),
                 };
                 if work.is_renewed {
                     tell_renewed(&mut self.results[index], &facts);

@@ -6,6 +6,7 @@ use bus_store::{NodeRow, StoreError, Transaction};
 
 use super::Sources;
 use super::node_work::NodeWork;
+use super::placing::place;
 use super::settle::published;
 use crate::committer::{Entry, EntryResult, FactsAfter, Work};
 use crate::epochs::new_epoch;
@@ -20,10 +21,19 @@ pub(super) async fn create(
     entry: &Entry,
 ) -> Result<Option<EntryResult>, StoreError> {
     match &entry.work {
-        Work::Create(new) => {
+        Work::Create(new, placing) => {
+            if placing.is_some() {
+                transaction.savepoint().await?;
+            }
             let Some(facts) = insert(transaction, sources, entry, new).await? else {
                 return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
             };
+            if let Some(placing) = placing
+                && let Err(refused) = place(transaction, &facts.name, placing).await?
+            {
+                transaction.undo_to_savepoint().await?;
+                return Ok(Some(EntryResult::Refused(refused)));
+            }
             let created = Created { epoch: facts.epoch, config: facts.config.clone() };
             work.created = Some(EntryResult::Done {
                 outcome: Box::new(Outcome::Created(created)),

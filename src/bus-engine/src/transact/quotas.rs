@@ -75,7 +75,7 @@ impl Writing<'_> {
 fn changes(work: &NodeWork, entry: &Entry) -> Vec<UsageChange> {
     let node = |owner, by| UsageChange { counted: Counted::Nodes, owner, by };
     match (&entry.work, &work.facts) {
-        (Work::Create(new) | Work::PublishNew(new, _), None) => vec![node(new.owner.clone(), 1)],
+        (Work::Create(new, _) | Work::PublishNew(new, _), None) => vec![node(new.owner.clone(), 1)],
         (Work::Delete(_), Some(facts)) => vec![node(facts.creator.clone(), -1)],
         _ => {
             let begun = work.begun.iter().map(|beginning| (&beginning.jid, 1));

@@ -3,12 +3,12 @@ mod subscriptions;
 use std::sync::Arc;
 
 use bus_domain::{
-    BusError, Event, EventKind, ItemId, NodeId, configure, delete, park, publish, retention, retract,
-    unsubscribe,
+    BusError, Event, EventKind, ItemId, NodeId, configure, delete, publish, retention, retract,
 };
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
+use super::placing::{forward, place};
 use super::{Sources, Writing};
 use crate::Outcome;
 use crate::committer::{EntryResult, FactsAfter, Work};
@@ -68,7 +68,7 @@ impl Writing<'_> {
             return super::create::create(transaction, sources, work, entry).await;
         };
         match &entry.work {
-            Work::Create(_) | Work::PublishNew(..) => {
+            Work::Create(..) | Work::PublishNew(..) => {
                 return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
             }
             Work::Publish(publication) => {
@@ -76,7 +76,18 @@ impl Writing<'_> {
             }
             Work::Configure(None) => return Ok(Some(unchanged(work))),
             Work::Configure(Some(configuration)) => configure(work, configuration, sources),
-            Work::Delete(deletion) => delete(work, deletion),
+            Work::Place(placing, configuration) => {
+                transaction.savepoint().await?;
+                if let Err(refused) = place(transaction, &entry.node, placing).await? {
+                    transaction.undo_to_savepoint().await?;
+                    return Ok(Some(EntryResult::Refused(refused)));
+                }
+                if let Some(configuration) = configuration {
+                    configure(work, configuration, sources);
+                }
+            }
+            Work::Forward(forwarding) => return forward(transaction, work, forwarding).await,
+            Work::Delete(deletion) => delete(transaction, work, id, deletion).await?,
             Work::Purge(purge) => {
                 work.changes.purge = true;
                 work.drafts.push(draft(EventKind::Purged, &purge.purger, purge.notify));
@@ -89,39 +100,16 @@ impl Writing<'_> {
                 work.changes.recipients = true;
                 subscriptions::settle_pending(transaction, work, id, change).await?;
             }
-            Work::ManageSubscriptions(managing) => {
-                return subscriptions::manage(transaction, work, id, managing).await;
-            }
             Work::Retract(retraction) => {
                 return retract(transaction, work, id, retraction).await;
             }
-            Work::Subscribe(subscribing) => {
-                let existing =
-                    transaction.existing_subscriptions(id, &subscribing.request.jid.to_bare()).await?;
-                return Ok(subscriptions::subscribe(work, subscribing, &existing, sources.now_ms));
-            }
-            Work::Unsubscribe(unsubscribing) => {
-                let existing = transaction.existing_subscriptions(id, &unsubscribing.jid.to_bare()).await?;
-                match unsubscribe::settle(unsubscribing, &existing.of_bare, sources.now_ms) {
-                    Err(error) => return Ok(Some(EntryResult::Refused(error))),
-                    Ok(subscription) => work.ended.push(subscription),
-                }
-            }
-            Work::SetOptions(opting) => {
-                let existing = transaction.existing_subscriptions(id, &opting.request.jid.to_bare()).await?;
-                return Ok(subscriptions::set_options(work, opting, &existing, sources.now_ms));
-            }
-            Work::Expire(expiry) => {
-                let existing = transaction.existing_subscriptions(id, &expiry.jid.to_bare()).await?;
-                return Ok(subscriptions::expire(work, expiry, &existing, sources.now_ms));
-            }
-            Work::Park(parking) => {
-                let existing = transaction.existing_subscriptions(id, &parking.jid.to_bare()).await?;
-                let Some(subscription) = park::settle(parking, existing) else {
-                    return Ok(Some(EntryResult::Refused(BusError::NotSubscribed)));
-                };
-                work.changes.recipients = true;
-                work.subscription = Some(subscription);
+            Work::Subscribe(_)
+            | Work::Unsubscribe(_)
+            | Work::SetOptions(_)
+            | Work::Expire(_)
+            | Work::Park(_)
+            | Work::ManageSubscriptions(_) => {
+                return subscriptions::settle(transaction, sources, work, id, &entry.work).await;
             }
         }
         Ok(None)
@@ -178,6 +166,23 @@ async fn push_out(
     Ok(publish::settle_pushed_out(publication, oldest, expired_through_ms))
 }
 
+/// The children of a collection stay, without it.
+async fn delete(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    id: NodeId,
+    deletion: &delete::Deletion,
+) -> Result<(), StoreError> {
+    if work.facts.as_ref().is_some_and(|facts| facts.config.is_collection()) {
+        transaction.lock_graph().await?;
+        transaction.remove_children(id).await?;
+    }
+    work.changes.rules = true;
+    let kind = EventKind::Deleted { redirect: deletion.redirect.clone() };
+    work.drafts.push(draft(kind, &deletion.deleter, deletion.notify));
+    Ok(())
+}
+
 async fn retract(
     transaction: &mut dyn Transaction,
     work: &mut NodeWork,
@@ -196,16 +201,17 @@ async fn retract(
     Ok(None)
 }
 
-fn delete(work: &mut NodeWork, deletion: &delete::Deletion) {
-    work.changes.rules = true;
-    let kind = EventKind::Deleted { redirect: deletion.redirect.clone() };
-    work.drafts.push(draft(kind, &deletion.deleter, deletion.notify));
-}
-
 /// Of a node in memory only those are told who are there; on disk the log has it whether or not anybody is told.
 fn configure(work: &mut NodeWork, configuration: &configure::Configuration, sources: &Sources<'_>) {
     work.config = Some(configuration.config.clone());
     work.changes.rules = true;
+    let before = work.facts.as_ref().map(|facts| &facts.config);
+    if let Some(before) = before.filter(|before| configuration.makes_collection_of(before)) {
+        // A collection has no items (XEP-0248 §8.3.2.5).
+        let due = before.notifies_of_retractions();
+        work.changes.purge = true;
+        work.drafts.push(self::draft(EventKind::Purged, &configuration.configurer, due));
+    }
     let draft = draft(EventKind::Configured, &configuration.configurer, configuration.notify);
     if !configuration.config.is_transient() {
         work.drafts.push(draft);

@@ -85,7 +85,7 @@ async fn last_items(
             || sources.presence.look_for(&it.jid, it.options.show_values) == Availability::Online
     };
     let wants_it = |it: &&Subscription| {
-        let is_wanted = it.state == SubscriptionState::Subscribed && it.options.want(sources.now_ms);
+        let is_wanted = it.state == SubscriptionState::Subscribed && it.options.want_at(sources.now_ms);
         is_wanted && is_there(it)
     };
     let mut wanted = begun.iter().filter(wants_it).take(LAST_ITEMS_MAX).peekable();

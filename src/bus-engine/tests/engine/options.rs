@@ -87,7 +87,11 @@ async fn a_lease_that_is_over_ends_the_subscription_and_is_told() {
     leg.up().await;
     bus.clock.jump(60);
     assert_eq!(delivered(&bus, &mut leg, "1").await, [(1, 0, to("b"))], "over, whether or not it was ended");
-    let options = bus.engine.subscription(&actor("a"), &name("n"), &jid("a"), &None).await;
+    let options = bus
+        .engine
+        .subscription(&actor("a"), &name("n"), &jid("a"), &None)
+        .await
+        .map(|(_, subscription)| subscription);
     assert_eq!(options, Err(BusError::NoOptions));
     bus.retain();
     assert_eq!(next_state(&bus).await, (jid("a"), None));

@@ -23,10 +23,16 @@ statements! {
          FROM (SELECT h.node_id, least(h.seq, a.last) AS last
                FROM unnest($1::bigint[], $2::bigint[]) AS a (node_id, last) JOIN heads h USING (node_id)) r
          WHERE s.node_id = r.node_id AND s.since_seq > r.last";
+    SET_BACK_FEEDS = "UPDATE associations f SET
+             through_seq = least(f.through_seq, r.last),
+             ends_at_seq = CASE WHEN f.ends_at_seq IS NOT NULL THEN least(f.ends_at_seq, r.last) END
+         FROM (SELECT h.node_id, least(h.seq, a.last) AS last
+               FROM unnest($1::bigint[], $2::bigint[]) AS a (node_id, last) JOIN heads h USING (node_id)) r
+         WHERE f.child_id = r.node_id AND greatest(f.through_seq, f.ends_at_seq) > r.last";
 }
 
 /// Set back what lies beyond the end of the old life.
-const SET_BACK: [Statement; 3] = [SET_BACK_CURSORS, SET_BACK_LAGGING, SET_BACK_SUBSCRIPTIONS];
+const SET_BACK: [Statement; 4] = [SET_BACK_CURSORS, SET_BACK_LAGGING, SET_BACK_SUBSCRIPTIONS, SET_BACK_FEEDS];
 
 pub(super) async fn renew(
     transaction: &mut PostgresTransaction,

@@ -7,9 +7,9 @@ use crate::statement::{query, statements};
 
 statements! {
     APPEND = "INSERT INTO events (node_id, seq, kind, item_id, publisher, payload, published_at_ms,
-                             recipients_version, due_after_seq)
+                             recipients_version, due_after_seq, origin)
          SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-                              $7::bigint[], $8::bigint[], $9::bigint[])";
+                              $7::bigint[], $8::bigint[], $9::bigint[], $10::text[])";
 }
 
 pub(super) async fn append(
@@ -25,7 +25,8 @@ pub(super) async fn append(
         .bind(column(events, |_, event| rows::content(&event.kind)))
         .bind(column(events, |_, event| event.published_at_ms))
         .bind(column(events, |_, event| signed(event.recipients_version)))
-        .bind(column(events, |_, event| event.due_after_seq.map(signed)));
+        .bind(column(events, |_, event| event.due_after_seq.map(signed)))
+        .bind(column(events, |_, event| rows::stored_origin(event)));
     transaction.execute(query).await.map(drop)
 }
 

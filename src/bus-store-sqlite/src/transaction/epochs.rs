@@ -25,10 +25,16 @@ statements! {
          FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
                FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
          WHERE subscriptions.node_id = r.node AND subscriptions.since_seq > r.last";
+    SET_BACK_FEEDS = "UPDATE associations SET
+             through_seq = min(through_seq, r.last), ends_at_seq = min(ends_at_seq, r.last)
+         FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
+               FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
+         WHERE associations.child_id = r.node AND max(through_seq, coalesce(ends_at_seq, 0)) > r.last";
 }
 
 /// Set back what lies beyond the end of the old life.
-pub(crate) const SET_BACK: [Statement; 3] = [SET_BACK_CURSORS, SET_BACK_LAGGING, SET_BACK_SUBSCRIPTIONS];
+pub(crate) const SET_BACK: [Statement; 4] =
+    [SET_BACK_CURSORS, SET_BACK_LAGGING, SET_BACK_SUBSCRIPTIONS, SET_BACK_FEEDS];
 
 pub(super) async fn renew(
     transaction: &mut SqliteTransaction,

@@ -12,7 +12,7 @@ statements! {
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)";
     // The plus keeps the planner from reading all positions behind the purge.
     pub(crate) FIND = "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms,
-                e.recipients_version, e.due_after_seq
+                e.recipients_version, e.due_after_seq, e.origin
          FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
            AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";

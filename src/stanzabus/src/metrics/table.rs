@@ -125,6 +125,8 @@ metrics! {
     ItemsEvicted = "stanzabus_items_evicted_total", |read| Value::Number(read.engine.items_evicted);
     /// Items removed because of their age.
     ItemsExpired = "stanzabus_items_expired_total", |read| Value::Number(read.engine.items_expired);
+    /// Stretches of the logs of children that their collections have taken.
+    FeedsMoved = "stanzabus_feeds_moved_total", |read| Value::Number(read.engine.feeds_moved);
     /// Subscriptions that have ended because their lease was over.
     LeasesEnded = "stanzabus_leases_ended_total", |read| Value::Number(read.engine.leases_ended);
     /// Temporary subscriptions that have ended because their subscribers had gone.

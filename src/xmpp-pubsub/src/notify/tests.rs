@@ -56,7 +56,16 @@ fn recipient(id: i64, jid: &str) -> Subscription {
 
 fn delivery<'a>(node: &'a DeliveryNode, event: &'a Arc<Event>, to: &'a Subscription) -> Delivery<'a> {
     let hand_off = HandOff { link: 1, ticket: 5 };
-    Delivery { hand_off, node, event, subscription: to, sub_ids: &[], after_seq: 11, is_late: false }
+    Delivery {
+        hand_off,
+        node,
+        event,
+        source: None,
+        subscription: to,
+        sub_ids: &[],
+        after_seq: 11,
+        is_late: false,
+    }
 }
 
 fn deliver(

@@ -30,6 +30,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub",
         "pubsub#access-open",
         "pubsub#auto-create",
+        "pubsub#collections",
         "pubsub#config-node",
         "pubsub#config-node-max",
         "pubsub#create-and-configure",
@@ -44,6 +45,8 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "pubsub#member-affiliation",
         "pubsub#meta-data",
         "pubsub#modify-affiliations",
+        "pubsub#multi-collection",
+        "pubsub#multi-collections",
         "pubsub#multi-items",
         "pubsub#multi-subscribe",
         "pubsub#outcast-affiliation",
@@ -144,6 +147,10 @@ async fn every_announced_feature_is_wired() {
             "pubsub#publish-options" => {
                 let publish = "<publish node='news'><item id='4'><b/></item></publish>";
                 ("set", pubsub(&format!("{publish}<publish-options/>")))
+            }
+            "pubsub#collections" => ("set", pubsub("<create node='made-of-nodes' type='collection'/>")),
+            "pubsub#multi-collection" | "pubsub#multi-collections" => {
+                ("set", owner("<collection node='made-of-nodes'><associate node='news'/></collection>"))
             }
             "pubsub#instant-nodes" => ("set", pubsub("<create/>")),
             "pubsub#delete-nodes" => ("set", owner("<delete node='made'/>")),

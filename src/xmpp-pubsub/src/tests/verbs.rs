@@ -51,8 +51,8 @@ async fn create_makes_named_and_instant_nodes() {
         (ALICE, "<create node='e'/><create node='f'/>".to_owned(), "modify/bad-request"),
         (
             ALICE,
-            "<create node='e' type='collection'/>".to_owned(),
-            "cancel/feature-not-implemented+collections",
+            "<create node='h' type='collection'/>".to_owned(),
+            "<pubsub xmlns='pubsub'><create node='h'/></pubsub>",
         ),
         (ALICE, format!("<create node='{}'/>", "n".repeat(1_024)), "modify/bad-request"),
     ] {

@@ -110,7 +110,7 @@ impl Model {
     }
 
     fn create(&mut self, entry: &Entry, outcome: &Outcome, after: &FactsAfter) -> Checked {
-        let (Work::Create(new) | Work::PublishNew(new, _), FactsAfter::Now(Some(facts))) =
+        let (Work::Create(new, _) | Work::PublishNew(new, _), FactsAfter::Now(Some(facts))) =
             (&entry.work, after)
         else {
             return Err(Promise::Rules.broken(format!("{entry:?} on a node that was not there")));
@@ -164,7 +164,9 @@ impl Life {
             Work::Configure(Some(configuration)) => (configuration.configurer.to_bare(), Action::Configure),
             Work::Delete(deletion) => (deletion.deleter.to_bare(), Action::Delete),
             Work::Subscribe(subscribing) => (subscribing.request.jid.to_bare(), Action::Subscribe),
-            Work::Create(_)
+            Work::Create(..)
+            | Work::Place(..)
+            | Work::Forward(_)
             | Work::PublishNew(..)
             | Work::Configure(None)
             | Work::Unsubscribe(_)

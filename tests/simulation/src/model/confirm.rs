@@ -27,8 +27,8 @@ impl Model {
             Outcome::Unsubscribed(named) => self.has_subscription(command, |life| {
                 life.subscriptions.get(&named.id).is_some_and(|known| known.ended_at.is_some())
             }),
-            // Not drawn: leases and options are the business of tests of their own.
-            Outcome::OptionsSet | Outcome::Expired(_) => false,
+            // Not drawn: leases, options and collections are the business of tests of their own.
+            Outcome::OptionsSet | Outcome::Expired(_) | Outcome::Placed | Outcome::Forwarded => false,
             Outcome::Parked(named) => self.has_subscription(command, |life| {
                 life.subscriptions.get(&named.id).is_some_and(|known| known.allowed_changed_at > 0)
             }),

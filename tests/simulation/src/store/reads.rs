@@ -30,7 +30,7 @@ impl NodeStore for SimulatedStore {
 
     async fn list_nodes(&self, listing: NodeListing) -> Result<Vec<NodeSummary>, StoreError> {
         let disk = self.up()?;
-        let NodeListing { viewer, open_models, types, after, nodes_max } = listing;
+        let NodeListing { viewer, open_models, types, children_of: _, after, nodes_max } = listing;
         let is_listed = |rows: &&NodeRows| {
             rows.deleted_at_ms.is_none()
                 && after.as_ref().is_none_or(|after| rows.row.name > *after)

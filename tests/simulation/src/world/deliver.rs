@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bus_domain::{Event, NodeId, Seq};
-use bus_engine::dispatcher::{Need, NodeSignal};
+use bus_engine::dispatcher::{Below, Need, NodeSignal};
 use bus_engine::parts::Mail;
 use bus_engine::{DeliveryInput, MessageRef};
 use bus_store::{
@@ -161,7 +161,9 @@ impl World {
             }
             Need::Lagging { key, after_seq, events_max } => self.read_window(key, after_seq, events_max),
             // No node here is in memory alone, and none asks rosters.
-            Need::Recent { node, .. } | Need::Rosters { node } => Ok(Read::Events(node, Vec::new())),
+            Need::Recent { node, .. } | Need::Rosters { node } | Need::Below { node } => {
+                Ok(Read::Events(node, Vec::new()))
+            }
             Need::Recipients { node, after } => {
                 let page = at_once(self.store.recipients(node, after, self.scenario.recipients_page));
                 page.map(|page| Read::Recipients(node, page))
@@ -214,7 +216,7 @@ impl World {
         match read {
             Read::Lagging(key, target, events) => {
                 (lane.room, lane.generation) = link;
-                dispatcher.feed(key, target.map(|target| *target), &[], &events, lane);
+                dispatcher.feed(key, target.map(|target| *target), &[], &Below::default(), &events, lane);
                 return self.hand_over();
             }
             Read::Resume(page) => dispatcher.resume(page.nodes, page.next_after),

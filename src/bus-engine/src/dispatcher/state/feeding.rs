@@ -5,6 +5,7 @@ use bus_domain::bounce::Attempt;
 use bus_domain::{Epoch, Event, Roster, Seq};
 use bus_store::{DeliveryTarget, Position, SubscriptionKey};
 
+use super::super::below::Below;
 use super::super::bounces::PendingBounce;
 use super::super::lag::{Common, taken_before};
 use super::super::lagging::LagPosition;
@@ -113,12 +114,13 @@ impl Dispatcher {
 
     /// Sends a lagging subscription what was asked for. `target` was read after the events, so that its standing is
     /// as new as they are; `None` if the subscription has ended or is parked. `rosters` are those of the node's owners,
-    /// where they decide.
+    /// where they decide; `below` is what is known of the nodes that events of a collection are about.
     pub fn feed(
         &mut self,
         key: SubscriptionKey,
         target: Option<DeliveryTarget>,
         rosters: &[Arc<Roster>],
+        below: &Below,
         events: &[Arc<Event>],
         sink: &mut dyn NotificationSink,
     ) {
@@ -140,7 +142,7 @@ impl Dispatcher {
             let mut was_sent = false;
             if let Some(due_after_seq) = event.due_after_seq
                 && is_there
-                && is_due(&recipient, &node.config, rosters, event)
+                && is_due(&recipient, &node.config, rosters, below, event)
             {
                 let hand_off = HandOff { link, ticket: self.last_ticket + 1 };
                 let subscription = &recipient.subscription;
@@ -149,6 +151,7 @@ impl Dispatcher {
                     hand_off,
                     node: &node,
                     event,
+                    source: below.source_of(event),
                     subscription,
                     sub_ids: subscription.sub_id.as_slice(),
                     after_seq,

@@ -143,6 +143,7 @@ impl World {
                     self.dispatcher.take_recipients(node, page, 2);
                 }
                 Need::Rosters { node } => self.dispatcher.take_rosters(node, self.rosters.clone()),
+                Need::Below { .. } => unreachable!("there are no collections"),
                 Need::Lagging { key, after_seq, events_max } => self.feed(key, after_seq, events_max),
             }
         }

@@ -39,6 +39,11 @@ impl Dispatcher {
                 Some(link) => self.turn(link, id, sink),
                 None => self.turn(0, id, &mut NoLink),
             };
+            if !matches!(turn, Turn::Needs(_))
+                && let Some(delivery) = self.nodes.get_mut(&id)
+            {
+                delivery.forget_below();
+            }
             match turn {
                 Turn::Needs(need) => return Some(need),
                 Turn::SinkFull if self.link.is_none() => self.wait_for_link(),

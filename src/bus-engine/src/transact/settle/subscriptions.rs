@@ -3,15 +3,59 @@ use std::collections::HashMap;
 use bus_domain::affiliate::{self, Approval};
 use bus_domain::{
     BareJid, BusError, Jid, NodeId, Subscription, SubscriptionId, SubscriptionOptions, SubscriptionState,
-    expire, manage_subscriptions, options, subscribe,
+    expire, manage_subscriptions, options, park, subscribe, unsubscribe,
 };
 use bus_store::{StoreError, Transaction};
 
+use super::super::Sources;
 use super::super::node_work::{Beginning, NewSubId, NodeWork};
 use super::super::subscriptions::ask_owners;
 use super::answer;
-use crate::committer::EntryResult;
+use crate::committer::{EntryResult, Work};
 use crate::{Notice, NoticeAbout, Outcome};
+
+/// What is about subscriptions, by those that there are.
+pub(super) async fn settle(
+    transaction: &mut dyn Transaction,
+    sources: &Sources<'_>,
+    work: &mut NodeWork,
+    id: NodeId,
+    what: &Work,
+) -> Result<Option<EntryResult>, StoreError> {
+    match what {
+        Work::ManageSubscriptions(managing) => return manage(transaction, work, id, managing).await,
+        Work::Subscribe(subscribing) => {
+            let existing = transaction.existing_subscriptions(id, &subscribing.request.jid.to_bare()).await?;
+            return Ok(subscribe(work, subscribing, &existing, sources.now_ms));
+        }
+        Work::Unsubscribe(unsubscribing) => {
+            let existing = transaction.existing_subscriptions(id, &unsubscribing.jid.to_bare()).await?;
+            match unsubscribe::settle(unsubscribing, &existing.of_bare, sources.now_ms) {
+                Err(error) => return Ok(Some(EntryResult::Refused(error))),
+                Ok(subscription) => work.ended.push(subscription),
+            }
+        }
+        Work::SetOptions(opting) => {
+            let existing = transaction.existing_subscriptions(id, &opting.request.jid.to_bare()).await?;
+            return Ok(set_options(work, opting, &existing, sources.now_ms));
+        }
+        Work::Expire(expiry) => {
+            let existing = transaction.existing_subscriptions(id, &expiry.jid.to_bare()).await?;
+            return Ok(expire(work, expiry, &existing, sources.now_ms));
+        }
+        Work::Park(parking) => {
+            let existing = transaction.existing_subscriptions(id, &parking.jid.to_bare()).await?;
+            let Some(subscription) = park::settle(parking, existing) else {
+                return Ok(Some(EntryResult::Refused(BusError::NotSubscribed)));
+            };
+            work.changes.recipients = true;
+            work.subscription = Some(subscription);
+        }
+        // Nothing else is sent here.
+        _ => return Ok(Some(EntryResult::Refused(BusError::Internal))),
+    }
+    Ok(None)
+}
 
 pub(super) fn subscribe(
     work: &mut NodeWork,

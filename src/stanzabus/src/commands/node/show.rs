@@ -24,6 +24,7 @@ struct NodeLine {
     title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    node_type: &'static str,
     access_model: &'static str,
     publish_model: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +147,10 @@ impl NodeLine {
             affiliation: None,
             title: config.title.clone().filter(|text| !text.is_empty()),
             description: config.description.clone().filter(|text| !text.is_empty()),
+            node_type: match config.node_type() {
+                v1::NodeType::Collection => "collection",
+                v1::NodeType::Leaf | v1::NodeType::Unspecified => "leaf",
+            },
             access_model: match config.access_model() {
                 v1::AccessModel::Authorize => "authorize",
                 v1::AccessModel::Whitelist => "whitelist",

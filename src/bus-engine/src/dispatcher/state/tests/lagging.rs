@@ -25,7 +25,7 @@ impl World {
             DeliveryTarget { node, name, config, head, recipient, failures: None }
         });
         let rosters = self.rosters.clone().unwrap_or_default();
-        self.dispatcher.feed(key, target, &rosters, &events, &mut self.lane);
+        self.dispatcher.feed(key, target, &rosters, &Below::default(), &events, &mut self.lane);
     }
 
     /// Everything sent so far is proven.

@@ -23,6 +23,15 @@ CREATE TABLE public.affiliations (
     jid text NOT NULL COLLATE pg_catalog."C",
     affiliation text NOT NULL COLLATE pg_catalog."C"
 );
+CREATE TABLE public.associations (
+    collection_id bigint NOT NULL,
+    child_id bigint NOT NULL,
+    through_seq bigint NOT NULL,
+    is_new boolean NOT NULL,
+    ends_at_seq bigint,
+    changed_by text NOT NULL
+)
+WITH (fillfactor='70');
 CREATE TABLE public.batches (
     batch_number bigint NOT NULL,
     batch_id bytea NOT NULL,
@@ -56,7 +65,8 @@ CREATE TABLE public.events (
     payload text COLLATE pg_catalog."C",
     published_at_ms bigint NOT NULL,
     recipients_version bigint NOT NULL,
-    due_after_seq bigint
+    due_after_seq bigint,
+    origin text
 );
 CREATE TABLE public.heads (
     node_id bigint NOT NULL,
@@ -158,17 +168,18 @@ CREATE TABLE public.usage (
     count bigint NOT NULL
 )
 WITH (fillfactor='50');
-INSERT INTO public._sqlx_migrations VALUES (1, 'init', '2026-11-23 06:45:04.950331+00', true, '\x548b4285cc9a2f9981e6ae472df03a1ea91dc64547b285996616d4e88853f52f884ba04847ff210318af2a48f604a9a3', 103825570);
-INSERT INTO public._sqlx_migrations VALUES (2, 'retention', '2026-11-23 06:45:05.060358+00', true, '\x17f18523819938406fc7e2e2270ba3ad05f46b9a2f911fb8e5e269856bcdc89ee06196670c3c222c73a65d9a17d33c33', 7981041);
-INSERT INTO public._sqlx_migrations VALUES (3, 'lagging', '2026-11-23 06:45:05.072326+00', true, '\x3629e57a4c3a6fc2559b095c5e69849e52e208d74f10da1a30624ba1280e3dd082ba7c1d8fcd052802eb4eba50278e5f', 8531126);
-INSERT INTO public._sqlx_migrations VALUES (4, 'epochs', '2026-11-23 06:45:05.084296+00', true, '\x5be7fb9d2c528831e719e92864125f6d5ad889f777b54d68351f2003442353429146c4c25e08f3988d3989fec1b7f748', 12023047);
-INSERT INTO public._sqlx_migrations VALUES (5, 'entities', '2026-11-23 06:45:05.100289+00', true, '\x57d8a592c2dbd8bc60ab4d8f23535cffc8f650c886b4d9d751450b54b82d50bcd06cf8de1876845c82f780cabf05c38a', 11997547);
-INSERT INTO public._sqlx_migrations VALUES (6, 'options', '2026-11-23 06:45:05.116285+00', true, '\x6c90b53efb6be7fe758c4e6a533e5536f065a4e93bf37fe9f859fae37e7fafc20ee783bbeb38dfc993082e6cebb2b90f', 8003264);
-INSERT INTO public._sqlx_migrations VALUES (7, 'archive', '2026-11-23 06:45:05.126878+00', true, '\x4e4afae5545fd37f316911665709922fec5d49f6d8fff70ca1422110524810905cefbe42a0971467f2a1af8257a139b7', 17431374);
-INSERT INTO public._sqlx_migrations VALUES (8, 'pending', '2026-11-23 06:45:05.148292+00', true, '\x8c6e54524ec97f62ba34e10e358a055099a3f70561491b474247f7d5bb1e00cb647fd38cf49329cd96ea2b3a787d6150', 4811564);
-INSERT INTO public._sqlx_migrations VALUES (9, 'usage', '2026-11-23 06:45:05.156285+00', true, '\x4173e77b12f6c3a167d45774aa6275fba91024490b491c7d8abc977f8780c3bbf476e36f09b46520195de1d336697fff', 12009223);
-INSERT INTO public._sqlx_migrations VALUES (10, 'redirects', '2026-11-23 06:45:05.172291+00', true, '\x5fe804de9089168fcf2fb3fb59f649a25fae205ece9181f46c0a82679be23b88867d40e705d9627a7e128e0780ea49b1', 20055633);
-INSERT INTO public._sqlx_migrations VALUES (11, 'presence', '2026-11-23 06:45:05.19633+00', true, '\x6bfcb6a3a2413558def471a13e9cbc707a80397890e28b28f8a6d516e376962de80d5042e0824b98f8daf4973dda6fa6', 15996074);
+INSERT INTO public._sqlx_migrations VALUES (1, 'init', '2026-11-23 06:58:11.653871+00', true, '\x548b4285cc9a2f9981e6ae472df03a1ea91dc64547b285996616d4e88853f52f884ba04847ff210318af2a48f604a9a3', 187794505);
+INSERT INTO public._sqlx_migrations VALUES (2, 'retention', '2026-11-23 06:58:11.856632+00', true, '\x17f18523819938406fc7e2e2270ba3ad05f46b9a2f911fb8e5e269856bcdc89ee06196670c3c222c73a65d9a17d33c33', 71857977);
+INSERT INTO public._sqlx_migrations VALUES (3, 'lagging', '2026-11-23 06:58:11.944621+00', true, '\x3629e57a4c3a6fc2559b095c5e69849e52e208d74f10da1a30624ba1280e3dd082ba7c1d8fcd052802eb4eba50278e5f', 15724023);
+INSERT INTO public._sqlx_migrations VALUES (4, 'epochs', '2026-11-23 06:58:11.961096+00', true, '\x5be7fb9d2c528831e719e92864125f6d5ad889f777b54d68351f2003442353429146c4c25e08f3988d3989fec1b7f748', 13502517);
+INSERT INTO public._sqlx_migrations VALUES (5, 'entities', '2026-11-23 06:58:11.97674+00', true, '\x57d8a592c2dbd8bc60ab4d8f23535cffc8f650c886b4d9d751450b54b82d50bcd06cf8de1876845c82f780cabf05c38a', 3973880);
+INSERT INTO public._sqlx_migrations VALUES (6, 'options', '2026-11-23 06:58:11.981814+00', true, '\x6c90b53efb6be7fe758c4e6a533e5536f065a4e93bf37fe9f859fae37e7fafc20ee783bbeb38dfc993082e6cebb2b90f', 5609173);
+INSERT INTO public._sqlx_migrations VALUES (7, 'archive', '2026-11-23 06:58:11.988357+00', true, '\x4e4afae5545fd37f316911665709922fec5d49f6d8fff70ca1422110524810905cefbe42a0971467f2a1af8257a139b7', 7017465);
+INSERT INTO public._sqlx_migrations VALUES (8, 'pending', '2026-11-23 06:58:11.996321+00', true, '\x8c6e54524ec97f62ba34e10e358a055099a3f70561491b474247f7d5bb1e00cb647fd38cf49329cd96ea2b3a787d6150', 2234085);
+INSERT INTO public._sqlx_migrations VALUES (9, 'usage', '2026-11-23 06:58:11.999257+00', true, '\x4173e77b12f6c3a167d45774aa6275fba91024490b491c7d8abc977f8780c3bbf476e36f09b46520195de1d336697fff', 14875193);
+INSERT INTO public._sqlx_migrations VALUES (10, 'redirects', '2026-11-23 06:58:12.01486+00', true, '\x5fe804de9089168fcf2fb3fb59f649a25fae205ece9181f46c0a82679be23b88867d40e705d9627a7e128e0780ea49b1', 17158714);
+INSERT INTO public._sqlx_migrations VALUES (11, 'presence', '2026-11-23 06:58:12.036461+00', true, '\x6bfcb6a3a2413558def471a13e9cbc707a80397890e28b28f8a6d516e376962de80d5042e0824b98f8daf4973dda6fa6', 5392953);
+INSERT INTO public._sqlx_migrations VALUES (12, 'collections', '2026-11-23 06:58:12.042356+00', true, '\x786fe71db7cbca9d607a33370d866b982d9e5eed4dab9d5e4bd980513ac03afc206e46ed799e149edb40d73ee2e1cd30', 6187912);
 INSERT INTO public.affiliations VALUES (1, 'owner@example.org', 'owner');
 INSERT INTO public.affiliations VALUES (2, 'owner@example.org', 'owner');
 INSERT INTO public.affiliations VALUES (2, 'member@example.org', 'member');
@@ -176,18 +187,18 @@ INSERT INTO public.affiliations VALUES (3, 'owner@example.org', 'owner');
 INSERT INTO public.affiliations VALUES (4, 'owner@example.org', 'owner');
 INSERT INTO public.commits_kept VALUES (1);
 INSERT INTO public.cursors VALUES (1, 'xmpp', 3, 1);
-INSERT INTO public.events VALUES (1, 1, 1, 'a', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0);
-INSERT INTO public.events VALUES (1, 2, 1, 'b', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000002000, 1, 1);
-INSERT INTO public.events VALUES (1, 3, 1, 'a', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000003000, 1, 2);
-INSERT INTO public.events VALUES (1, 4, 1, 'c', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000004000, 1, 3);
-INSERT INTO public.events VALUES (1, 5, 2, 'c', 'owner@example.org/"quoted" é', NULL, 1700000005000, 1, 4);
-INSERT INTO public.events VALUES (1, 6, 1, 'd', 'owner@example.org/"quoted" é', NULL, 1700000006000, 1, 5);
-INSERT INTO public.events VALUES (3, 1, 1, 'x', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0);
-INSERT INTO public.events VALUES (3, 2, 1, 'y', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000002000, 1, 1);
-INSERT INTO public.events VALUES (3, 3, 3, NULL, 'owner@example.org/"quoted" é', NULL, 1700000003000, 1, 2);
-INSERT INTO public.events VALUES (3, 4, 1, 'z', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000004000, 1, 3);
-INSERT INTO public.events VALUES (4, 1, 1, 'last', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0);
-INSERT INTO public.events VALUES (4, 2, 5, NULL, 'owner@example.org/"quoted" é', NULL, 1700000002000, 1, 1);
+INSERT INTO public.events VALUES (1, 1, 1, 'a', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0, NULL);
+INSERT INTO public.events VALUES (1, 2, 1, 'b', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000002000, 1, 1, NULL);
+INSERT INTO public.events VALUES (1, 3, 1, 'a', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000003000, 1, 2, NULL);
+INSERT INTO public.events VALUES (1, 4, 1, 'c', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000004000, 1, 3, NULL);
+INSERT INTO public.events VALUES (1, 5, 2, 'c', 'owner@example.org/"quoted" é', NULL, 1700000005000, 1, 4, NULL);
+INSERT INTO public.events VALUES (1, 6, 1, 'd', 'owner@example.org/"quoted" é', NULL, 1700000006000, 1, 5, NULL);
+INSERT INTO public.events VALUES (3, 1, 1, 'x', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0, NULL);
+INSERT INTO public.events VALUES (3, 2, 1, 'y', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000002000, 1, 1, NULL);
+INSERT INTO public.events VALUES (3, 3, 3, NULL, 'owner@example.org/"quoted" é', NULL, 1700000003000, 1, 2, NULL);
+INSERT INTO public.events VALUES (3, 4, 1, 'z', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000004000, 1, 3, NULL);
+INSERT INTO public.events VALUES (4, 1, 1, 'last', 'owner@example.org/"quoted" é', '<a xmlns=''''>äääää</a>', 1700000001000, 1, 0, NULL);
+INSERT INTO public.events VALUES (4, 2, 5, NULL, 'owner@example.org/"quoted" é', NULL, 1700000002000, 1, 1, NULL);
 INSERT INTO public.heads VALUES (1, -2, 6, 6, 5, 1, 3, 3, 2, 2, 0, 0, 104);
 INSERT INTO public.heads VALUES (2, -2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0);
 INSERT INTO public.heads VALUES (3, -2, 4, 4, 3, 1, 1, 1, 0, 0, 3, 0, 78);
@@ -200,14 +211,14 @@ INSERT INTO public.items VALUES (3, 'y', 2, NULL);
 INSERT INTO public.items VALUES (3, 'z', 4, NULL);
 INSERT INTO public.items VALUES (4, 'last', 1, NULL);
 INSERT INTO public.lagging VALUES (1, 2, 'xmpp', 1, 1, 1700000005000);
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (1, 'orders', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (2, 'closed', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "whitelist", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (3, 'purged', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
-INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (4, 'gone', 'owner@example.org', 5, 9, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "items_max": 7, "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (1, 'orders', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "children": {"max": null, "association_policy": "owners", "association_whitelist": []}, "items_max": 7, "node_type": "leaf", "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (2, 'closed', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "children": {"max": null, "association_policy": "owners", "association_whitelist": []}, "items_max": 7, "node_type": "leaf", "durability": "fsync", "notify_sub": false, "access_model": "whitelist", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (3, 'purged', 'owner@example.org', 5, NULL, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "children": {"max": null, "association_policy": "owners", "association_whitelist": []}, "items_max": 7, "node_type": "leaf", "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
+INSERT INTO public.nodes OVERRIDING SYSTEM VALUE VALUES (4, 'gone', 'owner@example.org', 5, 9, '{"about": {"title": null, "contacts": [], "language": null, "description": null, "payload_type": null}, "history": {"bytes_max": 268435456, "events_max": 100000, "age_seconds_max": 604800}, "children": {"max": null, "association_policy": "owners", "association_whitelist": []}, "items_max": 7, "node_type": "leaf", "durability": "fsync", "notify_sub": false, "access_model": "open", "message_type": "automatic", "notify_config": false, "notify_delete": true, "persist_items": true, "publish_model": "publishers", "notify_retract": false, "send_last_item": "never", "multi_subscribe": false, "processing_hint": "none", "when_items_full": "discard_oldest", "deliver_payloads": true, "expose_publisher": false, "payload_bytes_max": null, "allow_subscriptions": true, "item_expire_seconds": null, "deliver_notifications": true, "roster_groups_allowed": [], "when_undelivered_full": "wait", "presence_based_delivery": false, "temporary_subscriptions": false, "purge_when_publisher_goes": false}');
 INSERT INTO public.retracted_payloads VALUES (1, 5, 4);
-INSERT INTO public.store VALUES (1, '\x06c7532808ba423262efacb077a7d387');
-INSERT INTO public.subscriptions VALUES (1, 1, 'alice@example.org', 'alice@example.org', 'subscribed', 0, '{"deliver": true, "show_values": [], "is_temporary": false}', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.subscriptions VALUES (1, 2, 'bob@example.org/phone', 'bob@example.org', 'subscribed', 0, '{"deliver": true, "show_values": [], "is_temporary": false}', 1700000000000, 2, NULL, NULL, NULL);
+INSERT INTO public.store VALUES (1, '\xc038e0c16e23cf8b15c0a110f7213dd2');
+INSERT INTO public.subscriptions VALUES (1, 1, 'alice@example.org', 'alice@example.org', 'subscribed', 0, '{"depth": 1, "deliver": true, "show_values": [], "is_temporary": false, "subscription_type": "nodes"}', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.subscriptions VALUES (1, 2, 'bob@example.org/phone', 'bob@example.org', 'subscribed', 0, '{"depth": 1, "deliver": true, "show_values": [], "is_temporary": false, "subscription_type": "nodes"}', 1700000000000, 2, NULL, NULL, NULL);
 INSERT INTO public.usage VALUES ('subscriptions', 'jid', 'alice@example.org', 1);
 INSERT INTO public.usage VALUES ('subscriptions', 'jid', 'bob@example.org', 1);
 INSERT INTO public.usage VALUES ('subscriptions', 'domain', 'example.org', 2);
@@ -222,6 +233,8 @@ ALTER TABLE ONLY public._sqlx_migrations
     ADD CONSTRAINT _sqlx_migrations_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY public.affiliations
     ADD CONSTRAINT affiliations_pkey PRIMARY KEY (node_id, jid);
+ALTER TABLE ONLY public.associations
+    ADD CONSTRAINT associations_pkey PRIMARY KEY (collection_id, child_id);
 ALTER TABLE ONLY public.batches
     ADD CONSTRAINT batches_batch_id_key UNIQUE (batch_id);
 ALTER TABLE ONLY public.batches
@@ -255,6 +268,7 @@ ALTER TABLE ONLY public.subscriptions
 ALTER TABLE ONLY public.usage
     ADD CONSTRAINT usage_pkey PRIMARY KEY (counted, scope, owner);
 CREATE INDEX affiliations_by_entity ON public.affiliations USING btree (jid, node_id);
+CREATE INDEX associations_by_child ON public.associations USING btree (child_id, collection_id);
 CREATE INDEX items_by_creation ON public.items USING btree (node_id, created_seq) WHERE (created_seq IS NOT NULL);
 CREATE UNIQUE INDEX items_by_seq ON public.items USING btree (node_id, seq);
 CREATE INDEX items_never_overwritten ON public.items USING btree (node_id, seq) WHERE (created_seq IS NULL);

@@ -1,0 +1,64 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bus_domain::{BusError, NodeFacts, NodeId, NodeName};
+use bus_store::{Head, StoreError};
+
+use super::super::below::{Below, sources};
+use super::Driver;
+use crate::engine::EngineShared;
+
+impl Driver {
+    /// The rules of now of the nodes that the next events of a collection are about.
+    pub(super) async fn below(&mut self, wanted: &[(NodeId, NodeName)]) -> Result<Below, StoreError> {
+        let mut nodes = HashMap::with_capacity(wanted.len());
+        let mut cached: Vec<Arc<NodeFacts>> = Vec::new();
+        for (id, name) in wanted {
+            match self.shared.facts.get(name).filter(|facts| facts.id == *id) {
+                Some(facts) => cached.push(facts),
+                None => {
+                    nodes.insert(*id, read(&self.shared, *id, name).await?);
+                }
+            }
+        }
+        if self.shared.store.is_shared() && !cached.is_empty() {
+            let ids: Vec<NodeId> = cached.iter().map(|facts| facts.id).collect();
+            let heads: HashMap<NodeId, Head> = self.shared.store.heads(&ids).await?.into_iter().collect();
+            for facts in std::mem::take(&mut cached) {
+                let is_of_now =
+                    heads.get(&facts.id).is_some_and(|head| head.rules_version == facts.rules_version);
+                if is_of_now {
+                    cached.push(facts);
+                } else {
+                    nodes.insert(facts.id, read(&self.shared, facts.id, &facts.name).await?);
+                }
+            }
+        }
+        nodes.extend(cached.into_iter().map(|facts| (facts.id, Some(facts))));
+        Ok(Below::new(nodes, self.dispatcher.admins()))
+    }
+
+    /// The same, for events that one who lags is sent.
+    pub(super) async fn below_events(
+        &mut self,
+        events: &[Arc<bus_domain::Event>],
+    ) -> Result<Below, StoreError> {
+        self.below(&sources(events.iter())).await
+    }
+}
+
+/// `None` if the node is gone; another one may have its name.
+async fn read(
+    shared: &EngineShared,
+    id: NodeId,
+    name: &NodeName,
+) -> Result<Option<Arc<NodeFacts>>, StoreError> {
+    match shared.load_facts(name).await {
+        Ok(facts) => Ok(facts.filter(|facts| facts.id == id)),
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+fn unavailable(error: &BusError) -> StoreError {
+    StoreError::Unavailable { message: error.to_string(), source: None }
+}

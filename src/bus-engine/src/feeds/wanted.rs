@@ -1,0 +1,97 @@
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bus_domain::NodeId;
+use tokio::sync::Notify;
+
+/// Which feeds are to be looked at. The committer leaves word here; it never waits, and one entry for each child is all
+/// that it leaves.
+#[derive(Debug, Default)]
+pub(crate) struct WantedFeeds {
+    inner: Mutex<Inner>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Nodes that are children of collections, or were.
+    children: HashSet<NodeId>,
+    wanted: Wanted,
+}
+
+/// Feeds to look at.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// All of them: there may be new ones.
+    pub(super) look_again: bool,
+    /// Those of these children.
+    pub(super) children: BTreeSet<NodeId>,
+}
+
+impl WantedFeeds {
+    /// Takes note that these nodes are children of collections.
+    pub(super) fn add(&self, children: &[NodeId]) {
+        self.lock().children.extend(children);
+    }
+
+    /// Leaves word that something was committed on a node.
+    pub(crate) fn committed(&self, node: NodeId) {
+        let mut inner = self.lock();
+        if inner.children.contains(&node) && inner.wanted.children.insert(node) {
+            drop(inner);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Leaves word that associations may have changed, or that something may have been committed of which nobody tells.
+    pub(crate) fn look_again(&self) {
+        self.lock().wanted.look_again = true;
+        self.filled.notify_one();
+    }
+
+    /// Waits until there is something and takes it all.
+    pub(super) async fn take(&self) -> Wanted {
+        loop {
+            let wanted = std::mem::take(&mut self.lock().wanted);
+            if wanted.look_again || !wanted.children.is_empty() {
+                return wanted;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Takes back what could not be looked at.
+    pub(super) fn put_back(&self, wanted: Wanted) {
+        let mut inner = self.lock();
+        inner.wanted.look_again |= wanted.look_again;
+        inner.wanted.children.extend(wanted.children);
+    }
+
+    /// Every call leaves it consistent, so a panic elsewhere cannot have left it half changed.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_committed_on_children_is_looked_at() {
+        let feeds = WantedFeeds::default();
+        feeds.add(&[NodeId(1), NodeId(2)]);
+        for node in [3, 1, 1] {
+            feeds.committed(NodeId(node));
+        }
+        let wanted = feeds.take().await;
+        assert_eq!(
+            (wanted.children.iter().copied().collect::<Vec<_>>(), wanted.look_again),
+            (vec![NodeId(1)], false)
+        );
+        feeds.put_back(wanted);
+        feeds.look_again();
+        let wanted = feeds.take().await;
+        assert!(wanted.look_again && wanted.children.contains(&NodeId(1)));
+    }
+}
