@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use bus_domain::{
-    Actor, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, Payload, Role, WhenItemsFull, publish,
+    Actor, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, NodeType, Payload, Role, WhenItemsFull,
+    publish,
 };
 use bus_engine::{Command, Engine, Settings, SystemClock, SystemIds, Verb};
 use bus_store_sqlite::SqliteStore;
@@ -129,6 +130,8 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     }
     assert_eq!(statements.take(), [""; 0], "a node in memory");
 
+    a_collection_costs_its_children_nothing(&engine, &statements, &[&plain[..], &end].concat()).await;
+
     let mut connection =
         sqlx::SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection");
     let without = rows_added(&mut connection, &engine).await;
@@ -152,6 +155,33 @@ async fn of_telling(engine: &Engine, statements: &Statements) -> Vec<String> {
     statements.take();
     run_on("telling", engine, "owner", publish(None)).await;
     statements.take()
+}
+
+/// What a collection takes comes behind the publish, in a transaction of its own: it reads where its feed is, and no log.
+async fn a_collection_costs_its_children_nothing(
+    engine: &Engine,
+    statements: &Statements,
+    publish_costs: &[&str],
+) {
+    let above = NodeConfig { node_type: NodeType::Collection, ..NodeConfig::default() };
+    run_on("above", engine, "owner", Verb::Create(above)).await;
+    run_on("below", engine, "owner", Verb::Create(NodeConfig::default())).await;
+    let until_fed = async |moved: u64| {
+        while engine.statistics().snapshot().feeds_moved < moved {
+            tokio::task::yield_now().await;
+        }
+    };
+    let below = NodeName::new("below").expect("a name");
+    run_on("above", engine, "owner", Verb::Associate(below)).await;
+    until_fed(1).await;
+    run_on("below", engine, "owner", publish(None)).await;
+    until_fed(2).await;
+    statements.take();
+    run_on("below", engine, "owner", publish(None)).await;
+    until_fed(3).await;
+    let feed = ["SELECT a.collection_id, c.name", "BEGIN IMMEDIATE", "UPDATE associations SET"];
+    let append = ["UPDATE heads SET", "INSERT INTO events", "INSERT INTO batches", "COMMIT"];
+    assert_eq!(statements.take(), [publish_costs, &feed, &append].concat(), "a child of a collection");
 }
 
 /// Rows that ten publishes add, by table.

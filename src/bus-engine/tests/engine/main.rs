@@ -2,6 +2,7 @@
 
 mod archive;
 mod bounces;
+mod collections;
 mod delivery;
 mod epochs;
 mod fixture;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bus_domain::quota::Quotas;
 use bus_domain::{
-    Actor, Affiliation, BareJid, BusError, ItemId, Jid, LimitKind, NodeConfig, NodeName, Payload, Role,
-    publish,
+    Actor, Affiliation, BareJid, BusError, ItemId, Jid, LimitKind, NodeConfig, NodeName, NodeType, Payload,
+    Role, publish,
 };
 use bus_engine::{
     Command, Delivery, DeliveryInput, Engine, EngineLimits, NotificationSink, Outcome, Settings, SinkFull,
@@ -126,7 +126,8 @@ async fn without_a_ring_a_look_finds_it() {
     let mut tail = second.tail().await.unwrap();
     let postgres = Postgres::shared().await;
     // What another program commits rings nowhere.
-    let append = "INSERT INTO events SELECT node_id, 1, 5, NULL, 'a@example.org', NULL, 0, 1, 0 FROM heads;
+    let append =
+        "INSERT INTO events SELECT node_id, 1, 5, NULL, 'a@example.org', NULL, 0, 1, 0, NULL FROM heads;
                   UPDATE heads SET seq = 1, last_due_seq = 1";
     postgres.sql(database(&url), append).await.unwrap();
     assert_eq!(next_seq(&mut tail).await, 1);
@@ -295,4 +296,32 @@ async fn what_somebody_may_have_is_counted_over_all_instances() {
     let subscribe =
         |number| ("reader", node(100 + number), Verb::Subscribe(Jid::from(bare("reader")).into()));
     assert_eq!(all(&subscribe).await, 5, "subscriptions in all");
+}
+
+#[tokio::test]
+async fn whoever_publishes_below_a_collection_it_takes_everything_once() {
+    let (first, second, url) = pair(NEVER_MS).await;
+    let node = |text: &str| NodeName::new(text).unwrap();
+    let run = async |instance: &Instance, on: &str, verb: Verb| {
+        let command = Command { actor: actor("owner"), node: node(on), verb };
+        instance.engine.execute(command).await.unwrap()
+    };
+    let collection = NodeConfig { node_type: NodeType::Collection, ..NodeConfig::default() };
+    run(&first, "above", Verb::Create(collection)).await;
+    run(&first, "n", Verb::Create(NodeConfig::default())).await;
+    run(&second, "above", Verb::Associate(node("n"))).await;
+    for _ in 0..20 {
+        tokio::join!(first.publish(), second.publish());
+    }
+    let taken = "SELECT count(*) || ' ' || count(DISTINCT origin) FROM events WHERE origin IS NOT NULL";
+    let postgres = Postgres::shared().await;
+    let all = async {
+        let mut found = String::new();
+        while found != "41 41" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            found = postgres.sql(database(&url), taken).await.unwrap();
+            assert!(!found.starts_with("42"), "{found}");
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "the association and forty items");
 }

@@ -44,8 +44,8 @@ statements! {
     REMOVE = "DELETE FROM associations
          WHERE collection_id = ?1 AND child_id = ?2 AND through_seq = ?3 AND is_new = ?4 AND ends_at_seq IS ?5";
     REMOVE_CHILDREN = "DELETE FROM associations WHERE collection_id = ?1";
-    SAVEPOINT = "SAVEPOINT placing";
-    UNDO = "ROLLBACK TO SAVEPOINT placing";
+    SAVEPOINT = "SAVEPOINT before_placing";
+    UNDO = "ROLLBACK TO SAVEPOINT before_placing";
 }
 
 #[async_trait]
