@@ -42,6 +42,8 @@ pub enum Verb {
     Retract(retract::Request),
     /// Remove all items.
     Purge,
+    /// Remove all items if the newest one is this account's, which has gone. The bus itself asks for it, and nobody else.
+    PurgeBehind(BareJid),
     /// Have events sent to an address.
     Subscribe(subscribe::Request),
     /// Have no more events sent to an address.
@@ -179,7 +181,7 @@ impl Command {
             }
             Verb::Unsubscribe(request) => ENTRY_BYTES + request.sub_id.as_ref().map_or(0, String::len),
             Verb::Delete(redirect) => redirect.as_ref().map_or(0, |uri| uri.as_str().len()),
-            Verb::Purge | Verb::Park(_) | Verb::Expire(_) => 0,
+            Verb::Purge | Verb::PurgeBehind(_) | Verb::Park(_) | Verb::Expire(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }

@@ -26,7 +26,7 @@ macro_rules! is_purged_on_presence {
 }
 
 statements! {
-    // Two ordered searches, each cut to a page.
+    // Two ordered searches, each cut to a page. From the few nodes to their subscriptions.
     ALL = concat!("SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options::text, s.expires_at_ms
          FROM (SELECT node_id, subscription_id FROM (
                    SELECT s.node_id, s.subscription_id FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
@@ -34,10 +34,13 @@ statements! {
                    ORDER BY s.node_id, s.subscription_id LIMIT $3) AS temporary
                UNION
                SELECT node_id, subscription_id FROM (
-                   SELECT s.node_id, s.subscription_id FROM nodes n JOIN subscriptions s ON s.node_id = n.node_id
-                   WHERE ", node_is_on_presence!(), " AND n.deleted_at_ms IS NULL
-                     AND n.node_id >= $1 AND (s.node_id, s.subscription_id) > ($1, $2)
-                   ORDER BY s.node_id, s.subscription_id LIMIT $3) AS of_nodes
+                   SELECT s.node_id, s.subscription_id FROM nodes n CROSS JOIN LATERAL (
+                       SELECT s.node_id, s.subscription_id FROM subscriptions s
+                       WHERE s.node_id = n.node_id
+                         AND s.subscription_id > CASE WHEN n.node_id = $1 THEN $2 ELSE 0 END
+                       ORDER BY s.subscription_id LIMIT $3) AS s
+                   WHERE ", node_is_on_presence!(), " AND n.deleted_at_ms IS NULL AND n.node_id >= $1
+                   ORDER BY n.node_id, s.subscription_id LIMIT $3) AS of_nodes
                ORDER BY node_id, subscription_id LIMIT $3) AS k
          JOIN subscriptions s ON s.node_id = k.node_id AND s.subscription_id = k.subscription_id
          JOIN nodes n ON n.node_id = k.node_id

@@ -26,28 +26,30 @@ macro_rules! is_purged_on_presence {
 }
 
 statements! {
-    // Two ordered searches, each cut to a page.
-    ALL = concat!("SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms
+    // Two ordered searches, each cut to a page. From the few nodes to their subscriptions: CROSS JOIN keeps that order.
+    pub(crate) ALL = concat!("SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms
          FROM (SELECT node_id, subscription_id FROM (
                    SELECT s.node_id, s.subscription_id FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
                    WHERE ", is_temporary!(), " AND (s.node_id, s.subscription_id) > (?1, ?2) AND n.deleted_at_ms IS NULL
                    ORDER BY s.node_id, s.subscription_id LIMIT ?3) AS temporary
                UNION
                SELECT node_id, subscription_id FROM (
-                   SELECT s.node_id, s.subscription_id FROM nodes n JOIN subscriptions s ON s.node_id = n.node_id
+                   SELECT s.node_id, s.subscription_id
+                   FROM nodes n INDEXED BY nodes_on_presence CROSS JOIN subscriptions s ON s.node_id = n.node_id
                    WHERE ", node_is_on_presence!(), " AND n.deleted_at_ms IS NULL
-                     AND n.node_id >= ?1 AND (s.node_id, s.subscription_id) > (?1, ?2)
-                   ORDER BY s.node_id, s.subscription_id LIMIT ?3) AS of_nodes
+                     AND n.node_id >= ?1
+                     AND s.subscription_id > CASE WHEN n.node_id = ?1 THEN ?2 ELSE 0 END
+                   ORDER BY n.node_id, s.subscription_id LIMIT ?3) AS of_nodes
                ORDER BY node_id, subscription_id LIMIT ?3) AS k
-         JOIN subscriptions s ON s.node_id = k.node_id AND s.subscription_id = k.subscription_id
-         JOIN nodes n ON n.node_id = k.node_id
-         ORDER BY s.node_id, s.subscription_id");
-    OF_ENTITY = concat!("SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms
+         CROSS JOIN subscriptions s ON s.node_id = k.node_id AND s.subscription_id = k.subscription_id
+         CROSS JOIN nodes n ON n.node_id = k.node_id
+         ORDER BY k.node_id, k.subscription_id");
+    pub(crate) OF_ENTITY = concat!("SELECT n.node_id, n.name, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms
          FROM subscriptions s JOIN nodes n ON n.node_id = s.node_id
          WHERE s.bare_jid = ?4 AND (s.node_id, s.subscription_id) > (?1, ?2) AND n.deleted_at_ms IS NULL
            AND (", is_temporary!(), " OR ", node_is_on_presence!(), ")
          ORDER BY s.node_id, s.subscription_id LIMIT ?3");
-    PURGED = concat!("SELECT n.node_id, n.name FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
+    pub(crate) PURGED = concat!("SELECT n.node_id, n.name FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
          WHERE a.jid = ?1 AND a.node_id > ?2 AND a.affiliation IN ('owner', 'publisher', 'publish-only')
            AND n.deleted_at_ms IS NULL AND ", is_purged_on_presence!(), "
          ORDER BY a.node_id LIMIT ?3");

@@ -107,6 +107,7 @@ impl Model {
                     | Verb::Associate(_)
                     | Verb::Dissociate(_)
                     | Verb::Forward(_)
+                    | Verb::PurgeBehind(_)
                     | Verb::Park(_)
                     | Verb::Expire(_)
                     | Verb::SetOptions(_) => {

@@ -100,6 +100,7 @@ pub(super) fn plan(
             Work::Retract(retract::decide(existing()?, actor, request.clone(), limits)?)
         }
         Verb::Purge => Work::Purge(purge::decide(existing()?, actor)?),
+        Verb::PurgeBehind(publisher) => Work::Purge(purge::decide_behind(existing()?, publisher)?),
         Verb::Subscribe(request) => {
             Work::Subscribe(subscribe::decide(existing()?, actor, request.clone(), limits)?)
         }

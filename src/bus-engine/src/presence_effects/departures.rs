@@ -119,11 +119,10 @@ async fn published_nodes(engine: &Engine, account: &BareJid) -> Result<Vec<NodeN
     }
 }
 
-/// In the publisher's name, whatever his standing lets him do: the node's owner has asked for it.
 async fn purge(engine: &Engine, account: &BareJid, nodes: Vec<NodeName>) {
     for node in nodes {
-        let actor = Actor::new(account.clone(), Role::Admin);
-        if let Err(error) = engine.submit(Command { actor, node, verb: Verb::Purge }).await {
+        let (actor, verb) = (Actor::new(account.clone(), Role::User), Verb::PurgeBehind(account.clone()));
+        if let Err(error) = engine.submit(Command { actor, node, verb }).await {
             tracing::debug!(%error, "a node is not purged behind its publisher");
         }
     }

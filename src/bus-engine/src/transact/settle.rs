@@ -2,6 +2,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
+use bus_domain::purge::{self, Purge};
 use bus_domain::{
     BusError, Event, EventKind, ItemId, NodeId, configure, delete, publish, retention, retract,
 };
@@ -88,10 +89,7 @@ impl Writing<'_> {
             }
             Work::Forward(forwarding) => return forward(transaction, work, forwarding).await,
             Work::Delete(deletion) => delete(transaction, work, id, deletion).await?,
-            Work::Purge(purge) => {
-                work.changes.purge = true;
-                work.drafts.push(draft(EventKind::Purged, &purge.purger, purge.notify));
-            }
+            Work::Purge(purge) => return settle_purge(transaction, work, id, purge).await,
             Work::Affiliate(change) if change.entries.is_empty() => {
                 return Ok(Some(answer(Outcome::Affiliated { rejected: change.rejected.clone() })));
             }
@@ -114,6 +112,24 @@ impl Writing<'_> {
         }
         Ok(None)
     }
+}
+
+/// `Some` if there is nothing to purge any more behind a publisher who has gone.
+async fn settle_purge(
+    transaction: &mut dyn Transaction,
+    work: &mut NodeWork,
+    id: NodeId,
+    purge: &Purge,
+) -> Result<Option<EntryResult>, StoreError> {
+    if purge.behind.is_some() {
+        let newest = transaction.last_item(id, None).await?;
+        if !purge::settle(purge, newest.as_ref().map(|newest| &newest.publisher)) {
+            return Ok(Some(answer(Outcome::Purged)));
+        }
+    }
+    work.changes.purge = true;
+    work.drafts.push(draft(EventKind::Purged, &purge.purger, purge.notify));
+    Ok(None)
 }
 
 async fn publish(

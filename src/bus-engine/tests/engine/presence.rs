@@ -147,3 +147,15 @@ async fn a_publisher_who_goes_while_the_link_is_away_is_found_out() {
     assert_eq!(followed.bus.stored(PURGES).await, 0);
     followed.bus.until_stored(PURGES, 1).await;
 }
+
+#[tokio::test]
+async fn what_somebody_else_has_published_meanwhile_stays() {
+    let followed = published().await;
+    followed.bus.publish("n", &["2"]).await;
+    let purge = Verb::PurgeBehind(bare("p"));
+    followed.bus.run("p", "n", purge.clone()).await.expect("nothing to do");
+    assert_eq!(followed.bus.item_ids("n").await, ["1", "2"]);
+    followed.bus.run("p", "n", publish_verb(&["3"])).await.expect("an item");
+    followed.bus.run("p", "n", purge).await.expect("a purge");
+    assert_eq!(followed.bus.item_ids("n").await, Vec::<String>::new());
+}

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{epochs, heads, items, usage};
 use crate::statement::Statement;
-use crate::{SqliteStore, archive, creation, cursors, entities, lagging, retention, subscriptions};
+use crate::{SqliteStore, archive, creation, cursors, entities, lagging, presence, retention, subscriptions};
 
 const SUBSCRIPTION_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND subscription_id=?)";
 const ITEM_BY_ID: &str = "USING PRIMARY KEY (node_id=? AND item_id=?)";
@@ -55,6 +55,11 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
             entities::SUBSCRIPTIONS,
             "SEARCH s USING INDEX subscriptions_by_entity (bare_jid=? AND (node_id,subscription_id)>(?,?))",
         ),
+        (
+            presence::OF_ENTITY,
+            "SEARCH s USING INDEX subscriptions_by_entity (bare_jid=? AND (node_id,subscription_id)>(?,?))",
+        ),
+        (presence::PURGED, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
         (entities::AFFILIATIONS, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
         (entities::PENDING_OF_OWNER, "SEARCH a USING INDEX affiliations_by_entity (jid=? AND node_id>?)"),
         (
@@ -106,6 +111,24 @@ async fn nodes_on_which_somebody_waits_are_found_without_reading_who() {
     let steps =
         plan.iter().filter(|step| step.contains("USING COVERING INDEX subscriptions_pending (node_id>?)"));
     assert_eq!(steps.count(), 2, "the first one and the next one: {plan:?}");
+}
+
+/// Of a page, and only of it, two ordered searches are merged.
+#[tokio::test]
+async fn what_hangs_on_presence_is_found_by_its_own_indexes() {
+    let plan = Planner::new().await.plan(presence::ALL.0).await;
+    for look_up in [
+        "SEARCH s USING INDEX subscriptions_temporary ((node_id,subscription_id)>(?,?))",
+        "SEARCH n USING INDEX nodes_on_presence (node_id>?)",
+        "SEARCH s USING PRIMARY KEY (node_id=? AND subscription_id>?)",
+    ] {
+        assert!(plan.iter().any(|step| step == look_up), "{look_up}: {plan:?}");
+    }
+    let of_pages = ["SCAN temporary", "SCAN of_nodes", "SCAN k"];
+    assert!(full_scans(&plan).iter().all(|step| of_pages.contains(&step.as_str())), "{plan:?}");
+    for steps in plan.windows(2).filter(|steps| steps[1].contains("TEMP B-TREE")) {
+        assert!(of_pages.contains(&steps[0].as_str()), "{plan:?}");
+    }
 }
 
 /// The steps that read a whole table of ours; a batch's own JSON array and a bounded list of the oldest items are read
