@@ -313,7 +313,9 @@ impl NodeDelivery {
                     !lags && is_due(recipient, &self.node.config, rosters, &self.below, event)
                 };
                 let available = |recipient: &Recipient| self.available(recipient, presence);
-                if gets_it(recipient) && available(recipient) == Availability::Unknown {
+                let availability =
+                    if gets_it(recipient) { available(recipient) } else { Availability::Offline };
+                if availability == Availability::Unknown {
                     self.ask_behind(subscription.id, presence);
                     return (Err(Stopped::PresenceUnknown), repeats);
                 }
@@ -323,7 +325,7 @@ impl NodeDelivery {
                     .together_with(recipient)
                     .filter(|it| gets_it(it) && available(it) == Availability::Online)
                     .peekable();
-                let is_first = gets_it(recipient)
+                let is_first = availability == Availability::Online
                     && together.peek().is_some_and(|first| first.subscription.id == subscription.id);
                 if is_first {
                     let sub_ids: Vec<_> = together.filter_map(|it| it.subscription.sub_id).collect();
@@ -356,6 +358,7 @@ impl NodeDelivery {
         self.events.pop_front();
         (Ok(()), repeats)
     }
+
     /// Whether the recipient is there. The node's own wish to know that is waited for as long as it takes; who asks for it by
     /// options does not hold up the others more than once in the life of a link, and is asked about when they are set.
     fn available(&self, recipient: &Recipient, presence: Option<&PresenceTable>) -> Availability {
