@@ -34,7 +34,7 @@ impl Service {
         let bytes_max = stanza_bytes_max.min(self.settings.answer_bytes_max);
         let begun = match work {
             Work::Command(command) => {
-                Begun::Change { node: command.node.clone(), outcome: self.engine.submit(command) }
+                Begun::Change { node: command.node.clone(), outcome: self.engine.submit(*command) }
             }
             Work::Query { actor, query } => Begun::Query { actor, query },
             Work::AdHoc { actor, execution } => Begun::AdHoc { actor, execution },

@@ -28,7 +28,7 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
         "dissociate" | "disassociate" => Verb::Dissociate(child),
         _ => return Err(BusError::bad_request("a node is associated or dissociated").into()),
     };
-    Ok(Request::Change { node, verb })
+    Ok(Request::change(node, verb))
 }
 
 /// What a form says about the nodes that the node is to be among; `None` if it says nothing.

@@ -23,11 +23,9 @@ pub(crate) fn parse_set(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, R
     let node = parts.node()?;
     let form = form::form(parts.verb()).ok_or_else(|| BusError::bad_request("there is no form"))?;
     Ok(match settings(form)? {
-        Some(Submitted { settings, placement: None }) => {
-            Request::Change { node, verb: Verb::Configure(settings) }
-        }
+        Some(Submitted { settings, placement: None }) => Request::change(node, Verb::Configure(settings)),
         Some(Submitted { settings, placement: Some(placement) }) => {
-            Request::Change { node, verb: Verb::ConfigureAmong(settings, Box::new(placement)) }
+            Request::change(node, Verb::ConfigureAmong(settings, Box::new(placement)))
         }
         None => Request::Query(Query::ConfigurationKept { node }),
     })

@@ -28,7 +28,7 @@ pub(crate) fn parse(parts: &Parts<'_>, context: &Context<'_>) -> Result<Request,
         None => Verb::Create(config),
         Some(placement) => Verb::CreateAmong(config, Box::new(placement)),
     };
-    Ok(Request::Change { node, verb })
+    Ok(Request::change(node, verb))
 }
 
 /// Names the node, which an instant node's creator could not know.

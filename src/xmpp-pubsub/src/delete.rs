@@ -14,7 +14,7 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
     if redirects.next().is_some() {
         return Err(BusError::bad_request("a node is in one other place only").into());
     }
-    Ok(Request::Change { node: parts.node()?, verb: Verb::Delete(redirect) })
+    Ok(Request::change(parts.node()?, Verb::Delete(redirect)))
 }
 
 fn redirect(element: &Element) -> Result<RedirectUri, Refusal> {

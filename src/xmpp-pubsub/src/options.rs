@@ -24,7 +24,7 @@ pub(crate) fn parse_set(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, R
     let form = form(parts.verb()).ok_or_else(|| BusError::bad_request("<options/> holds no form"))?;
     let settings = options_form::read(form)?;
     let verb = Verb::SetOptions(SetOptions { jid, sub_id: sub_id(parts.verb()), settings });
-    Ok(Request::Change { node, verb })
+    Ok(Request::change(node, verb))
 }
 
 /// Reads a question for the options of new subscriptions, on all nodes or on one (§6.4).

@@ -20,7 +20,7 @@ pub(crate) fn parse_set(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, R
     let entries = parts.verb().children().map(parse_entry).filter_map(Result::transpose);
     let entries = entries.collect::<Result<_, _>>()?;
     let verb = Verb::Affiliate(affiliate::Request { entries, is_partial: true });
-    Ok(Request::Change { node: parts.node()?, verb })
+    Ok(Request::change(parts.node()?, verb))
 }
 
 fn parse_entry(entry: &Element) -> Result<Option<(BareJid, Affiliation)>, Refusal> {

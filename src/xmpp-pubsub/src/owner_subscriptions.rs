@@ -24,7 +24,7 @@ pub(crate) fn parse_set(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, R
     let entries = parts.verb().children().map(parse_entry).filter_map(Result::transpose);
     let entries = entries.collect::<Result<_, _>>()?;
     let verb = Verb::ManageSubscriptions(Manage { entries, is_approval: false });
-    Ok(Request::Change { node: parts.node()?, verb })
+    Ok(Request::change(parts.node()?, verb))
 }
 
 fn parse_entry(entry: &Element) -> Result<Option<Entry>, Refusal> {

@@ -22,7 +22,7 @@ pub(crate) fn parse(parts: &Parts<'_>, context: &Context<'_>) -> Result<Request,
     let items = items.collect::<Result<_, _>>()?;
     let (preconditions, unmeetable) = preconditions.unwrap_or_default();
     let publish = Publish { items, preconditions, unmeetable, creates_node: true };
-    Ok(Request::Change { node, verb: Verb::Publish(publish) })
+    Ok(Request::change(node, Verb::Publish(publish)))
 }
 
 /// What must hold of the node (§7.1.5), or why it can hold of none. A field that is not known is refused; cancelling has

@@ -6,5 +6,5 @@ use crate::request::Request;
 
 /// Reads `<purge/>` (XEP-0060 §8.5). The answer is an empty result.
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
-    Ok(Request::Change { node: parts.node()?, verb: Verb::Purge })
+    Ok(Request::change(parts.node()?, Verb::Purge))
 }

@@ -97,12 +97,19 @@ pub(crate) enum Request {
         /// The node.
         node: NodeName,
         /// What.
-        verb: Verb,
+        verb: Box<Verb>,
     },
     /// Something to be read.
     Query(Query),
     /// A command of XEP-0050.
     AdHoc(Execution),
+}
+
+impl Request {
+    /// Something to be changed.
+    pub(crate) fn change(node: NodeName, verb: Verb) -> Self {
+        Self::Change { node, verb: Box::new(verb) }
+    }
 }
 
 /// Something to be read.
@@ -219,7 +226,7 @@ pub(crate) enum Query {
 #[derive(Debug)]
 pub(crate) enum Work {
     /// For the engine to commit.
-    Command(Command),
+    Command(Box<Command>),
     /// For the engine to read.
     Query {
         /// Who asks.
@@ -310,7 +317,7 @@ fn find(kind: IqKind, namespace: &str, parts: &Parts<'_>) -> Result<&'static Row
 impl Work {
     /// Whether it may be under way together with others of its kind and sender: the engine keeps their order.
     pub(crate) fn is_publish(&self) -> bool {
-        matches!(self, Self::Command(Command { verb: Verb::Publish(_), .. }))
+        matches!(self, Self::Command(command) if matches!(command.verb, Verb::Publish(_)))
     }
 
     /// About how many bytes it takes while it waits; for bounds.

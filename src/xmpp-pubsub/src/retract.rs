@@ -14,7 +14,7 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
         return Err(BadRequest::ItemRequired.into());
     }
     let notify = parts.verb().attr("notify").map(boolean).transpose()?;
-    Ok(Request::Change { node, verb: Verb::Retract(Retract { item_ids, notify }) })
+    Ok(Request::change(node, Verb::Retract(Retract { item_ids, notify })))
 }
 
 /// `xs:boolean`.

@@ -126,7 +126,7 @@ impl Service {
         let role = self.role(&jid);
         let command = Command { actor: Actor::new(jid, role), node, verb };
         let envelope = Envelope::silent(origin.sender, origin.asked);
-        Some(Task::Work(envelope, Box::new(Work::Command(command))))
+        Some(Task::Work(envelope, Box::new(Work::Command(Box::new(command)))))
     }
 
     fn prepare_iq(&self, stanza: &Element, origin: Origin<'_>) -> Option<Task> {
@@ -170,7 +170,7 @@ impl Service {
         let role = self.role(&sender);
         let actor = Actor::new(sender, role);
         Ok(match request {
-            Request::Change { node, verb } => Work::Command(Command { actor, node, verb }),
+            Request::Change { node, verb } => Work::Command(Box::new(Command { actor, node, verb: *verb })),
             Request::Query(query) => Work::Query { actor, query },
             Request::AdHoc(execution) => Work::AdHoc { actor, execution },
         })

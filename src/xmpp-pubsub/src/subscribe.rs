@@ -18,7 +18,7 @@ use crate::xml::Xml;
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
     let options = parts.companion("options").map(options).transpose()?.unwrap_or_default();
     let jid = subscriber(parts.verb())?;
-    Ok(Request::Change { node: parts.node()?, verb: Verb::Subscribe(Subscribe { jid, options }) })
+    Ok(Request::change(parts.node()?, Verb::Subscribe(Subscribe { jid, options })))
 }
 
 /// Says how the address is subscribed, and with which options if they are not the defaults (§6.3.7).

@@ -12,7 +12,7 @@ use crate::xml::Xml;
 /// Reads `<unsubscribe/>` (XEP-0060 §6.2).
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
     let unsubscribing = Unsubscribing { jid: subscriber(parts.verb())?, sub_id: sub_id(parts.verb()) };
-    Ok(Request::Change { node: parts.node()?, verb: Verb::Unsubscribe(unsubscribing) })
+    Ok(Request::change(parts.node()?, Verb::Unsubscribe(unsubscribing)))
 }
 
 /// Says that the address is subscribed no longer.
