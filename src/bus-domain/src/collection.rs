@@ -80,8 +80,6 @@ pub struct Member {
     pub config: NodeConfig,
     /// What the actor is there, going by the list alone.
     pub affiliation: Affiliation,
-    /// Collections that it is a child of.
-    pub collections: u32,
     /// Children that it has.
     pub children: u32,
 }
@@ -96,6 +94,8 @@ pub struct Links {
     pub is_second_way: bool,
     /// Levels of collections from the highest one above to the lowest one below.
     pub levels: u32,
+    /// Collections, on all levels together, above the one of the nodes there that has most of them.
+    pub collections: u32,
 }
 
 /// One association to be begun or ended.
@@ -176,7 +176,7 @@ impl Placing {
         if collection.children >= children_max {
             return Err(BusError::TooManyAssociations { nodes_max: children_max });
         }
-        if child.collections >= collections_max {
+        if links.collections > collections_max {
             return Err(BusError::TooManyAssociations { nodes_max: collections_max });
         }
         Ok(())

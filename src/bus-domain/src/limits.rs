@@ -24,7 +24,7 @@ pub struct Limits {
     pub node_subscriptions_max: u64,
     /// Children of one collection.
     pub collection_children_max: u32,
-    /// Collections that one node may be a child of: each takes a copy of what is published.
+    /// Collections above one node, on all levels together: each takes a copy of what is published.
     pub node_collections_max: u32,
     /// Levels of collections, one above the other.
     pub collection_levels_max: u32,

@@ -24,7 +24,7 @@ use crate::DeliveryNode;
 use crate::IdSource;
 use crate::Notice;
 use crate::PresenceTable;
-use crate::committer::{Batch, EntryResult};
+use crate::committer::{Batch, Entry, EntryResult};
 use crate::dispatcher::RecipientDelta;
 use crate::epochs::ProcessEpoch;
 use crate::known_heads::KnownHeads;
@@ -38,6 +38,8 @@ pub struct Written {
     pub results: Vec<EntryResult>,
     /// What is new for delivery.
     pub nodes: Vec<CommittedNode>,
+    /// Nodes that have become children of collections, or are none any more.
+    pub children: Vec<NodeId>,
 }
 
 /// A node's part of a committed batch.
@@ -122,7 +124,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Entries of nodes whose head somebody else holds stay postponed. Heads that are waited for come first, so that
-    /// nobody waits who holds one already that others might wait for.
+    /// nobody waits who holds one already that others might wait for. The graph comes behind all heads.
     async fn lock(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
         let (waited_for, mut others) = self.heads();
         others.retain(|id| !waited_for.contains(id));
@@ -132,6 +134,10 @@ impl<'a> Writing<'a> {
         }
         if !others.is_empty() {
             locked.extend(transaction.lock_heads(&others, LockMode::SkipHeld).await?);
+        }
+        let is_about_graph = |entry: &Entry| entry.work.is_about_graph(entry.facts.as_deref());
+        if self.batch.entries.iter().any(is_about_graph) {
+            transaction.lock_graph().await?;
         }
         let mut works: HashMap<NodeId, usize> = HashMap::new();
         for (index, entry) in self.batch.entries.iter().enumerate() {
@@ -257,8 +263,9 @@ impl<'a> Writing<'a> {
         if lowered.is_empty() { Ok(()) } else { transaction.lower_item_counts(&lowered).await }
     }
 
-    fn finish(self) -> Written {
+    fn finish(mut self) -> Written {
+        let children = self.works.iter_mut().flat_map(|work| std::mem::take(&mut work.children)).collect();
         let nodes = self.works.into_iter().filter_map(NodeWork::into_committed).collect();
-        Written { results: self.results, nodes }
+        Written { results: self.results, nodes, children }
     }
 }

@@ -25,6 +25,9 @@ pub trait AssociationTransaction {
     /// Locks the graph until the end of the transaction.
     async fn lock_graph(&mut self) -> Result<(), StoreError>;
 
+    /// The version of a node's rules; `None` for a node that is gone. With the node's head locked it stays.
+    async fn rules_version(&mut self, node: NodeId) -> Result<Option<u64>, StoreError>;
+
     /// As [`AssociationStore::neighbours_of`].
     async fn neighbours(&mut self, node: NodeId) -> Result<Neighbours, StoreError>;
 

@@ -115,7 +115,7 @@ pub async fn associations_are_seen_from_both_sides_until_they_end(store: &dyn St
     assert_eq!(graph.neighbours(&b).await, (names(&["other"]), names(&[])));
 }
 
-pub async fn members_come_with_what_they_are_associated_with(store: &dyn Store) {
+pub async fn members_come_with_the_number_of_their_children(store: &dyn Store) {
     let graph = Graph::new(store);
     let (above, leaf) = (graph.collection("above").await, graph.fixture.node("leaf").await);
     graph.associate(&above, &leaf).await;
@@ -123,8 +123,8 @@ pub async fn members_come_with_what_they_are_associated_with(store: &dyn Store) 
     let mut transaction = graph.fixture.begin().await;
     let mut members = transaction.members(&wanted, &bare("owner@example.org")).await.expect("members");
     members.sort_by(|one, other| one.name.cmp(&other.name));
-    let seen = members.iter().map(|it| (it.id, it.affiliation, it.collections, it.children));
-    let expected = [(above.id, Affiliation::Owner, 0, 1), (leaf.id, Affiliation::Owner, 1, 0)];
+    let seen = members.iter().map(|it| (it.id, it.affiliation, it.children));
+    let expected = [(above.id, Affiliation::Owner, 1), (leaf.id, Affiliation::Owner, 0)];
     assert_eq!(seen.collect::<Vec<_>>(), expected);
     assert!(members[0].config.is_collection());
     let strangers = transaction.members(&wanted[..1], &bare("other@example.org")).await.expect("members");
@@ -140,15 +140,16 @@ pub async fn the_graph_says_what_an_association_would_make_of_it(store: &dyn Sto
     graph.associate(&middle, &leaf).await;
     graph.associate(&side, &leaf).await;
     let second_way = Links { is_second_way: true, ..Links::default() };
-    let cycle = Links { is_cycle: true, is_second_way: true, levels: 0 };
-    let shape = |links: Links| Links { levels: 0, ..links };
+    let cycle = Links { is_cycle: true, is_second_way: true, ..Links::default() };
+    let shape = |links: Links| Links { levels: 0, collections: 0, ..links };
     assert_eq!(shape(graph.links(&middle, &top).await), cycle);
     assert_eq!(shape(graph.links(&top, &top).await), cycle);
     assert_eq!(shape(graph.links(&top, &leaf).await), second_way);
     assert_eq!(shape(graph.links(&top, &side).await), second_way, "the leaf is below both");
     let free = graph.collection("free").await;
-    assert_eq!(graph.links(&free, &top).await, Links { levels: 3, ..Links::default() });
-    assert_eq!(graph.links(&middle, &free).await, Links { levels: 2, ..Links::default() });
+    // The leaf would have three above it beside this one, and the new one two.
+    assert_eq!(graph.links(&free, &top).await, Links { levels: 3, collections: 4, ..Links::default() });
+    assert_eq!(graph.links(&middle, &free).await, Links { levels: 2, collections: 2, ..Links::default() });
     graph.dissociate(&side, &leaf).await;
     assert_eq!(shape(graph.links(&top, &side).await), Links::default());
 }

@@ -106,7 +106,7 @@ macro_rules! suite {
             transactions: a_batch_may_be_big,
             transactions: batches_of_many_nodes_are_one_statement_each,
             associations: associations_are_seen_from_both_sides_until_they_end,
-            associations: members_come_with_what_they_are_associated_with,
+            associations: members_come_with_the_number_of_their_children,
             associations: the_graph_says_what_an_association_would_make_of_it,
             associations: a_feed_moves_only_from_where_it_was_seen,
             associations: feeds_are_paged_by_child,

@@ -7,7 +7,7 @@ fn name(text: &str) -> NodeName {
 
 fn member(node_type: NodeType, affiliation: Affiliation) -> Member {
     let config = NodeConfig { node_type, ..NodeConfig::default() };
-    Member { id: NodeId(1), name: name("n"), config, affiliation, collections: 0, children: 0 }
+    Member { id: NodeId(1), name: name("n"), config, affiliation, children: 0 }
 }
 
 fn placing(wish: Wish) -> Placing {
@@ -78,14 +78,15 @@ fn the_graph_stays_one_in_which_events_come_once_and_end_somewhere() {
 #[test]
 fn associations_are_bounded_on_both_sides() {
     let collection = |children| Member { children, ..member(NodeType::Collection, Affiliation::Owner) };
-    let child = |collections| Member { collections, ..member(NodeType::Leaf, Affiliation::Owner) };
+    let leaf = member(NodeType::Leaf, Affiliation::Owner);
+    let above = |collections| Links { collections, ..Links::default() };
     let too_many = |nodes_max| Err(BusError::TooManyAssociations { nodes_max });
-    assert_eq!(begin(&collection(1), &child(1), Links::default()), Ok(()));
-    assert_eq!(begin(&collection(2), &child(1), Links::default()), too_many(2));
-    assert_eq!(begin(&collection(1), &child(2), Links::default()), too_many(2));
+    assert_eq!(begin(&collection(1), &leaf, above(2)), Ok(()));
+    assert_eq!(begin(&collection(2), &leaf, above(1)), too_many(2));
+    assert_eq!(begin(&collection(1), &leaf, above(3)), too_many(2));
     let mut small = collection(1);
     small.config.children.max = Some(1);
-    assert_eq!(begin(&small, &child(0), Links::default()), too_many(1));
+    assert_eq!(begin(&small, &leaf, above(1)), too_many(1));
 }
 
 #[test]

@@ -71,9 +71,13 @@ pub enum Work {
 }
 
 impl Work {
-    /// Whether it changes which nodes are below which.
-    pub(crate) fn places(&self) -> bool {
-        matches!(self, Self::Place(..) | Self::Create(_, Some(_)))
+    /// Whether it rests on which nodes are below which, or changes that.
+    pub(crate) fn is_about_graph(&self, facts: Option<&NodeFacts>) -> bool {
+        match self {
+            Self::Place(..) | Self::Create(_, Some(_)) => true,
+            Self::Delete(_) => facts.is_some_and(|facts| facts.config.is_collection()),
+            _ => false,
+        }
     }
 
     /// Rows that the work appends or changes at most, beside its head: what bounds a batch.

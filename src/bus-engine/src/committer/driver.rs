@@ -82,7 +82,8 @@ impl Driver {
     /// Commit, then what later decisions rest on, then the replies, then delivery.
     fn written(&mut self, result: Result<Written, BatchFailure>) {
         match result {
-            Ok(Written { results, mut nodes }) => {
+            Ok(Written { results, mut nodes, children }) => {
+                self.shared.feeds.associated(&children);
                 let notices = nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.notices)).collect();
                 let (transient, nodes): (Vec<_>, Vec<_>) =
                     nodes.into_iter().partition(|committed| committed.node.is_transient());
@@ -215,9 +216,6 @@ async fn write_batch(shared: Arc<EngineShared>, batch: Batch) -> Result<Written,
         Err(error) => return Err(failure(&shared, &error)),
     }
     shared.store_worked();
-    if batch.entries.iter().any(|entry| entry.work.places()) {
-        shared.feeds.look_again();
-    }
     let events: usize = written.nodes.iter().map(|node| node.events.len()).sum();
     shared.statistics.commits.add(1);
     shared.statistics.syncs.add(u64::from(batch.level == CommitLevel::Fsync));

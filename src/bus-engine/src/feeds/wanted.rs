@@ -34,6 +34,16 @@ impl WantedFeeds {
         self.lock().children.extend(children);
     }
 
+    /// Leaves word that associations of these nodes have begun or ended.
+    pub(crate) fn associated(&self, children: &[NodeId]) {
+        if !children.is_empty() {
+            self.add(children);
+            for child in children {
+                self.committed(*child);
+            }
+        }
+    }
+
     /// Leaves word that something was committed on a node.
     pub(crate) fn committed(&self, node: NodeId) {
         let mut inner = self.lock();
@@ -43,7 +53,7 @@ impl WantedFeeds {
         }
     }
 
-    /// Leaves word that associations may have changed, or that something may have been committed of which nobody tells.
+    /// Leaves word that something may have been committed, associations too, of which nobody tells.
     pub(crate) fn look_again(&self) {
         self.lock().wanted.look_again = true;
         self.filled.notify_one();

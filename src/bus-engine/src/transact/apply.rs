@@ -115,6 +115,10 @@ async fn deleted(
     sources: &Sources<'_>,
     deletion: &delete::Deletion,
 ) -> Result<EntryResult, StoreError> {
+    // They stay, without it.
+    if facts.config.is_collection() {
+        transaction.remove_children(facts.id).await?;
+    }
     transaction.retire_node(facts.id, sources.now_ms).await?;
     if let Some(to) = deletion.redirect.clone() {
         let redirect = Redirect { name: facts.name.clone(), creator: facts.creator.clone(), to };

@@ -28,11 +28,14 @@ pub(super) async fn create(
             let Some(facts) = insert(transaction, sources, entry, new).await? else {
                 return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
             };
-            if let Some(placing) = placing
-                && let Err(refused) = place(transaction, &facts.name, placing).await?
-            {
-                transaction.undo_to_savepoint().await?;
-                return Ok(Some(EntryResult::Refused(refused)));
+            if let Some(placing) = placing {
+                match place(transaction, &facts.name, placing).await? {
+                    Ok(children) => work.children = children,
+                    Err(refused) => {
+                        transaction.undo_to_savepoint().await?;
+                        return Ok(Some(EntryResult::Refused(refused)));
+                    }
+                }
             }
             let created = Created { epoch: facts.epoch, config: facts.config.clone() };
             work.created = Some(EntryResult::Done {

@@ -52,6 +52,8 @@ pub(super) struct NodeWork {
     pub(super) notices: Vec<Notice>,
     /// The answer of an entry that made the node.
     pub(super) created: Option<EntryResult>,
+    /// Nodes that have become children of collections, or are none any more.
+    pub(super) children: Vec<NodeId>,
     /// What changes for recipients.
     pub(super) delta: Option<RecipientDelta>,
     /// Whether the log begins a new life here.
@@ -135,6 +137,7 @@ impl NodeWork {
             usage: Vec::new(),
             notices: Vec::new(),
             created: None,
+            children: Vec::new(),
             delta: None,
             is_renewed: false,
             config: None,

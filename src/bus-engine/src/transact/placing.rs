@@ -1,18 +1,17 @@
 use bus_domain::collection::{Change, Forwarding, Links, Member, Neighbours, Placing, changer};
-use bus_domain::{BusError, NodeName};
+use bus_domain::{BusError, NodeId, NodeName};
 use bus_store::{FeedMove, StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
 use crate::committer::EntryResult;
 
-/// Changes what the node of this name is associated with. What is refused leaves the changes before it: the caller goes
+/// Changes what the node of this name is associated with, and says whose feeds that concerns. What is refused leaves the changes before it: the caller goes
 /// back to a savepoint of its own.
 pub(super) async fn place(
     transaction: &mut dyn Transaction,
     node: &NodeName,
     placing: &Placing,
-) -> Result<Result<(), BusError>, StoreError> {
-    transaction.lock_graph().await?;
+) -> Result<Result<Vec<NodeId>, BusError>, StoreError> {
     let actor = placing.actor.bare();
     let neighbours = match transaction.members(std::slice::from_ref(node), actor).await?.first() {
         Some(member) => transaction.neighbours(member.id).await?,
@@ -32,7 +31,8 @@ pub(super) async fn place(
             return Ok(Err(refused));
         }
     }
-    Ok(Ok(()))
+    let is_child = |member: &Member| changes.iter().any(|change| change.child == member.name);
+    Ok(Ok(members.into_iter().filter(is_child).map(|member| member.id).collect()))
 }
 
 async fn carry_out(
@@ -55,7 +55,6 @@ async fn carry_out(
             return Ok(Err(BusError::NotAssociated));
         }
         members[above].children = members[above].children.saturating_sub(1);
-        members[below].collections = members[below].collections.saturating_sub(1);
         return Ok(Ok(()));
     }
     // Who may not, or asks for what there is already, costs no look at the graph.
@@ -73,8 +72,16 @@ async fn carry_out(
     }
     transaction.begin_association(ids.0, ids.1, &changed_by).await?;
     members[above].children += 1;
-    members[below].collections += 1;
     Ok(Ok(()))
+}
+
+/// Whether what is written now goes through: a head that is locked keeps its version, so it will move.
+pub(super) async fn is_of_now(
+    transaction: &mut dyn Transaction,
+    work: &NodeWork,
+) -> Result<bool, StoreError> {
+    let Some(facts) = &work.facts else { return Ok(false) };
+    Ok(transaction.rules_version(facts.id).await? == Some(facts.rules_version))
 }
 
 /// Appends the next stretch of a feed, which moves with it: somebody else may have done so since it was read.
@@ -83,6 +90,9 @@ pub(super) async fn forward(
     work: &mut NodeWork,
     forwarding: &Forwarding,
 ) -> Result<Option<EntryResult>, StoreError> {
+    if !is_of_now(transaction, work).await? {
+        return Ok(Some(EntryResult::Stale));
+    }
     let Forwarding { collection, child, from, to, ref events } = *forwarding;
     if !transaction.move_feed(&FeedMove { collection, child, from, to }).await? {
         return Ok(Some(EntryResult::Refused(BusError::Contended)));

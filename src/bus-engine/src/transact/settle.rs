@@ -9,7 +9,7 @@ use bus_domain::{
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
-use super::placing::{forward, place};
+use super::placing::{forward, is_of_now, place};
 use super::{Sources, Writing};
 use crate::Outcome;
 use crate::committer::{EntryResult, FactsAfter, Work};
@@ -77,18 +77,22 @@ impl Writing<'_> {
             }
             Work::Configure(None) => return Ok(Some(unchanged(work))),
             Work::Configure(Some(configuration)) => configure(work, configuration, sources),
+            Work::Place(..) if !is_of_now(transaction, work).await? => return Ok(Some(EntryResult::Stale)),
             Work::Place(placing, configuration) => {
                 transaction.savepoint().await?;
-                if let Err(refused) = place(transaction, &entry.node, placing).await? {
-                    transaction.undo_to_savepoint().await?;
-                    return Ok(Some(EntryResult::Refused(refused)));
+                match place(transaction, &entry.node, placing).await? {
+                    Ok(children) => work.children = children,
+                    Err(refused) => {
+                        transaction.undo_to_savepoint().await?;
+                        return Ok(Some(EntryResult::Refused(refused)));
+                    }
                 }
                 if let Some(configuration) = configuration {
                     configure(work, configuration, sources);
                 }
             }
             Work::Forward(forwarding) => return forward(transaction, work, forwarding).await,
-            Work::Delete(deletion) => delete(transaction, work, id, deletion).await?,
+            Work::Delete(deletion) => delete(work, deletion),
             Work::Purge(purge) => return settle_purge(transaction, work, id, purge).await,
             Work::Affiliate(change) if change.entries.is_empty() => {
                 return Ok(Some(answer(Outcome::Affiliated { rejected: change.rejected.clone() })));
@@ -182,21 +186,10 @@ async fn push_out(
     Ok(publish::settle_pushed_out(publication, oldest, expired_through_ms))
 }
 
-/// The children of a collection stay, without it.
-async fn delete(
-    transaction: &mut dyn Transaction,
-    work: &mut NodeWork,
-    id: NodeId,
-    deletion: &delete::Deletion,
-) -> Result<(), StoreError> {
-    if work.facts.as_ref().is_some_and(|facts| facts.config.is_collection()) {
-        transaction.lock_graph().await?;
-        transaction.remove_children(id).await?;
-    }
+fn delete(work: &mut NodeWork, deletion: &delete::Deletion) {
     work.changes.rules = true;
     let kind = EventKind::Deleted { redirect: deletion.redirect.clone() };
     work.drafts.push(draft(kind, &deletion.deleter, deletion.notify));
-    Ok(())
 }
 
 async fn retract(

@@ -18,13 +18,15 @@ fn collection() -> NodeConfig {
     NodeConfig { node_type: NodeType::Collection, ..NodeConfig::default() }
 }
 
-fn below(collection: &str) -> Box<Placement> {
-    Box::new(Placement { collections: Some(vec![name(collection)]), children: None })
+/// Makes a node below a collection.
+fn create_below(collection: &str, config: NodeConfig) -> Verb {
+    let placement = Placement { collections: Some(vec![name(collection)]), children: None };
+    Verb::CreateAmong(config, Box::new(placement))
 }
 
 impl Bus {
     async fn create_below(&self, above: &str, node: &str, config: NodeConfig) {
-        self.run("owner", node, Verb::CreateAmong(config, below(above))).await.expect("a node");
+        self.run("owner", node, create_below(above, config)).await.expect("a node");
     }
 
     async fn subscribe_to_items(&self, node: &str, user: &str) {
@@ -174,18 +176,18 @@ async fn a_child_that_is_gone_goes_with_its_rows_and_a_collection_leaves_its_chi
 #[tokio::test]
 async fn what_is_refused_leaves_nothing_and_holds_up_nobody_of_its_batch() {
     let bus = bus().await;
-    let nowhere = || Verb::CreateAmong(NodeConfig::default(), below("nowhere"));
     let plain = || Verb::Create(NodeConfig::default());
-    let (a, b, c, d, e) = tokio::join!(
+    let below = |collection| create_below(collection, NodeConfig::default());
+    let answers = tokio::join!(
         bus.run("owner", "a", plain()),
-        bus.run("owner", "b", nowhere()),
+        bus.run("owner", "b", below("nowhere")),
         bus.run("owner", "c", plain()),
-        bus.run("owner", "d", Verb::CreateAmong(NodeConfig::default(), below("leaf"))),
-        bus.run("owner", "e", Verb::CreateAmong(NodeConfig::default(), below("top"))),
+        bus.run("owner", "d", below("leaf")),
+        bus.run("owner", "e", below("top")),
     );
-    assert!(a.is_ok() && c.is_ok() && e.is_ok());
-    assert_eq!(b, Err(BusError::NodeNotFound));
-    assert!(matches!(d, Err(BusError::InvalidAssociation { .. })), "{d:?}");
+    assert!(answers.0.is_ok() && answers.2.is_ok() && answers.4.is_ok());
+    assert_eq!(answers.1, Err(BusError::NodeNotFound));
+    assert!(matches!(answers.3, Err(BusError::InvalidAssociation { .. })), "{:?}", answers.3);
     assert_eq!(bus.stored("(SELECT count(*) FROM nodes)").await, 5);
     assert_eq!(bus.stored("(SELECT count(*) FROM heads)").await, 5);
     assert_eq!(bus.stored(FEEDS).await, 2);

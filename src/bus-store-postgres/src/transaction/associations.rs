@@ -12,9 +12,8 @@ use crate::statement::{query, statements};
 statements! {
     // The only row of the table, which nobody else locks.
     LOCK_GRAPH = "SELECT 1 FROM store FOR UPDATE";
+    RULES_VERSION = "SELECT rules_version FROM heads WHERE node_id = $1";
     MEMBERS = "SELECT n.node_id, n.name, n.config::text AS config, f.affiliation,
-                (SELECT count(*) FROM associations a JOIN nodes c ON c.node_id = a.collection_id
-                 WHERE a.child_id = n.node_id AND a.ends_at_seq IS NULL AND c.deleted_at_ms IS NULL) AS collections,
                 (SELECT count(*) FROM associations a JOIN nodes c ON c.node_id = a.child_id
                  WHERE a.collection_id = n.node_id AND a.ends_at_seq IS NULL AND c.deleted_at_ms IS NULL) AS children
          FROM nodes n LEFT JOIN affiliations f ON f.node_id = n.node_id AND f.jid = $2
@@ -28,13 +27,16 @@ statements! {
                  SELECT $2::bigint, 0::bigint
                  UNION SELECT a.child_id, below.distance + 1
                  FROM below JOIN associations a ON a.collection_id = below.node_id AND a.ends_at_seq IS NULL),
-             over_below (node_id) AS (
-                 SELECT node_id FROM below
-                 UNION SELECT a.collection_id
+             over_below (below_id, node_id) AS (
+                 SELECT node_id, node_id FROM below
+                 UNION SELECT o.below_id, a.collection_id
                  FROM over_below o JOIN associations a ON a.child_id = o.node_id AND a.ends_at_seq IS NULL)
          SELECT EXISTS (SELECT 1 FROM above WHERE node_id = $2) AS is_cycle,
                 EXISTS (SELECT 1 FROM above JOIN over_below USING (node_id)) AS is_second_way,
-                (SELECT max(distance) FROM above) + (SELECT max(distance) FROM below) + 1 AS levels";
+                (SELECT max(distance) FROM above) + (SELECT max(distance) FROM below) + 1 AS levels,
+                (SELECT count(DISTINCT node_id) FROM above)
+                + (SELECT max(most.collections)
+                   FROM (SELECT count(*) - 1 AS collections FROM over_below GROUP BY below_id) most) AS collections";
     BEGIN = "INSERT INTO associations (collection_id, child_id, through_seq, is_new, changed_by)
          SELECT $1::bigint, node_id, seq, true, $3::text FROM heads WHERE node_id = $2
          ON CONFLICT (collection_id, child_id) DO UPDATE SET ends_at_seq = NULL, changed_by = excluded.changed_by";
@@ -56,6 +58,11 @@ impl AssociationTransaction for PostgresTransaction {
         self.fetch_all(query(LOCK_GRAPH)).await.map(drop)
     }
 
+    async fn rules_version(&mut self, node: NodeId) -> Result<Option<u64>, StoreError> {
+        let found = self.fetch_all(query(RULES_VERSION).bind(node.0)).await?;
+        found.first().map(|row| rows::unsigned(row, "rules_version")).transpose()
+    }
+
     async fn neighbours(&mut self, node: NodeId) -> Result<Neighbours, StoreError> {
         let above = self.fetch_all(query(COLLECTIONS).bind(node.0)).await?;
         let below = self.fetch_all(query(CHILDREN).bind(node.0)).await?;
@@ -75,6 +82,7 @@ impl AssociationTransaction for PostgresTransaction {
             is_cycle: rows::boolean(row, "is_cycle")?,
             is_second_way: rows::boolean(row, "is_second_way")?,
             levels: count(row, "levels")?,
+            collections: count(row, "collections")?,
         })
     }
 
@@ -133,7 +141,6 @@ fn member(row: &PgRow) -> Result<Member, StoreError> {
         name: rows::node_name(row)?,
         config: rows::node_config(row)?,
         affiliation: rows::affiliation(row)?,
-        collections: count(row, "collections")?,
         children: count(row, "children")?,
     })
 }

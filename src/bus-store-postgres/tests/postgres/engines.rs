@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus_domain::quota::Quotas;
 use bus_domain::{
     Actor, Affiliation, BareJid, BusError, ItemId, Jid, LimitKind, NodeConfig, NodeName, NodeType, Payload,
-    Role, publish,
+    Role, Setting, publish,
 };
 use bus_engine::{
     Command, Delivery, DeliveryInput, Engine, EngineLimits, NotificationSink, Outcome, Settings, SinkFull,
@@ -310,8 +310,11 @@ async fn whoever_publishes_below_a_collection_it_takes_everything_once() {
     run(&first, "above", Verb::Create(collection)).await;
     run(&first, "n", Verb::Create(NodeConfig::default())).await;
     run(&second, "above", Verb::Associate(node("n"))).await;
-    for _ in 0..20 {
-        tokio::join!(first.publish(), second.publish());
+    for round in 0..20 {
+        // What each of them knows of the collection's rules is old by the next round.
+        let instance = if round % 2 == 0 { &first } else { &second };
+        let title = Setting::Title(Some(round.to_string()));
+        tokio::join!(first.publish(), second.publish(), run(instance, "above", Verb::Configure(vec![title])));
     }
     let taken = "SELECT count(*) || ' ' || count(DISTINCT origin) FROM events WHERE origin IS NOT NULL";
     let postgres = Postgres::shared().await;

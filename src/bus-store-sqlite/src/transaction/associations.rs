@@ -10,9 +10,8 @@ use crate::rows::{self, signed};
 use crate::statement::{query, statements};
 
 statements! {
+    RULES_VERSION = "SELECT rules_version FROM heads WHERE node_id = ?1";
     MEMBERS = "SELECT n.node_id, n.name, n.config, f.affiliation,
-                (SELECT count(*) FROM associations a JOIN nodes c ON c.node_id = a.collection_id
-                 WHERE a.child_id = n.node_id AND a.ends_at_seq IS NULL AND c.deleted_at_ms IS NULL) AS collections,
                 (SELECT count(*) FROM associations a JOIN nodes c ON c.node_id = a.child_id
                  WHERE a.collection_id = n.node_id AND a.ends_at_seq IS NULL AND c.deleted_at_ms IS NULL) AS children
          FROM nodes n LEFT JOIN affiliations f ON f.node_id = n.node_id AND f.jid = ?2
@@ -26,13 +25,16 @@ statements! {
                  SELECT ?2, 0
                  UNION SELECT a.child_id, below.distance + 1
                  FROM below JOIN associations a ON a.collection_id = below.node_id AND a.ends_at_seq IS NULL),
-             over_below (node_id) AS (
-                 SELECT node_id FROM below
-                 UNION SELECT a.collection_id
+             over_below (below_id, node_id) AS (
+                 SELECT node_id, node_id FROM below
+                 UNION SELECT o.below_id, a.collection_id
                  FROM over_below o JOIN associations a ON a.child_id = o.node_id AND a.ends_at_seq IS NULL)
          SELECT EXISTS (SELECT 1 FROM above WHERE node_id = ?2) AS is_cycle,
                 EXISTS (SELECT 1 FROM above JOIN over_below USING (node_id)) AS is_second_way,
-                (SELECT max(distance) FROM above) + (SELECT max(distance) FROM below) + 1 AS levels";
+                (SELECT max(distance) FROM above) + (SELECT max(distance) FROM below) + 1 AS levels,
+                (SELECT count(DISTINCT node_id) FROM above)
+                + (SELECT max(most.collections)
+                   FROM (SELECT count(*) - 1 AS collections FROM over_below GROUP BY below_id) most) AS collections";
     BEGIN = "INSERT INTO associations (collection_id, child_id, through_seq, is_new, changed_by)
          SELECT ?1, node_id, seq, 1, ?3 FROM heads WHERE node_id = ?2
          ON CONFLICT (collection_id, child_id) DO UPDATE SET ends_at_seq = NULL, changed_by = excluded.changed_by";
@@ -55,6 +57,11 @@ impl AssociationTransaction for SqliteTransaction {
         Ok(())
     }
 
+    async fn rules_version(&mut self, node: NodeId) -> Result<Option<u64>, StoreError> {
+        let found = self.fetch_all(query(RULES_VERSION).bind(node.0)).await?;
+        found.first().map(|row| rows::unsigned(row, "rules_version")).transpose()
+    }
+
     async fn neighbours(&mut self, node: NodeId) -> Result<Neighbours, StoreError> {
         let above = self.fetch_all(query(COLLECTIONS).bind(node.0)).await?;
         let below = self.fetch_all(query(CHILDREN).bind(node.0)).await?;
@@ -74,6 +81,7 @@ impl AssociationTransaction for SqliteTransaction {
             is_cycle: rows::integer(row, "is_cycle")? != 0,
             is_second_way: rows::integer(row, "is_second_way")? != 0,
             levels: count(row, "levels")?,
+            collections: count(row, "collections")?,
         })
     }
 
@@ -132,7 +140,6 @@ fn member(row: &SqliteRow) -> Result<Member, StoreError> {
         name: rows::node_name(row)?,
         config: rows::node_config(row)?,
         affiliation: rows::affiliation(row)?,
-        collections: count(row, "collections")?,
         children: count(row, "children")?,
     })
 }

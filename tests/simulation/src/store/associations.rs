@@ -33,6 +33,10 @@ impl AssociationTransaction for SimulatedTransaction {
         Ok(())
     }
 
+    async fn rules_version(&mut self, _node: NodeId) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     async fn neighbours(&mut self, _node: NodeId) -> Result<Neighbours, StoreError> {
         Ok(Neighbours::default())
     }

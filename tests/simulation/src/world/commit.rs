@@ -155,7 +155,7 @@ impl World {
 
     /// What the committer's driver does with a batch that is on disk: facts, answers, then delivery.
     fn written(&mut self, at: usize, written: Written, commit: Option<CommitIndex>) -> Checked {
-        let Written { results, nodes } = written;
+        let Written { results, nodes, .. } = written;
         self.count(&results);
         let instance = &mut self.instances[at];
         for result in &results {
