@@ -20,6 +20,8 @@ pub struct Limits {
     pub node_subscriptions_per_jid_max: usize,
     /// Milliseconds for which a subscriber may lease a subscription (`pubsub#expire`); a longer lease is cut to that.
     pub subscription_lease_ms_max: u64,
+    /// The longest time between two digests (`pubsub#digest_frequency`), in milliseconds.
+    pub subscription_digest_ms_max: u64,
     /// Subscriptions to one node.
     pub node_subscriptions_max: u64,
     /// Children of one collection.
@@ -59,6 +61,7 @@ impl Default for Limits {
             node_affiliations_max: 10_000,
             node_subscriptions_per_jid_max: 32,
             subscription_lease_ms_max: 366 * DAY_MS,
+            subscription_digest_ms_max: DAY_MS,
             node_subscriptions_max: 100_000,
             collection_children_max: 1_000,
             node_collections_max: 16,

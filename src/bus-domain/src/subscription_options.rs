@@ -20,6 +20,11 @@ pub struct SubscriptionOptions {
     /// How far below a collection (`pubsub#subscription_depth`): 1 are its children, 0 is nothing but the collection
     /// itself, `None` is all.
     pub depth: Option<u32>,
+    /// Whether events are put together into digests (`pubsub#digest`). Not on nodes in memory.
+    pub digest: bool,
+    /// Milliseconds between two digests at least (`pubsub#digest_frequency`); `None` is
+    /// [`Self::DIGEST_FREQUENCY_MS_DEFAULT`].
+    pub digest_frequency_ms: Option<u64>,
     /// When the subscription ends by itself (`pubsub#expire`), in milliseconds since 1970: later events are not due.
     /// Stores keep it apart, because they are asked for those that are over.
     #[serde(skip)]
@@ -58,6 +63,10 @@ impl SubscriptionType {
 pub enum OptionSetting {
     /// See [`SubscriptionOptions::deliver`].
     Deliver(bool),
+    /// See [`SubscriptionOptions::digest`].
+    Digest(bool),
+    /// See [`SubscriptionOptions::digest_frequency_ms`].
+    DigestFrequencyMs(Option<u64>),
     /// See [`SubscriptionOptions::subscription_type`].
     Type(SubscriptionType),
     /// See [`SubscriptionOptions::depth`].
@@ -80,6 +89,11 @@ pub enum Expire {
 }
 
 impl SubscriptionOptions {
+    /// The shortest time between two digests.
+    pub const DIGEST_FREQUENCY_MS_MIN: u64 = 1_000;
+    /// The time between two digests where the subscriber does not say.
+    pub const DIGEST_FREQUENCY_MS_DEFAULT: u64 = 60_000;
+
     /// The options with these fields set; the others stay. A lease that is longer than the operator allows is cut to
     /// that (§12.19), one that is over already is refused.
     pub fn with(
@@ -91,6 +105,15 @@ impl SubscriptionOptions {
         for setting in settings {
             match *setting {
                 OptionSetting::Deliver(value) => self.deliver = value,
+                OptionSetting::Digest(value) => self.digest = value,
+                OptionSetting::DigestFrequencyMs(Some(ms))
+                    if ms < Self::DIGEST_FREQUENCY_MS_MIN || ms > limits.subscription_digest_ms_max =>
+                {
+                    return Err(BusError::InvalidOptions {
+                        reason: "no such time may lie between two digests",
+                    });
+                }
+                OptionSetting::DigestFrequencyMs(value) => self.digest_frequency_ms = value,
                 OptionSetting::Type(value) => self.subscription_type = value,
                 OptionSetting::Depth(value) => self.depth = value,
                 OptionSetting::ShowValues(values) => self.show_values = values,
@@ -110,6 +133,11 @@ impl SubscriptionOptions {
             Some(at_ms) => Expire::AtMs(at_ms),
             None => Expire::Never,
         }
+    }
+
+    /// Milliseconds between two digests, if events are put together.
+    pub fn digest_ms(&self) -> Option<u64> {
+        self.digest.then(|| self.digest_frequency_ms.unwrap_or(Self::DIGEST_FREQUENCY_MS_DEFAULT))
     }
 
     /// Whether the lease is over at this moment.
@@ -147,6 +175,8 @@ impl Default for SubscriptionOptions {
             is_temporary: false,
             subscription_type: SubscriptionType::Nodes,
             depth: Some(1),
+            digest: false,
+            digest_frequency_ms: None,
             expires_at_ms: None,
         }
     }
@@ -180,6 +210,24 @@ mod tests {
         let silent = check(&[OptionSetting::Deliver(false)]).unwrap();
         assert_eq!(silent, SubscriptionOptions { deliver: false, ..SubscriptionOptions::default() });
         assert_eq!(silent.with(&[], &Limits::default(), 0), Ok(silent));
+    }
+
+    #[test]
+    fn digests_come_no_more_often_than_each_second_and_no_more_rarely_than_allowed() {
+        let limits = Limits { subscription_digest_ms_max: 5_000, ..Limits::default() };
+        let frequency = |ms| {
+            let settings = [OptionSetting::Digest(true), OptionSetting::DigestFrequencyMs(ms)];
+            SubscriptionOptions::default().with(&settings, &limits, 0).map(|it| it.digest_ms())
+        };
+        assert_eq!(frequency(None), Ok(Some(SubscriptionOptions::DIGEST_FREQUENCY_MS_DEFAULT)));
+        for ms in [1_000, 5_000] {
+            assert_eq!(frequency(Some(ms)), Ok(Some(ms)));
+        }
+        for ms in [0, 999, 5_001] {
+            assert!(matches!(frequency(Some(ms)), Err(BusError::InvalidOptions { .. })), "{ms}");
+        }
+        let unused = check(&[OptionSetting::DigestFrequencyMs(Some(2_000))]).unwrap();
+        assert_eq!(unused.digest_ms(), None, "only where digests are wanted");
     }
 
     #[test]

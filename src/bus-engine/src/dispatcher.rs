@@ -2,6 +2,7 @@
 
 mod below;
 mod bounces;
+mod digest;
 mod driver;
 mod followed;
 mod judging;
@@ -52,13 +53,16 @@ pub struct Delivery<'a> {
     pub event: &'a Arc<Event>,
     /// The node below where the event has happened, if this is a collection and that node is still there.
     pub source: Option<&'a NodeFacts>,
+    /// Those before it that go out in the same message, in a digest: all of its kind, in order.
+    pub earlier: &'a [Arc<Event>],
     /// Whose it is.
     pub subscription: &'a Subscription,
     /// The SubIDs of all subscriptions of its address to which the event is due, its own among them.
     pub sub_ids: &'a [SubscriptionId],
     /// Whether the event may have happened long ago, or may have been sent before.
     pub is_late: bool,
-    /// The event before this one that was due to the recipient, or where its subscription began.
+    /// The event before this one, and before the earlier ones, that was due to the recipient, or where its subscription
+    /// began.
     pub after_seq: Seq,
 }
 

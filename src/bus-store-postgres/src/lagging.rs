@@ -48,6 +48,17 @@ statements! {
          LEFT JOIN cursors c ON c.node_id = k.node_id AND c.leg = $1
          ON CONFLICT (node_id, subscription_id, leg) DO UPDATE
          SET seq = excluded.seq, attempts = excluded.attempts, due_at_ms = excluded.due_at_ms";
+    BEGIN = "INSERT INTO lagging (leg, node_id, subscription_id, seq, attempts, due_at_ms)
+         SELECT $1, s.node_id, s.subscription_id,
+                CASE WHEN h.epoch = k.epoch THEN k.seq ELSE least(k.seq, coalesce(c.seq, 0)) END,
+                k.attempts, k.due_at_ms
+         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+              AS k (node_id, subscription_id, epoch, seq, attempts, due_at_ms)
+         JOIN heads h ON h.node_id = k.node_id
+         JOIN subscriptions s
+              ON s.node_id = k.node_id AND s.subscription_id = k.subscription_id AND s.parked_at_ms IS NULL
+         LEFT JOIN cursors c ON c.node_id = k.node_id AND c.leg = $1
+         ON CONFLICT (node_id, subscription_id, leg) DO NOTHING";
     MOVE = "UPDATE lagging l SET seq = k.seq, attempts = k.attempts, due_at_ms = k.due_at_ms
          FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
               AS k (node_id, subscription_id, epoch, seq, attempts, due_at_ms)
@@ -102,6 +113,13 @@ impl LaggingStore for PostgresStore {
         let changed = transaction.fetch_all(query).await?;
         let changed = changed.iter().map(key).collect::<Result<HashSet<_>, _>>()?;
         add_rows(&mut transaction, leg, notes, &changed).await?;
+        transaction.commit_write().await
+    }
+
+    async fn begin_lagging(&self, leg: Leg, rows: &[LaggingRow]) -> Result<(), StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        lock_heads(&mut transaction, rows.iter().map(|row| row.key)).await?;
+        transaction.execute(with_rows(query(BEGIN).bind(leg.as_str()), rows)).await?;
         transaction.commit_write().await
     }
 

@@ -43,6 +43,14 @@ statements! {
          LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = ?1 WHERE true
          ON CONFLICT (node_id, subscription_id, leg) DO UPDATE
          SET seq = excluded.seq, attempts = excluded.attempts, due_at_ms = excluded.due_at_ms";
+    pub(crate) BEGIN = "INSERT INTO lagging (node_id, leg, subscription_id, seq, attempts, due_at_ms)
+         SELECT h.node_id, ?1, s.subscription_id,
+                CASE WHEN h.epoch = k.value ->> 5 THEN k.value ->> 2 ELSE min(k.value ->> 2, coalesce(c.seq, 0)) END,
+                k.value ->> 3, k.value ->> 4
+         FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
+         JOIN subscriptions s ON s.node_id = h.node_id AND s.subscription_id = k.value ->> 1 AND s.parked_at_ms IS NULL
+         LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = ?1 WHERE true
+         ON CONFLICT (node_id, subscription_id, leg) DO NOTHING";
     pub(crate) MOVE = "UPDATE lagging
          SET seq = k.value ->> 2, attempts = k.value ->> 3, due_at_ms = k.value ->> 4
          FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 5
@@ -97,6 +105,13 @@ impl LaggingStore for SqliteStore {
         let added = notes.iter().filter_map(|note| note.lagging).filter(|row| changed.contains(&row.key));
         let added = array(added.map(|row| row_values(&row)));
         transaction.execute(query(ADD).bind(leg.as_str()).bind(added)).await?;
+        transaction.commit_write().await
+    }
+
+    async fn begin_lagging(&self, leg: Leg, rows: &[LaggingRow]) -> Result<(), StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let rows = array(rows.iter().map(row_values));
+        transaction.execute(query(BEGIN).bind(leg.as_str()).bind(rows)).await?;
         transaction.commit_write().await
     }
 

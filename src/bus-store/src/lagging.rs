@@ -31,6 +31,10 @@ pub trait LaggingStore {
     /// the cursor, which was set back with the new life.
     async fn note_failures(&self, leg: Leg, notes: &[FailureNote]) -> Result<(), StoreError>;
 
+    /// Adds rows of subscriptions that have none, in one transaction. Those that have ended or are parked are passed over;
+    /// a row of another life than the log's begins no later than the cursor.
+    async fn begin_lagging(&self, leg: Leg, rows: &[LaggingRow]) -> Result<(), StoreError>;
+
     /// Changes rows that there are and removes others, in one transaction. A row that is not there is passed over, and
     /// so is the position of another life than the log's. Failures end with what was taken: those of subscriptions whose
     /// rows have gone, and those up to the position of a row without attempts.

@@ -218,8 +218,14 @@ fn encode_entry(
     if node.config.sends_headlines() {
         out.attribute("type", "headline");
     }
-    let view =
-        EventView { node: node.name.as_str(), event, config: &node.config, with_payload, with_config: false };
+    let view = EventView {
+        node: node.name.as_str(),
+        event,
+        earlier: &[],
+        config: &node.config,
+        with_payload,
+        with_config: false,
+    };
     encode_event(&view, &mut out);
     encode_id(envelope.asked(), &id, &mut out);
     encode_position(node.epoch, event.seq, event.due_after_seq, &mut out);

@@ -93,6 +93,10 @@ impl<Lane> Notifier<Lane> {
 
     /// The shared markup of the delivery's event.
     fn shared(&mut self, delivery: &Delivery<'_>, variant: Variant) -> Bytes {
+        if !delivery.earlier.is_empty() {
+            self.counters.encodings.fetch_add(1, Ordering::Relaxed);
+            return Bytes::from(self.encode_event(delivery, variant));
+        }
         if let Some(encoded) = &self.encoded[variant.index()]
             && Arc::ptr_eq(&encoded.event, delivery.event)
             && encoded.node == delivery.node.id
@@ -113,12 +117,14 @@ impl<Lane> Notifier<Lane> {
         let view = EventView {
             node: source.map_or(&delivery.node.name, |source| &source.name).as_str(),
             event: delivery.event,
+            earlier: delivery.earlier,
             config,
             with_payload: variant.with_payload,
             with_config: variant.with_payload,
         };
         encode_event(&view, &mut out);
-        if variant.is_late {
+        // Of several events there is no one time.
+        if variant.is_late && delivery.earlier.is_empty() {
             let published_at_ms =
                 source.map_or(delivery.event.published_at_ms, |source| source.published_at_ms);
             encode_delay(self.service.as_str(), published_at_ms, &mut out);
@@ -214,6 +220,8 @@ impl NotificationCounters {
 pub(crate) struct EventView<'a> {
     pub(crate) node: &'a str,
     pub(crate) event: &'a Event,
+    /// Those before it, of the same kind, that are shown together with it.
+    pub(crate) earlier: &'a [Arc<Event>],
     /// As it is now.
     pub(crate) config: &'a NodeConfig,
     pub(crate) with_payload: bool,
@@ -223,23 +231,27 @@ pub(crate) struct EventView<'a> {
 
 /// `<event/>` of XEP-0060 §7.1.2, §7.2.2.1, §8.2.5.3, §8.4.2 and §8.5.2.
 pub(crate) fn encode_event(view: &EventView<'_>, out: &mut Xml) {
-    let EventView { node, event, config, with_payload, with_config } = *view;
+    let EventView { node, event, earlier, config, with_payload, with_config } = *view;
+    let all = earlier.iter().map(Arc::as_ref).chain([event]);
     out.start_in("event", PUBSUB_EVENT);
     match event.kind.told() {
-        EventKind::Published { payload, .. } => {
+        EventKind::Published { .. } => {
             out.start("items").attribute("node", node);
-            if !config.takes_no_items() {
+            for event in all.filter(|_| !config.takes_no_items()) {
                 start_item(event, config, out);
-                if let (true, Some(payload)) = (with_payload, payload) {
+                if let (true, Some(payload)) = (with_payload, event.kind.payload()) {
                     out.raw(payload.as_str());
                 }
                 out.end();
             }
             out.end();
         }
-        EventKind::Retracted { item_id } => {
+        EventKind::Retracted { .. } => {
             out.start("items").attribute("node", node);
-            out.start("retract").attribute("id", item_id.as_str()).end().end();
+            for item_id in all.filter_map(|event| event.kind.item_id()) {
+                out.start("retract").attribute("id", item_id.as_str()).end();
+            }
+            out.end();
         }
         EventKind::Purged => {
             out.start("purge").attribute("node", node).end();
@@ -298,8 +310,14 @@ pub(crate) fn encode_last_item(
         out.attribute("type", "headline");
     }
     let with_payload = node.config.deliver_payloads;
-    let view =
-        EventView { node: node.name.as_str(), event, config: &node.config, with_payload, with_config: false };
+    let view = EventView {
+        node: node.name.as_str(),
+        event,
+        earlier: &[],
+        config: &node.config,
+        with_payload,
+        with_config: false,
+    };
     encode_event(&view, &mut out);
     encode_delay(service.as_str(), event.published_at_ms, &mut out);
     let reference = EventRef { node: node.id, epoch: node.epoch, seq: event.seq };

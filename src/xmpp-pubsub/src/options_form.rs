@@ -36,6 +36,20 @@ pub(crate) const TABLE: &[Field<SubscriptionOptions, OptionSetting>] = &[
         kind: Kind::Level { get: |it| it.depth, set: OptionSetting::Depth },
     },
     Field {
+        var: "pubsub#digest",
+        label: "Whether events are put together into digests",
+        kind: Kind::Boolean { get: |it| it.digest, set: OptionSetting::Digest },
+    },
+    Field {
+        var: "pubsub#digest_frequency",
+        label: "Milliseconds between two digests, at least",
+        kind: Kind::Number {
+            none: "",
+            get: |it| it.digest_frequency_ms,
+            set: |ms| Some(OptionSetting::DigestFrequencyMs(ms)),
+        },
+    },
+    Field {
         var: "pubsub#expire",
         label: "When the subscription ends by itself, in UTC, or presence: when its subscriber goes",
         kind: Kind::Expire { get: SubscriptionOptions::expire, set: OptionSetting::Expire },

@@ -51,6 +51,33 @@ pub async fn lagging_rows_are_added_moved_and_ended(store: &dyn Store) {
     assert_eq!(rows(store).await, [later, all[2]], "what is not there is not added");
 }
 
+pub async fn rows_begin_where_there_are_none(store: &dyn Store) {
+    let fixture = Fixture::new(store);
+    let node = fixture.node("n").await.id;
+    let keys = [
+        key(node, &fixture.subscribe(node, "a@example.org").await),
+        key(node, &fixture.subscribe(node, "b@example.org").await),
+    ];
+    let of = |key| LaggingRow { attempts: 0, ..row(key, 7) };
+    let nobody = SubscriptionKey { subscription: bus_domain::SubscriptionId(99), ..keys[0] };
+    store.begin_lagging(Leg::Xmpp, &[of(keys[0]), of(nobody)]).await.expect("a write");
+    assert_eq!(rows(store).await, [of(keys[0])], "who is not there has no row");
+    let later = LaggingRow { through_seq: 9, ..of(keys[0]) };
+    let elsewhere = LaggingRow { epoch: bus_domain::Epoch(1), ..of(keys[1]) };
+    store.begin_lagging(Leg::Xmpp, &[later, elsewhere]).await.expect("a write");
+    let at_cursor = LaggingRow { through_seq: 0, ..of(keys[1]) };
+    assert_eq!(
+        rows(store).await,
+        [of(keys[0]), at_cursor],
+        "a row stays, and another life begins at the cursor"
+    );
+    let mut transaction = fixture.begin().await;
+    transaction.park_subscription(node, keys[0].subscription, 5).await.expect("parked");
+    transaction.commit().await.expect("commit");
+    store.begin_lagging(Leg::Xmpp, &[of(keys[0])]).await.expect("a write");
+    assert_eq!(rows(store).await, [at_cursor], "nor has who is parked");
+}
+
 pub async fn failures_are_noted_on_what_was_seen(store: &dyn Store) {
     let fixture = Fixture::new(store);
     let node = fixture.node("n").await.id;

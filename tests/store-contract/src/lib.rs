@@ -93,6 +93,7 @@ macro_rules! suite {
             retention: retracted_payloads_are_blanked_once_asked_for,
             retention: nodes_are_looked_at_in_pages,
             lagging: lagging_rows_are_added_moved_and_ended,
+            lagging: rows_begin_where_there_are_none,
             lagging: failures_end_with_what_was_taken,
             lagging: failures_are_noted_on_what_was_seen,
             lagging: delivery_targets_are_those_that_are_asked_for,

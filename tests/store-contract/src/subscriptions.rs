@@ -104,6 +104,8 @@ pub async fn options_come_back_as_they_were_set(store: &dyn Store) {
         sub_id: Some(SubscriptionId(7)),
         options: SubscriptionOptions {
             deliver: false,
+            digest: true,
+            digest_frequency_ms: Some(5_000),
             subscription_type: SubscriptionType::All,
             depth: None,
             expires_at_ms: Some(40),

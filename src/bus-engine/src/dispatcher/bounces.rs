@@ -28,6 +28,8 @@ pub struct PendingBounce {
     pub run: BouncedRun,
     /// The oldest event.
     pub oldest_seq: Seq,
+    /// What was delivered before the oldest message: in a digest, its first event comes behind that.
+    pub oldest_after_seq: Seq,
     /// The oldest event that is to be sent again.
     pub oldest_retry_seq: Option<Seq>,
     /// How many there were.
@@ -55,8 +57,16 @@ impl Bounces {
         } else {
             let run = BouncedRun { class, after_seq: message.after_seq, through_seq: seq };
             let oldest_retry_seq = (class == BounceClass::Retry).then_some(seq);
-            let pending =
-                PendingBounce { key, epoch, from, run, oldest_seq: seq, oldest_retry_seq, count: 1 };
+            let pending = PendingBounce {
+                key,
+                epoch,
+                from,
+                run,
+                oldest_seq: seq,
+                oldest_after_seq: message.after_seq,
+                oldest_retry_seq,
+                count: 1,
+            };
             self.pending.insert(place, pending);
         }
     }
@@ -90,6 +100,7 @@ impl PendingBounce {
     fn add(&mut self, class: BounceClass, after_seq: Seq, seq: Seq) {
         self.count += 1;
         self.oldest_seq = self.oldest_seq.min(seq);
+        self.oldest_after_seq = self.oldest_after_seq.min(after_seq);
         if class == BounceClass::Retry {
             self.oldest_retry_seq = Some(self.oldest_retry_seq.map_or(seq, |oldest| oldest.min(seq)));
         }

@@ -341,6 +341,9 @@ impl Driver {
             return;
         }
         if !self.store_rests() {
+            self.store_begun_digests().await;
+        }
+        if !self.store_rests() {
             self.store_cursors().await;
         }
         if !self.store_rests() {

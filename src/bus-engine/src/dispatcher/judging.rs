@@ -97,11 +97,15 @@ impl Dispatcher {
         if class.is_none_or(|class| class == BounceClass::Ignored) {
             return (class, None);
         }
-        let attempt = self.attempt(bounced.key, bounced.oldest_seq);
+        let is_digest = subscription.options.digest;
+        let oldest_seq = if is_digest { bounced.oldest_after_seq + 1 } else { bounced.oldest_seq };
+        let attempt = self.attempt(bounced.key, oldest_seq);
         let Judgement { failures, parks } =
             bounce::judge(target.failures, &bounced.run, attempt, now_ms, limits);
         // Whoever lags does so until the parking is on disk: it may fail.
-        let retry = self.retry(bounced, random, may_lag).filter(|_| !parks || self.is_lagging(bounced.key));
+        let retry = self
+            .retry(bounced, is_digest, random, may_lag)
+            .filter(|_| !parks || self.is_lagging(bounced.key));
         let lagging = retry
             .filter(|_| !self.is_lagging(bounced.key))
             .map(|retry| self.new_row(bounced.key, retry, now_ms));
@@ -128,12 +132,14 @@ impl Dispatcher {
     }
 
     /// One that lags already tries everything again that comes back: that costs little, and keeps its order.
-    fn retry(&self, bounced: &PendingBounce, random: u64, may_lag: bool) -> Option<Retry> {
+    fn retry(&self, bounced: &PendingBounce, is_digest: bool, random: u64, may_lag: bool) -> Option<Retry> {
         let from_seq = if self.is_lagging(bounced.key) {
             Some(bounced.oldest_seq)
         } else {
             bounced.oldest_retry_seq.filter(|_| may_lag)
         };
+        // A digest is named by its last event, and sent again from its first.
+        let from_seq = from_seq.map(|seq| if is_digest { bounced.oldest_after_seq + 1 } else { seq });
         let (through_seq, epoch) = (bounced.run.through_seq, bounced.epoch);
         from_seq.map(|from_seq| Retry { from_seq, through_seq, epoch, random })
     }

@@ -26,6 +26,10 @@ pub(super) struct Lag {
     floor_seq: Seq,
     /// Sent before, on the node's cursor or by an attempt.
     sent_before_seq: Seq,
+    /// Milliseconds between two digests, as far as it is known that it gets some: it never follows the node's cursor.
+    pub(super) digest_ms: Option<u64>,
+    /// Before this time no further digest comes, unless the last one did not arrive.
+    pub(super) not_before_ms: u64,
 }
 
 /// How far the node's cursor has come for a subscription.
@@ -89,20 +93,43 @@ impl Lag {
             attempts: 1,
             floor_seq: 0,
             sent_before_seq: common.map_or(bounced_seq, |common| common.sent_seq),
+            digest_ms: None,
+            not_before_ms: 0,
+        }
+    }
+
+    /// A subscription whose digest begins with an event.
+    pub(super) fn of_digest(first_seq: Seq, digest_ms: u64, now_ms: u64, bounds: &LaggingBounds) -> Self {
+        let through_seq = first_seq.saturating_sub(1);
+        Self {
+            through_seq,
+            taken_seq: through_seq,
+            sent_seq: through_seq,
+            window_events: bounds.window_events_max,
+            phase: Phase::Resting { until_ms: now_ms + digest_ms },
+            attempts: 0,
+            floor_seq: through_seq,
+            sent_before_seq: through_seq,
+            digest_ms: Some(digest_ms),
+            not_before_ms: 0,
         }
     }
 
     /// As the store knew it.
-    pub(super) fn restored(row: LagPosition) -> Self {
+    pub(super) fn restored(row: LagPosition, bounds: &LaggingBounds) -> Self {
+        // Of what was taken nothing had come back.
+        let window_events = if row.attempts == 0 { bounds.window_events_max } else { WINDOW_EVENTS_MIN };
         Self {
             through_seq: row.through_seq,
             taken_seq: row.through_seq,
             sent_seq: row.through_seq,
-            window_events: WINDOW_EVENTS_MIN,
+            window_events,
             phase: Phase::Resting { until_ms: row.due_ms },
             attempts: row.attempts,
             floor_seq: row.through_seq,
             sent_before_seq: row.through_seq,
+            digest_ms: None,
+            not_before_ms: 0,
         }
     }
 
@@ -174,6 +201,7 @@ impl Lag {
         self.taken_seq = self.taken_seq.min(before_seq);
         self.sent_seq = before_seq;
         self.window_events = WINDOW_EVENTS_MIN;
+        self.not_before_ms = 0;
         true
     }
 
@@ -203,7 +231,12 @@ impl Lag {
         match self.phase {
             Phase::Quiet { joined, .. } => self.phase = Phase::Quiet { until_ms: 0, joined },
             Phase::Done => {}
-            Phase::Unproven { .. } | Phase::Ready | Phase::Due => {
+            Phase::Unproven { .. } => {
+                self.not_before_ms = 0;
+                self.go_back();
+                self.phase = Phase::Resting { until_ms: 0 };
+            }
+            Phase::Ready | Phase::Due => {
                 self.go_back();
                 self.phase = Phase::Resting { until_ms: 0 };
             }

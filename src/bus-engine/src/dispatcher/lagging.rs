@@ -19,6 +19,8 @@ pub(super) struct Lagging {
     ready: VecDeque<SubscriptionKey>,
     /// Rows that differ from those in the store.
     changed: BTreeSet<SubscriptionKey>,
+    /// Rows that the store does not have yet.
+    begun: BTreeSet<SubscriptionKey>,
     /// Rows to be removed from the store.
     ended: BTreeSet<SubscriptionKey>,
     /// Rows are of a life that has ended.
@@ -74,6 +76,11 @@ impl LaggingOfNode {
     pub(super) fn skips(&self, subscription: SubscriptionId) -> bool {
         self.lags.get(&subscription).is_some_and(|lag| !lag.is_joined())
     }
+
+    /// Whether the subscription lags.
+    pub(super) fn has(&self, subscription: SubscriptionId) -> bool {
+        self.lags.contains_key(&subscription)
+    }
 }
 
 impl LaggingBounds {
@@ -92,6 +99,7 @@ impl Lagging {
             count: 0,
             ready: VecDeque::new(),
             changed: BTreeSet::new(),
+            begun: BTreeSet::new(),
             ended: BTreeSet::new(),
             is_stale: false,
             bounds,
@@ -123,7 +131,58 @@ impl Lagging {
 
     /// Takes a row from the store.
     pub(super) fn restore(&mut self, row: LagPosition) {
-        self.put(row.key, row.epoch, Lag::restored(row));
+        self.put(row.key, row.epoch, Lag::restored(row, &self.bounds));
+    }
+
+    /// How many more may lag.
+    pub(super) fn room(&self) -> usize {
+        self.bounds.subscriptions_max.saturating_sub(self.count)
+    }
+
+    /// Has digests of a node begin with an event, each with the time between two of them.
+    pub(super) fn begin_digests(
+        &mut self,
+        node: NodeId,
+        epoch: Epoch,
+        first_seq: Seq,
+        begun: Vec<(SubscriptionId, u64)>,
+        now_ms: u64,
+    ) {
+        for (subscription, digest_ms) in begun {
+            let key = SubscriptionKey { node, subscription };
+            self.put(key, epoch, Lag::of_digest(first_seq, digest_ms, now_ms, &self.bounds));
+            self.begun.insert(key);
+        }
+    }
+
+    /// Takes note of what the subscription wants by now.
+    pub(super) fn note_digest(&mut self, key: SubscriptionKey, digest_ms: Option<u64>) {
+        if let Some(lag) = self.get_mut(key) {
+            lag.digest_ms = digest_ms;
+        }
+    }
+
+    /// Whether the next digest has to wait; it rests until then.
+    pub(super) fn awaits_digest(&mut self, key: SubscriptionKey, now_ms: u64) -> bool {
+        let Some(lag) = self.get_mut(key).filter(|lag| lag.not_before_ms > now_ms) else { return false };
+        lag.phase = Phase::Resting { until_ms: lag.not_before_ms };
+        self.changed.insert(key);
+        true
+    }
+
+    /// Rows that the store is to get before any cursor moves.
+    pub(super) fn begun(&self) -> Vec<LagPosition> {
+        self.begun.iter().filter_map(|key| self.position(*key)).collect()
+    }
+
+    /// Takes note that rows were added.
+    pub(super) fn stored_begun(&mut self, rows: &[LagPosition]) {
+        for row in rows {
+            self.begun.remove(&row.key);
+            if self.position(row.key).is_some_and(|position| position != *row) {
+                self.changed.insert(row.key);
+            }
+        }
     }
 
     /// Takes note that events have come back. `common` is how far the node's cursor has come for the subscription, if
@@ -240,12 +299,17 @@ impl Lagging {
 
     /// The window is out, with this last ticket. Who `has_met` the cursor follows it from now on, unless what was sent
     /// last had come back: then the window is a trial, and nothing may overtake it.
-    pub(super) fn await_proof(&mut self, key: SubscriptionKey, ticket: u64, has_met: bool) {
+    /// Who gets digests does not: the next one begins with the next event.
+    pub(super) fn await_proof(&mut self, key: SubscriptionKey, ticket: u64, has_met: bool, now_ms: u64) {
         let Some(lag) = self.get_mut(key) else { return };
         if has_met && lag.is_confirmed() {
             self.end(key);
         } else {
-            lag.phase = Phase::Unproven { ticket, joined: has_met && !lag.is_on_trial() };
+            if has_met && let Some(digest_ms) = lag.digest_ms {
+                lag.not_before_ms = now_ms + digest_ms;
+            }
+            let joined = has_met && !lag.is_on_trial() && lag.digest_ms.is_none();
+            lag.phase = Phase::Unproven { ticket, joined };
         }
     }
 
@@ -260,6 +324,7 @@ impl Lagging {
         }
         self.count -= 1;
         self.changed.remove(&key);
+        self.begun.remove(&key);
         self.ended.insert(key);
     }
 

@@ -5,7 +5,7 @@ use bus_domain::{Event, NodeId, NodeName, Roster, Seq, SubscriptionId};
 use bus_store::{CursorMove, Head, Position, Recipient, RecipientPage};
 
 use super::below::{Below, sources};
-use super::lagging::LaggingOfNode;
+use super::digest::Aside;
 use super::mailbox::NodeSignal;
 use super::recipients::{Recipients, availability, is_due};
 use super::state::Need;
@@ -292,13 +292,14 @@ impl NodeDelivery {
     }
 
     /// Sends the first event to at most `notifications_max` recipients, from where it was left: where the node or their
-    /// options want it so, to those who are there by `presence`. Says how it ended, and how many had been sent it before.
+    /// options want it so, to those who are there by `presence`. Who gets digests is put aside. Says how it ended, and how
+    /// many had been sent it before.
     pub(super) fn send(
         &mut self,
         event: &Arc<Event>,
         last: &mut HandOff,
         notifications_max: usize,
-        lagging: Option<&LaggingOfNode>,
+        aside: &mut Aside<'_>,
         presence: Option<&PresenceTable>,
         sink: &mut dyn NotificationSink,
     ) -> (Result<(), Stopped>, u64) {
@@ -308,10 +309,11 @@ impl NodeDelivery {
         if let Some(due_after_seq) = event.due_after_seq {
             for recipient in self.recipients.behind(self.sent.through_subscription) {
                 let subscription = &recipient.subscription;
-                let gets_it = |recipient: &Recipient| {
-                    let lags = lagging.is_some_and(|lagging| lagging.skips(recipient.subscription.id));
-                    !lags && is_due(recipient, &self.node.config, rosters, &self.below, event)
-                };
+                let is_due = |it: &Recipient| is_due(it, &self.node.config, rosters, &self.below, event);
+                if aside.wants_digest(subscription) && is_due(recipient) {
+                    aside.begin(subscription);
+                }
+                let gets_it = |it: &Recipient| !aside.has(&it.subscription) && is_due(it);
                 let available = |recipient: &Recipient| self.available(recipient, presence);
                 let availability =
                     if gets_it(recipient) { available(recipient) } else { Availability::Offline };
@@ -338,6 +340,7 @@ impl NodeDelivery {
                         node: &self.node,
                         event,
                         source: self.below.source_of(event),
+                        earlier: &[],
                         subscription,
                         sub_ids: &sub_ids,
                         after_seq: due_after_seq.max(subscription.since_seq),

@@ -4,6 +4,7 @@ mod archive;
 mod bounces;
 mod collections;
 mod delivery;
+mod digests;
 mod epochs;
 mod fixture;
 mod items;

@@ -61,6 +61,7 @@ fn delivery<'a>(node: &'a DeliveryNode, event: &'a Arc<Event>, to: &'a Subscript
         node,
         event,
         source: None,
+        earlier: &[],
         subscription: to,
         sub_ids: &[],
         after_seq: 11,
@@ -87,6 +88,35 @@ fn message(node: &DeliveryNode, event: &Arc<Event>, to: &str) -> String {
 fn parse(xml: &str) -> Element {
     parse_document(xml, XmlLimits { depth_max: 64, bytes_max: 1024 * 1024 })
         .unwrap_or_else(|error| panic!("{error}: {xml}"))
+}
+
+#[test]
+fn a_digest_is_one_message_with_the_position_of_its_last_event() {
+    let node = node(9, "news", true);
+    let taken_back = |seq, id: &str| event(seq, EventKind::Retracted { item_id: ItemId::new(id).unwrap() });
+    for (earlier, last, inside) in [
+        (
+            vec![published(12, "1", Some("<b xmlns='urn:b'/>")), published(13, "2", None)],
+            published(15, "3", None),
+            "<items node='news'><item id='1'><b xmlns='urn:b'/></item><item id='2'/><item id='3'/></items>",
+        ),
+        (
+            vec![taken_back(12, "1")],
+            taken_back(15, "2"),
+            "<items node='news'><retract id='1'/><retract id='2'/></items>",
+        ),
+    ] {
+        let to = recipient(3, "bob@example.net");
+        let digest = Delivery { earlier: &earlier, is_late: true, ..delivery(&node, &last, &to) };
+        let mut notifier = notifier();
+        notifier.try_send(&digest).unwrap();
+        let message = notifier.lane.messages.remove(0).1;
+        assert!(message.contains(&format!("pubsub#event'>{inside}</event><stanza-id")), "{message}");
+        assert!(message.contains(" seq='15' after='11'/>"), "{message}");
+        let alone = Delivery { earlier: &[], ..digest };
+        notifier.try_send(&alone).unwrap();
+        assert!(notifier.lane.messages.remove(0).1.contains("<delay "), "of one event there is a time");
+    }
 }
 
 #[test]

@@ -40,6 +40,17 @@ impl LaggingStore for SimulatedStore {
         Ok(())
     }
 
+    async fn begin_lagging(&self, _leg: Leg, rows: &[LaggingRow]) -> Result<(), StoreError> {
+        let mut disk = self.up()?;
+        for row in rows {
+            if disk.target(row.key).is_some() {
+                let row = disk.in_this_life(*row);
+                disk.lagging.entry(row.key).or_insert(row);
+            }
+        }
+        Ok(())
+    }
+
     async fn move_lagging(
         &self,
         _leg: Leg,

@@ -43,6 +43,19 @@ impl Driver {
         }
     }
 
+    /// The cursor has passed the events over with which these digests begin, so the rows go before it.
+    pub(super) async fn store_begun_digests(&mut self) {
+        let begun = self.dispatcher.begun_digests();
+        if begun.is_empty() {
+            return;
+        }
+        let rows: Vec<LaggingRow> = begun.iter().map(|position| self.row(position)).collect();
+        match self.shared.store.begin_lagging(Leg::Xmpp, &rows).await {
+            Ok(()) => self.dispatcher.stored_begun(&begun),
+            Err(error) => self.rest("digests that have begun were not stored", &error),
+        }
+    }
+
     /// Nothing is lost when it fails: the changes stay, and what lies behind an old row is only sent again.
     pub(super) async fn store_lagging(&mut self) {
         let (moves, ended) = self.dispatcher.lagging_changes();
@@ -71,7 +84,10 @@ impl Driver {
     fn resume_lagging(&mut self, row: LaggingRow) {
         let LaggingRow { key, epoch, through_seq, attempts, due_at_ms } = row;
         let wait_ms = u64::try_from(due_at_ms.saturating_sub(self.shared.clock.now_ms())).unwrap_or_default();
-        let longest_ms = self.shared.settings.engine.lagging_backoff_ms_max;
+        let backoff_ms = self.shared.settings.engine.lagging_backoff_ms_max;
+        // A row of which nothing has come back may be that of a digest.
+        let digest_ms = self.shared.settings.limits.subscription_digest_ms_max;
+        let longest_ms = if attempts == 0 { backoff_ms.max(digest_ms) } else { backoff_ms };
         let due_ms = self.elapsed_ms() + wait_ms.min(longest_ms);
         self.dispatcher.resume_lagging(LagPosition { key, epoch, through_seq, attempts, due_ms });
     }

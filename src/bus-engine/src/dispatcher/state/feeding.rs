@@ -7,6 +7,7 @@ use bus_store::{DeliveryTarget, Position, SubscriptionKey};
 
 use super::super::below::Below;
 use super::super::bounces::PendingBounce;
+use super::super::digest::messages;
 use super::super::lag::{Common, taken_before};
 use super::super::lagging::LagPosition;
 use super::super::recipients::{availability, give_standing, is_due};
@@ -100,6 +101,16 @@ impl Dispatcher {
         self.lagging.take_stale()
     }
 
+    /// Rows of digests that have begun, to be added before any cursor is stored; [`Self::stored_begun`] when they were.
+    pub fn begun_digests(&self) -> Vec<LagPosition> {
+        self.lagging.begun()
+    }
+
+    /// Takes note that rows were added.
+    pub fn stored_begun(&mut self, rows: &[LagPosition]) {
+        self.lagging.stored_begun(rows);
+    }
+
     /// Rows to be changed and to be removed; [`Self::stored_lagging`] when they were.
     pub fn lagging_changes(&self) -> (Vec<LagPosition>, Vec<SubscriptionKey>) {
         self.lagging.changes()
@@ -138,41 +149,42 @@ impl Dispatcher {
             return self.lagging.rest(key, self.now_ms + PAUSE_MS);
         }
         let is_there = availability == Availability::Online;
-        for event in events.iter().take_while(|event| event.seq <= end_seq) {
-            let mut was_sent = false;
-            if let Some(due_after_seq) = event.due_after_seq
-                && is_there
-                && is_due(&recipient, &node.config, rosters, below, event)
-            {
-                let hand_off = HandOff { link, ticket: self.last_ticket + 1 };
-                let subscription = &recipient.subscription;
-                let after_seq = due_after_seq.max(subscription.since_seq);
-                let delivery = Delivery {
-                    hand_off,
-                    node: &node,
-                    event,
-                    source: below.source_of(event),
-                    subscription,
-                    sub_ids: subscription.sub_id.as_slice(),
-                    after_seq,
-                    is_late: true,
-                };
-                if sink.try_send(&delivery) == Err(SinkFull) {
-                    self.sink_full = true;
-                    return self.lagging.interrupt(key);
-                }
-                self.last_ticket = hand_off.ticket;
-                was_sent = true;
+        let subscription = &recipient.subscription;
+        let digest_ms = subscription.options.digest_ms().filter(|_| !node.is_transient());
+        self.lagging.note_digest(key, digest_ms);
+        let due = events.iter().take_while(|event| event.seq <= end_seq).filter_map(|event| {
+            let is_due = is_there && is_due(&recipient, &node.config, rosters, below, event);
+            let due_after_seq = event.due_after_seq.filter(|_| is_due)?;
+            Some((Arc::clone(event), due_after_seq.max(subscription.since_seq)))
+        });
+        for message in messages(due, digest_ms.is_some()) {
+            let Some((event, earlier)) = message.events.split_last() else { continue };
+            let hand_off = HandOff { link, ticket: self.last_ticket + 1 };
+            let delivery = Delivery {
+                hand_off,
+                node: &node,
+                event,
+                source: below.source_of(event),
+                earlier,
+                subscription,
+                sub_ids: subscription.sub_id.as_slice(),
+                after_seq: message.after_seq,
+                is_late: true,
+            };
+            if sink.try_send(&delivery) == Err(SinkFull) {
+                self.sink_full = true;
+                return self.lagging.interrupt(key);
             }
-            let is_first = self.lagging.sent(key, event.seq);
-            self.repeats += u64::from(was_sent && !is_first);
+            self.last_ticket = hand_off.ticket;
+            for event in &message.events {
+                let is_first = self.lagging.sent(key, event.seq);
+                self.repeats += u64::from(!is_first);
+            }
         }
-        if events.is_empty() {
-            // Retention has removed all of it; the subscriber sees that from the next `after`.
-            self.lagging.sent(key, end_seq);
-        }
-        let has_met = events.last().is_none_or(|last| last.seq >= end_seq);
-        self.lagging.await_proof(key, self.last_ticket, has_met);
+        // Without any, retention has removed all of it; the subscriber sees that from the next `after`.
+        let window_end_seq = events.last().map_or(end_seq, |last| last.seq.min(end_seq));
+        self.lagging.sent(key, window_end_seq);
+        self.lagging.await_proof(key, self.last_ticket, window_end_seq >= end_seq, self.now_ms);
     }
 
     /// The next lagging subscription with something to get.
@@ -184,8 +196,8 @@ impl Dispatcher {
             if !self.resumption.has_resumed(key.node) {
                 self.lagging.rest(key, self.now_ms + PAUSE_MS);
             } else if self.common(key).is_some_and(|common| common.sent_seq <= after_seq) {
-                self.lagging.await_proof(key, self.last_ticket, true);
-            } else {
+                self.lagging.await_proof(key, self.last_ticket, true, self.now_ms);
+            } else if !self.lagging.awaits_digest(key, self.now_ms) {
                 return Some(Need::Lagging { key, after_seq, events_max });
             }
         }

@@ -13,6 +13,7 @@ use super::super::{Delivery, SinkFull};
 use super::*;
 
 mod attempts;
+mod digests;
 mod lagging;
 mod look_again;
 mod presence;
@@ -63,7 +64,7 @@ const LAGGING: LaggingBounds = LaggingBounds {
 fn event(seq: Seq, due: bool, recipients_version: u64) -> Arc<Event> {
     Arc::new(Event {
         seq,
-        kind: EventKind::Retracted { item_id: bus_domain::ItemId::new("a").unwrap() },
+        kind: EventKind::Retracted { item_id: bus_domain::ItemId::new(&seq.to_string()).unwrap() },
         publisher: Jid::new("a@example.org").unwrap(),
         published_at_ms: 0,
         recipients_version,

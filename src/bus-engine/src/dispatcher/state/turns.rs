@@ -2,6 +2,7 @@
 
 use bus_domain::NodeId;
 
+use super::super::digest::Aside;
 use super::super::node::{Place, Stopped};
 use super::super::{Delivery, HandOff, NotificationSink, SinkFull};
 use super::{Dispatcher, Need};
@@ -117,7 +118,7 @@ impl Dispatcher {
     fn turn(&mut self, link: u64, id: NodeId, sink: &mut dyn NotificationSink) -> Turn {
         let Some(delivery) = self.nodes.get_mut(&id) else { return Turn::Idle };
         // Without a link, another instance may deliver, and may have made up with those who lag by what is known here.
-        let lagging = self.link.and_then(|_| self.lagging.of(id));
+        let is_served = self.link.is_some();
         let mut left = TURN_NOTIFICATIONS_MAX;
         while left > 0 {
             let event = match delivery.next_event(self.rosters_version) {
@@ -129,7 +130,14 @@ impl Dispatcher {
             let mut last = HandOff { link, ticket: before };
             // Without a link nobody is known to be there, and nothing is sent.
             let presence = self.link.and(Some(&*self.presence));
-            let (outcome, repeats) = delivery.send(&event, &mut last, left, lagging, presence, sink);
+            let lagging = self.lagging.of(id).filter(|_| is_served);
+            let may_digest = is_served && !delivery.node.is_transient();
+            let mut aside = Aside::new(lagging, if may_digest { self.lagging.room() } else { 0 });
+            let (outcome, repeats) = delivery.send(&event, &mut last, left, &mut aside, presence, sink);
+            let begun = aside.into_begun();
+            if !begun.is_empty() {
+                self.lagging.begin_digests(id, delivery.node.epoch, event.seq, begun, self.now_ms);
+            }
             self.repeats += repeats;
             self.last_ticket = last.ticket;
             // An event that is due to nobody takes its share of the turn too.

@@ -40,7 +40,7 @@ impl World {
     }
 
     /// The log goes on by so many events.
-    fn publish_more(&mut self, events: u64) -> &mut Self {
+    pub(super) fn publish_more(&mut self, events: u64) -> &mut Self {
         let head = self.log.last().map_or(0, |event| event.seq);
         let events: Vec<_> = (head + 1..=head + events).map(|seq| event(seq, true, 1)).collect();
         self.signal(&events, Vec::new());
