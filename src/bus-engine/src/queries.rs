@@ -65,6 +65,12 @@ impl Engine {
         counted.map_err(|error| self.unavailable(&error))
     }
 
+    /// Subscriptions to a node that do not wait for an owner; 0 for one that is gone.
+    pub async fn count_subscribers(&self, facts: &NodeFacts) -> Result<u64, BusError> {
+        let counted = self.store().count_subscribers(facts.id).await;
+        counted.map_err(|error| self.unavailable(&error))
+    }
+
     /// Items of a node (XEP-0060 §6.5).
     pub async fn items(
         &self,

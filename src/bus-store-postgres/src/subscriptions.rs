@@ -14,6 +14,10 @@ statements! {
     PENDING = "SELECT subscription_id, jid, state, since_seq, sub_id, options::text, expires_at_ms FROM subscriptions
          WHERE node_id = $1 AND subscription_id > $2 AND state = 'pending' ORDER BY subscription_id LIMIT $3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = $1";
+    COUNT_SUBSCRIBED = "SELECT subscription_count
+                - (SELECT count(*) FROM subscriptions s WHERE s.node_id = h.node_id AND s.state = 'pending')
+                AS subscription_count
+         FROM heads h WHERE h.node_id = $1";
     // One statement, because the page must be of the version. A node without recipients has one row of NULLs.
     RECIPIENTS = "SELECT h.recipients_version, s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options::text, s.expires_at_ms, a.affiliation
          FROM heads h
@@ -68,7 +72,17 @@ impl SubscriptionStore for PostgresStore {
     }
 
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {
-        let head = self.pool.session().await?.fetch_optional(query(COUNT).bind(node.0)).await?;
+        self.count(COUNT, node).await
+    }
+
+    async fn count_subscribers(&self, node: NodeId) -> Result<u64, StoreError> {
+        self.count(COUNT_SUBSCRIBED, node).await
+    }
+}
+
+impl PostgresStore {
+    async fn count(&self, statement: Statement, node: NodeId) -> Result<u64, StoreError> {
+        let head = self.pool.session().await?.fetch_optional(query(statement).bind(node.0)).await?;
         head.map_or(Ok(0), |head| rows::unsigned(&head, "subscription_count"))
     }
 }

@@ -16,6 +16,10 @@ statements! {
          FROM subscriptions INDEXED BY subscriptions_pending
          WHERE node_id = ?1 AND subscription_id > ?2 AND state = 'pending' ORDER BY subscription_id LIMIT ?3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
+    COUNT_SUBSCRIBED = "SELECT subscription_count
+                - (SELECT count(*) FROM subscriptions s WHERE s.node_id = h.node_id AND s.state = 'pending')
+                AS subscription_count
+         FROM heads h WHERE h.node_id = ?1";
     VERSION = "SELECT recipients_version FROM heads WHERE node_id = ?1";
     RECIPIENTS = "SELECT s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms, a.affiliation
          FROM subscriptions s LEFT JOIN affiliations a ON a.node_id = s.node_id AND a.jid = s.bare_jid
@@ -71,7 +75,17 @@ impl SubscriptionStore for SqliteStore {
     }
 
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError> {
-        let head = query(COUNT).bind(node.0).fetch_optional(&self.readers).await.map_err(store_error)?;
+        self.count(COUNT, node).await
+    }
+
+    async fn count_subscribers(&self, node: NodeId) -> Result<u64, StoreError> {
+        self.count(COUNT_SUBSCRIBED, node).await
+    }
+}
+
+impl SqliteStore {
+    async fn count(&self, statement: Statement, node: NodeId) -> Result<u64, StoreError> {
+        let head = query(statement).bind(node.0).fetch_optional(&self.readers).await.map_err(store_error)?;
         head.map_or(Ok(0), |head| rows::unsigned(&head, "subscription_count"))
     }
 }

@@ -25,8 +25,11 @@ pub trait SubscriptionStore {
         subscriptions_max: u32,
     ) -> Result<Vec<Subscription>, StoreError>;
 
-    /// Subscriptions to the node, parked ones too; 0 for a node that is gone.
+    /// Subscriptions to the node, parked ones and those that wait for approval too; 0 for a node that is gone.
     async fn count_subscriptions(&self, node: NodeId) -> Result<u64, StoreError>;
+
+    /// The same without those that wait for approval.
+    async fn count_subscribers(&self, node: NodeId) -> Result<u64, StoreError>;
 }
 
 /// Somebody to whom a node's events may be due.

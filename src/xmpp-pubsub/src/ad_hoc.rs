@@ -119,25 +119,28 @@ pub(crate) async fn execute(
         }
         let run = Run { engine, actor, entry, answer_bytes_max };
         let (answer, stage) = run.start().await?;
+        // What does not fit begins no session.
+        run.encode(&answer, &"0".repeat(sessions::ID_BYTES_MAX), out)?;
         let id = match stage {
             Some(stage) => sessions.open(actor, entry, stage, now_ms)?,
             None => sessions.unused_id(),
         };
-        answer.encode(entry, &id, out);
+        out.raw(&run.encode(&answer, &id, out)?);
         return Ok(());
     };
     let mut session = sessions.take(id, actor, entry, now_ms)?;
     let run = Run { engine, actor, entry, answer_bytes_max };
-    match run.go_on(session.stage.clone(), action, submitted.clone()).await {
-        Ok((answer, stage)) => {
+    let step = run.go_on(session.stage.clone(), action, submitted.clone()).await;
+    match step.and_then(|(answer, stage)| Ok((run.encode(&answer, id, out)?, stage))) {
+        Ok((markup, stage)) => {
             if let Some(stage) = stage {
                 session.stage = stage;
                 sessions.put_back(id, session, now_ms);
             }
-            answer.encode(entry, id, out);
+            out.raw(&markup);
             Ok(())
         }
-        // What was wrong with the request can be mended.
+        // What was wrong with the request can be mended, and where an answer does not fit, another way be taken.
         Err(refusal) => {
             sessions.put_back(id, session, now_ms);
             Err(refusal)
@@ -157,6 +160,16 @@ struct Run<'a> {
 type Step = (Answer, Option<Stage>);
 
 impl Run<'_> {
+    /// The answer as it is to be appended to what there is, if it fits.
+    fn encode(&self, answer: &Answer, session: &str, out: &Xml) -> Result<String, Refusal> {
+        const ENDS_BYTES: usize = ">".len() + "</iq>".len();
+        let mut markup = Xml::default();
+        answer.encode(self.entry, session, &mut markup);
+        let (markup, bytes_max) = (markup.finish(), self.answer_bytes_max);
+        let fits = out.len() + markup.len() + ENDS_BYTES <= bytes_max;
+        if fits { Ok(markup) } else { Err(Refusal::AnswerTooLong { bytes_max }) }
+    }
+
     /// The first request: a form, or the first page of what needs none. What it carries is not looked at, because nothing
     /// was asked for yet.
     async fn start(&self) -> Result<Step, Refusal> {

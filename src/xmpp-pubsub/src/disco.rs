@@ -1,6 +1,6 @@
 //! XEP-0030 of the service, of its nodes and of their items (XEP-0060 §5).
 
-use bus_domain::{AccessModel, Actor, BusError, Event, Feature, Limits, NodeFacts, NodeName, TypeFilter};
+use bus_domain::{Actor, BusError, Event, Feature, Limits, NodeFacts, NodeName, TypeFilter};
 use bus_engine::Engine;
 use bus_xml::Element;
 
@@ -81,11 +81,8 @@ impl Service {
             ad_hoc::encode_info(engine, actor, node.as_str(), out).await?;
         } else {
             let view = engine.node(actor, node).await?;
-            // Those who wait for approval are counted too, and are nobody's business.
-            let asks = view.facts.config.access_model == AccessModel::Authorize;
-            let subscriptions =
-                if asks { None } else { Some(engine.count_subscriptions(&view.facts).await?) };
-            encode_node(&view.facts, subscriptions, &engine.settings().limits, out);
+            let subscribers = engine.count_subscribers(&view.facts).await?;
+            encode_node(&view.facts, subscribers, &engine.settings().limits, out);
         }
         Ok(())
     }
@@ -142,7 +139,7 @@ fn encode_headers(out: &mut Xml) {
 }
 
 /// Writes whether this is a leaf or a collection (§5.3), and what it is about (§5.4).
-fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, limits: &Limits, out: &mut Xml) {
+fn encode_node(node: &NodeFacts, subscribers: u64, limits: &Limits, out: &mut Xml) {
     out.start_in("query", DISCO_INFO).attribute("node", node.name.as_str());
     out.start("identity").attribute("category", "pubsub").attribute("type", node.config.node_type.as_str());
     if let Some(title) = &node.config.about.title {
@@ -151,7 +148,7 @@ fn encode_node(node: &NodeFacts, subscriptions: Option<u64>, limits: &Limits, ou
     out.end();
     let archive = if node.config.is_collection() { &[][..] } else { &[MAM, MAM_EXTENDED] };
     encode_features([DISCO_INFO, DISCO_ITEMS, PUBSUB].iter().chain(archive).copied(), out);
-    meta_data::encode(node, subscriptions, limits, out);
+    meta_data::encode(node, subscribers, limits, out);
     out.end();
 }
 

@@ -11,15 +11,13 @@ const ADDRESSES_MAX: usize = 32;
 
 /// Writes what everybody who may see a node may know of it (XEP-0060 §5.4). As many items as the operator allows are said
 /// as the number that they are (XEP-0460).
-pub(crate) fn encode(node: &NodeFacts, subscriptions: Option<u64>, limits: &Limits, out: &mut Xml) {
+pub(crate) fn encode(node: &NodeFacts, subscribers: u64, limits: &Limits, out: &mut Xml) {
     let items_max = node.config.items_max.min(limits.node_items_max);
     let config = NodeConfig { items_max, ..node.config.clone() };
     let more = |out: &mut Xml| {
         encode_field("pubsub#creation_date", "text-single", [date_time::encode(node.created_at_ms)], out);
         encode_field("pubsub#creator", "jid-single", [node.creator.as_str()], out);
-        if let Some(subscriptions) = subscriptions {
-            encode_field("pubsub#num_subscribers", "text-single", [subscriptions.to_string()], out);
-        }
+        encode_field("pubsub#num_subscribers", "text-single", [subscribers.to_string()], out);
         encode_field("pubsub#owner", "jid-multi", addresses(node, Affiliation::Owner), out);
         encode_field("pubsub#publisher", "jid-multi", addresses(node, Affiliation::Publisher), out);
         caching_hints::encode(&node.config, out);

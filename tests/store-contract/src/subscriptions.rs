@@ -55,6 +55,8 @@ pub async fn who_waits_for_approval_is_no_recipient(store: &dyn Store) {
     let recipients = store.recipients(node, None, 9).await.expect("a page").recipients;
     let recipients: Vec<_> = recipients.iter().map(|one| one.subscription.id).collect();
     assert_eq!(recipients, [subscribed[0].id, subscribed[2].id]);
+    assert_eq!(store.count_subscribers(node).await.expect("a read"), 2);
+    assert_eq!(store.count_subscribers(NodeId(i64::MAX)).await.expect("a read"), 0, "gone");
     let page = async |state, after, subscriptions_max| {
         store.subscriptions(node, state, after, subscriptions_max).await.expect("a page")
     };

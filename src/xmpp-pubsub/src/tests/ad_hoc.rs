@@ -65,6 +65,32 @@ async fn lists_are_paged_forwards_and_back() {
 }
 
 #[tokio::test]
+async fn a_page_that_does_not_fit_leaves_the_session_where_it_is() {
+    let limits = Limits { page_items_max: 1, ..Limits::default() };
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 4 * 1024).await;
+    for node in ["a".to_owned(), "&".repeat(1_000)] {
+        fixture.create(&node, AccessModel::Whitelist).await;
+    }
+    let too_long = "modify/not-acceptable";
+    assert_eq!(fixture.command(ADMIN, LIST_NODES, "", None).await, too_long, "no session begins");
+    fixture.execute(&"&".repeat(1_000), Verb::Delete(None)).await;
+    fixture.create(&format!("b{}", "&".repeat(1_000)), AccessModel::Whitelist).await;
+    let first = fixture.command(ADMIN, LIST_NODES, "", None).await;
+    assert_eq!(rows(&first), ["a"]);
+    let session = format!("sessionid='{}'", attribute(&first, "sessionid"));
+    let act = async |action: &str| {
+        fixture.command(ADMIN, LIST_NODES, &format!("{session} action='{action}'"), None).await
+    };
+    assert_eq!([act("next").await, act("next").await], [too_long; 2]);
+    assert_eq!(
+        act("prev").await,
+        "modify/bad-request+bad-action",
+        "the first page is still the one that it shows"
+    );
+    assert_eq!(attribute(&act("complete").await, "status"), "completed");
+}
+
+#[tokio::test]
 async fn those_who_wait_come_behind_those_who_are_subscribed() {
     let limits = Limits { page_items_max: 2, ..Limits::default() };
     let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 480 * 1024).await;

@@ -153,6 +153,12 @@ impl SubscriptionStore for SimulatedStore {
         Ok(self.up()?.nodes.get(&node).map_or(0, |rows| rows.subscription_count))
     }
 
+    async fn count_subscribers(&self, node: NodeId) -> Result<u64, StoreError> {
+        let disk = self.up()?;
+        let all = disk.nodes.get(&node).map(|rows| rows.subscriptions.values()).into_iter().flatten();
+        Ok(all.filter(|it| it.state == SubscriptionState::Subscribed).count() as u64)
+    }
+
     async fn recipients(
         &self,
         node: NodeId,
