@@ -30,6 +30,24 @@ pub struct OpenStore {
     pub guard: Box<dyn std::any::Any + Send>,
 }
 
+/// The same for what collections ask of a store; the simulation, which has none, does without it.
+#[macro_export]
+macro_rules! collections_suite {
+    ($open:path) => {
+        $crate::suite!($open;
+            associations: associations_are_seen_from_both_sides_until_they_end,
+            associations: members_come_with_the_number_of_their_children,
+            associations: the_graph_says_what_an_association_would_make_of_it,
+            associations: a_feed_moves_only_from_where_it_was_seen,
+            associations: feeds_are_paged_by_child,
+            associations: a_node_waits_for_its_feeds,
+            associations: a_feed_is_set_back_with_its_child,
+            associations: a_savepoint_takes_back_what_came_behind_it,
+            associations: events_of_collections_come_back_as_they_were_appended,
+        );
+    };
+}
+
 /// Makes one test per case. `$open` is an async function that returns an [`OpenStore`].
 #[macro_export]
 macro_rules! suite {
@@ -106,15 +124,6 @@ macro_rules! suite {
             transactions: a_node_that_is_gone_counts_as_locked_and_does_not_advance,
             transactions: a_batch_may_be_big,
             transactions: batches_of_many_nodes_are_one_statement_each,
-            associations: associations_are_seen_from_both_sides_until_they_end,
-            associations: members_come_with_the_number_of_their_children,
-            associations: the_graph_says_what_an_association_would_make_of_it,
-            associations: a_feed_moves_only_from_where_it_was_seen,
-            associations: feeds_are_paged_by_child,
-            associations: a_node_waits_for_its_feeds,
-            associations: a_feed_is_set_back_with_its_child,
-            associations: a_savepoint_takes_back_what_came_behind_it,
-            associations: events_of_collections_come_back_as_they_were_appended,
             usage: numbers_begin_at_zero_and_move,
             usage: what_is_dropped_is_not_counted,
             usage: subscriptions_that_go_with_their_node_are_taken_off,

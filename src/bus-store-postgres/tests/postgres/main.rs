@@ -13,3 +13,4 @@ mod populated;
 mod statements;
 
 store_contract::suite!(fixture::open_shared);
+store_contract::collections_suite!(fixture::open_shared);

@@ -15,6 +15,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use store_contract::OpenStore;
 
 store_contract::suite!(open);
+store_contract::collections_suite!(open);
 
 async fn open() -> OpenStore {
     let folder = tempfile::tempdir().expect("a folder");
