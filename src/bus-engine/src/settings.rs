@@ -31,7 +31,7 @@ pub struct EngineLimits {
     /// Recipients kept in memory, of all nodes together.
     pub cached_recipients_max: usize,
     /// Subscriptions that may be fed by themselves because a notification came back with "not now"; what comes back for
-    /// one more is not sent again.
+    /// one more is not sent again. Digests take half of these places at most; then events go out at once.
     pub lagging_subscriptions_max: usize,
     /// Events that such a subscription is sent before it has proved to take them.
     pub lagging_window_events_max: u32,

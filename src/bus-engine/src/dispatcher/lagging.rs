@@ -134,9 +134,9 @@ impl Lagging {
         self.put(row.key, row.epoch, Lag::restored(row, &self.bounds));
     }
 
-    /// How many more may lag.
-    pub(super) fn room(&self) -> usize {
-        self.bounds.subscriptions_max.saturating_sub(self.count)
+    /// How many digests may begin. They leave half of the places to those from whom something comes back.
+    pub(super) fn room_for_digests(&self) -> usize {
+        (self.bounds.subscriptions_max / 2).saturating_sub(self.count)
     }
 
     /// Has digests of a node begin with an event, each with the time between two of them.

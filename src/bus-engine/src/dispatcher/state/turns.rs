@@ -132,7 +132,7 @@ impl Dispatcher {
             let presence = self.link.and(Some(&*self.presence));
             let lagging = self.lagging.of(id).filter(|_| is_served);
             let may_digest = is_served && !delivery.node.is_transient();
-            let mut aside = Aside::new(lagging, if may_digest { self.lagging.room() } else { 0 });
+            let mut aside = Aside::new(lagging, if may_digest { self.lagging.room_for_digests() } else { 0 });
             let (outcome, repeats) = delivery.send(&event, &mut last, left, &mut aside, presence, sink);
             let begun = aside.into_begun();
             if !begun.is_empty() {
