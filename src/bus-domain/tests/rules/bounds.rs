@@ -1,12 +1,13 @@
 //! A bound is the highest number that passes.
 
 use bus_domain::manage_subscriptions::{self, Entry, Wanted};
+use bus_domain::quota::{Counted, Quota, Quotas, Scope, StoredBytes, UsageChange};
 use bus_domain::retrieve::{self, Selection};
 use bus_domain::{
     BusError, ItemId, Jid, Limits, NodeConfig, Payload, Role, archive, publish, quota, retract,
 };
 
-use crate::sample::{actor, ids, node, owner};
+use crate::sample::{actor, bare, ids, node, owner};
 
 const MAX: usize = 3;
 
@@ -75,4 +76,26 @@ fn as_many_pass_as_the_limit_says_and_no_more() {
 fn quotas_bind_everybody_but_admins() {
     let bound = [Role::User, Role::Creator, Role::Admin].map(|role| quota::binds(&actor("a", role)));
     assert_eq!(bound, [true, true, false]);
+}
+
+#[test]
+fn a_quota_is_the_highest_number_that_one_may_have() {
+    let quotas = Quotas { nodes_per_jid_max: 3, nodes_per_domain_max: 5, nodes_max: 7, ..Quotas::default() };
+    let change = |by| UsageChange { counted: Counted::Nodes, owner: bare("a@example.org"), by };
+    let refused = |scope| Err(Quota { counted: Counted::Nodes, scope });
+    assert_eq!(change(1).settle([2, 4, 6], &quotas), Ok(()));
+    assert_eq!(change(1).settle([3, 0, 0], &quotas), refused(Scope::Jid));
+    assert_eq!(change(1).settle([0, 5, 0], &quotas), refused(Scope::Domain));
+    assert_eq!(change(1).settle([0, 0, 7], &quotas), refused(Scope::Total));
+    assert_eq!(change(0).settle([9, 9, 9], &quotas), Ok(()), "nothing becomes more");
+    assert_eq!(change(-1).settle([9, 9, 9], &quotas), Ok(()), "less is always allowed");
+}
+
+#[test]
+fn what_is_stored_is_added_up() {
+    let mut stored = StoredBytes::default();
+    for (creator, bytes) in [("a@example.org", 3), ("b@example.org", 4), ("a@example.org", 5)] {
+        stored.add(&bare(creator), bytes);
+    }
+    assert_eq!(stored.total(), 12);
 }

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use bus_domain::quota::{Counted, Quota, Scope};
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
-    Affiliation, BusError, Feature, ItemId, LimitKind, NodeName, SubscriptionState, TypeFilter,
+    AccessModel, Affiliation, AssociationPolicy, BusError, Durability, Feature, ItemId, LimitKind,
+    MessageType, NodeName, NodeType, PublishModel, SendLastItem, SubscriptionState, TypeFilter,
+    WhenItemsFull,
 };
 
 #[test]
@@ -20,9 +22,35 @@ fn affiliations_and_states_are_read_as_they_are_written() {
     assert_eq!(Affiliation::ALL.map(Affiliation::as_str)[2], "publish-only");
 }
 
+/// Forms show these words, and stores hold them.
 #[test]
-fn stored_words_stay_as_they_are() {
-    assert_eq!(WhenUndeliveredFull::ALL.map(WhenUndeliveredFull::as_str), ["wait", "gap"]);
+fn choices_are_stored_as_they_are_shown() {
+    fn check<Choice: serde::Serialize + Copy>(choices: &[Choice], shown: fn(Choice) -> &'static str) {
+        for choice in choices {
+            assert_eq!(serde_json::to_value(choice).unwrap(), shown(*choice));
+        }
+    }
+    check(&AccessModel::ALL, AccessModel::as_str);
+    check(&AssociationPolicy::ALL, AssociationPolicy::as_str);
+    check(&Durability::ALL, Durability::as_str);
+    check(&MessageType::ALL, MessageType::as_str);
+    check(&NodeType::ALL, NodeType::as_str);
+    check(&PublishModel::ALL, PublishModel::as_str);
+    check(&WhenUndeliveredFull::ALL, WhenUndeliveredFull::as_str);
+    assert_eq!(SendLastItem::ALL.map(SendLastItem::as_str), ["never", "on_sub", "on_sub_and_presence"]);
+    let full = WhenItemsFull::ALL.map(WhenItemsFull::as_str);
+    assert_eq!(full, ["discard-oldest", "retract-oldest", "reject"]);
+}
+
+#[test]
+fn what_is_counted_is_read_as_it_is_written() {
+    for counted in Counted::ALL {
+        assert_eq!(Counted::parse(counted.as_str()), Some(counted));
+    }
+    for scope in Scope::ALL {
+        assert_eq!(Scope::parse(scope.as_str()), Some(scope));
+    }
+    assert_eq!((Counted::parse(""), Scope::parse("jids")), (None, None));
 }
 
 #[test]
