@@ -10,7 +10,10 @@ use tonic::{Request, Status};
 
 use crate::connections::Peer;
 use crate::credentials::{Credentials, CredentialsInForce, NotKnown, Shown, Standing};
-use crate::status::{certificate_unknown, token_expired, token_invalid, token_missing};
+use crate::status::{certificate_unknown, credential_changed, token_expired, token_invalid, token_missing};
+
+/// How soon a clock is noticed that was set.
+const CLOCK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Lets calls with a credential that counts through, and tells them who calls (see [`authenticated`]).
 #[derive(Clone)]
@@ -70,13 +73,17 @@ impl Caller {
             {
                 return refusal(&self.shown, why);
             }
+            let left_ms = self.standing.expires_at_ms.map(|at_ms| at_ms.saturating_sub(self.engine.now_ms()));
+            if left_ms.is_some_and(|left_ms| left_ms <= 0) {
+                return refusal(&self.shown, NotKnown::Expired);
+            }
             let expiry = async {
-                let Some(at_ms) = self.standing.expires_at_ms else { return future::pending().await };
-                let left_ms = u64::try_from(at_ms.saturating_sub(self.engine.now_ms())).unwrap_or_default();
-                tokio::time::sleep(Duration::from_millis(left_ms)).await;
+                let Some(left_ms) = left_ms else { return future::pending().await };
+                let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or_default());
+                tokio::time::sleep(left.min(CLOCK_INTERVAL)).await;
             };
             tokio::select! {
-                () = expiry => return refusal(&self.shown, NotKnown::Expired),
+                () = expiry => {}
                 // The sender lives as long as the server.
                 changed = self.credentials.changed() => match changed {
                     Ok(()) => self.credentials.mark_changed(),
@@ -90,7 +97,7 @@ impl Caller {
         let now_ms = self.engine.now_ms();
         let found = self.credentials.borrow_and_update().find(&self.shown, now_ms)?;
         if found.actor != self.standing.actor {
-            return Err(NotKnown::Unlisted);
+            return Err(NotKnown::Changed);
         }
         self.standing = found;
         Ok(())
@@ -126,6 +133,7 @@ fn certificate_names(request: &Request<()>) -> Option<Arc<[String]>> {
 
 fn refusal(shown: &Shown, why: NotKnown) -> Status {
     match (shown, why) {
+        (_, NotKnown::Changed) => credential_changed(),
         (Shown::Token(_), NotKnown::Unlisted) => token_invalid(),
         (Shown::Token(_), NotKnown::Expired) => token_expired(),
         (Shown::Certificate(names), _) => certificate_unknown(names),

@@ -18,9 +18,9 @@ use crate::tls::certificate_names;
 /// How long to wait when the system gives no connection, most likely for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// How long a client may take to agree on TLS.
-const TLS_PATIENCE: Duration = Duration::from_secs(10);
+const TLS_PATIENCE: Duration = Duration::from_secs(5);
 /// Clients that may be about to agree on TLS; the next one waits in the system's queue.
-const TLS_AGREEING_MAX: usize = 64;
+const TLS_AGREEING_MAX: usize = 256;
 
 /// The listener's connections, at most so many at a time: the next one waits in the system's queue for a place.
 ///

@@ -62,6 +62,8 @@ pub(crate) enum NotKnown {
     Unlisted,
     /// Somebody's once.
     Expired,
+    /// It makes its holder somebody else than before.
+    Changed,
 }
 
 impl CredentialsInForce {

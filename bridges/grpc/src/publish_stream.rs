@@ -23,6 +23,10 @@ const BATCHES_MAX: usize = 4_096;
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Results in one frame.
 const RESULTS_MAX: usize = 256;
+/// Bytes at which a frame is full: far below the 4 MiB that many clients take, with the longest result on top.
+const FRAME_BYTES: usize = 256 * 1024;
+/// About how many bytes the result of one event takes besides its id.
+const RESULT_BYTES: usize = 64;
 
 /// The answers to a stream of batches. Nothing is read while the client does not take them.
 pub(crate) fn answers(
@@ -60,8 +64,8 @@ struct Session {
     /// Bytes of the batches on their way.
     bytes: usize,
     last_batch_id: u64,
-    /// That of the last batch.
-    node: Option<NodeName>,
+    /// That of the last batch, or why there can be none of its name.
+    node: Option<Result<NodeName, Status>>,
 }
 
 /// How far the client's side has come.
@@ -122,7 +126,7 @@ impl Session {
     /// # Errors
     /// What ends the stream; what is wrong with the batch itself is its answer.
     fn submit(&mut self, batch: v1::PublishStreamRequest) -> Result<(), Status> {
-        let bytes = batch.encoded_len();
+        let bytes = weight_bytes(&batch);
         let batch_id = batch.batch_id;
         if batch_id <= self.last_batch_id {
             let problem = format!("must be higher than {}, that of the batch before", self.last_batch_id);
@@ -147,17 +151,18 @@ impl Session {
 
     /// The node that a batch is for, or why there can be none of that name.
     fn node_of(&mut self, batch: &v1::PublishStreamRequest) -> Result<Result<NodeName, Status>, Status> {
-        if batch.node.is_empty() {
-            let before = self.node.clone();
-            return before.map(Ok).ok_or_else(|| invalid_field("node", "must be set in the first batch"));
-        }
-        if self.node.as_ref().is_none_or(|node| node.as_str() != batch.node) {
-            match node_name("node", &batch.node) {
-                Ok(node) => self.node = Some(node),
-                Err(refused) => return Ok(Err(refused)),
+        let is_as_before = match &self.node {
+            Some(Ok(node)) => batch.node.is_empty() || node.as_str() == batch.node,
+            Some(Err(_)) => batch.node.is_empty(),
+            None if batch.node.is_empty() => {
+                return Err(invalid_field("node", "must be set in the first batch"));
             }
+            None => false,
+        };
+        match &self.node {
+            Some(node) if is_as_before => Ok(node.clone()),
+            _ => Ok(self.node.insert(node_name("node", &batch.node)).clone()),
         }
-        Ok(Ok(self.node.clone().expect("it was just set")))
     }
 
     /// Waits for the next result, if there is one to come, and takes along what is there by then.
@@ -170,15 +175,25 @@ impl Session {
 
     fn results_from(&mut self, first: v1::BatchResult, bytes: usize) -> Frame {
         self.bytes -= bytes;
+        let mut frame_bytes = first.encoded_len();
         let mut results = vec![first];
         while results.len() < RESULTS_MAX
+            && frame_bytes < FRAME_BYTES
             && let Some(Some((result, bytes))) = self.on_their_way.next().now_or_never()
         {
             self.bytes -= bytes;
+            frame_bytes += result.encoded_len();
             results.push(result);
         }
         Frame::Results(v1::BatchResults { results })
     }
+}
+
+/// What a batch takes until it is answered: its request, or its answer if that is more.
+fn weight_bytes(batch: &v1::PublishStreamRequest) -> usize {
+    let answer_bytes =
+        batch.events.iter().map(|event| RESULT_BYTES + event.item_id.as_ref().map_or(0, String::len));
+    batch.encoded_len().max(answer_bytes.sum())
 }
 
 fn window() -> Frame {

@@ -33,15 +33,15 @@ pub(crate) fn invalid_field(field: &str, problem: impl Display) -> Status {
 
 /// The call carries no token.
 pub(crate) fn token_missing() -> Status {
-    let message = "the call carries no token; send the metadata \"authorization: Bearer TOKEN\" with a token that is \
-                   listed under [grpc] tokens in the daemon's configuration";
+    let message = "the call carries no token; send the metadata \"authorization: Bearer TOKEN\" with a token of \
+                   `stanzabus token create`, or one that is listed under [grpc] tokens in the daemon's configuration";
     refusal(Code::Unauthenticated, ErrorReason::TokenMissing, message)
 }
 
 /// The token is not on the list.
 pub(crate) fn token_invalid() -> Status {
-    let message = "the token is not known; add its SHA-256 under [grpc] tokens in the daemon's configuration, or send \
-                   a token that is listed there";
+    let message = "the token is not known; make one with `stanzabus token create`, or add its SHA-256 under [grpc] \
+                   tokens in the daemon's configuration";
     refusal(Code::Unauthenticated, ErrorReason::TokenInvalid, message)
 }
 
@@ -49,6 +49,12 @@ pub(crate) fn token_invalid() -> Status {
 pub(crate) fn token_expired() -> Status {
     let message = "the token has expired; make another one with `stanzabus token create`";
     refusal(Code::Unauthenticated, ErrorReason::TokenExpired, message)
+}
+
+/// The credential makes its holder somebody else, or gives another role.
+pub(crate) fn credential_changed() -> Status {
+    let message = "what the credential stands for has changed; call again to go on as what it stands for now";
+    refusal(Code::Unauthenticated, ErrorReason::CredentialChanged, message)
 }
 
 /// The client's certificate stands for nobody, and there is no token.

@@ -50,7 +50,11 @@ async fn grpc(config: &Path, arguments: &GrpcBenchArguments) -> Result<Report, F
         note("publish", Unit::EventsPerSecond, publish::pipelined(&target).await?);
         note("bare gRPC stream", Unit::EventsPerSecond, bare_stream::read(&target).await?);
         note("live to one reader", Unit::EventsPerSecond, readers::live(&target, 1).await?);
-        note("live to many readers", Unit::EventsPerSecond, readers::live(&target, arguments.readers).await?);
+        note(
+            "live to many readers",
+            Unit::EventsPerSecond,
+            readers::live(&target, usize::from(arguments.readers)).await?,
+        );
         note("replay", Unit::EventsPerSecond, replay::read(&target).await?);
         let latency = latency::idle(&target).await?;
         note("publish to delivery, p50", Unit::Milliseconds, latency.p50_ms);

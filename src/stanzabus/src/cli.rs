@@ -93,8 +93,8 @@ pub(crate) struct GrpcBenchArguments {
     #[arg(long, value_name = "BYTES", default_value_t = 200)]
     pub(crate) payload_bytes: usize,
     /// Readers of one node, for the measurement with many.
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    pub(crate) readers: usize,
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) readers: u16,
     /// Write the figures here instead of on standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! Credentials and certificates that change while the daemon runs.
 
 use std::convert::Infallible;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,8 +23,9 @@ pub(crate) struct Replaceable {
     pub(crate) tls: Option<Arc<TlsServer>>,
 }
 
-/// A file as it was when it was last looked at; `None` if it was not there.
-type Seen = Option<(SystemTime, u64)>;
+/// A file as it was when it was last looked at: which one, its length, and when its content and who may read it were
+/// changed. `None` if it was not there.
+type Seen = Option<(u64, u64, SystemTime, i64, i64)>;
 
 /// Notices what changes. Made before anything is read, so that nothing is missed.
 pub(crate) struct Reloading {
@@ -47,45 +49,65 @@ impl Reloading {
     pub(crate) async fn run(mut self, replaceable: Replaceable) -> Infallible {
         let mut ticks = interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // What could not be used is tried again: files are changed one after the other. It is told once.
+        let mut has_failed = false;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
                     let now = look(&self.loaded);
-                    if now == self.seen {
+                    if now == self.seen && !has_failed {
                         continue;
                     }
+                    has_failed &= now == self.seen;
                     self.seen = now;
                 }
                 _ = self.hang_up.recv() => match config::load(&self.path) {
-                    Ok(read) => self.loaded = read,
+                    // The rest takes a restart.
+                    Ok(read) => {
+                        self.loaded.config.grpc = read.config.grpc;
+                        has_failed = false;
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the configuration cannot be used and stays as it was");
                         continue;
                     }
                 },
             }
-            match replace(&self.loaded, &replaceable) {
-                Ok(()) => tracing::info!("tokens and certificates are read anew"),
-                Err(error) => tracing::error!(%error, "tokens and certificates stay as they were"),
+            let was_told = has_failed;
+            has_failed = false;
+            for replaced in
+                [replace_credentials(&self.loaded, &replaceable), replace_tls(&self.loaded, &replaceable)]
+            {
+                if let Err(error) = replaced {
+                    has_failed = true;
+                    if !was_told {
+                        tracing::error!(%error, "tokens or certificates stay as they were");
+                    }
+                }
+            }
+            if !has_failed {
+                tracing::info!("tokens and certificates are read anew");
             }
         }
     }
 }
 
-/// First what may be refused, then all of it.
-fn replace(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), ConfigError> {
-    let credentials = loaded.credentials()?;
-    if let Some(tls) = &replaceable.tls {
-        loaded.config.grpc.replace_tls(&loaded.folder, tls)?;
-    }
-    replaceable.credentials.replace(credentials);
+/// All lists or none.
+fn replace_credentials(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), ConfigError> {
+    replaceable.credentials.replace(loaded.credentials()?);
     Ok(())
+}
+
+/// The certificate with its key, or neither.
+fn replace_tls(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), ConfigError> {
+    replaceable.tls.as_ref().map_or(Ok(()), |tls| loaded.config.grpc.replace_tls(&loaded.folder, tls))
 }
 
 fn look(loaded: &Loaded) -> Vec<Seen> {
     let seen = |path: &Path| -> Seen {
         let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+        let (changed, changed_ns) = (metadata.ctime(), metadata.ctime_nsec());
+        Some((metadata.ino(), metadata.len(), metadata.modified().ok()?, changed, changed_ns))
     };
     loaded.config.grpc.watched_files(&loaded.folder).iter().map(|path| seen(path)).collect()
 }

@@ -49,7 +49,7 @@ pub enum ErrorReason {
     ShuttingDown = 20,
     /// UNAUTHENTICATED: the call carries no token.
     TokenMissing = 21,
-    /// UNAUTHENTICATED: the token is not one that the daemon's configuration lists.
+    /// UNAUTHENTICATED: the token is neither one of `stanzabus token create` nor one that the daemon's configuration lists.
     TokenInvalid = 22,
     /// INVALID_ARGUMENT: a node cannot be configured like this.
     ConfigInvalid = 23,
@@ -72,6 +72,8 @@ pub enum ErrorReason {
     /// UNAUTHENTICATED: there is no token, and the daemon's configuration does not say for whom the client's certificate
     /// stands.
     CertificateUnknown = 41,
+    /// UNAUTHENTICATED: what the credential of a stream stands for has changed. A new call goes on as what it stands for now.
+    CredentialChanged = 42,
     /// NOT_FOUND: the node of this name was deleted, and is somewhere else. Metadata: redirect_uri.
     NodeMoved = 33,
 }
@@ -117,6 +119,7 @@ impl ErrorReason {
             Self::NodeFull => "ERROR_REASON_NODE_FULL",
             Self::TokenExpired => "ERROR_REASON_TOKEN_EXPIRED",
             Self::CertificateUnknown => "ERROR_REASON_CERTIFICATE_UNKNOWN",
+            Self::CredentialChanged => "ERROR_REASON_CREDENTIAL_CHANGED",
             Self::NodeMoved => "ERROR_REASON_NODE_MOVED",
         }
     }
@@ -158,6 +161,7 @@ impl ErrorReason {
             "ERROR_REASON_NODE_FULL" => Some(Self::NodeFull),
             "ERROR_REASON_TOKEN_EXPIRED" => Some(Self::TokenExpired),
             "ERROR_REASON_CERTIFICATE_UNKNOWN" => Some(Self::CertificateUnknown),
+            "ERROR_REASON_CREDENTIAL_CHANGED" => Some(Self::CredentialChanged),
             "ERROR_REASON_NODE_MOVED" => Some(Self::NodeMoved),
             _ => None,
         }
@@ -1039,7 +1043,8 @@ pub mod nodes_client {
     use tonic::codegen::http::Uri;
     /// Makes, shows and ends nodes, and lists their items.
     ///
-    /// Every call carries a token as metadata, "authorization: Bearer TOKEN". Errors carry a google.rpc.ErrorInfo whose
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
     /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
     #[derive(Debug, Clone)]
     pub struct NodesClient<T> {
@@ -1446,7 +1451,8 @@ pub mod nodes_server {
     }
     /// Makes, shows and ends nodes, and lists their items.
     ///
-    /// Every call carries a token as metadata, "authorization: Bearer TOKEN". Errors carry a google.rpc.ErrorInfo whose
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
     /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
     #[derive(Debug)]
     pub struct NodesServer<T> {
@@ -2010,7 +2016,7 @@ pub struct PublishWindow {
     /// Batches.
     #[prost(uint32, tag = "1")]
     pub batches_max: u32,
-    /// Bytes of ids and payloads.
+    /// Bytes of the batches as they are sent, or of their answers where these are longer.
     #[prost(uint64, tag = "2")]
     pub bytes_max: u64,
 }
@@ -2060,7 +2066,8 @@ pub mod publisher_client {
     use tonic::codegen::http::Uri;
     /// Publishes to nodes.
     ///
-    /// Every call carries a token as metadata, "authorization: Bearer TOKEN". Errors carry a google.rpc.ErrorInfo whose
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
     /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
     #[derive(Debug, Clone)]
     pub struct PublisherClient<T> {
@@ -2184,8 +2191,9 @@ pub mod publisher_client {
         /// going_away, reads no further, answers what it has read, and ends the stream with OK: what has no answer was not
         /// published. If the stream breaks, batches without an answer may have been published all the same.
         ///
-        /// Errors: INVALID_ARGUMENT (a batch_id that is not higher than the one before, or a first batch that names no node) ends
-        /// the stream behind the answers to the batches before. All others are failures of one batch.
+        /// Errors that end the stream, behind the answers to the batches before: INVALID_ARGUMENT (a batch_id that is not higher
+        /// than the one before, or a first batch that names no node), OUT_OF_RANGE without details (a frame of more than 4 MiB,
+        /// unless the daemon's configuration says otherwise), INTERNAL (what is no frame). All others are failures of one batch.
         pub async fn publish_stream(
             &mut self,
             request: impl tonic::IntoStreamingRequest<
@@ -2255,8 +2263,9 @@ pub mod publisher_server {
         /// going_away, reads no further, answers what it has read, and ends the stream with OK: what has no answer was not
         /// published. If the stream breaks, batches without an answer may have been published all the same.
         ///
-        /// Errors: INVALID_ARGUMENT (a batch_id that is not higher than the one before, or a first batch that names no node) ends
-        /// the stream behind the answers to the batches before. All others are failures of one batch.
+        /// Errors that end the stream, behind the answers to the batches before: INVALID_ARGUMENT (a batch_id that is not higher
+        /// than the one before, or a first batch that names no node), OUT_OF_RANGE without details (a frame of more than 4 MiB,
+        /// unless the daemon's configuration says otherwise), INTERNAL (what is no frame). All others are failures of one batch.
         async fn publish_stream(
             &self,
             request: tonic::Request<tonic::Streaming<super::PublishStreamRequest>>,
@@ -2267,7 +2276,8 @@ pub mod publisher_server {
     }
     /// Publishes to nodes.
     ///
-    /// Every call carries a token as metadata, "authorization: Bearer TOKEN". Errors carry a google.rpc.ErrorInfo whose
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
     /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
     #[derive(Debug)]
     pub struct PublisherServer<T> {
@@ -2559,7 +2569,8 @@ pub mod subscriber_client {
     use tonic::codegen::http::Uri;
     /// Reads what is published.
     ///
-    /// Every call carries a token as metadata, "authorization: Bearer TOKEN". Errors carry a google.rpc.ErrorInfo whose
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
     /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
     #[derive(Debug, Clone)]
     pub struct SubscriberClient<T> {
@@ -2715,7 +2726,8 @@ pub mod subscriber_server {
     }
     /// Reads what is published.
     ///
-    /// Every call carries a token as metadata, "authorization: Bearer TOKEN". Errors carry a google.rpc.ErrorInfo whose
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
     /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
     #[derive(Debug)]
     pub struct SubscriberServer<T> {

@@ -131,11 +131,38 @@ async fn a_token_that_expires_ends_the_streams_of_its_holder() {
 }
 
 #[tokio::test]
+async fn a_token_expires_under_a_reader_who_always_has_something_to_read() {
+    let mut expiring = credentials();
+    let token = AccessToken::new(BOB, DOMAIN, &token_sha256_hex(&token_of(BOB))).unwrap();
+    expiring.tokens.retain(|token| token.principal().as_str() != jid_of(BOB));
+    expiring.tokens.push(token.expiring(SystemClock.now_ms() + 1_500));
+    let Streams { rig, mut reader, .. } = Streams::open(expiring).await;
+    let publishing = async {
+        loop {
+            rig.publish("news", vec![anonymous_event("<a xmlns='urn:a'/>"); 50]).await;
+        }
+    };
+    let reading = async {
+        loop {
+            match reader.message().await {
+                Ok(frame) => assert!(frame.is_some(), "an error is the last thing"),
+                refused => return refused,
+            }
+        }
+    };
+    let refused = tokio::select! {
+        refused = soon(reading) => refused,
+        () = publishing => unreachable!("it goes on"),
+    };
+    expect_refusal(refused, Code::Unauthenticated, "TOKEN_EXPIRED", None);
+}
+
+#[tokio::test]
 async fn what_a_token_stands_for_is_not_changed_under_a_stream() {
     let streams = Streams::open(credentials()).await;
     let mut promoted = credentials();
     promoted.admins.push(BareJid::new(&jid_of(BOB)).unwrap());
     streams.in_force.replace(promoted);
     let Streams { mut reader, .. } = streams;
-    expect_refusal(soon(reader.message()).await, Code::Unauthenticated, "TOKEN_INVALID", None);
+    expect_refusal(soon(reader.message()).await, Code::Unauthenticated, "CREDENTIAL_CHANGED", None);
 }

@@ -100,6 +100,8 @@ async fn a_batch_that_fails_says_why_and_holds_up_none() {
     session.send(5, "other", vec![event("e", PAYLOAD), event("f", "<entry>")]);
     session.send(6, "", vec![event("g", PAYLOAD)]);
     session.send(7, "", Vec::new());
+    session.send(8, "\u{1}", vec![event("h", PAYLOAD)]);
+    session.send(9, "", vec![event("i", PAYLOAD)]);
     let (results, end) = session.finish().await;
     end.unwrap();
     let expected = [
@@ -110,6 +112,8 @@ async fn a_batch_that_fails_says_why_and_holds_up_none() {
         (5, Err((Code::InvalidArgument, ErrorReason::PayloadInvalid, "events[1].xml"))),
         (6, Ok(vec![2])),
         (7, Err((Code::InvalidArgument, ErrorReason::RequestInvalid, ""))),
+        (8, Err((Code::InvalidArgument, ErrorReason::RequestInvalid, "node"))),
+        (9, Err((Code::InvalidArgument, ErrorReason::RequestInvalid, "node"))),
     ];
     assert_eq!(results.iter().map(summary).collect::<Vec<_>>(), expected);
 }

@@ -28,10 +28,9 @@ pub(super) async fn idle(target: &Target) -> Result<Latency, Failure> {
     for _ in 0..EVENTS {
         let request = v1::PublishRequest { node: node.name.clone(), events: vec![target.event()] };
         let began = Instant::now();
-        let (published, delivered) =
-            tokio::join!(target.client.publish(request), arrived(&mut frames, began));
-        published?;
-        took_ms.push(delivered?);
+        let publish = async { Ok::<_, Failure>(target.client.publish(request).await?) };
+        let (_, delivered_ms) = tokio::try_join!(publish, arrived(&mut frames, began))?;
+        took_ms.push(delivered_ms);
     }
     node.remove().await?;
     took_ms.sort_unstable_by(f64::total_cmp);

@@ -50,7 +50,7 @@ impl Report {
             runs: arguments.runs,
             events: arguments.events,
             payload_bytes: arguments.payload_bytes,
-            readers: arguments.readers,
+            readers: usize::from(arguments.readers),
             measurements: Vec::new(),
             ratios: Vec::new(),
         }

@@ -220,10 +220,10 @@ fn endpoint(address: SocketAddr, tls: Option<ClientTls>) -> Result<Endpoint, ton
     let Some(ClientTls { authorities_pem, name, identity_pem }) = tls else {
         return Endpoint::from_shared(format!("http://{address}"));
     };
-    let mut config = ClientTlsConfig::new().with_native_roots();
-    if let Some(pem) = authorities_pem {
-        config = config.ca_certificate(Certificate::from_pem(pem));
-    }
+    let mut config = match authorities_pem {
+        Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
     if let Some((certificate, key)) = identity_pem {
         config = config.identity(Identity::from_pem(certificate, key));
     }

@@ -1,6 +1,7 @@
 //! `stanzabus token`: the tokens of gRPC callers, in a file of their own that the daemon reads when it changes.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bridge_grpc::{AccessToken, token_sha256_hex};
@@ -89,8 +90,9 @@ fn list(loaded: &Loaded) -> Result<(), Failure> {
 }
 
 fn revoke(loaded: &Loaded, id: &str) -> Result<(), Failure> {
-    let is_meant =
-        |token: &ListedToken| id.len() >= ID_DIGITS && token.sha256.starts_with(&id.to_ascii_lowercase());
+    let is_meant = |token: &ListedToken| {
+        id.len() >= ID_DIGITS && token.sha256.to_ascii_lowercase().starts_with(&id.to_ascii_lowercase())
+    };
     let principal = change(loaded, |list| {
         let Some(at) = list.tokens.iter().position(is_meant) else {
             let is_configured = loaded.config.grpc.configured_tokens().any(|token| is_meant(&token));
@@ -116,15 +118,28 @@ fn change<T>(
     let mut list = TokenList::read(&path)?;
     let answer = changed(&mut list)?;
     let new = beside(&path, ".new");
-    write(&new, &list.text(), 0o600, true)?;
-    fs::rename(&new, &path).map_err(|source| Failure::Unwritable { path, source })?;
+    // Hashes are no secret, and whoever runs the daemon has to read them, whoever runs this.
+    write(&new, &list.text(), 0o644, true)?;
+    let replaced = sync(&new).and_then(|()| fs::rename(&new, &path)).and_then(|()| sync(folder_of(&path)));
+    replaced.map_err(|source| Failure::Unwritable { path, source })?;
     Ok(answer)
 }
 
 /// Held until it is dropped.
 fn lock(path: PathBuf) -> Result<File, Failure> {
-    let locked = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    // Somebody else's will do.
+    let opened = File::open(&path).or_else(|_| File::create(&path));
+    let locked = opened.and_then(|file| file.lock().map(|()| file));
     locked.map_err(|source| Failure::Unwritable { path, source })
+}
+
+/// Has a revoked token stay revoked, whatever happens to the machine.
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -42,6 +42,30 @@ fn the_command_line_talks_tls_and_certificates_are_renewed_while_the_daemon_runs
 }
 
 #[test]
+fn a_token_is_revoked_though_the_certificate_cannot_be_read_and_both_are_mended_later() {
+    let bus = Bus::initialised();
+    write_certificates(&bus);
+    bus.edit("[http]", &format!("{TLS}[http]"));
+    let mut daemon = bus.serve();
+    let token = bus.run(&["token", "create", "shop"]).stdout;
+    daemon.wait_for_another("are read anew");
+    bus.write("stanzabus.token", &token);
+    assert_eq!(bus.run(&["node", "list"]).status, Some(0));
+
+    let key = std::fs::read_to_string(bus.path("grpc.key")).unwrap();
+    bus.write("grpc.key", "no key");
+    daemon.wait_for_another("stay as they were");
+    let id =
+        bus.run(&["token", "list"]).stdout.lines().last().unwrap()["{\"id\":\"".len()..][..12].to_owned();
+    assert_eq!(bus.run(&["token", "revoke", &id]).status, Some(0));
+    // It is told of as soon as it is tried again.
+    daemon.wait_for_another("stay as they were");
+    assert!(bus.run(&["node", "list"]).stderr.contains("does not accept the token"));
+    bus.write("grpc.key", &key);
+    daemon.wait_for_another("are read anew");
+}
+
+#[test]
 fn with_tls_the_daemon_may_listen_beyond_loopback() {
     let bus = Bus::initialised();
     write_certificates(&bus);

@@ -1,5 +1,7 @@
 //! `stanzabus token`, and a daemon that notices.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::Value;
 
 use crate::bus::{Bus, Said};
@@ -34,6 +36,9 @@ fn a_token_counts_from_when_it_is_made_until_it_is_revoked() {
     let token = create(&bus, &["shop"]);
     daemon.wait_for_another(READ_ANEW);
     assert_eq!(call(&bus, &token).status, Some(0));
+    // Whoever runs the daemon may be somebody else.
+    let mode = std::fs::metadata(bus.path("stanzabus.tokens")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
 
     let listed = list(&bus);
     assert_eq!(listed.len(), 2, "with that of the command line: {listed:?}");

@@ -10,7 +10,7 @@ use crate::config::ConfigError;
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ClientTlsConfig {
-    /// A file with the authorities that the daemon's certificate may be signed by, beside those of this machine.
+    /// A file with the authorities that the daemon's certificate may be signed by; without it, those of this machine.
     authorities_file: Option<PathBuf>,
     /// The name that the daemon's certificate is for, when it is not the address of `listen`.
     name: Option<String>,
@@ -23,7 +23,7 @@ pub(crate) struct ClientTlsConfig {
 /// The files' contents.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientTls {
-    /// Authorities to trust beside this machine's.
+    /// Authorities to trust instead of this machine's.
     pub(crate) authorities_pem: Option<Vec<u8>>,
     /// The name that the certificate has to be for.
     pub(crate) name: Option<String>,
