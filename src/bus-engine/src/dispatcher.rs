@@ -43,7 +43,7 @@ pub trait NotificationSink: Send + 'static {
 pub struct SinkFull;
 
 /// One event for one recipient.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Delivery<'a> {
     /// Which hand-off it is.
     pub hand_off: HandOff,

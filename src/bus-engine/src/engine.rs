@@ -155,7 +155,7 @@ impl Engine {
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<Outcome, BusError>> + Send + use<> {
         // Nobody looks at rosters before it is known that they decide.
         let again = matches!(command.verb, Verb::Subscribe(_)).then(|| command.clone());
-        let is_about_what_is_there = !matches!(command.verb, Verb::Create(_));
+        let is_about_what_is_there = !matches!(command.verb, Verb::Create(_) | Verb::CreateAmong(..));
         let (engine, node) = (self.clone(), command.node.clone());
         let answer = self.0.queue.submit(command, &self.0);
         async move {
@@ -164,7 +164,7 @@ impl Engine {
                 (Err(BusError::RosterUnavailable), Some(command)) => engine.submit_acquainted(command).await,
                 // A publish on a free name by who may not make nodes is forbidden.
                 (Err(error @ (BusError::NodeNotFound | BusError::Forbidden)), _)
-                    if is_about_what_is_there =>
+                    if is_about_what_is_there && engine.0.facts.get(&node).is_none() =>
                 {
                     Err(engine.told_where(&node, error).await)
                 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus_domain::collection::{self, Forwarding};
-use bus_domain::{Actor, BusError, NodeId, Role};
+use bus_domain::{Actor, BusError, Event, NodeId, Role};
 use bus_store::{Feed, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -72,31 +72,36 @@ async fn feed(shared: &Arc<EngineShared>, wanted: &Wanted) -> Result<(), StoreEr
         return move_all(shared, shared.store.feeds_of(&children).await?).await;
     }
     let mut after = None;
+    let mut moved_all = Ok(());
     loop {
         let page = shared.store.feeds(after, FEEDS_MAX).await?;
         after = page.last().map(|feed| (feed.child.id, feed.collection));
         let is_last = page.len() < FEEDS_MAX as usize;
         // Known before they are read any further, so that no later commit is missed.
         shared.feeds.add(&page.iter().map(|feed| feed.child.id).collect::<Vec<_>>());
-        move_all(shared, page).await?;
+        moved_all = move_all(shared, page).await.and(moved_all);
         if is_last {
-            return Ok(());
+            return moved_all;
         }
     }
 }
 
-/// Moves each feed by a stretch; those that are not at their end then come again.
+/// Moves each feed by a stretch; those that are not at their end then come again. One that cannot be moved is in nobody's
+/// way: it comes again, too.
 async fn move_all(shared: &Arc<EngineShared>, feeds: Vec<Feed>) -> Result<(), StoreError> {
     let behind: Vec<Feed> = feeds.into_iter().filter(Feed::is_behind).collect();
+    let mut failed = None;
     for some in behind.chunks(MOVES_MAX) {
         let moved = futures::future::join_all(some.iter().map(|feed| move_on(shared, feed))).await;
         for (feed, moved) in some.iter().zip(moved) {
-            if moved? == Left::More {
-                shared.feeds.committed(feed.child.id);
+            match moved {
+                Ok(Left::Nothing) => {}
+                Ok(Left::More) => shared.feeds.committed(feed.child.id),
+                Err(error) => failed = Some(error),
             }
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +121,13 @@ async fn move_on(shared: &Arc<EngineShared>, feed: &Feed) -> Result<Left, StoreE
             return Ok(Left::Nothing);
         }
     };
-    let events: Vec<_> = events.iter().map(|event| (**event).clone()).collect();
+    let mut bytes = 0;
+    let fits = |event: &&Arc<Event>| {
+        let is_first = bytes == 0;
+        bytes += event.weight_bytes();
+        is_first || bytes <= shared.settings.engine.log_page_bytes_max
+    };
+    let events: Vec<_> = events.iter().take_while(fits).map(|event| (**event).clone()).collect();
     let (events, to) = collection::forward(child, *position, &events, *head_seq, shared.clock.now_ms());
     let is_behind = to.is_some_and(|to| to.through_seq < *head_seq || to.ends_at_seq.is_some());
     let forwarding = Forwarding { collection: *collection, child: child.id, from: *position, to, events };

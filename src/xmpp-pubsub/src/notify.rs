@@ -169,12 +169,25 @@ impl<Lane: NotificationLane> Notifier<Lane> {
         let (own, split_at) = self.encode_recipient(delivery);
         self.lane.try_send(delivery.hand_off, [own.slice(..split_at), shared, own.slice(split_at..)])
     }
+
+    /// Sends the events of a digest one by one. Where the lane is full in between, all of it is tried again.
+    fn send_apart(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
+        let mut after_seq = delivery.after_seq;
+        for event in delivery.earlier.iter().chain([delivery.event]) {
+            self.try_send(&Delivery { event, earlier: &[], after_seq, ..delivery.clone() })?;
+            after_seq = event.seq;
+        }
+        Ok(())
+    }
 }
 
 impl<Lane: NotificationLane> NotificationSink for Notifier<Lane> {
     fn try_send(&mut self, delivery: &Delivery<'_>) -> Result<(), SinkFull> {
         let with_payload = config(delivery).deliver_payloads;
         let mut sent = self.send(delivery, with_payload);
+        if sent == Err(LaneRefusal::TooLarge) && !delivery.earlier.is_empty() {
+            return self.send_apart(delivery);
+        }
         if with_payload && sent == Err(LaneRefusal::TooLarge) {
             sent = self.send(delivery, false);
         }

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bus_domain::{AccessModel, BareJid, Event, EventKind, NodeFacts, NodeId, NodeName, Role, Source, access};
+use bus_domain::{AccessModel, BareJid, Event, NodeFacts, NodeId, NodeName, Role, Source, access};
 
 /// The nodes below a collection, as far as its next events are about them: only who may read a node hears of it through
 /// the collection (XEP-0248 §12). Known for a turn at most, so that a ban there acts at once.
@@ -35,11 +35,8 @@ impl Below {
         let role = if self.admins.contains(to) { Role::Admin } else { Role::User };
         about(event).all(|source| match self.nodes.get(&source.node) {
             Some(Some(facts)) => access::may_receive_through_collection(facts, to, role),
-            Some(None) => {
-                let is_its_end =
-                    matches!(event.kind.told(), EventKind::Deleted { .. } | EventKind::Dissociated { .. });
-                is_its_end && (role == Role::Admin || source.access_model == AccessModel::Open)
-            }
+            // Its rules are gone with it; what it was when this happened is known.
+            Some(None) => role == Role::Admin || source.access_model == AccessModel::Open,
             None => false,
         })
     }
@@ -61,7 +58,7 @@ fn about(event: &Event) -> impl Iterator<Item = &Source> {
 
 #[cfg(test)]
 mod tests {
-    use bus_domain::{Affiliation, Affiliations, Epoch, Jid, NodeConfig};
+    use bus_domain::{Affiliation, Affiliations, Epoch, EventKind, Jid, NodeConfig};
 
     use super::*;
 
@@ -134,13 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_node_that_is_gone_only_the_end_is_told_and_only_if_it_was_open() {
+    fn what_has_happened_on_a_node_that_is_gone_is_told_if_it_was_open() {
         let gone = below(None);
         for (kind, expected) in [
             (forwarded(AccessModel::Open, EventKind::Deleted { redirect: None }), true),
             (EventKind::Dissociated { child: Box::new(source(AccessModel::Open)) }, true),
             (forwarded(AccessModel::Whitelist, EventKind::Deleted { redirect: None }), false),
-            (forwarded(AccessModel::Open, EventKind::Purged), false),
+            (forwarded(AccessModel::Open, EventKind::Purged), true),
+            (forwarded(AccessModel::Whitelist, EventKind::Purged), false),
         ] {
             assert_eq!(shows(&gone, kind.clone(), "stranger@example.org"), expected, "{kind:?}");
         }

@@ -282,6 +282,8 @@ impl NodeWork {
     }
 }
 
+/// Bytes of what stores keep as the content of the event.
 fn payload_bytes(draft: &Draft) -> u64 {
-    draft.kind.payload().map_or(0, Payload::len_bytes) as u64
+    let redirect_bytes = draft.kind.redirect().map_or(0, |uri| uri.as_str().len());
+    (draft.kind.payload().map_or(0, Payload::len_bytes) + redirect_bytes) as u64
 }

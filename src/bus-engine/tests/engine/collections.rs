@@ -2,7 +2,9 @@ use bus_domain::bounce::BounceClass::Retry;
 use bus_domain::collection::Placement;
 use bus_domain::retention::History;
 use bus_domain::subscribe::Request;
-use bus_domain::{Affiliation, BusError, Durability, NodeConfig, NodeType, OptionSetting, SubscriptionType};
+use bus_domain::{
+    Affiliation, BusError, Durability, NodeConfig, NodeType, OptionSetting, RedirectUri, SubscriptionType,
+};
 use bus_engine::{EngineLimits, Settings, Verb};
 
 use crate::fixture::{Bus, jid, name, publish_verb};
@@ -171,6 +173,40 @@ async fn a_child_that_is_gone_goes_with_its_rows_and_a_collection_leaves_its_chi
     assert_eq!(bus.stored(FEEDS).await, 0);
     bus.publish("other", &["a"]).await;
     bus.until_reaped().await;
+}
+
+#[tokio::test]
+async fn what_was_published_on_an_open_child_is_told_though_the_child_is_gone_by_then() {
+    let bus = bus().await;
+    bus.subscribe_to_items("top", "b").await;
+    bus.until_taken(1).await;
+    bus.publish("leaf", &["a"]).await;
+    let redirect = RedirectUri::new("xmpp:elsewhere.example.org?;node=leaf").unwrap();
+    bus.run("owner", "leaf", Verb::Delete(Some(redirect))).await.unwrap();
+    bus.until_taken(3).await;
+    let mut leg = bus.attach();
+    leg.up().await;
+    assert_eq!(leg.take(1).await, [(2, 1, B.to_owned())]);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_children_that_have_moved_is_counted_as_it_is_removed() {
+    let mut bus = Bus::start().await;
+    let history = History { events_max: Some(1), ..History::default() };
+    bus.create_with("top", NodeConfig { history, ..collection() }).await;
+    for number in 0..3 {
+        let leaf = format!("leaf {number}");
+        bus.create_below("top", &leaf, NodeConfig::default()).await;
+        let redirect = RedirectUri::new(&format!("xmpp:elsewhere.example.org?;node={number}")).unwrap();
+        bus.run("owner", &leaf, Verb::Delete(Some(redirect))).await.unwrap();
+    }
+    bus.until_stored(FEEDS, 0).await;
+    let leg = bus.attach();
+    leg.up().await;
+    bus.retain();
+    bus.until_stored("(SELECT count(*) FROM events WHERE node_id = 1)", 1).await;
+    let kept = "(SELECT log_bytes - (SELECT sum(length(payload)) FROM events WHERE node_id = 1) FROM heads WHERE node_id = 1)";
+    assert_eq!(bus.stored(kept).await, 0);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ statements! {
                 + (SELECT max(most.collections)
                    FROM (SELECT count(*) - 1 AS collections FROM over_below GROUP BY below_id) most) AS collections";
     BEGIN = "INSERT INTO associations (collection_id, child_id, through_seq, is_new, changed_by)
-         SELECT $1::bigint, node_id, seq, true, $3::text FROM heads WHERE node_id = $2
+         SELECT $1::bigint, node_id, seq, true, $3::text FROM heads JOIN nodes USING (node_id) WHERE node_id = $2 AND deleted_at_ms IS NULL
          ON CONFLICT (collection_id, child_id) DO UPDATE SET ends_at_seq = NULL, changed_by = excluded.changed_by";
     END = "UPDATE associations SET
              ends_at_seq = (SELECT seq FROM heads WHERE node_id = $2), changed_by = $3

@@ -91,6 +91,32 @@ fn parse(xml: &str) -> Element {
 }
 
 #[test]
+fn a_digest_that_is_too_long_goes_out_event_by_event() {
+    let node = node(9, "news", true);
+    let earlier = vec![published(12, "1", Some("<b xmlns='urn:b'/>")), published(14, "2", None)];
+    let last = published(15, "3", None);
+    let to = recipient(3, "bob@example.net");
+    let digest = Delivery { earlier: &earlier, ..delivery(&node, &last, &to) };
+    let mut notifier = notifier();
+    notifier.try_send(&digest).unwrap();
+    let whole = notifier.lane.messages.remove(0).1.len();
+    notifier.lane.bytes_max = whole - 1;
+    notifier.try_send(&digest).unwrap();
+    let sent = std::mem::take(&mut notifier.lane.messages);
+    let place = |(hand_off, message): &(HandOff, String)| {
+        let place = message.split("<position ").nth(1).unwrap();
+        let value = |name: &str| place.split(name).nth(1).unwrap().split('\'').nth(1).unwrap().to_owned();
+        (hand_off.ticket, value("seq="), value("after="))
+    };
+    let expected = [(5, "12", "11"), (5, "14", "12"), (5, "15", "14")];
+    let expected = expected.map(|(ticket, seq, after)| (ticket, seq.to_owned(), after.to_owned()));
+    assert_eq!(sent.iter().map(place).collect::<Vec<_>>(), expected);
+    assert!(sent[0].1.contains("<b xmlns='urn:b'/>"), "with its payload: {}", sent[0].1);
+    notifier.lane.room = 1;
+    assert_eq!(notifier.try_send(&digest), Err(SinkFull), "all of it comes again");
+}
+
+#[test]
 fn a_digest_is_one_message_with_the_position_of_its_last_event() {
     let node = node(9, "news", true);
     let taken_back = |seq, id: &str| event(seq, EventKind::Retracted { item_id: ItemId::new(id).unwrap() });
