@@ -8,7 +8,7 @@ use futures::stream::{self, Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
@@ -19,6 +19,8 @@ use crate::tls::certificate_names;
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// How long a client may take to agree on TLS.
 const TLS_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client that is connected may say nothing at all. Later on it is pinged.
+const SILENCE_PATIENCE: Duration = Duration::from_secs(5);
 /// Clients that may be about to agree on TLS; the next one waits in the system's queue.
 const TLS_AGREEING_MAX: usize = 256;
 
@@ -44,7 +46,8 @@ pub(crate) fn accept(
                 None => Some(Socket::Plain(tcp)),
                 Some(tls) => agree(&tls, tcp).await,
             };
-            socket.map(|socket| Ok(Connection { socket, _place: place }))
+            let silence = Some(Box::pin(sleep(SILENCE_PATIENCE)));
+            socket.map(|socket| Ok(Connection { socket, silence, _place: place }))
         }
     });
     // Boxed, because tonic wants to move it about.
@@ -79,6 +82,8 @@ async fn agree(tls: &TlsServer, tcp: TcpStream) -> Option<Socket> {
 /// A connection and its place among those allowed.
 pub(crate) struct Connection {
     socket: Socket,
+    /// Ends the connection, as long as nothing has come.
+    silence: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -112,10 +117,20 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.socket {
+        let read_before = buffer.filled().len();
+        let polled = match &mut self.socket {
             Socket::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Socket::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if buffer.filled().len() > read_before {
+            self.silence = None;
+        } else if polled.is_pending()
+            && let Some(silence) = &mut self.silence
+            && silence.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        polled
     }
 }
 

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bus_domain::collection::{Child, FeedPosition, Neighbour, Neighbours};
-use bus_domain::{Jid, NodeId};
+use bus_domain::{AccessModel, Jid, NodeId};
 use bus_store::{AssociationStore, Feed, StoreError};
 use sqlx::sqlite::SqliteRow;
 
@@ -70,7 +70,8 @@ fn feed(row: &SqliteRow) -> Result<Feed, StoreError> {
             id: NodeId(rows::integer(row, "child_id")?),
             name: rows::node_name(row)?,
             epoch: rows::epoch(row)?,
-            access_model: rows::node_config(row)?.access_model,
+            // What cannot be read holds up no other feed, and is shown to nobody by itself.
+            access_model: rows::node_config(row).map_or(AccessModel::Whitelist, |config| config.access_model),
             changed_by: Jid::new(&changed_by).map_err(|error| rows::inconsistent("associations", &error))?,
         },
         position: FeedPosition {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use bridge_grpc::{GrpcSettings, v1};
 use bus_domain::quota::Quotas;
 use bus_engine::Settings;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -40,6 +42,16 @@ async fn a_connection_too_many_waits_until_another_ends() {
         drop(first);
         soon(waiting).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_gives_the_place_back() {
+    let grpc = GrpcSettings { connections_max: 1, ..grpc_settings() };
+    let rig = Rig::start_as(Settings::default(), grpc).await;
+    let mut silent = TcpStream::connect(rig.address).await.unwrap();
+    soon(rig.nodes(ALICE).list_nodes(v1::ListNodesRequest::default())).await.unwrap();
+    let ended = soon(silent.read_to_end(&mut Vec::new())).await;
+    ended.expect("the daemon has closed it");
 }
 
 #[tokio::test]

@@ -47,7 +47,8 @@ impl Driver {
     }
 }
 
-/// `None` if the node is gone; another one may have its name.
+/// `None` if the node is gone, and another one may have its name; or if it cannot be read, which is told elsewhere and holds
+/// up nobody.
 async fn read(
     shared: &EngineShared,
     id: NodeId,
@@ -55,6 +56,7 @@ async fn read(
 ) -> Result<Option<Arc<NodeFacts>>, StoreError> {
     match shared.load_facts(name).await {
         Ok(facts) => Ok(facts.filter(|facts| facts.id == id)),
+        Err(BusError::Internal) => Ok(None),
         Err(error) => Err(unavailable(&error)),
     }
 }
