@@ -162,6 +162,18 @@ impl Lagging {
         }
     }
 
+    /// The subscriber wants digests at other times, or none: what has waited for the old time goes out now.
+    pub(super) fn hurry_digest(&mut self, key: SubscriptionKey, digest_ms: Option<u64>, now_ms: u64) {
+        let waits =
+            |lag: &&mut Lag| lag.digest_ms.is_some() && lag.digest_ms != digest_ms && !lag.is_on_trial();
+        let Some(lag) = self.get_mut(key).filter(waits) else { return };
+        lag.not_before_ms = now_ms;
+        if let Phase::Resting { until_ms } = &mut lag.phase {
+            *until_ms = now_ms;
+            self.changed.insert(key);
+        }
+    }
+
     /// Whether the next digest has to wait; it rests until then.
     pub(super) fn awaits_digest(&mut self, key: SubscriptionKey, now_ms: u64) -> bool {
         let Some(lag) = self.get_mut(key).filter(|lag| lag.not_before_ms > now_ms) else { return false };

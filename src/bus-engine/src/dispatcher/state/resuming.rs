@@ -1,7 +1,7 @@
 //! Which nodes have something to send: those that were behind at the start, and those that have moved since.
 
 use bus_domain::{NodeId, Seq};
-use bus_store::{Head, Position, SubscriptionKey, Undelivered};
+use bus_store::{Head, Position, Recipient, SubscriptionKey, Undelivered};
 
 use super::Dispatcher;
 use crate::dispatcher::DeliveryNode;
@@ -125,7 +125,7 @@ impl Dispatcher {
     pub fn signal(&mut self, mut signal: NodeSignal) {
         let (id, from, head_seq) = (signal.node.id, signal.from, signal.head_seq);
         let is_transient = signal.node.is_transient();
-        self.end_lagging_of_removed(id, &signal.deltas);
+        self.tell_lagging(id, &signal.deltas);
         self.lagging.begin_life(id, signal.node.epoch, from.through_seq);
         if let Some(known) = self.nodes.get_mut(&id) {
             self.recipients_taken += signal.deltas.give_standing(&self.admins);
@@ -142,11 +142,18 @@ impl Dispatcher {
         self.activate(id);
     }
 
-    fn end_lagging_of_removed(&mut self, node: NodeId, deltas: &Deltas) {
+    fn tell_lagging(&mut self, node: NodeId, deltas: &Deltas) {
         let Deltas::Known(deltas) = deltas else { return };
         for change in deltas.iter().flat_map(|delta| &delta.changes) {
-            if let RecipientChange::Removed(subscription) = change {
-                self.lagging.end(SubscriptionKey { node, subscription: *subscription });
+            match change {
+                RecipientChange::Removed(subscription) => {
+                    self.lagging.end(SubscriptionKey { node, subscription: *subscription });
+                }
+                RecipientChange::Changed(Recipient { subscription, .. }) => {
+                    let key = SubscriptionKey { node, subscription: subscription.id };
+                    self.lagging.hurry_digest(key, subscription.options.digest_ms(), self.now_ms);
+                }
+                RecipientChange::Added(_) | RecipientChange::Access => {}
             }
         }
     }

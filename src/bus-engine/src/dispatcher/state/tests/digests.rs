@@ -42,6 +42,19 @@ fn events_of_one_time_are_one_message_and_the_cursor_does_not_wait_for_it() {
 }
 
 #[test]
+fn what_waits_for_a_digest_goes_out_when_the_subscriber_wants_them_otherwise() {
+    for digest_ms in [None, Some(60_000)] {
+        let mut world = world(2);
+        world.run();
+        let options = &mut world.recipients[1].subscription.options;
+        (options.digest, options.digest_frequency_ms) = (digest_ms.is_some(), digest_ms);
+        let changed = RecipientChange::Changed(world.recipients[1].clone());
+        world.signal(&[], vec![RecipientDelta { recipients_version: 2, changes: vec![changed] }]);
+        assert_eq!(world.at(1).run().last(), Some(&(2, 2, u64::from(digest_ms.is_none()))), "{digest_ms:?}");
+    }
+}
+
+#[test]
 fn a_digest_follows_another_no_sooner_than_it_may() {
     let mut world = world(1);
     world.run();
