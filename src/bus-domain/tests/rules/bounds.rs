@@ -1,10 +1,11 @@
 //! A bound is the highest number that passes.
 
+use bus_domain::collection::{self, Neighbours, Placement, Wish};
 use bus_domain::manage_subscriptions::{self, Entry, Wanted};
 use bus_domain::quota::{Counted, Quota, Quotas, Scope, StoredBytes, UsageChange};
 use bus_domain::retrieve::{self, Selection};
 use bus_domain::{
-    BusError, ItemId, Jid, Limits, NodeConfig, Payload, Role, archive, publish, quota, retract,
+    BusError, ItemId, Jid, Limits, NodeConfig, NodeName, Payload, Role, archive, publish, quota, retract,
 };
 
 use crate::sample::{actor, bare, ids, node, owner};
@@ -98,4 +99,17 @@ fn what_is_stored_is_added_up() {
         stored.add(&bare(creator), bytes);
     }
     assert_eq!(stored.total(), 12);
+}
+
+#[test]
+fn a_request_changes_so_many_associations_and_no_more() {
+    let changes = |count: usize| {
+        let names = (0..count).map(|number| NodeName::new(&format!("child {number}")).unwrap()).collect();
+        let wish = Wish::Placement(Placement { collections: None, children: Some(names) });
+        let placing = collection::decide(&node(NodeConfig::default()), &owner(), wish, &Limits::default());
+        let top = NodeName::new("top").unwrap();
+        placing.unwrap().changes(&top, &Neighbours::default()).map(|changes| changes.len())
+    };
+    assert_eq!(changes(64), Ok(64));
+    assert!(matches!(changes(65), Err(BusError::BadRequest(_))));
 }

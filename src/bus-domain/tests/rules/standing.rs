@@ -1,13 +1,19 @@
 //! Who may see what of a node, and what is said to who may not.
 
-use bus_domain::access::{Action, may, models_open_to};
+use bus_domain::access::{Action, may, may_receive_through_collection, models_open_to};
 use bus_domain::affiliate::{self, Approval, settles_pending};
+use bus_domain::archive::Matches;
+use bus_domain::collection::{self, Placement, Wish};
 use bus_domain::{
-    AccessModel, Affiliation, Affiliations, BusError, Durability, NodeConfig, Role, SendLastItem,
-    manage_subscriptions, retrieve,
+    AccessModel, Affiliation, Affiliations, BusError, Durability, Limits, NodeConfig, NodeName, NodeType,
+    Role, SendLastItem, Setting, configure, manage_subscriptions, retrieve,
 };
 
 use crate::sample::{bare, node, owner, stranger};
+
+fn collection() -> NodeConfig {
+    NodeConfig { node_type: NodeType::Collection, ..NodeConfig::default() }
+}
 
 fn with(access_model: AccessModel) -> NodeConfig {
     NodeConfig { access_model, ..NodeConfig::default() }
@@ -81,4 +87,62 @@ fn the_newest_item_is_sent_where_there_is_one_and_somebody_is_told() {
     ] {
         assert!(!silent.sends_last_item(), "{silent:?}");
     }
+}
+
+#[test]
+fn through_a_collection_hears_who_may_read_the_node_itself() {
+    let (owner, stranger) = (bare("owner@example.org"), bare("stranger@example.org"));
+    for (model, expected) in
+        [(AccessModel::Open, true), (AccessModel::Whitelist, false), (AccessModel::Presence, false)]
+    {
+        let node = node(with(model));
+        assert_eq!(may_receive_through_collection(&node, &stranger, Role::User), expected, "{model:?}");
+        assert!(may_receive_through_collection(&node, &owner, Role::User), "{model:?}");
+        assert!(may_receive_through_collection(&node, &stranger, Role::Admin), "{model:?}");
+    }
+}
+
+#[test]
+fn only_a_collection_takes_children_and_only_its_owners_place_a_node() {
+    let name = || NodeName::new("child").unwrap();
+    let limits = Limits::default();
+    for wish in [Wish::Associate(name()), Wish::Dissociate(name())] {
+        let leaf = collection::decide(&node(NodeConfig::default()), &owner(), wish.clone(), &limits);
+        assert!(matches!(leaf, Err(BusError::InvalidAssociation { .. })), "{leaf:?}");
+        assert!(
+            collection::decide(&node(collection()), &stranger(), wish, &limits).is_ok(),
+            "its policy decides"
+        );
+    }
+    let placed = |actor| {
+        let wish = Wish::Placement(Placement { collections: Some(vec![name()]), children: None });
+        collection::decide(&node(NodeConfig::default()), actor, wish, &limits).map(drop)
+    };
+    assert_eq!((placed(&owner()), placed(&stranger())), (Ok(()), Err(BusError::Forbidden)));
+}
+
+#[test]
+fn a_leaf_may_become_a_collection() {
+    let makes = |before: NodeConfig| {
+        let settings = [Setting::NodeType(NodeType::Collection), Setting::Title(Some("t".to_owned()))];
+        let decided = configure::decide(&node(before.clone()), &owner(), &settings, &Limits::default());
+        decided.unwrap().expect("something changes").makes_collection_of(&before)
+    };
+    assert_eq!((makes(NodeConfig::default()), makes(collection())), (true, false));
+    let titled = [Setting::Title(Some("t".to_owned()))];
+    let leaf = configure::decide(&node(NodeConfig::default()), &owner(), &titled, &Limits::default());
+    assert!(!leaf.unwrap().expect("something changes").makes_collection_of(&NodeConfig::default()));
+}
+
+#[test]
+fn a_list_of_standings_is_set_as_a_whole() {
+    let entries = vec![(bare("a@example.org"), Affiliation::Member)];
+    let request = affiliate::Request::from(entries.clone());
+    assert_eq!((request.entries, request.is_partial), (entries, false));
+}
+
+#[test]
+fn between_two_positions_is_neither_of_them() {
+    let listed = Matches::Listed(vec![1, 2, 3, 4]);
+    assert_eq!(listed.between(1, 4), Matches::Listed(vec![2, 3]));
 }
