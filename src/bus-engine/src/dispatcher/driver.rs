@@ -71,6 +71,8 @@ struct Driver {
     started: Instant,
     store_rests_until: Option<Instant>,
     lagging_is_loaded: bool,
+    /// Whether rows are being read beside those that are known.
+    adopts_lagging: bool,
     parked_counted_at: Option<Instant>,
     /// Deleted nodes may have rows left.
     has_to_reap: bool,
@@ -103,6 +105,7 @@ impl Driver {
             started: Instant::now(),
             store_rests_until: None,
             lagging_is_loaded: false,
+            adopts_lagging: false,
             parked_counted_at: None,
             has_to_reap: true,
             undelivered_full: HashSet::new(),
@@ -178,15 +181,22 @@ impl Driver {
     }
 
     fn take_inputs(&mut self, first: DeliveryInput, inputs: &mut mpsc::Receiver<DeliveryInput>) {
-        self.dispatcher.input(first);
+        self.take_input(first);
         for _ in 0..INPUTS_MAX {
             if self.dispatcher.has_too_many_bounces() {
                 return;
             }
             // The next look finds it closed again, if it is.
             let Ok(input) = inputs.try_recv() else { return };
-            self.dispatcher.input(input);
+            self.take_input(input);
         }
+    }
+
+    fn take_input(&mut self, input: DeliveryInput) {
+        if matches!(input, DeliveryInput::LinkUp { .. }) {
+            self.adopt_lagging();
+        }
+        self.dispatcher.input(input);
     }
 
     async fn take_mail(&mut self, mail: Mail) {

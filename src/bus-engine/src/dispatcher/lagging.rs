@@ -129,6 +129,13 @@ impl Lagging {
         self.nodes.get(&node)
     }
 
+    /// Takes a row from the store that somebody else may have left there; what is known here is newer.
+    pub(super) fn adopt(&mut self, row: LagPosition) {
+        if self.get(row.key).is_none() && !self.ended.contains(&row.key) {
+            self.restore(row);
+        }
+    }
+
     /// Takes a row from the store.
     pub(super) fn restore(&mut self, row: LagPosition) {
         self.put(row.key, row.epoch, Lag::restored(row, &self.bounds));

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bus_domain::quota::Quotas;
 use bus_domain::{
-    Actor, Affiliation, BareJid, BusError, ItemId, Jid, LimitKind, NodeConfig, NodeName, NodeType, Payload,
-    Role, Setting, publish,
+    Actor, Affiliation, BareJid, BusError, ItemId, Jid, LimitKind, NodeConfig, NodeName, NodeType,
+    OptionSetting, Payload, Role, Setting, publish, subscribe,
 };
 use bus_engine::{
     Command, Delivery, DeliveryInput, Engine, EngineLimits, NotificationSink, Outcome, Settings, SinkFull,
     SystemClock, SystemIds, Tail, TailFrame, TailStart, Verb,
 };
+use bus_store::{CursorStore as _, LaggingStore as _, Leg};
 use bus_store_postgres::{PostgresLimits, PostgresStore};
 use harness::Postgres;
 use tokio::sync::mpsc;
@@ -77,11 +78,17 @@ impl Instance {
 
     /// Attaches a leg that takes everything, and returns the positions that it takes.
     async fn attach(&self) -> (mpsc::Sender<DeliveryInput>, mpsc::Receiver<u64>) {
+        let (inputs, seen) = self.stand_by();
+        inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("a dispatcher");
+        (inputs, seen)
+    }
+
+    /// Attaches a leg without a link.
+    fn stand_by(&self) -> (mpsc::Sender<DeliveryInput>, mpsc::Receiver<u64>) {
         let (sender, seen) = mpsc::channel(10_000);
         let (inputs, receiver) = mpsc::channel(8);
         let engine = self.engine.clone();
         tokio::spawn(async move { engine.deliver(Lane(sender), receiver).await });
-        inputs.send(DeliveryInput::LinkUp { link: 1 }).await.expect("a dispatcher");
         (inputs, seen)
     }
 }
@@ -208,6 +215,29 @@ async fn a_node_that_is_not_in_memory_is_delivered_from_its_cursor() {
     for seq in 1..=4 {
         assert_eq!(next(&mut seen).await, seq, "nothing is passed over");
     }
+}
+
+#[tokio::test]
+async fn a_digest_that_one_has_begun_is_sent_by_the_one_that_takes_the_link_over() {
+    let (first, second, url) = pair(NEVER_MS).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    let options = vec![OptionSetting::Digest(true), OptionSetting::DigestFrequencyMs(Some(1_000))];
+    let request = subscribe::Request { jid: bare("reader").into(), options };
+    first.run("reader", Verb::Subscribe(request)).await.unwrap();
+    let (takes_over, mut seen) = second.stand_by();
+    let (inputs, mut seen_before) = first.attach().await;
+    assert_eq!(first.publish().await, 1);
+    let store = open(&url, PostgresLimits::default()).await;
+    let is_aside = harness::wait_until("the digest's row, and the cursor behind it", PATIENCE, async || {
+        let rows = store.lagging(Leg::Xmpp, None, 10).await.unwrap();
+        let behind = store.undelivered(Leg::Xmpp, None, 10).await.unwrap();
+        (rows.len() == 1 && behind.nodes.is_empty()).then_some(())
+    });
+    is_aside.await.unwrap();
+    drop(inputs);
+    assert_eq!(seen_before.recv().await, None, "it has ended, and sent nothing");
+    takes_over.send(DeliveryInput::LinkUp { link: 1 }).await.unwrap();
+    assert_eq!(next(&mut seen).await, 1);
 }
 
 #[tokio::test]

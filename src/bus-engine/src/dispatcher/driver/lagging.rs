@@ -26,7 +26,7 @@ impl Driver {
                         self.resume_lagging(row);
                     }
                     if is_last {
-                        self.lagging_is_loaded = true;
+                        (self.lagging_is_loaded, self.adopts_lagging) = (true, false);
                         return true;
                     }
                 }
@@ -39,7 +39,14 @@ impl Driver {
     /// Reads all rows again if some of them are of a life that has ended, once what is known of the others is stored.
     pub(super) fn reload_stale_lagging(&mut self) {
         if self.dispatcher.take_stale_rows() {
-            self.lagging_is_loaded = false;
+            (self.lagging_is_loaded, self.adopts_lagging) = (false, false);
+        }
+    }
+
+    /// Reads them again when this process takes the link over: another one that had it may have left some, digests above all.
+    pub(super) fn adopt_lagging(&mut self) {
+        if self.lagging_is_loaded && self.shared.store.is_shared() {
+            (self.lagging_is_loaded, self.adopts_lagging) = (false, true);
         }
     }
 
@@ -89,7 +96,12 @@ impl Driver {
         let digest_ms = self.shared.settings.limits.subscription_digest_ms_max;
         let longest_ms = if attempts == 0 { backoff_ms.max(digest_ms) } else { backoff_ms };
         let due_ms = self.elapsed_ms() + wait_ms.min(longest_ms);
-        self.dispatcher.resume_lagging(LagPosition { key, epoch, through_seq, attempts, due_ms });
+        let position = LagPosition { key, epoch, through_seq, attempts, due_ms };
+        if self.adopts_lagging {
+            self.dispatcher.adopt_lagging(position);
+        } else {
+            self.dispatcher.resume_lagging(position);
+        }
     }
 
     fn row(&self, position: &LagPosition) -> LaggingRow {

@@ -26,6 +26,11 @@ impl Dispatcher {
         self.lagging.restore(row);
     }
 
+    /// Takes a row that another process may have left, which had the link before.
+    pub fn adopt_lagging(&mut self, row: LagPosition) {
+        self.lagging.adopt(row);
+    }
+
     /// Takes the time, in milliseconds of a clock that never jumps. To be called often: waits end here, though not
     /// those of subscriptions from which something has come back that is not judged.
     pub fn tick(&mut self, now_ms: u64) {

@@ -90,6 +90,17 @@ fn a_digest_goes_on_after_a_restart() {
 }
 
 #[test]
+fn a_row_that_another_process_has_left_is_taken_and_what_is_known_stays() {
+    let left = LagPosition { key: B, epoch: Epoch(1), through_seq: 1, attempts: 0, due_ms: 700 };
+    let mut world = world(3);
+    world.dispatcher.adopt_lagging(left);
+    assert_eq!(world.run(), plain(1..=3));
+    assert_eq!(world.at(700).run(), [(3, 2, 1)], "from where it was left");
+    world.dispatcher.adopt_lagging(left);
+    assert_eq!(world.at(2 * DIGEST_MS).run(), [], "it is known, and further on");
+}
+
+#[test]
 fn what_came_back_is_sent_again_as_a_digest_and_nothing_overtakes_it() {
     let mut world = world(3);
     world.run();
