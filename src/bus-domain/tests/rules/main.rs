@@ -4,6 +4,7 @@
 
 mod bounds;
 mod names;
+mod publishing;
 mod sample;
 mod standing;
 mod weights;

@@ -6,8 +6,8 @@ use bus_domain::quota::{Counted, Quota, Scope};
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
     AccessModel, Affiliation, AssociationPolicy, BusError, Durability, Feature, ItemId, LimitKind,
-    MessageType, NodeName, NodeType, PublishModel, SendLastItem, SubscriptionState, TypeFilter,
-    WhenItemsFull,
+    MessageType, NodeName, NodeType, PublishModel, RedirectUri, SendLastItem, SubscriptionState,
+    SubscriptionType, TypeFilter, WhenItemsFull,
 };
 
 #[test]
@@ -36,6 +36,7 @@ fn choices_are_stored_as_they_are_shown() {
     check(&MessageType::ALL, MessageType::as_str);
     check(&NodeType::ALL, NodeType::as_str);
     check(&PublishModel::ALL, PublishModel::as_str);
+    check(&SubscriptionType::ALL, SubscriptionType::as_str);
     check(&WhenUndeliveredFull::ALL, WhenUndeliveredFull::as_str);
     assert_eq!(SendLastItem::ALL.map(SendLastItem::as_str), ["never", "on_sub", "on_sub_and_presence"]);
     let full = WhenItemsFull::ALL.map(WhenItemsFull::as_str);
@@ -59,6 +60,8 @@ fn a_name_is_shown_as_it_is() {
     assert_eq!((node.as_str(), item.as_str()), ("a b", "c"));
     assert_eq!((node.to_string(), item.to_string()), ("a b".to_owned(), "c".to_owned()));
     assert_eq!(format!("{node:?} {item:?}"), r#""a b" "c""#);
+    let uri = RedirectUri::new("urn:a").unwrap();
+    assert_eq!((uri.to_string(), format!("{uri:?}")), ("urn:a".to_owned(), r#""urn:a""#.to_owned()));
 }
 
 #[test]

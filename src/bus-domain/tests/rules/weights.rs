@@ -1,7 +1,10 @@
 //! What something weighs is what is in it, so that a bound on bytes is one.
 
 use bus_domain::manage_subscriptions::{Entry, Wanted};
-use bus_domain::{About, BareJid, Event, EventKind, ItemId, Jid, Payload, Roster, RosterEntry, Setting};
+use bus_domain::{
+    About, AccessModel, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeId, NodeName, Payload,
+    RedirectUri, Roster, RosterEntry, Setting, Source,
+};
 
 const LONG: &str = "0123456789";
 
@@ -36,6 +39,7 @@ fn ten_bytes_more_weigh_ten_bytes_more() {
         more(|long| event(long, "x", "a"), Event::weight_bytes),
         more(|long| event("i", long, "a"), Event::weight_bytes),
         more(|long| event("i", "x", long), Event::weight_bytes),
+        more(|long| deletion(Some(&format!("urn:{long}"))), Event::weight_bytes),
         more(|long| About { title: text(long), ..About::default() }, About::weight_bytes),
         more(|long| About { description: text(long), ..About::default() }, About::weight_bytes),
         more(|long| About { contacts: vec![jid(long)], ..About::default() }, About::weight_bytes),
@@ -48,7 +52,7 @@ fn ten_bytes_more_weigh_ten_bytes_more() {
         more(|long| roster(long, &["g"]), Roster::weight_bytes),
         more(|long| roster("a", &[long, "g"]), Roster::weight_bytes),
     ];
-    assert_eq!(weights, [LONG.len(); 14]);
+    assert_eq!(weights, [LONG.len(); 15]);
 }
 
 #[test]
@@ -67,6 +71,27 @@ fn what_is_said_of_an_event_is_what_is_in_it() {
     let retracted = EventKind::Retracted { item_id: ItemId::new("r").unwrap() };
     assert_eq!((retracted.item_id().map(ItemId::as_str), retracted.payload()), (Some("r"), None));
     assert_eq!((EventKind::Purged.item_id(), EventKind::Purged.payload()), (None, None));
+    assert_eq!(deletion(Some("urn:a")).kind.redirect().map(RedirectUri::as_str), Some("urn:a"));
+    assert_eq!((deletion(None).kind.redirect(), EventKind::Purged.redirect()), (None, None));
+    let child = Source {
+        node: NodeId(7),
+        name: NodeName::new("leaf").unwrap(),
+        distance: 1,
+        epoch: Epoch(1),
+        seq: 9,
+        published_at_ms: 0,
+        access_model: AccessModel::Open,
+    };
+    let associated = EventKind::Associated { child: Box::new(child) };
+    assert!(
+        associated.origin().is_some() && EventKind::Purged.origin().is_none(),
+        "what a store keeps of it"
+    );
+}
+
+fn deletion(uri: Option<&str>) -> Event {
+    let redirect = uri.map(|uri| RedirectUri::new(uri).unwrap());
+    Event { kind: EventKind::Deleted { redirect }, ..event("i", "x", "a") }
 }
 
 fn entry(local: &str, sub_id: Option<&str>) -> Entry {
