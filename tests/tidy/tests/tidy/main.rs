@@ -4,6 +4,7 @@ mod dependencies;
 mod docs;
 mod generated;
 mod manifests;
+mod mutants;
 mod proto_rules;
 mod protos;
 mod sizes;
