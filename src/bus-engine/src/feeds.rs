@@ -4,6 +4,7 @@
 
 mod wanted;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +70,12 @@ pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) 
 async fn feed(shared: &Arc<EngineShared>, wanted: &Wanted) -> Result<(), StoreError> {
     if !wanted.look_again {
         let children: Vec<NodeId> = wanted.children.iter().copied().collect();
-        return move_all(shared, shared.store.feeds_of(&children).await?).await;
+        // Known before they are read, so that no later commit is missed.
+        shared.feeds.add(&children);
+        let feeds = shared.store.feeds_of(&children).await?;
+        let fed: HashSet<NodeId> = feeds.iter().map(|feed| feed.child.id).collect();
+        shared.feeds.forget(children.into_iter().filter(|child| !fed.contains(child)));
+        return move_all(shared, feeds).await;
     }
     let mut after = None;
     let mut moved_all = Ok(());
@@ -77,8 +83,7 @@ async fn feed(shared: &Arc<EngineShared>, wanted: &Wanted) -> Result<(), StoreEr
         let page = shared.store.feeds(after, FEEDS_MAX).await?;
         after = page.last().map(|feed| (feed.child.id, feed.collection));
         let is_last = page.len() < FEEDS_MAX as usize;
-        // Known before they are read any further, so that no later commit is missed.
-        shared.feeds.add(&page.iter().map(|feed| feed.child.id).collect::<Vec<_>>());
+        shared.feeds.found(&page.iter().map(|feed| feed.child.id).collect::<Vec<_>>());
         moved_all = move_all(shared, page).await.and(moved_all);
         if is_last {
             return moved_all;

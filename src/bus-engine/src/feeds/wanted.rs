@@ -34,6 +34,28 @@ impl WantedFeeds {
         self.lock().children.extend(children);
     }
 
+    /// Takes note of children that were found with their feeds. Which of them are new here are to be looked at once more:
+    /// of what was committed since they were read, nobody has told.
+    pub(super) fn found(&self, children: &[NodeId]) {
+        let mut inner = self.lock();
+        let new: Vec<NodeId> =
+            children.iter().copied().filter(|child| inner.children.insert(*child)).collect();
+        if !new.is_empty() {
+            inner.wanted.children.extend(new);
+            drop(inner);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Forgets nodes that have turned out to be nobody's children, so that there are no more than feeds. One that has become
+    /// a child meanwhile is wanted, and so is noted again before it is looked at.
+    pub(super) fn forget(&self, strangers: impl Iterator<Item = NodeId>) {
+        let mut inner = self.lock();
+        for node in strangers {
+            inner.children.remove(&node);
+        }
+    }
+
     /// Leaves word that associations of these nodes have begun or ended.
     pub(crate) fn associated(&self, children: &[NodeId]) {
         if !children.is_empty() {
@@ -103,5 +125,18 @@ mod tests {
         feeds.look_again();
         let wanted = feeds.take().await;
         assert!(wanted.look_again && wanted.children.contains(&NodeId(1)));
+    }
+
+    #[tokio::test]
+    async fn who_is_found_first_is_looked_at_once_more_and_strangers_are_forgotten() {
+        let feeds = WantedFeeds::default();
+        feeds.add(&[NodeId(1), NodeId(2)]);
+        feeds.found(&[NodeId(2), NodeId(3)]);
+        assert_eq!(feeds.take().await.children, BTreeSet::from([NodeId(3)]), "the others were known");
+        feeds.forget([NodeId(1), NodeId(3)].into_iter());
+        for node in 1..=3 {
+            feeds.committed(NodeId(node));
+        }
+        assert_eq!(feeds.take().await.children, BTreeSet::from([NodeId(2)]));
     }
 }

@@ -5,8 +5,8 @@ use bus_store::{FeedMove, StoreError, Transaction};
 use super::node_work::{Draft, NodeWork};
 use crate::committer::EntryResult;
 
-/// Changes what the node of this name is associated with, and says whose feeds that concerns. What is refused leaves the changes before it: the caller goes
-/// back to a savepoint of its own.
+/// Changes what the node of this name is associated with, and says whose feeds that concerns. What is refused leaves the
+/// changes before it: the caller goes back to a savepoint of its own.
 pub(super) async fn place(
     transaction: &mut dyn Transaction,
     node: &NodeName,
