@@ -35,7 +35,8 @@ statements! {
     pub(crate) PENDING_OF_OWNER = "SELECT n.node_id, n.name
          FROM affiliations a JOIN nodes n ON n.node_id = a.node_id
          WHERE a.jid = ?1 AND a.node_id > ?2 AND a.affiliation = 'owner' AND n.deleted_at_ms IS NULL
-           AND EXISTS (SELECT 1 FROM subscriptions s WHERE s.node_id = a.node_id AND s.state = 'pending')
+           AND EXISTS (SELECT 1 FROM subscriptions s INDEXED BY subscriptions_pending
+                       WHERE s.node_id = a.node_id AND s.state = 'pending')
          ORDER BY a.node_id LIMIT ?3";
     // From one node to the next: the many who may wait on one of them are passed over.
     pub(crate) PENDING_OF_ALL = "WITH RECURSIVE waiting (node_id) AS (

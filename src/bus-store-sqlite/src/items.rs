@@ -29,10 +29,12 @@ macro_rules! window {
 statements! {
     WINDOW_FORWARDS = window!("ASC");
     WINDOW_BACKWARDS = window!("DESC");
-    // The plus keeps the planner from reading all positions behind the purge.
-    FIND = concat!("SELECT ", event_columns!(), " FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-         WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
-           AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
+    // CROSS JOIN fixes the order, and the plus keeps the positions behind the purge out of it: else the planner reads all
+    // items of the node to save itself the sort of a page.
+    FIND = concat!("SELECT ", event_columns!(), " FROM (SELECT DISTINCT value FROM json_each(?2)) wanted
+         CROSS JOIN items i ON i.node_id = ?1 AND i.item_id = wanted.value
+         JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
+         WHERE +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
          ORDER BY i.seq");
     HEAD = "SELECT item_count, purged_through_seq FROM heads WHERE node_id = ?1";
     ITEMS_BEFORE = "SELECT count(*) AS items FROM items WHERE node_id = ?1 AND seq > ?2 AND seq < ?3";

@@ -16,8 +16,8 @@ statements! {
          FROM subscriptions INDEXED BY subscriptions_pending
          WHERE node_id = ?1 AND subscription_id > ?2 AND state = 'pending' ORDER BY subscription_id LIMIT ?3";
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
-    COUNT_SUBSCRIBED = "SELECT subscription_count
-                - (SELECT count(*) FROM subscriptions s WHERE s.node_id = h.node_id AND s.state = 'pending')
+    pub(crate) COUNT_SUBSCRIBED = "SELECT subscription_count
+                - (SELECT count(*) FROM subscriptions s INDEXED BY subscriptions_pending WHERE s.node_id = h.node_id AND s.state = 'pending')
                 AS subscription_count
          FROM heads h WHERE h.node_id = ?1";
     VERSION = "SELECT recipients_version FROM heads WHERE node_id = ?1";

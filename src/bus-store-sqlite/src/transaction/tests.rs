@@ -90,6 +90,23 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
     }
 }
 
+/// What somebody asks about a few rows of a node does not cost as much as the node has rows. Whoever waits is counted.
+#[tokio::test]
+async fn no_question_reads_all_of_a_node() {
+    let mut planner = Planner::new().await;
+    let questions = crate::statement_texts().into_iter().filter(|sql| sql.starts_with("SELECT"));
+    for sql in questions.filter(|sql| sql.contains(" WHERE ")) {
+        let plan = planner.plan(sql).await;
+        let reads_all = |step: &&String| {
+            let grows = ["s", "subscriptions", "i", "items", "e", "events"].map(|it| format!("SEARCH {it} "));
+            step.ends_with("(node_id=?)")
+                && grows.iter().any(|start| step.starts_with(start))
+                && !step.contains("subscriptions_pending")
+        };
+        assert_eq!(plan.iter().find(reads_all), None, "{sql}");
+    }
+}
+
 /// The merge reads two windows whole, and sorts no more than these.
 #[tokio::test]
 async fn lists_by_creation_are_merged_of_two_indexes() {
