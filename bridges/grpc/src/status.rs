@@ -132,6 +132,7 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::UnsupportedAccessModel
         | BusError::InvalidConfig { .. }
         | BusError::InvalidAssociation { .. }
+        | BusError::InvalidRelation { .. }
         | BusError::TooManyAssociations { .. } => (Code::InvalidArgument, ErrorReason::ConfigInvalid),
         // Options and SubIDs are of XMPP subscriptions, associations of XMPP requests; no request here is about them.
         BusError::BadRequest(_)

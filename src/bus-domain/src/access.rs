@@ -53,12 +53,56 @@ pub fn may(facts: &NodeFacts, actor: &Actor, action: Action) -> Result<(), BusEr
 
 /// Asks the table for an actor of whom is known whether it is subscribed.
 pub fn may_as(facts: &NodeFacts, actor: &Actor, is_subscribed: bool, action: Action) -> Result<(), BusError> {
+    if facts.is_orphan {
+        return Err(BusError::NodeNotFound);
+    }
     let acquaintance = actor.acquaintance(facts);
     let standing = Standing { affiliation: standing(facts, actor), is_subscribed, acquaintance };
-    if allows(standing, facts.config.access_model, facts.config.publish_model, action) {
-        return Ok(());
+    if !allows(standing, facts.config.access_model, facts.config.publish_model, action) {
+        return Err(refusal(standing, facts.config.access_model, action));
     }
-    Err(refusal(standing, facts.config.access_model, action))
+    check_above(facts, actor.bare(), actor.role(), action)
+}
+
+/// Asks the table for all nodes above (XEP-0496): to use a node is to have access to each of them, and to publish is to be
+/// allowed to do so on each. What its owners do to the node itself is not theirs. Subscriptions and rosters are not looked up
+/// there.
+fn check_above(facts: &NodeFacts, jid: &BareJid, role: Role, action: Action) -> Result<(), BusError> {
+    let asked = match action {
+        Action::Discover
+        | Action::Subscribe
+        | Action::SubscribeAtOnce
+        | Action::Retrieve
+        | Action::Receive => Action::Retrieve,
+        Action::Publish => Action::Publish,
+        Action::RetractOwn
+        | Action::RetractAny
+        | Action::Purge
+        | Action::Affiliate
+        | Action::ManageSubscriptions
+        | Action::Configure
+        | Action::Delete => return Ok(()),
+    };
+    let mut above = facts.above.as_deref();
+    while let Some(node) = above {
+        let standing = without_looking(node, jid, role);
+        if !allows(standing, node.config.access_model, node.config.publish_model, asked) {
+            return Err(refusal(standing, node.config.access_model, asked));
+        }
+        above = node.above.as_deref();
+    }
+    Ok(())
+}
+
+/// Whether an account may be sent what happens on a node, as far as the nodes above it say.
+pub fn may_receive_below(facts: &NodeFacts, jid: &BareJid, role: Role) -> bool {
+    check_above(facts, jid, role, Action::Receive).is_ok()
+}
+
+/// What an account is by the list alone.
+fn without_looking(facts: &NodeFacts, jid: &BareJid, role: Role) -> Standing {
+    let affiliation = effective(facts.affiliations.of(jid), role);
+    Standing { affiliation, is_subscribed: false, acquaintance: Acquaintance::Stranger }
 }
 
 /// Whether it depends on a subscription if the actor may. Only then somebody has to look for one.
@@ -95,9 +139,9 @@ pub fn effective(affiliation: Affiliation, role: Role) -> Affiliation {
 /// Whether an account may be told through a collection what happens on a node below it (XEP-0248 §12): what its affiliation
 /// there allows. Subscriptions and rosters are not looked up for it; whom they let in subscribes to the node itself.
 pub fn may_receive_through_collection(facts: &NodeFacts, jid: &BareJid, role: Role) -> bool {
-    let affiliation = effective(facts.affiliations.of(jid), role);
-    let standing = Standing { affiliation, is_subscribed: false, acquaintance: Acquaintance::Stranger };
+    let standing = without_looking(facts, jid, role);
     allows(standing, facts.config.access_model, facts.config.publish_model, Action::Receive)
+        && may_receive_below(facts, jid, role)
 }
 
 /// The access models whose nodes somebody of this role may see without an affiliation of its own.

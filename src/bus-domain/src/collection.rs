@@ -7,8 +7,8 @@
 use jid::{BareJid, Jid};
 
 use crate::{
-    Actor, Affiliation, AssociationPolicy, BusError, Limits, NodeConfig, NodeFacts, NodeId, NodeName, Seq,
-    access,
+    Actor, Affiliation, AssociationPolicy, BusError, Limits, NodeConfig, NodeFacts, NodeId, NodeName,
+    RelationWish, Seq, access, relation,
 };
 
 mod forward;
@@ -25,6 +25,8 @@ pub struct Placement {
     pub collections: Option<Vec<NodeName>>,
     /// All nodes that are to be its children (`pubsub#children`).
     pub children: Option<Vec<NodeName>>,
+    /// What it is to be related to.
+    pub relation: RelationWish,
 }
 
 /// A change that concerns a node's associations.
@@ -123,6 +125,19 @@ pub fn decide(facts: &NodeFacts, actor: &Actor, wish: Wish, limits: &Limits) -> 
 }
 
 impl Placing {
+    /// Whether it says anything of relations.
+    pub fn is_about_relations(&self) -> bool {
+        matches!(&self.wish, Wish::Placement(placement) if !placement.relation.is_empty())
+    }
+
+    /// What the node's relation is to be, with the parent that it has in effect.
+    pub fn relation(&self, parent: Option<&NodeName>) -> Result<relation::Wanted, BusError> {
+        match &self.wish {
+            Wish::Placement(placement) => placement.relation.resolve(self.config.relation.as_ref(), parent),
+            Wish::Associate(_) | Wish::Dissociate(_) => Ok(relation::Wanted::AsIs),
+        }
+    }
+
     /// What is to be changed for the node of this name; ends come first, so that they make room.
     pub fn changes(&self, node: &NodeName, neighbours: &Neighbours) -> Result<Vec<Change>, BusError> {
         let below =
@@ -135,7 +150,7 @@ impl Placing {
         let mut changes = match &self.wish {
             Wish::Associate(child) => vec![below(child, false)],
             Wish::Dissociate(child) => vec![below(child, true)],
-            Wish::Placement(Placement { collections, children }) => {
+            Wish::Placement(Placement { collections, children, relation: _ }) => {
                 let collections =
                     collections.iter().flat_map(|all| differences(all, &neighbours.collections, above));
                 let children = children.iter().flat_map(|all| differences(all, &neighbours.children, below));

@@ -3,7 +3,8 @@
 use jid::Jid;
 
 use crate::access::{Action, may};
-use crate::{Actor, BusError, Limits, NodeConfig, NodeFacts, Setting};
+use crate::collection::Placing;
+use crate::{Actor, BusError, Limits, NodeConfig, NodeFacts, Relation, Setting};
 
 /// A configuration that takes the place of another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,12 @@ pub fn decide(
     config.check(&facts.config, limits)?;
     check_memory(facts, &config)?;
     Ok(Some(Configuration { configurer: actor.jid().clone(), notify: config.notify_config, config }))
+}
+
+/// The configuration of a node that points at another one from now on (XEP-0496), or at none any more.
+pub fn relate(placing: &Placing, relation: Option<Relation>) -> Configuration {
+    let config = NodeConfig { relation, ..placing.config.clone() };
+    Configuration { configurer: placing.actor.jid().clone(), notify: config.notify_config, config }
 }
 
 /// Decides whether an actor may read the configuration as its owner does (§8.2.1).

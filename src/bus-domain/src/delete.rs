@@ -3,7 +3,7 @@
 use jid::Jid;
 
 use crate::access::{Action, may};
-use crate::{Actor, BusError, NodeFacts, RedirectUri};
+use crate::{Actor, BusError, NodeFacts, NodeId, RedirectUri};
 
 /// The end of a node: one last event in its log; the name is free at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +20,13 @@ pub struct Deletion {
 pub fn decide(facts: &NodeFacts, actor: &Actor, redirect: Option<RedirectUri>) -> Result<Deletion, BusError> {
     may(facts, actor, Action::Delete)?;
     Ok(Deletion { deleter: actor.jid().clone(), notify: facts.config.notify_delete, redirect })
+}
+
+/// Decides a deletion that follows from another one: that of the node's parent, or of the one that it is linked to
+/// (XEP-0496). Another node may have its name by now.
+pub fn decide_orphan(facts: &NodeFacts, actor: &Actor, orphan: NodeId) -> Result<Deletion, BusError> {
+    if facts.id != orphan || !facts.is_orphan {
+        return Err(BusError::NodeNotFound);
+    }
+    Ok(Deletion { deleter: actor.jid().clone(), notify: facts.config.notify_delete, redirect: None })
 }

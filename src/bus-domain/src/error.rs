@@ -108,6 +108,12 @@ pub enum BusError {
         /// The bound.
         nodes_max: u32,
     },
+    /// Nodes cannot be related like this (XEP-0496).
+    #[error("nodes cannot be related like this: {reason}")]
+    InvalidRelation {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Who may associate these nodes is somebody else.
     #[error("these nodes are not yours to associate or dissociate")]
     AssociationForbidden,
@@ -335,6 +341,7 @@ impl BusError {
             | Self::InvalidConfig { .. }
             | Self::InvalidAssociation { .. }
             | Self::TooManyAssociations { .. }
+            | Self::InvalidRelation { .. }
             | Self::NotAssociated
             | Self::SubscriptionExists
             | Self::UnsupportedAccessModel

@@ -22,8 +22,12 @@ pub struct NodeFacts {
     pub config: NodeConfig,
     /// Who has a standing of their own.
     pub affiliations: Arc<Affiliations>,
-    /// Moves with the configuration and the affiliations.
+    /// Moves with the configuration and the affiliations, and with those of the nodes above.
     pub rules_version: u64,
+    /// The parent (XEP-0496), whose rules count as well.
+    pub above: Option<Arc<NodeFacts>>,
+    /// The parent, the node that it is linked to, or one above these is gone, and so it is as good as gone itself.
+    pub is_orphan: bool,
 }
 
 impl NodeFacts {
@@ -51,5 +55,7 @@ pub(crate) fn sample() -> NodeFacts {
         config: NodeConfig::default(),
         affiliations: Arc::new([(owner, crate::Affiliation::Owner)].into_iter().collect()),
         rules_version: 1,
+        above: None,
+        is_orphan: false,
     }
 }

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::{TextError, check_text};
 
 /// A position in a node's log: 1 for the first event, gap-free within the node's epoch.
@@ -11,7 +13,7 @@ pub type Seq = u64;
 pub struct Epoch(pub u64);
 
 /// The store's number of a node. Never used again after the node is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeId(pub i64);
 
 /// Number of a subscription within its node, ascending, never used again.
@@ -19,7 +21,8 @@ pub struct NodeId(pub i64);
 pub struct SubscriptionId(pub i64);
 
 /// XEP-0060's NodeID: compared exactly, never trimmed or folded.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct NodeName(Arc<str>);
 
 /// XEP-0060's ItemID: a key within its node, compared exactly.
@@ -39,6 +42,20 @@ impl NodeName {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for NodeName {
+    type Error = TextError;
+
+    fn try_from(text: String) -> Result<Self, TextError> {
+        Self::new(&text)
+    }
+}
+
+impl From<NodeName> for String {
+    fn from(name: NodeName) -> Self {
+        name.as_str().to_owned()
     }
 }
 

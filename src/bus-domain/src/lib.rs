@@ -5,7 +5,7 @@
 //! [`delete`], [`collection`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
 //! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`];
-//! what hangs on who is available is [`presence`]. How much somebody
+//! what hangs on who is available is [`presence`]; which nodes go with which is [`relation`]. How much somebody
 //! may have, and how fast, is one table too ([`quota`]).
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
@@ -39,6 +39,7 @@ pub mod publish;
 pub mod purge;
 pub mod quota;
 mod redirect;
+pub mod relation;
 pub mod retention;
 pub mod retract;
 pub mod retrieve;
@@ -67,6 +68,7 @@ pub use node_config::{
 pub use payload::Payload;
 pub use presence::{Show, ShowValues};
 pub use redirect::{Redirect, RedirectError, RedirectUri};
+pub use relation::{Relation, RelationKind, RelationWish};
 pub use roster::{Acquaintance, LookedUp, OWNERS_ASKED_MAX, Roster, RosterEntry, acquaintance};
 pub use setting::Setting;
 pub use subscription::{Subscription, SubscriptionState};

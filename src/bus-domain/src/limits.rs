@@ -30,6 +30,10 @@ pub struct Limits {
     pub node_collections_max: u32,
     /// Levels of collections, one above the other.
     pub collection_levels_max: u32,
+    /// Nodes below the topmost of nodes that are related (XEP-0496), on all levels together: they go with it.
+    pub node_relatives_max: u32,
+    /// Levels of related nodes, one above the other.
+    pub node_relation_levels_max: u32,
     /// Events of one node that may wait for their delivery. Then its publishers wait, or by the node's configuration its
     /// slowest subscribers lose the oldest. Kept softly: what is published before delivery is looked at again comes on
     /// top.
@@ -66,6 +70,8 @@ impl Default for Limits {
             collection_children_max: 1_000,
             node_collections_max: 16,
             collection_levels_max: 8,
+            node_relatives_max: 1_000,
+            node_relation_levels_max: 8,
             node_undelivered_events_max: 1_000_000,
             park_after_ms: 7 * DAY_MS,
             park_gone_after_ms: DAY_MS,

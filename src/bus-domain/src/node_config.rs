@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::retention::{self, History, WhenUndeliveredFull};
-use crate::{About, BusError, Limits, check_text};
+use crate::{About, BusError, Limits, Relation, check_text};
 
 mod children;
 mod choices;
@@ -84,6 +84,9 @@ pub struct NodeConfig {
     pub when_undelivered_full: WhenUndeliveredFull,
     /// What the node is about, for people and for clients.
     pub about: About,
+    /// The node that it points at (XEP-0496). No setting changes it: it is settled together with the other node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relation: Option<Relation>,
 }
 
 impl NodeConfig {
@@ -245,6 +248,7 @@ impl Default for NodeConfig {
             history: History::default(),
             when_undelivered_full: WhenUndeliveredFull::Wait,
             about: About::default(),
+            relation: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 use bus_domain::{
-    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeName, Payload,
-    RedirectUri, Seq, Setting, Subscription, SubscriptionState, affiliate, collection, expire,
+    Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeId, NodeName,
+    Payload, RedirectUri, Seq, Setting, Subscription, SubscriptionState, affiliate, collection, expire,
     manage_subscriptions, options, park, publish, retract, subscribe, unsubscribe,
 };
 
@@ -36,6 +36,8 @@ pub enum Verb {
     Forward(collection::Forwarding),
     /// End the node, and say where it is from now on.
     Delete(Option<RedirectUri>),
+    /// End the node, because that one is gone which it points at. The bus itself asks for it, and nobody else.
+    DeleteOrphan(NodeId),
     /// Publish items.
     Publish(publish::Request),
     /// Take items back.
@@ -181,7 +183,7 @@ impl Command {
             }
             Verb::Unsubscribe(request) => ENTRY_BYTES + request.sub_id.as_ref().map_or(0, String::len),
             Verb::Delete(redirect) => redirect.as_ref().map_or(0, |uri| uri.as_str().len()),
-            Verb::Purge | Verb::PurgeBehind(_) | Verb::Park(_) | Verb::Expire(_) => 0,
+            Verb::Purge | Verb::PurgeBehind(_) | Verb::Park(_) | Verb::Expire(_) | Verb::DeleteOrphan(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable
     }
@@ -192,6 +194,7 @@ fn of_settings(settings: &[Setting]) -> usize {
 }
 
 fn of_placement(placement: &collection::Placement) -> usize {
-    let names = placement.collections.iter().chain(&placement.children).flatten();
+    let related = [&placement.relation.link, &placement.relation.parent].into_iter().flatten().flatten();
+    let names = placement.collections.iter().chain(&placement.children).flatten().chain(related);
     names.map(|name| ENTRY_BYTES + name.as_str().len()).sum()
 }

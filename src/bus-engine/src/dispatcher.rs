@@ -23,7 +23,7 @@ use bus_domain::{
 };
 
 use crate::MessageRef;
-pub use below::Below;
+pub use below::{Below, Known};
 pub use bounces::PendingBounce;
 pub(crate) use driver::{read_events, run};
 pub use judging::{Judged, Retry, Verdict};

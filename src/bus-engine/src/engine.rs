@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::{BusError, NodeFacts, NodeName};
+use bus_domain::{BusError, NodeFacts, NodeName, relation};
 use bus_store::{Store, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use crate::feeds::{self, WantedFeeds};
 use crate::known_heads::KnownHeads;
 use crate::leases;
 use crate::notices::{Notice, Notices};
+use crate::orphans;
 use crate::outage::Outage;
 use crate::presence::PresenceTable;
 use crate::presence_effects;
@@ -27,6 +28,9 @@ use crate::rosters::RostersLent;
 use crate::{
     Clock, Command, DeliveryInput, EventIds, IdSource, NotificationSink, Outcome, Settings, Statistics, Verb,
 };
+
+/// Nodes above one that are looked at; more levels than any operator allows.
+const RELATIONS_MAX: usize = 1_000;
 
 /// The bus as legs see it. Cheap to clone.
 #[derive(Clone)]
@@ -58,6 +62,8 @@ pub(crate) struct EngineShared {
     pub(crate) batch: Arc<Mutex<()>>,
     /// Something was committed since other instances were told.
     pub(crate) committed: Notify,
+    /// There may be nodes below one that is gone.
+    pub(crate) orphaned: Notify,
 }
 
 /// A started engine and what its owner keeps.
@@ -101,6 +107,7 @@ impl Engine {
             delivery_pulse: Pulse::default(),
             batch: Arc::default(),
             committed: Notify::new(),
+            orphaned: Notify::new(),
             store,
             settings,
             clock,
@@ -109,6 +116,7 @@ impl Engine {
         });
         feeds::start(&shared).await?;
         tokio::spawn(feeds::run(Arc::clone(&shared), shutdown.clone()));
+        tokio::spawn(orphans::run(Arc::clone(&shared), shutdown.clone()));
         tokio::spawn(doorbell::run(Arc::clone(&shared), shutdown.clone()));
         let committing = Arc::clone(&shared);
         let committer = tokio::spawn(async move {
@@ -274,11 +282,43 @@ impl EngineShared {
         self.statistics.facts_loaded.add(1);
         let before = self.facts.before_read();
         let loaded = self.store.find_node(node).await.map_err(|error| self.unavailable(&error))?;
-        let facts = loaded.map(|facts| Arc::new(self.process_epoch.applied_to(facts)));
+        let facts = match loaded {
+            Some(facts) => Some(self.with_above(facts).await?),
+            None => None,
+        };
         if let Some(facts) = &facts {
             self.facts.put_read(Arc::clone(facts), before);
         }
         Ok(facts)
+    }
+
+    /// The facts with those of what is above the node. These are read behind them, one after the other: whoever changes rules
+    /// there moves the version of the node's own, so that what is put together here is of that version or found to be old.
+    async fn with_above(&self, facts: NodeFacts) -> Result<Arc<NodeFacts>, BusError> {
+        let mut chain = vec![self.process_epoch.applied_to(facts)];
+        let mut upper = None;
+        while let Some(relation) = chain.last().and_then(|lowest| lowest.config.relation.clone())
+            && chain.len() <= RELATIONS_MAX
+        {
+            let found =
+                self.store.find_node(&relation.name).await.map_err(|error| self.unavailable(&error))?;
+            let Some(found) = found.filter(|found| found.id == relation.node) else { break };
+            let is_known =
+                |known: &Arc<NodeFacts>| known.id == found.id && known.rules_version == found.rules_version;
+            upper = self.facts.get(&relation.name).filter(is_known);
+            if upper.is_some() {
+                break;
+            }
+            chain.push(self.process_epoch.applied_to(found));
+        }
+        let mut node = chain.pop().map(|topmost| match (&topmost.config.relation, &upper) {
+            (None, _) => topmost,
+            (Some(_), upper) => relation::below(topmost, upper.as_ref()),
+        });
+        while let Some(lower) = chain.pop() {
+            node = Some(relation::below(lower, node.map(Arc::new).as_ref()));
+        }
+        node.map(Arc::new).ok_or(BusError::Internal)
     }
 }
 

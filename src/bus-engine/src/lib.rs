@@ -29,6 +29,7 @@ mod known_heads;
 mod leases;
 mod notices;
 mod options;
+mod orphans;
 mod outage;
 mod payload;
 mod pending;
@@ -70,7 +71,7 @@ pub use payload::{payload_from_element, payload_from_text};
 pub use presence::{
     Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, WantedPresence,
 };
-pub use queries::{ItemListing, NodeList, NodeView};
+pub use queries::{ItemListing, NodeList, NodeView, Relatives};
 pub use rosters::{RosterAccess, RosterLook, Rosters};
 pub use settings::{EngineLimits, Settings};
 pub use statistics::{Statistics, StatisticsSnapshot};

@@ -5,8 +5,8 @@ use bus_domain::collection::Neighbours;
 use bus_domain::retention;
 use bus_domain::retrieve::{self, ItemOrder, PageAt, Selection};
 use bus_domain::{
-    Acquaintance, Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeId, NodeName, Seq,
-    Subscription, SubscriptionId, SubscriptionState, TypeFilter,
+    Acquaintance, Actor, Affiliation, BareJid, BusError, Event, NodeConfig, NodeFacts, NodeId, NodeName,
+    RelationKind, Seq, Subscription, SubscriptionId, SubscriptionState, TypeFilter,
 };
 use bus_domain::{affiliate, configure, manage_subscriptions};
 use bus_store::{FoundItems, ItemPage, ItemWindow, NodeListing, NodeSummary};
@@ -40,6 +40,15 @@ pub struct NodeView {
     pub head_seq: u64,
     /// The actor's standing.
     pub affiliation: Affiliation,
+}
+
+/// What a node is related to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Relatives {
+    /// The node that it is linked to.
+    pub link: Option<NodeName>,
+    /// Its parent, by itself or because the node has it that it is linked to.
+    pub parent: Option<NodeName>,
 }
 
 /// A page of the nodes that an actor may see.
@@ -197,6 +206,17 @@ impl Engine {
         configure::decide_reading(&facts, actor)?;
         let neighbours = self.store().neighbours_of(facts.id).await;
         neighbours.map_err(|error| self.unavailable(&error))
+    }
+
+    /// The node that a node is linked to, and its parent (XEP-0496), as its owners may see them.
+    pub async fn relatives(&self, actor: &Actor, node: &NodeName) -> Result<Relatives, BusError> {
+        let facts = self.facts(node).await?;
+        configure::decide_reading(&facts, actor)?;
+        let link = facts.config.relation.as_ref().filter(|relation| relation.kind == RelationKind::Link);
+        Ok(Relatives {
+            link: link.map(|relation| relation.name.clone()),
+            parent: facts.above.as_ref().map(|above| above.name.clone()),
+        })
     }
 
     /// Whether an address of the actor's is subscribed. Looked up only where it depends on that what the actor may read.

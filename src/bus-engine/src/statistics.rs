@@ -114,6 +114,8 @@ statistics! {
     temporary_ended: Counter => u64,
     /// Stretches of the logs of children that their collections have taken.
     feeds_moved: Counter => u64,
+    /// Nodes that were deleted because the one that they pointed at was.
+    orphans_deleted: Counter => u64,
     /// Items that were removed after a purge.
     purged_items_removed: Counter => u64,
     /// Payloads of retracted items that were emptied in the log.

@@ -8,6 +8,7 @@ mod create;
 mod node_work;
 mod placing;
 mod quotas;
+mod relating;
 mod settle;
 mod subscriptions;
 
@@ -15,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bus_domain::quota::Quotas;
-use bus_domain::{Event, Limits, NodeId};
+use bus_domain::{Event, Limits, NodeId, NodeName};
 use bus_store::{
     BatchId, HeadAdvance, HeadAfter, ItemPointer, LockMode, RemovedItem, Store, StoreError, Transaction,
 };
@@ -40,6 +41,8 @@ pub struct Written {
     pub nodes: Vec<CommittedNode>,
     /// Nodes that have become children of collections, or are none any more.
     pub children: Vec<NodeId>,
+    /// Nodes of which other rules hold because of those of a node above, or because they are below another one.
+    pub moved: Vec<NodeName>,
 }
 
 /// A node's part of a committed batch.
@@ -115,12 +118,14 @@ struct Writing<'a> {
     works: Vec<NodeWork>,
     /// What somebody has, as far as the batch changes it.
     usage: Usage,
+    /// See [`Written::moved`].
+    moved: Vec<NodeName>,
 }
 
 impl<'a> Writing<'a> {
     fn new(batch: &'a Batch) -> Self {
         let results = vec![EntryResult::Postponed; batch.entries.len()];
-        Self { batch, results, works: Vec::new(), usage: Usage::new() }
+        Self { batch, results, works: Vec::new(), usage: Usage::new(), moved: Vec::new() }
     }
 
     /// Entries of nodes whose head somebody else holds stay postponed. Heads that are waited for come first, so that
@@ -266,6 +271,6 @@ impl<'a> Writing<'a> {
     fn finish(mut self) -> Written {
         let children = self.works.iter_mut().flat_map(|work| std::mem::take(&mut work.children)).collect();
         let nodes = self.works.into_iter().filter_map(NodeWork::into_committed).collect();
-        Written { results: self.results, nodes, children }
+        Written { results: self.results, nodes, children, moved: self.moved }
     }
 }

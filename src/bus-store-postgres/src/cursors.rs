@@ -34,6 +34,7 @@ statements! {
          WHERE n.deleted_at_ms IS NOT NULL AND coalesce(c.seq, 0) >= h.seq
            AND NOT EXISTS (SELECT 1 FROM lagging l WHERE l.node_id = n.node_id)
            AND NOT EXISTS (SELECT 1 FROM associations a WHERE a.child_id = n.node_id)
+           AND NOT EXISTS (SELECT 1 FROM relations r WHERE r.target_id = n.node_id)
          LIMIT 1 FOR UPDATE OF h SKIP LOCKED";
     // Asked behind the lock: a row may have been added while the node was looked for.
     IS_LAGGING = "SELECT 1 FROM lagging WHERE node_id = $1 LIMIT 1";

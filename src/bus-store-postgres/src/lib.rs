@@ -21,6 +21,7 @@ mod nodes;
 mod open;
 mod pool;
 mod presence;
+mod relations;
 mod retention;
 mod rows;
 mod session;
@@ -74,6 +75,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         nodes::STATEMENTS,
         pool::STATEMENTS,
         presence::STATEMENTS,
+        relations::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,
         transaction::STATEMENTS,

@@ -67,6 +67,8 @@ fn facts(row: &PgRow) -> Result<NodeFacts, StoreError> {
         config: rows::node_config(row)?,
         affiliations: affiliations.into(),
         rules_version: rows::unsigned(row, "rules_version")?,
+        above: None,
+        is_orphan: false,
     })
 }
 

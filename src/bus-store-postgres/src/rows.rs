@@ -226,6 +226,11 @@ pub(crate) fn unsigned(row: &PgRow, column: &str) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| inconsistent("of the query", &format!("{column} is {value}")))
 }
 
+/// A number of rows; more than fit into 32 bits are as many as fit.
+pub(crate) fn count(row: &PgRow, column: &str) -> Result<u32, StoreError> {
+    Ok(u32::try_from(unsigned(row, column)?).unwrap_or(u32::MAX))
+}
+
 /// A value of ours as PostgreSQL keeps it: positions and counts stay far below 2^63.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

@@ -27,6 +27,7 @@ mod heads;
 mod items;
 mod nodes;
 pub(crate) mod redirects;
+mod relations;
 mod subscriptions;
 pub(crate) mod usage;
 
@@ -54,6 +55,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
         items::STATEMENTS,
         nodes::STATEMENTS,
         redirects::STATEMENTS,
+        relations::STATEMENTS,
         subscriptions::STATEMENTS,
         usage::STATEMENTS,
     ]

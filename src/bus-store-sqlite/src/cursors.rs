@@ -33,7 +33,8 @@ statements! {
          LEFT JOIN cursors c ON c.node_id = n.node_id AND c.leg = 'xmpp'
          WHERE n.deleted_at_ms IS NOT NULL AND coalesce(c.seq, 0) >= h.seq
            AND NOT EXISTS (SELECT 1 FROM lagging l WHERE l.node_id = n.node_id)
-           AND NOT EXISTS (SELECT 1 FROM associations a WHERE a.child_id = n.node_id) LIMIT 1";
+           AND NOT EXISTS (SELECT 1 FROM associations a WHERE a.child_id = n.node_id)
+           AND NOT EXISTS (SELECT 1 FROM relations r WHERE r.target_id = n.node_id) LIMIT 1";
     REAP_ITEMS = "DELETE FROM items WHERE (node_id, item_id) IN
          (SELECT node_id, item_id FROM items WHERE node_id = ?1 LIMIT ?2)";
     REAP_EVENTS = "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE node_id = ?1 LIMIT ?2)";

@@ -17,6 +17,7 @@ mod lock;
 mod nodes;
 mod open;
 mod presence;
+mod relations;
 mod retention;
 mod rows;
 mod size_bound;
@@ -68,6 +69,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         lagging::STATEMENTS,
         nodes::STATEMENTS,
         presence::STATEMENTS,
+        relations::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,
         transaction::STATEMENTS,

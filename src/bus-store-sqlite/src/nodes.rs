@@ -49,6 +49,8 @@ impl NodeStore for SqliteStore {
             config: rows::node_config(&row)?,
             affiliations: affiliations.into(),
             rules_version: rows::unsigned(&row, "rules_version")?,
+            above: None,
+            is_orphan: false,
         }))
     }
 

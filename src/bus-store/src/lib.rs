@@ -23,6 +23,7 @@ mod items;
 mod lagging;
 mod nodes;
 mod presence;
+mod relations;
 mod retention;
 mod subscriptions;
 mod transaction;
@@ -41,6 +42,7 @@ pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, SubscriptionKey};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use presence::{PresenceStore, PresenceUses};
+pub use relations::{RelationStore, RelationTransaction};
 pub use retention::{NodeRules, RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{
@@ -58,6 +60,7 @@ pub trait Store:
     + EntityStore
     + PresenceStore
     + AssociationStore
+    + RelationStore
     + CursorStore
     + LaggingStore
     + RetentionStore

@@ -7,6 +7,7 @@ use crate::errors::Refusal;
 use crate::form::Filled;
 use crate::namespaces::PUBSUB_OWNER;
 use crate::parts::{Context, Parts};
+use crate::relation;
 use crate::request::Request;
 
 /// The collections above a node, in the form of its configuration (XEP-0248 §8.3.2).
@@ -34,12 +35,16 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
 /// What a form says about the nodes that the node is to be among; `None` if it says nothing.
 pub(crate) fn placement(filled: &Filled<'_>) -> Result<Option<Placement>, Refusal> {
     let names = |field| filled.values(field).map(|values| names(field, values)).transpose();
-    let placement = Placement { collections: names(COLLECTIONS_FIELD)?, children: names(CHILDREN_FIELD)? };
+    let placement = Placement {
+        collections: names(COLLECTIONS_FIELD)?,
+        children: names(CHILDREN_FIELD)?,
+        relation: relation::wish(filled)?,
+    };
     Ok(Some(placement).filter(|placement| *placement != Placement::default()))
 }
 
 /// The empty name is the root collection, of which there is none: naming it names nothing.
-fn names(field: &str, values: &[String]) -> Result<Vec<NodeName>, Refusal> {
+pub(crate) fn names(field: &str, values: &[String]) -> Result<Vec<NodeName>, Refusal> {
     let name = |value: &String| {
         NodeName::new(value).map_err(|error| BusError::bad_request(format!("a node in {field} {error}")))
     };

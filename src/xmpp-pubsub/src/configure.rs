@@ -1,6 +1,6 @@
 use bus_domain::collection::{Neighbour, Neighbours, Placement};
 use bus_domain::{Actor, BusError, NodeConfig, NodeName, NodeType, Setting};
-use bus_engine::{Engine, Verb};
+use bus_engine::{Engine, Relatives, Verb};
 use bus_xml::Element;
 
 use crate::collection::{self, CHILDREN_FIELD, COLLECTIONS_FIELD};
@@ -9,6 +9,7 @@ use crate::form::{self, Submission, Unknown};
 use crate::namespaces::PUBSUB_OWNER;
 use crate::node_form::{NODE_CONFIG, TABLE, offers, shown};
 use crate::parts::{Context, Parts};
+use crate::relation;
 use crate::request::{Query, Request};
 use crate::xml::Xml;
 
@@ -60,9 +61,10 @@ pub(crate) async fn answer(
 ) -> Result<(), Refusal> {
     let config = &engine.configuration(actor, node).await?;
     let neighbours = &engine.neighbours(actor, node).await?;
+    let relatives = &engine.relatives(actor, node).await?;
     out.start_in("pubsub", PUBSUB_OWNER).start("configure").attribute("node", node.as_str());
     let offers = |var: &str, option: &str| offers(config, engine.rosters_are_readable(), var, option);
-    let more = |out: &mut Xml| encode_neighbours(config, neighbours, out);
+    let more = |out: &mut Xml| encode_neighbours(config, neighbours, relatives, out);
     form::encode_form(NODE_CONFIG, shown(config), config, offers, more, out);
     out.end().end();
     Ok(())
@@ -73,13 +75,13 @@ pub(crate) fn encode_default(node_type: NodeType, rosters_are_readable: bool, ou
     let config = NodeConfig { node_type, ..NodeConfig::default() }.settled();
     out.start_in("pubsub", PUBSUB_OWNER).start("default");
     let offers = |var: &str, option: &str| offers(&config, rosters_are_readable, var, option);
-    let more = |out: &mut Xml| encode_neighbours(&config, &Neighbours::default(), out);
+    let more = |out: &mut Xml| encode_neighbours(&config, &Neighbours::default(), &Relatives::default(), out);
     form::encode_form(NODE_CONFIG, shown(&config), &config, offers, more, out);
     out.end().end();
 }
 
-/// Which nodes the node is among; only a collection has children.
-fn encode_neighbours(config: &NodeConfig, neighbours: &Neighbours, out: &mut Xml) {
+/// Which nodes the node is among, and to which it is related; only a collection has children.
+fn encode_neighbours(config: &NodeConfig, neighbours: &Neighbours, relatives: &Relatives, out: &mut Xml) {
     let mut field = |var, neighbours: &[Neighbour]| {
         form::encode_field(var, "text-multi", neighbours.iter().map(|it| it.name.as_str()), out);
     };
@@ -87,4 +89,5 @@ fn encode_neighbours(config: &NodeConfig, neighbours: &Neighbours, out: &mut Xml
     if config.is_collection() {
         field(CHILDREN_FIELD, &neighbours.children);
     }
+    relation::encode(relatives, out);
 }

@@ -171,6 +171,8 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::NodeFull => with(Cancel, "conflict", "node-full"),
         BusError::InvalidAssociation { .. } => with(Cancel, "not-allowed", "invalid-options"),
         BusError::TooManyAssociations { .. } => with(Cancel, "not-allowed", "max-nodes-exceeded"),
+        // XEP-0496 writes it in the singular, unlike XEP-0060.
+        BusError::InvalidRelation { .. } => with(Cancel, "not-allowed", "invalid-option"),
         BusError::AssociationForbidden => plain(Cancel, "forbidden"),
         BusError::NotAssociated => plain(Modify, "bad-request"),
         BusError::SubscriptionExists => plain(Cancel, "conflict"),

@@ -49,6 +49,7 @@ mod presence;
 mod privileges;
 mod publish;
 mod purge;
+mod relation;
 mod request;
 mod request_gauges;
 mod requests;

@@ -22,6 +22,8 @@ pub(crate) const TIME: &str = "urn:xmpp:time";
 pub(crate) const PUBSUB_CACHING: &str = "urn:xmpp:pubsub-caching:0";
 /// XEP-0462.
 pub(crate) const PUBSUB_FILTER: &str = "urn:xmpp:pubsub-filter:0";
+/// XEP-0496.
+pub(crate) const RELATIONSHIPS: &str = "urn:xmpp:pubsub-relationships:0";
 /// XEP-0199.
 pub(crate) const PING: &str = "urn:xmpp:ping";
 /// XEP-0092.

@@ -13,7 +13,7 @@ use crate::errors::Refusal;
 use crate::items::ItemsRequest;
 use crate::namespaces::{
     CAPS, COMMANDS, DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, ORDER_BY, PING, PUBSUB,
-    PUBSUB_CACHING, PUBSUB_FILTER, PUBSUB_OWNER, RSM, SHIM, STANZA_ID, TIME, VERSION,
+    PUBSUB_CACHING, PUBSUB_FILTER, PUBSUB_OWNER, RELATIONSHIPS, RSM, SHIM, STANZA_ID, TIME, VERSION,
 };
 use crate::order_by::Order;
 use crate::parts::{Context, Parts};
@@ -60,11 +60,9 @@ const TABLE: &[Row] = &[
         .beside(&["options"]),
     wired(Set, PUBSUB, "unsubscribe", unsubscribe::parse),
     wired(Get, PUBSUB_OWNER, "configure", configure::parse_get).with_features(&["config-node"]),
-    wired(Set, PUBSUB_OWNER, "configure", configure::parse_set).with_features(&[
-        "config-node-max",
-        "multi-items",
-        "presence-notifications",
-    ]),
+    wired(Set, PUBSUB_OWNER, "configure", configure::parse_set)
+        .with_features(&["config-node-max", "multi-items", "presence-notifications"])
+        .announcing(&[RELATIONSHIPS]),
     wired(Get, PUBSUB_OWNER, "default", defaults::parse).with_features(&["retrieve-default"]),
     wired(Get, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_get),
     wired(Set, PUBSUB_OWNER, "subscriptions", owner_subscriptions::parse_set)

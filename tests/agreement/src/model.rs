@@ -108,6 +108,7 @@ impl Model {
                     | Verb::Dissociate(_)
                     | Verb::Forward(_)
                     | Verb::PurgeBehind(_)
+                    | Verb::DeleteOrphan(_)
                     | Verb::Park(_)
                     | Verb::Expire(_)
                     | Verb::SetOptions(_) => {

@@ -17,6 +17,7 @@ pub mod lagging;
 pub mod nodes;
 pub mod populated;
 pub mod presence;
+pub mod relations;
 pub mod retention;
 pub mod subscriptions;
 pub mod transactions;
@@ -30,7 +31,7 @@ pub struct OpenStore {
     pub guard: Box<dyn std::any::Any + Send>,
 }
 
-/// The same for what collections ask of a store; the simulation, which has none, does without it.
+/// The same for what collections and relationships ask of a store; the simulation, which has none, does without it.
 #[macro_export]
 macro_rules! collections_suite {
     ($open:path) => {
@@ -44,6 +45,9 @@ macro_rules! collections_suite {
             associations: a_feed_is_set_back_with_its_child,
             associations: a_savepoint_takes_back_what_came_behind_it,
             associations: events_of_collections_come_back_as_they_were_appended,
+            relations: what_is_above_and_below_a_node_is_found_level_by_level,
+            relations: rules_move_below_a_node_and_not_its_own,
+            relations: a_deleted_node_waits_for_those_that_point_at_it,
         );
     };
 }

@@ -123,6 +123,8 @@ fn frame(frame: TailFrame) -> v1::tail_response::Frame {
         config: NodeConfig::default(),
         affiliations: Arc::default(),
         rules_version: 1,
+        above: None,
+        is_orphan: false,
     };
     frame_to_message(&EventIds::new([1; 16]), &facts, &frame)
 }

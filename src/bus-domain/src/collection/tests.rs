@@ -109,7 +109,11 @@ fn a_placement_is_what_leads_to_it_and_ends_come_first() {
         Neighbours { collections: vec![neighbour("up")], children: vec![neighbour("a"), neighbour("b")] };
     let changes = |collections: Option<&[&str]>, children: Option<&[&str]>| {
         let names = |all: &[&str]| all.iter().map(|text| name(text)).collect();
-        let placement = Placement { collections: collections.map(names), children: children.map(names) };
+        let placement = Placement {
+            collections: collections.map(names),
+            children: children.map(names),
+            ..Placement::default()
+        };
         let changes = placing(Wish::Placement(placement)).changes(&name("n"), &there).unwrap();
         let shown = changes.iter().map(|Change { collection, child, is_end }| {
             format!("{}{collection}>{child}", if *is_end { "-" } else { "+" })

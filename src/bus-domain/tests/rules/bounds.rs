@@ -105,7 +105,8 @@ fn what_is_stored_is_added_up() {
 fn a_request_changes_so_many_associations_and_no_more() {
     let changes = |count: usize| {
         let names = (0..count).map(|number| NodeName::new(&format!("child {number}")).unwrap()).collect();
-        let wish = Wish::Placement(Placement { collections: None, children: Some(names) });
+        let wish =
+            Wish::Placement(Placement { collections: None, children: Some(names), ..Placement::default() });
         let placing = collection::decide(&node(NodeConfig::default()), &owner(), wish, &Limits::default());
         let top = NodeName::new("top").unwrap();
         placing.unwrap().changes(&top, &Neighbours::default()).map(|changes| changes.len())

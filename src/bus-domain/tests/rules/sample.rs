@@ -32,6 +32,8 @@ pub(crate) fn node(config: NodeConfig) -> NodeFacts {
         config,
         affiliations: Arc::new(affiliations),
         rules_version: 1,
+        above: None,
+        is_orphan: false,
     }
 }
 

@@ -115,7 +115,11 @@ fn only_a_collection_takes_children_and_only_its_owners_place_a_node() {
         );
     }
     let placed = |actor| {
-        let wish = Wish::Placement(Placement { collections: Some(vec![name()]), children: None });
+        let wish = Wish::Placement(Placement {
+            collections: Some(vec![name()]),
+            children: None,
+            ..Placement::default()
+        });
         collection::decide(&node(NodeConfig::default()), actor, wish, &limits).map(drop)
     };
     assert_eq!((placed(&owner()), placed(&stranger())), (Ok(()), Err(BusError::Forbidden)));

@@ -82,7 +82,7 @@ impl Driver {
     /// Commit, then what later decisions rest on, then the replies, then delivery.
     fn written(&mut self, result: Result<Written, BatchFailure>) {
         match result {
-            Ok(Written { results, mut nodes, children }) => {
+            Ok(Written { results, mut nodes, children, moved }) => {
                 self.shared.feeds.associated(&children);
                 let notices = nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.notices)).collect();
                 let (transient, nodes): (Vec<_>, Vec<_>) =
@@ -93,8 +93,19 @@ impl Driver {
                 transient.iter().chain(&nodes).for_each(|committed| self.look_for_presence(committed));
                 self.note(&results, &nodes);
                 self.forget_deleted(&transient);
-                let actions = self.shared.queue.lock().committer.batch_written(results);
+                for name in &moved {
+                    self.shared.facts.forget(name);
+                }
+                let actions = {
+                    let committer = &mut self.shared.queue.lock().committer;
+                    let mut actions = committer.batch_written(results);
+                    actions.extend(committer.rules_moved(&moved));
+                    actions
+                };
                 self.act(actions);
+                if !moved.is_empty() {
+                    self.shared.orphaned.notify_one();
+                }
                 self.shared.committed.notify_one();
                 for node in nodes {
                     self.shared.recent.push_in(node.node.epoch, node.node.id, &node.events);

@@ -83,6 +83,7 @@ pub(super) fn plan(
             Work::Forward(forwarding.clone())
         }
         Verb::Delete(redirect) => Work::Delete(delete::decide(existing()?, actor, redirect.clone())?),
+        Verb::DeleteOrphan(node) => Work::Delete(delete::decide_orphan(existing()?, actor, *node)?),
         Verb::Publish(request) if facts.is_none() => {
             let (new, publication) = publish::decide_new(actor, request.clone(), limits, next_item_id)?;
             check_model(&new.config, &NodeConfig::default())?;

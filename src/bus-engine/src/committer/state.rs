@@ -269,6 +269,13 @@ impl<Ticket> Committer<Ticket> {
         actions
     }
 
+    /// Takes note of nodes whose rules have moved without a command on them.
+    pub fn rules_moved(&mut self, names: &[NodeName]) -> Vec<Action<Ticket>> {
+        let mut actions = Vec::new();
+        self.reload(names.to_vec(), &mut actions);
+        actions
+    }
+
     /// Takes note of the nodes of which [`bus_domain::Limits::node_undelivered_events_max`] events wait for delivery.
     pub fn undelivered_full(&mut self, nodes: HashSet<NodeId>) {
         self.surroundings.undelivered_full = nodes;

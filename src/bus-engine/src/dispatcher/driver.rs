@@ -286,7 +286,10 @@ impl Driver {
                     self.dispatcher.failed(need, false);
                     return Ok(());
                 };
-                let below = self.below_events(&events).await?;
+                let below = match &target {
+                    Some(target) => self.below_events(target, &events).await?,
+                    None => super::Below::default(),
+                };
                 self.dispatcher.feed(key, target, &rosters, &below, &events, &mut *self.sink);
             }
         }

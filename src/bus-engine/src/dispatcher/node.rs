@@ -205,7 +205,7 @@ impl NodeDelivery {
 
     /// The nodes below that the events in memory are about.
     pub(super) fn sources(&self) -> Vec<(NodeId, NodeName)> {
-        sources(self.events.iter())
+        sources((self.node.id, &self.node.name, &self.node.config), self.events.iter())
     }
 
     pub(super) fn take_below(&mut self, below: Below) {
@@ -246,7 +246,7 @@ impl NodeDelivery {
         if asks_rosters && !has_rosters {
             return Err(Need::Rosters { node: self.node.id });
         }
-        if event.due_after_seq.is_some() && !self.below.knows(&event) {
+        if event.due_after_seq.is_some() && !self.below.knows(&self.node, &event) {
             return Err(Need::Below { node: self.node.id });
         }
         Ok(Some(event))
@@ -309,7 +309,7 @@ impl NodeDelivery {
         if let Some(due_after_seq) = event.due_after_seq {
             for recipient in self.recipients.behind(self.sent.through_subscription) {
                 let subscription = &recipient.subscription;
-                let is_due = |it: &Recipient| is_due(it, &self.node.config, rosters, &self.below, event);
+                let is_due = |it: &Recipient| is_due(it, &self.node, rosters, &self.below, event);
                 if aside.wants_digest(subscription) && is_due(recipient) {
                     aside.begin(subscription);
                 }

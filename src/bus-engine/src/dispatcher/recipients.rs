@@ -12,7 +12,7 @@ use bus_store::{Recipient, RecipientPage};
 
 use super::below::Below;
 use super::mailbox::{Deltas, RecipientChange, RecipientDelta};
-use crate::{Availability, PresenceTable};
+use crate::{Availability, DeliveryNode, PresenceTable};
 
 /// Who is to get a node's events, as far as that is in memory.
 #[derive(Debug, Default)]
@@ -197,14 +197,15 @@ pub(super) fn availability(
 }
 
 /// Whether an event is due to the recipient, wanted by it, and may be shown to it. The owners' rosters count where the node
-/// asks them, and of a collection the rules of the nodes below.
+/// asks them, of a collection the rules of the nodes below, and of a node that is related to another one the rules above.
 pub(super) fn is_due(
     recipient: &Recipient,
-    config: &NodeConfig,
+    node: &DeliveryNode,
     rosters: &[Arc<Roster>],
     below: &Below,
     event: &Event,
 ) -> bool {
+    let config = &node.config;
     let Subscription { since_seq, options, .. } = &recipient.subscription;
     let acquaintance = if config.access_model.asks_rosters() && recipient.affiliation == Affiliation::None {
         let rosters = rosters.iter().map(|roster| Some(&**roster));
@@ -216,5 +217,6 @@ pub(super) fn is_due(
     *since_seq < event.seq
         && options.want(event)
         && access::allows(standing, config.access_model, config.publish_model, access::Action::Receive)
-        && (event.kind.distance().is_none() || below.shows(event, &recipient.subscription.jid.to_bare()))
+        && (event.kind.distance().is_none() && config.relation.is_none()
+            || below.shows(node, event, &recipient.subscription.jid.to_bare()))
 }

@@ -123,9 +123,9 @@ pub enum Need {
         /// Of this node.
         node: NodeId,
     },
-    /// The rules of the nodes below a collection that its next events are about: [`Dispatcher::take_below`].
+    /// The rules of other nodes that decide about the next events: [`Dispatcher::take_below`].
     Below {
-        /// The collection.
+        /// The node.
         node: NodeId,
     },
     /// Events for a lagging subscription, then the subscription itself: [`Dispatcher::feed`].
@@ -218,12 +218,12 @@ impl Dispatcher {
         }
     }
 
-    /// The nodes below a collection that are asked for.
+    /// The nodes whose rules are asked for.
     pub fn sources(&self, node: NodeId) -> Vec<(NodeId, NodeName)> {
         self.nodes.get(&node).map(NodeDelivery::sources).unwrap_or_default()
     }
 
-    /// Takes what was asked for of the nodes below a collection. It holds for a turn.
+    /// Takes what was asked for of other nodes' rules. It holds for a turn.
     pub fn take_below(&mut self, node: NodeId, below: Below) {
         if let Some(delivery) = self.nodes.get_mut(&node) {
             delivery.take_below(below);

@@ -53,10 +53,10 @@ impl Writing<'_> {
                     Work::Affiliate(change) => {
                         affiliated(transaction, work, &facts, (head, sources), change).await?
                     }
-                    Work::Configure(_) | Work::Place(_, Some(_)) => {
+                    Work::Place(..) if work.config.is_none() => done(Outcome::Placed),
+                    Work::Configure(_) | Work::Place(..) => {
                         configured(transaction, work, &facts, head).await?
                     }
-                    Work::Place(_, None) => done(Outcome::Placed),
                     Work::Forward(_) => done(Outcome::Forwarded),
                     Work::Delete(deletion) => deleted(transaction, &facts, sources, deletion).await?,
                     Work::PublishNew(_, publication) => EntryResult::Done {
@@ -71,6 +71,18 @@ impl Writing<'_> {
             }
         }
         self.works = works;
+        self.move_rules_below(transaction).await
+    }
+
+    /// What a node's rules allow is part of the rules of everything below it (XEP-0496): decisions that were made there on
+    /// the old ones are made again.
+    async fn move_rules_below(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+        let has_moved = |work: &&NodeWork| work.changes.rules && work.head.is_some();
+        let moved: Vec<_> = self.works.iter().filter(has_moved).filter_map(NodeWork::node_id).collect();
+        let below = if moved.is_empty() { Vec::new() } else { transaction.move_rules_below(&moved).await? };
+        let related = self.works.iter().filter(|work| work.has_new_relation).flat_map(|work| &work.entries);
+        let related = related.map(|index| self.batch.entries[*index].node.clone());
+        self.moved = related.chain(below.into_iter().map(|(_, name)| name)).collect();
         Ok(())
     }
 }
@@ -115,6 +127,9 @@ async fn deleted(
     sources: &Sources<'_>,
     deletion: &delete::Deletion,
 ) -> Result<EntryResult, StoreError> {
+    if facts.config.relation.is_some() {
+        transaction.point(facts.id, None).await?;
+    }
     // They stay, without it.
     if facts.config.is_collection() {
         transaction.remove_children(facts.id).await?;

@@ -6,7 +6,8 @@ use bus_store::{NodeRow, StoreError, Transaction};
 
 use super::Sources;
 use super::node_work::NodeWork;
-use super::placing::place;
+use super::placing::{Placed, place};
+use super::relating::Pointing;
 use super::settle::published;
 use crate::committer::{Entry, EntryResult, FactsAfter, Work};
 use crate::epochs::new_epoch;
@@ -25,12 +26,19 @@ pub(super) async fn create(
             if placing.is_some() {
                 transaction.savepoint().await?;
             }
-            let Some(facts) = insert(transaction, sources, entry, new).await? else {
+            let Some(mut facts) = insert(transaction, sources, entry, new).await? else {
                 return Ok(Some(EntryResult::Refused(BusError::NodeExists)));
             };
             if let Some(placing) = placing {
                 match place(transaction, &facts.name, placing).await? {
-                    Ok(children) => work.children = children,
+                    Ok(Placed { children, relation }) => {
+                        work.children = children;
+                        if let Pointing::New(relation) = relation {
+                            facts.config.relation = relation;
+                            transaction.put_config(facts.id, &facts.config).await?;
+                            work.has_new_relation = true;
+                        }
+                    }
                     Err(refused) => {
                         transaction.undo_to_savepoint().await?;
                         return Ok(Some(EntryResult::Refused(refused)));
@@ -85,5 +93,7 @@ async fn insert(
         config: row.config,
         affiliations: Arc::new(affiliations),
         rules_version: 1,
+        above: None,
+        is_orphan: false,
     })))
 }

@@ -54,6 +54,8 @@ pub(super) struct NodeWork {
     pub(super) created: Option<EntryResult>,
     /// Nodes that have become children of collections, or are none any more.
     pub(super) children: Vec<NodeId>,
+    /// Whether the node points at another node than before.
+    pub(super) has_new_relation: bool,
     /// What changes for recipients.
     pub(super) delta: Option<RecipientDelta>,
     /// Whether the log begins a new life here.
@@ -138,6 +140,7 @@ impl NodeWork {
             notices: Vec::new(),
             created: None,
             children: Vec::new(),
+            has_new_relation: false,
             delta: None,
             is_renewed: false,
             config: None,

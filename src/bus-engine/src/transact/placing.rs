@@ -1,22 +1,47 @@
-use bus_domain::collection::{Change, Forwarding, Links, Member, Neighbours, Placing, changer};
+use bus_domain::collection::{Change, Forwarding, Links, Member, Placing, changer};
 use bus_domain::{BusError, NodeId, NodeName};
 use bus_store::{FeedMove, StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
+use super::relating::{Pointing, relate};
 use crate::committer::EntryResult;
 
-/// Changes what the node of this name is associated with, and says whose feeds that concerns. What is refused leaves the
-/// changes before it: the caller goes back to a savepoint of its own.
+/// What has changed around a node.
+pub(super) struct Placed {
+    /// Nodes that have become children of collections, or are none any more.
+    pub(super) children: Vec<NodeId>,
+    /// What the node points at.
+    pub(super) relation: Pointing,
+}
+
+/// Changes what the node of this name is associated with and related to. What is refused leaves the changes before it: the
+/// caller goes back to a savepoint of its own.
 pub(super) async fn place(
     transaction: &mut dyn Transaction,
     node: &NodeName,
     placing: &Placing,
+) -> Result<Result<Placed, BusError>, StoreError> {
+    let actor = placing.actor.bare();
+    let found = transaction.members(std::slice::from_ref(node), actor).await?;
+    let Some(id) = found.first().map(|member| member.id) else {
+        return Ok(Err(BusError::NodeNotFound));
+    };
+    let children = match associate(transaction, (id, node), placing).await? {
+        Ok(children) => children,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let relation = relate(transaction, id, placing).await?;
+    Ok(relation.map(|relation| Placed { children, relation }))
+}
+
+/// Says whose feeds it concerns.
+async fn associate(
+    transaction: &mut dyn Transaction,
+    (id, node): (NodeId, &NodeName),
+    placing: &Placing,
 ) -> Result<Result<Vec<NodeId>, BusError>, StoreError> {
     let actor = placing.actor.bare();
-    let neighbours = match transaction.members(std::slice::from_ref(node), actor).await?.first() {
-        Some(member) => transaction.neighbours(member.id).await?,
-        None => Neighbours::default(),
-    };
+    let neighbours = transaction.neighbours(id).await?;
     let changes = match placing.changes(node, &neighbours) {
         Ok(changes) => changes,
         Err(refused) => return Ok(Err(refused)),

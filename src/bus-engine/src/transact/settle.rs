@@ -9,7 +9,8 @@ use bus_domain::{
 use bus_store::{StoreError, Transaction};
 
 use super::node_work::{Draft, NodeWork};
-use super::placing::{forward, is_of_now, place};
+use super::placing::{Placed, forward, is_of_now, place};
+use super::relating::Pointing;
 use super::{Sources, Writing};
 use crate::Outcome;
 use crate::committer::{EntryResult, FactsAfter, Work};
@@ -80,14 +81,20 @@ impl Writing<'_> {
             Work::Place(..) if !is_of_now(transaction, work).await? => return Ok(Some(EntryResult::Stale)),
             Work::Place(placing, configuration) => {
                 transaction.savepoint().await?;
-                match place(transaction, &entry.node, placing).await? {
-                    Ok(children) => work.children = children,
+                let Placed { children, relation } = match place(transaction, &entry.node, placing).await? {
+                    Ok(placed) => placed,
                     Err(refused) => {
                         transaction.undo_to_savepoint().await?;
                         return Ok(Some(EntryResult::Refused(refused)));
                     }
-                }
-                if let Some(configuration) = configuration {
+                };
+                work.children = children;
+                let related = match relation {
+                    Pointing::AsBefore => None,
+                    Pointing::New(relation) => Some(configure::relate(placing, relation)),
+                };
+                work.has_new_relation = related.is_some();
+                if let Some(configuration) = related.as_ref().or(configuration.as_ref()) {
                     configure(work, configuration, sources);
                 }
             }

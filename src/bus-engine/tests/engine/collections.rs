@@ -22,7 +22,8 @@ fn collection() -> NodeConfig {
 
 /// Makes a node below a collection.
 fn create_below(collection: &str, config: NodeConfig) -> Verb {
-    let placement = Placement { collections: Some(vec![name(collection)]), children: None };
+    let placement =
+        Placement { collections: Some(vec![name(collection)]), children: None, ..Placement::default() };
     Verb::CreateAmong(config, Box::new(placement))
 }
 
@@ -230,7 +231,11 @@ async fn what_is_refused_leaves_nothing_and_holds_up_nobody_of_its_batch() {
     let counted = "(SELECT count FROM usage WHERE counted = 'nodes' AND scope = 'total')";
     assert_eq!(bus.stored(counted).await, 5);
     // Half of a form is nothing, too.
-    let both = Placement { collections: Some(vec![name("top"), name("nowhere")]), children: None };
+    let both = Placement {
+        collections: Some(vec![name("top"), name("nowhere")]),
+        children: None,
+        ..Placement::default()
+    };
     let refused = bus.run("owner", "a", Verb::ConfigureAmong(Vec::new(), Box::new(both))).await;
     assert_eq!(refused, Err(BusError::NodeNotFound));
     assert_eq!(bus.stored(FEEDS).await, 2);

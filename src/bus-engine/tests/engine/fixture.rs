@@ -252,6 +252,11 @@ impl Bus {
         stored(&mut self.connect().await, expression).await
     }
 
+    /// Changes the store behind the engine's back.
+    pub(crate) async fn tamper(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&mut self.connect().await).await.expect("it is done");
+    }
+
     async fn connect(&self) -> SqliteConnection {
         let path = self.folder.path().join("bus.db");
         SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection")

@@ -12,6 +12,7 @@ mod memory;
 mod options;
 mod presence;
 mod quotas;
+mod relations;
 mod retention;
 mod rosters;
 mod rules;

@@ -81,8 +81,8 @@ impl AssociationTransaction for PostgresTransaction {
         Ok(Links {
             is_cycle: rows::boolean(row, "is_cycle")?,
             is_second_way: rows::boolean(row, "is_second_way")?,
-            levels: count(row, "levels")?,
-            collections: count(row, "collections")?,
+            levels: rows::count(row, "levels")?,
+            collections: rows::count(row, "collections")?,
         })
     }
 
@@ -141,10 +141,6 @@ fn member(row: &PgRow) -> Result<Member, StoreError> {
         name: rows::node_name(row)?,
         config: rows::node_config(row)?,
         affiliation: rows::affiliation(row)?,
-        children: count(row, "children")?,
+        children: rows::count(row, "children")?,
     })
-}
-
-fn count(row: &PgRow, column: &str) -> Result<u32, StoreError> {
-    Ok(u32::try_from(rows::unsigned(row, column)?).unwrap_or(u32::MAX))
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus_domain::collection::Placement;
 use bus_domain::quota::Quotas;
+use bus_domain::retrieve::Selection;
 use bus_domain::{
     Actor, Affiliation, BareJid, BusError, ItemId, Jid, LimitKind, NodeConfig, NodeName, NodeType,
-    OptionSetting, Payload, Role, Setting, publish, subscribe,
+    OptionSetting, Payload, PublishModel, RelationWish, Role, Setting, publish, subscribe,
 };
 use bus_engine::{
     Command, Delivery, DeliveryInput, Engine, EngineLimits, NotificationSink, Outcome, Settings, SinkFull,
@@ -357,4 +359,54 @@ async fn whoever_publishes_below_a_collection_it_takes_everything_once() {
         }
     };
     assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "the association and forty items");
+}
+
+#[tokio::test]
+async fn who_is_banned_above_a_node_is_kept_out_by_every_instance_at_once() {
+    let (first, second, _url) = pair(NEVER_MS).await;
+    let node = |text: &str| NodeName::new(text).unwrap();
+    let open = NodeConfig { publish_model: PublishModel::Open, ..NodeConfig::default() };
+    let run = async |instance: &Instance, user: &str, on: &str, verb: Verb| {
+        instance.engine.execute(Command { actor: actor(user), node: node(on), verb }).await
+    };
+    run(&first, "owner", "above", Verb::Create(open.clone())).await.unwrap();
+    let below = |name: &str| {
+        let relation = RelationWish { parent: Some(Some(node(name))), link: None };
+        let placement = Placement { relation, ..Placement::default() };
+        Verb::CreateAmong(open.clone(), Box::new(placement))
+    };
+    run(&first, "owner", "middle", below("above")).await.unwrap();
+    run(&first, "owner", "n", below("middle")).await.unwrap();
+    for round in 0..10 {
+        // What the other one knows of the node is warm, and of an older version of what is above it.
+        run(&second, "guest", "n", publish()).await.unwrap();
+        assert!(second.engine.items(&actor("guest"), &node("n"), Selection::Newest(Some(1))).await.is_ok());
+        let ban = |affiliation| Verb::Affiliate(vec![(bare("guest"), affiliation)].into());
+        let above = if round % 2 == 0 { "above" } else { "middle" };
+        run(&first, "owner", above, ban(Affiliation::Outcast)).await.unwrap();
+        assert_eq!(run(&second, "guest", "n", publish()).await, Err(BusError::Forbidden), "{round}");
+        let items = second.engine.items(&actor("guest"), &node("n"), Selection::Newest(Some(1))).await;
+        assert_eq!(items.err(), Some(BusError::Forbidden), "{round}");
+        run(&first, "owner", above, ban(Affiliation::None)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whichever_instance_ends_first_what_is_below_a_deleted_node_goes() {
+    let (first, second, url) = pair(NEVER_MS).await;
+    let node = |text: &str| NodeName::new(text).unwrap();
+    let run = async |instance: &Instance, on: &str, verb: Verb| {
+        instance.engine.execute(Command { actor: actor("owner"), node: node(on), verb }).await
+    };
+    run(&first, "above", Verb::Create(NodeConfig::default())).await.unwrap();
+    let relation = RelationWish { parent: Some(Some(node("above"))), link: None };
+    let placement = Box::new(Placement { relation, ..Placement::default() });
+    run(&first, "n", Verb::CreateAmong(NodeConfig::default(), placement)).await.unwrap();
+    assert!(second.engine.node(&actor("owner"), &node("n")).await.is_ok());
+    run(&first, "above", Verb::Delete(None)).await.unwrap();
+    assert_eq!(run(&second, "n", publish()).await, Err(BusError::NodeNotFound));
+    drop((first, second));
+    let third = Instance::start(&url, NEVER_MS).await;
+    let again = async { while run(&third, "n", Verb::Create(NodeConfig::default())).await.is_err() {} };
+    assert!(tokio::time::timeout(PATIENCE, again).await.is_ok(), "its name is free again");
 }

@@ -80,8 +80,8 @@ impl AssociationTransaction for SqliteTransaction {
         Ok(Links {
             is_cycle: rows::integer(row, "is_cycle")? != 0,
             is_second_way: rows::integer(row, "is_second_way")? != 0,
-            levels: count(row, "levels")?,
-            collections: count(row, "collections")?,
+            levels: rows::count(row, "levels")?,
+            collections: rows::count(row, "collections")?,
         })
     }
 
@@ -140,10 +140,6 @@ fn member(row: &SqliteRow) -> Result<Member, StoreError> {
         name: rows::node_name(row)?,
         config: rows::node_config(row)?,
         affiliation: rows::affiliation(row)?,
-        children: count(row, "children")?,
+        children: rows::count(row, "children")?,
     })
-}
-
-fn count(row: &SqliteRow, column: &str) -> Result<u32, StoreError> {
-    Ok(u32::try_from(rows::unsigned(row, column)?).unwrap_or(u32::MAX))
 }

@@ -127,6 +127,8 @@ metrics! {
     ItemsExpired = "stanzabus_items_expired_total", |read| Value::Number(read.engine.items_expired);
     /// Stretches of the logs of children that their collections have taken.
     FeedsMoved = "stanzabus_feeds_moved_total", |read| Value::Number(read.engine.feeds_moved);
+    /// Nodes deleted because the one that they pointed at was.
+    OrphansDeleted = "stanzabus_orphans_deleted_total", |read| Value::Number(read.engine.orphans_deleted);
     /// Subscriptions that have ended because their lease was over.
     LeasesEnded = "stanzabus_leases_ended_total", |read| Value::Number(read.engine.leases_ended);
     /// Temporary subscriptions that have ended because their subscribers had gone.

@@ -81,6 +81,7 @@ async fn the_service_says_who_it_is_and_what_it_can_do() {
         "urn:xmpp:ping",
         "urn:xmpp:pubsub-caching:0",
         "urn:xmpp:pubsub-filter:0",
+        "urn:xmpp:pubsub-relationships:0",
         "urn:xmpp:sid:0",
         "urn:xmpp:time",
     ]
@@ -108,6 +109,7 @@ fn of_companion(feature: &str) -> Option<(&'static str, String)> {
             ("get", format!("<query xmlns='http://jabber.org/protocol/disco#items'>{filter}</query>"))
         }
         "urn:xmpp:pubsub-caching:0" => ("get", info("node='news'")),
+        "urn:xmpp:pubsub-relationships:0" => ("get", owner("<configure node='news'/>")),
         "urn:xmpp:ping" => ("get", "<ping xmlns='urn:xmpp:ping'/>".to_owned()),
         _ => return None,
     })

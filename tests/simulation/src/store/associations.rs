@@ -1,9 +1,12 @@
-//! There are no collections in the simulation.
+//! There are no collections in the simulation, and no relations.
 
 use async_trait::async_trait;
 use bus_domain::collection::{Links, Member, Neighbours};
-use bus_domain::{BareJid, Jid, NodeId, NodeName};
-use bus_store::{AssociationStore, AssociationTransaction, Feed, FeedMove, StoreError};
+use bus_domain::relation::{Orphan, Subtree};
+use bus_domain::{BareJid, Jid, NodeId, NodeName, Relation, RelationKind};
+use bus_store::{
+    AssociationStore, AssociationTransaction, Feed, FeedMove, RelationStore, RelationTransaction, StoreError,
+};
 
 use super::SimulatedStore;
 use super::transaction::SimulatedTransaction;
@@ -81,5 +84,35 @@ impl AssociationTransaction for SimulatedTransaction {
 
     async fn undo_to_savepoint(&mut self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl RelationStore for SimulatedStore {
+    async fn orphans(&self, _after: Option<NodeId>, _nodes_max: u32) -> Result<Vec<Orphan>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl RelationTransaction for SimulatedTransaction {
+    async fn relations_above(
+        &mut self,
+        _node: NodeId,
+        _relations_max: u32,
+    ) -> Result<Vec<Relation>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn subtree(&mut self, _node: NodeId, _nodes_max: u32) -> Result<Subtree, StoreError> {
+        Ok(Subtree::default())
+    }
+
+    async fn point(&mut self, _node: NodeId, _at: Option<(RelationKind, NodeId)>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn move_rules_below(&mut self, _nodes: &[NodeId]) -> Result<Vec<(NodeId, NodeName)>, StoreError> {
+        Ok(Vec::new())
     }
 }

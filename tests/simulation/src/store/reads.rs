@@ -292,6 +292,8 @@ fn facts(id: NodeId, rows: &NodeRows) -> NodeFacts {
         config: rows.row.config.clone(),
         affiliations: Arc::new(affiliations.collect()),
         rules_version: rows.head.rules_version,
+        above: None,
+        is_orphan: false,
     }
 }
 

@@ -30,6 +30,8 @@ fn facts(node: &str, rules_version: u64) -> Arc<NodeFacts> {
         config: NodeConfig::default(),
         affiliations: affiliations.into(),
         rules_version,
+        above: None,
+        is_orphan: false,
     })
 }
 

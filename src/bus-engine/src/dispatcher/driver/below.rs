@@ -2,14 +2,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bus_domain::{BusError, NodeFacts, NodeId, NodeName};
-use bus_store::{Head, StoreError};
+use bus_store::{DeliveryTarget, Head, StoreError};
 
-use super::super::below::{Below, sources};
+use super::super::below::{Below, Known, sources};
 use super::Driver;
 use crate::engine::EngineShared;
 
 impl Driver {
-    /// The rules of now of the nodes that the next events of a collection are about.
+    /// The rules of now of the nodes that the next events of a node need.
     pub(super) async fn below(&mut self, wanted: &[(NodeId, NodeName)]) -> Result<Below, StoreError> {
         let mut nodes = HashMap::with_capacity(wanted.len());
         let mut cached: Vec<Arc<NodeFacts>> = Vec::new();
@@ -34,29 +34,26 @@ impl Driver {
                 }
             }
         }
-        nodes.extend(cached.into_iter().map(|facts| (facts.id, Some(facts))));
+        nodes.extend(cached.into_iter().map(|facts| (facts.id, Known::Rules(facts))));
         Ok(Below::new(nodes, self.dispatcher.admins()))
     }
 
     /// The same, for events that one who lags is sent.
     pub(super) async fn below_events(
         &mut self,
+        target: &DeliveryTarget,
         events: &[Arc<bus_domain::Event>],
     ) -> Result<Below, StoreError> {
-        self.below(&sources(events.iter())).await
+        let DeliveryTarget { node, name, config, .. } = target;
+        self.below(&sources((*node, name, config), events.iter())).await
     }
 }
 
-/// `None` if the node is gone, and another one may have its name; or if it cannot be read, which is told elsewhere and holds
-/// up nobody.
-async fn read(
-    shared: &EngineShared,
-    id: NodeId,
-    name: &NodeName,
-) -> Result<Option<Arc<NodeFacts>>, StoreError> {
+/// A node is gone as well if another one has its name. One that cannot be read is told of elsewhere, and holds up nobody.
+async fn read(shared: &EngineShared, id: NodeId, name: &NodeName) -> Result<Known, StoreError> {
     match shared.load_facts(name).await {
-        Ok(facts) => Ok(facts.filter(|facts| facts.id == id)),
-        Err(BusError::Internal) => Ok(None),
+        Ok(facts) => Ok(facts.filter(|facts| facts.id == id).map_or(Known::Gone, Known::Rules)),
+        Err(BusError::Internal) => Ok(Known::Unreadable),
         Err(error) => Err(unavailable(&error)),
     }
 }

@@ -158,7 +158,7 @@ impl Dispatcher {
         let digest_ms = subscription.options.digest_ms().filter(|_| !node.is_transient());
         self.lagging.note_digest(key, digest_ms);
         let due = events.iter().take_while(|event| event.seq <= end_seq).filter_map(|event| {
-            let is_due = is_there && is_due(&recipient, &node.config, rosters, below, event);
+            let is_due = is_there && is_due(&recipient, &node, rosters, below, event);
             let due_after_seq = event.due_after_seq.filter(|_| is_due)?;
             Some((Arc::clone(event), due_after_seq.max(subscription.since_seq)))
         });
