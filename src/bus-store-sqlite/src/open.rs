@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "redirects", include_str!("../../../schemas/sqlite/0010_redirects.sql")),
     (11, "presence", include_str!("../../../schemas/sqlite/0011_presence.sql")),
     (12, "collections", include_str!("../../../schemas/sqlite/0012_collections.sql")),
+    (13, "idempotency", include_str!("../../../schemas/sqlite/0013_idempotency.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

@@ -10,6 +10,7 @@ mod nodes;
 mod probes;
 mod publish;
 mod publish_stream;
+mod repeats;
 mod rig;
 mod tail;
 mod tls;

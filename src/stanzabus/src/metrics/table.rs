@@ -49,6 +49,8 @@ metrics! {
         let of_level = |level: Durability| (level.as_str(), read.engine.published(level));
         Value::Labelled("durability", Durability::ALL.map(of_level).to_vec())
     };
+    /// Publishes with a request id that had been carried out before, and were answered as they were then.
+    PublishesRepeated = "stanzabus_publishes_repeated_total", |read| Value::Number(read.engine.publishes_repeated);
     /// Time from the start of a transaction to the end of its sync.
     CommitSeconds = "stanzabus_commit_seconds", |read| Value::Seconds(read.engine.commit_us);
     /// Events of a committed transaction.
@@ -119,6 +121,8 @@ metrics! {
     StoredBytes = "stanzabus_stored_bytes", |read| Value::Number(read.engine.stored_bytes);
     /// Transactions of retention.
     RetentionSteps = "stanzabus_retention_steps_total", |read| Value::Number(read.engine.retention_steps);
+    /// Requests whose repeats are not recognised any more, because their time is over.
+    RequestsForgotten = "stanzabus_requests_forgotten_total", |read| Value::Number(read.engine.requests_forgotten);
     /// Events that have left their node's log.
     EventsTrimmed = "stanzabus_events_trimmed_total", |read| Value::Number(read.engine.events_trimmed);
     /// Items removed because their node keeps fewer than it did.
