@@ -80,6 +80,8 @@ metrics! {
     Spills = "stanzabus_spills_total", |read| Value::Number(read.engine.spills);
     /// Events encoded as notifications: one encoding serves all recipients.
     NotificationEncodings = "stanzabus_notification_encodings_total", |read| Value::Number(read.encodings);
+    /// Events encoded for readers over gRPC: one encoding serves all readers that keep up.
+    GrpcEventsEncoded = "stanzabus_grpc_events_encoded_total", |read| Value::Number(read.grpc.events_encoded);
     /// Notifications handed to the XMPP link, repeats included.
     NotificationsSent = "stanzabus_notifications_sent_total", |read| Value::Number(read.engine.notifications_sent);
     /// Notifications handed to the XMPP link that had been before, after a lost stream or because they came back.
