@@ -64,6 +64,12 @@ impl Caller {
         &self.standing.actor
     }
 
+    /// Whether [`Self::ended`] has something to look at. Cheap enough to be asked before each frame.
+    pub(crate) fn may_have_ended(&self) -> bool {
+        let is_over = |at_ms: i64| at_ms <= self.engine.now_ms();
+        self.credentials.has_changed().unwrap_or_default() || self.standing.expires_at_ms.is_some_and(is_over)
+    }
+
     /// Resolves when the credential counts no longer, or for somebody else, and says so. Safe to drop and call again.
     pub(crate) async fn ended(&mut self) -> Status {
         loop {

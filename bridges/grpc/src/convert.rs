@@ -4,7 +4,7 @@ mod config;
 mod failure;
 
 use bus_domain::{Affiliation, BareJid, Event, EventKind, ItemId, NodeFacts, NodeName, RedirectUri};
-use bus_engine::{EventIds, EventRef, TailFrame};
+use bus_engine::{EventIds, EventRef};
 use prost_types::Timestamp;
 use tonic::Status;
 
@@ -43,19 +43,6 @@ fn enum_value<Value: TryFrom<i32>>(field: &str, number: i32) -> Result<Option<Va
     }
     let unknown = |_| invalid_field(field, format!("has the value {number}, which is not known here"));
     Value::try_from(number).map(Some).map_err(unknown)
-}
-
-/// A frame of a node's log.
-pub(crate) fn frame_to_message(
-    ids: &EventIds,
-    node: &NodeFacts,
-    frame: &TailFrame,
-) -> v1::tail_response::Frame {
-    use v1::tail_response::Frame;
-    match frame {
-        TailFrame::Event(event) => Frame::Event(event_to_message(ids, node, event)),
-        TailFrame::Gap { first_seq } => Frame::Gap(v1::Gap { first_seq: *first_seq }),
-    }
 }
 
 /// An event of a node, as readers see it.

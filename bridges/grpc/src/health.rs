@@ -4,7 +4,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::nodes::NodesServer;
 use crate::publisher::PublisherServer;
-use crate::subscriber::SubscriberServer;
+use crate::tail::SubscriberServer;
 
 /// What `grpc.health.v1` answers, for the whole server (the empty name) and for each service. Cheap to clone.
 ///

@@ -1,13 +1,15 @@
 //! The gRPC leg of the bus: `stanzabus.v1` of `schemas/proto`, beside `grpc.health.v1` and reflection.
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
-//! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs`, `nodes.rs` with `items.rs`), one
+//! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs` with `tail.rs`, `nodes.rs` with `items.rs`), one
 //! mapping from errors to statuses (`status.rs`), one from tokens and certificates to actors (`auth.rs`, `credentials.rs`).
 
 mod auth;
 mod connections;
 mod convert;
 mod credentials;
+mod encoded;
+mod frame_codec;
 mod health;
 mod items;
 mod nodes;
@@ -17,6 +19,7 @@ mod serve;
 mod settings;
 mod status;
 mod subscriber;
+mod tail;
 mod tls;
 
 /// Messages, clients and servers, generated from `schemas/proto/stanzabus/v1`.
@@ -39,5 +42,7 @@ pub mod v1 {
 pub use credentials::{AccessToken, CertificateName, Credentials, CredentialsInForce, token_sha256_hex};
 pub use health::Health;
 pub use serve::serve;
-pub use settings::{GrpcSettings, ServeError, SettingsError, check_address};
+pub use settings::{
+    GrpcSettings, GrpcStatistics, GrpcStatisticsSnapshot, ServeError, SettingsError, check_address,
+};
 pub use tls::{TlsError, TlsIdentity, TlsServer};

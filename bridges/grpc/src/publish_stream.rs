@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::auth::Caller;
 use crate::convert::{failure, node_name};
-use crate::publisher::publish;
+use crate::publisher::{Batch, publish};
 use crate::status::invalid_field;
 use crate::v1;
 use crate::v1::batch_result::Outcome;
@@ -133,8 +133,11 @@ impl Session {
             return Err(invalid_field("batch_id", problem));
         }
         self.last_batch_id = batch_id;
-        let published = match self.node_of(&batch)? {
-            Ok(node) => publish(&self.engine, self.caller.actor().clone(), node, batch.events),
+        let node = self.node_of(&batch)?;
+        let v1::PublishStreamRequest { events, request_id, expected_last_seq, expected_epoch, .. } = batch;
+        let batch = Batch { events, request_id, expected_last_seq, expected_epoch };
+        let published = match node {
+            Ok(node) => publish(&self.engine, self.caller.actor().clone(), node, batch),
             Err(refused) => future::ready(Err(refused)).boxed(),
         };
         let result = published.map(move |published| {

@@ -1,5 +1,6 @@
-use bus_domain::{Actor, BusError, Limits, NodeName, publish};
-use bus_engine::{Command, Engine, Outcome, Published, Verb, payload_from_text};
+use bus_domain::idempotency::IdempotencyKey;
+use bus_domain::{Actor, BusError, Epoch, Limits, NodeName, publish};
+use bus_engine::{Command, Engine, Outcome, Published, Verb, once, payload_from_text};
 use futures::FutureExt as _;
 use futures::future::{self, BoxFuture};
 use futures::stream::BoxStream;
@@ -9,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::auth::{authenticated, authenticated_stream};
 use crate::convert::{durability_to_message, item_id, node_name};
 use crate::publish_stream::answers;
-use crate::status::{field_status, status};
+use crate::status::{field_status, invalid_field, status};
 use crate::v1;
 
 /// The server of the service, over [`PublisherService`].
@@ -29,8 +30,10 @@ impl v1::publisher_server::Publisher for PublisherService {
         request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let (actor, message) = authenticated(request)?;
-        let node = node_name("node", &message.node)?;
-        publish(&self.engine, actor, node, message.events).await.map(Response::new)
+        let v1::PublishRequest { node, events, request_id, expected_last_seq, expected_epoch } = message;
+        let node = node_name("node", &node)?;
+        let batch = Batch { events, request_id, expected_last_seq, expected_epoch };
+        publish(&self.engine, actor, node, batch).await.map(Response::new)
     }
 
     type PublishStreamStream = BoxStream<'static, Result<v1::PublishStreamResponse, Status>>;
@@ -44,26 +47,48 @@ impl v1::publisher_server::Publisher for PublisherService {
     }
 }
 
+/// What is to be published together, however it came.
+pub(crate) struct Batch {
+    pub(crate) events: Vec<v1::NewEvent>,
+    pub(crate) request_id: String,
+    pub(crate) expected_last_seq: Option<u64>,
+    pub(crate) expected_epoch: Option<u64>,
+}
+
 /// Publishes events to a node, all of them or none. They have their place in the queue when this returns, whenever the
 /// answer is awaited.
 pub(crate) fn publish(
     engine: &Engine,
     actor: Actor,
     node: NodeName,
-    events: Vec<v1::NewEvent>,
+    batch: Batch,
 ) -> BoxFuture<'static, Result<v1::PublishResponse, Status>> {
-    let items = match new_items(events, &engine.settings().limits) {
-        Ok(items) => items,
+    let request = match request(batch, &engine.settings().limits) {
+        Ok(request) => request,
         Err(refused) => return future::ready(Err(refused)).boxed(),
     };
-    let verb = Verb::Publish(publish::Request { items, ..publish::Request::default() });
-    let answer = engine.submit(Command { actor, node, verb });
+    let answer = engine.submit(Command { actor, node, verb: Verb::Publish(request) });
     let answer = answer.map(|answer| match answer {
         Ok(Outcome::Published(published)) => Ok(response(&published)),
         Ok(_) => Err(status(&BusError::Internal)),
         Err(error) => Err(status(&error)),
     });
     answer.boxed()
+}
+
+fn request(batch: Batch, limits: &Limits) -> Result<publish::Request, Status> {
+    let Batch { events, request_id, expected_last_seq, expected_epoch } = batch;
+    let expected_head = match (expected_last_seq, expected_epoch) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(invalid_field("expected_epoch", "needs expected_last_seq beside it")),
+        (Some(seq), epoch) => Some(publish::ExpectedHead { seq, epoch: epoch.map(Epoch) }),
+    };
+    let key = (!request_id.is_empty()).then(|| IdempotencyKey::new(&request_id)).transpose();
+    let key = key.map_err(|problem| invalid_field("request_id", problem))?;
+    let items = new_items(events, limits)?;
+    let request = publish::Request { items, expected_head, ..publish::Request::default() };
+    let once = key.map(|key| once(key, &request));
+    Ok(publish::Request { once, ..request })
 }
 
 /// Counts before it parses: what will be refused costs little.
@@ -94,5 +119,6 @@ fn response(published: &Published) -> v1::PublishResponse {
         results: results.collect(),
         epoch: published.epoch.0,
         durability: durability_to_message(published.durability).into(),
+        duplicate: published.duplicate,
     }
 }

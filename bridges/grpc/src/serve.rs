@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus_engine::Engine;
@@ -10,9 +11,11 @@ use tonic_health::pb::health_server::HealthServer;
 
 use crate::auth::Authentication;
 use crate::connections::accept;
+use crate::encoded::EncodedEvents;
 use crate::nodes::{NodesServer, NodesService};
 use crate::publisher::{PublisherServer, PublisherService};
-use crate::subscriber::{SubscriberServer, SubscriberService};
+use crate::subscriber::SubscriberService;
+use crate::tail::SubscriberServer;
 use crate::{GrpcSettings, Health, ServeError, check_address, v1};
 
 /// A connection without traffic is pinged this often, and given up when a ping is not answered in time: else a client
@@ -64,8 +67,11 @@ fn router(
     let bytes_max = settings.message_bytes_max;
     let publisher =
         PublisherServer::new(PublisherService { engine: engine.clone(), shutdown: shutdown.clone() });
-    let subscriber =
-        SubscriberServer::new(SubscriberService { engine: engine.clone(), shutdown: shutdown.clone() });
+    let statistics = Arc::clone(&settings.statistics);
+    let encoded =
+        EncodedEvents::new(engine.event_ids().clone(), settings.encoded_events_bytes_max, statistics);
+    let subscriber = SubscriberService { engine: engine.clone(), encoded, shutdown: shutdown.clone() };
+    let subscriber = SubscriberServer::new(subscriber, bytes_max);
     let nodes = NodesServer::new(NodesService { engine: engine.clone() });
     Ok(Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -75,7 +81,7 @@ fn router(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(InterceptedService::new(publisher.max_decoding_message_size(bytes_max), auth.clone()))
-        .add_service(InterceptedService::new(subscriber.max_decoding_message_size(bytes_max), auth.clone()))
+        .add_service(InterceptedService::new(subscriber, auth.clone()))
         .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth)))
 }
 

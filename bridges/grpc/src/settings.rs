@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -21,6 +22,10 @@ pub struct GrpcSettings {
     pub connections_max: usize,
     /// Calls, streams included, that may be open on one connection; the client waits with more.
     pub streams_per_connection_max: u32,
+    /// Bytes of events in the form in which they are sent, which readers of one node share.
+    pub encoded_events_bytes_max: usize,
+    /// Where the leg counts.
+    pub statistics: Arc<GrpcStatistics>,
     /// How long open calls may take to end once the leg has been told to stop.
     pub shutdown_grace: Duration,
 }
@@ -34,8 +39,34 @@ impl Default for GrpcSettings {
             message_bytes_max: 4 * 1024 * 1024,
             connections_max: 512,
             streams_per_connection_max: 1_024,
+            encoded_events_bytes_max: 16 * 1024 * 1024,
+            statistics: Arc::default(),
             shutdown_grace: Duration::from_secs(5),
         }
+    }
+}
+
+/// Counters of the leg, for metrics and for tests that assert counts.
+#[derive(Debug, Default)]
+pub struct GrpcStatistics {
+    events_encoded: AtomicU64,
+}
+
+/// The counters at one moment; they only go up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrpcStatisticsSnapshot {
+    /// Events that were turned into what is sent to readers.
+    pub events_encoded: u64,
+}
+
+impl GrpcStatistics {
+    /// Reads all counters.
+    pub fn snapshot(&self) -> GrpcStatisticsSnapshot {
+        GrpcStatisticsSnapshot { events_encoded: self.events_encoded.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn count_encoded(&self) {
+        self.events_encoded.fetch_add(1, Ordering::Relaxed);
     }
 }
 

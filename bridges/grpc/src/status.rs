@@ -129,6 +129,9 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::InvalidPayload { .. } => (Code::InvalidArgument, ErrorReason::PayloadInvalid),
         BusError::TooManyItems { .. } => (Code::InvalidArgument, ErrorReason::TooManyItems),
         BusError::PreconditionNotMet => (Code::FailedPrecondition, ErrorReason::PreconditionNotMet),
+        BusError::HeadMoved { .. } => (Code::Aborted, ErrorReason::SeqMismatch),
+        BusError::RequestIdReused => (Code::AlreadyExists, ErrorReason::RequestIdReused),
+        BusError::RequestIdNotKept => (Code::FailedPrecondition, ErrorReason::RequestIdNotKept),
         BusError::UnsupportedAccessModel
         | BusError::InvalidConfig { .. }
         | BusError::InvalidAssociation { .. }
@@ -154,6 +157,11 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
 
 /// What a program may want to read out of the message.
 fn metadata(error: &BusError) -> HashMap<String, String> {
+    if let BusError::HeadMoved { epoch, seq } = error {
+        return [("head_seq", seq), ("epoch", &epoch.0)]
+            .map(|(key, value)| (key.into(), value.to_string()))
+            .into();
+    }
     let entry = match error {
         BusError::NodeMoved { to } => Some(("redirect_uri", to.to_string())),
         BusError::PayloadTooBig { bytes_max } => Some(("payload_bytes_max", bytes_max.to_string())),

@@ -1,7 +1,7 @@
 use thiserror::Error;
 
-use crate::RedirectUri;
 use crate::quota::{Counted, Quota, Scope};
+use crate::{Epoch, RedirectUri, Seq};
 
 /// Everything that can be said no with, on every leg. Each leg has one mapping from here to its own errors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -129,6 +129,20 @@ pub enum BusError {
     /// The node is not configured as the publisher wants it to be.
     #[error("the node is not configured as the request demands")]
     PreconditionNotMet,
+    /// Somebody has published since the publisher looked, or the log has begun a new life.
+    #[error("the log does not end where the request expects: its newest position is {seq}, of epoch {:016x}", .epoch.0)]
+    HeadMoved {
+        /// The log's epoch.
+        epoch: Epoch,
+        /// Where it ends.
+        seq: Seq,
+    },
+    /// The sender has used the request's id for another request.
+    #[error("the request id was used for another request on this node; give each request an id of its own")]
+    RequestIdReused,
+    /// Nothing is kept by which a repeat could be recognised.
+    #[error("the node is in memory, where no request ids are kept; publish without one")]
+    RequestIdNotKept,
     /// The request does not say what it must, or says it wrongly.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
@@ -346,6 +360,9 @@ impl BusError {
             | Self::SubscriptionExists
             | Self::UnsupportedAccessModel
             | Self::PreconditionNotMet
+            | Self::HeadMoved { .. }
+            | Self::RequestIdReused
+            | Self::RequestIdNotKept
             | Self::BadRequest(_)
             | Self::Unsupported(_) => ErrorClass::Request,
         }

@@ -6,7 +6,7 @@
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
 //! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`];
 //! what hangs on who is available is [`presence`]; which nodes go with which is [`relation`]. How much somebody
-//! may have, and how fast, is one table too ([`quota`]).
+//! may have, and how fast, is one table too ([`quota`]). A request that comes again is recognised by [`idempotency`].
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
 //! facts, `settle` runs inside the transaction on the rows that it concerns.
@@ -27,6 +27,7 @@ mod error;
 mod event;
 pub mod expire;
 mod facts;
+pub mod idempotency;
 mod ids;
 mod limits;
 pub mod manage_subscriptions;

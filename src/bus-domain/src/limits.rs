@@ -47,6 +47,9 @@ pub struct Limits {
     pub redirects_max: u32,
     /// The same, of nodes that one bare JID had created.
     pub redirects_per_jid_max: u32,
+    /// Milliseconds for which a publish with a request id is remembered: a repeat within them is answered as the first one
+    /// was.
+    pub idempotency_window_ms: u64,
     /// Items or nodes on one page of a listing.
     pub page_items_max: u32,
     /// Bytes of payload on one page of a listing.
@@ -77,6 +80,7 @@ impl Default for Limits {
             park_gone_after_ms: DAY_MS,
             redirects_max: 10_000,
             redirects_per_jid_max: 1_000,
+            idempotency_window_ms: 10 * 60 * 1_000,
             page_items_max: 100,
             page_bytes_max: 300 * 1024,
         }

@@ -6,11 +6,16 @@ use jid::{BareJid, Jid};
 
 use crate::access::{Action, depends_on_subscription, may_as};
 use crate::create::{self, NewNode};
+use crate::idempotency::Once;
 use crate::retract::StoredItem;
 use crate::{
     Actor, BadRequest, BusError, Feature, ItemId, Limits, NodeConfig, NodeFacts, Payload, Setting,
     Subscription, SubscriptionState, WhenItemsFull,
 };
+
+mod expected_head;
+
+pub use expected_head::ExpectedHead;
 
 /// A request to publish; all of its items stand or fall together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +28,10 @@ pub struct Request {
     pub unmeetable: Option<BusError>,
     /// Whether a node that is not there is made (§7.1.4), and so that the preconditions hold.
     pub creates_node: bool,
+    /// With it, a repeat of the request publishes nothing and is answered as the first one was.
+    pub once: Option<Once>,
+    /// Where the log must end.
+    pub expected_head: Option<ExpectedHead>,
 }
 
 /// One item of a request.
@@ -48,6 +57,10 @@ pub struct Publication {
     /// What becomes of items for which there is no room, where that is settled in the transaction, too. `None` lets the
     /// oldest go.
     pub overflow: Option<Overflow>,
+    /// With it, only if the request has not been carried out before, which is settled first of all in the transaction.
+    pub once: Option<Once>,
+    /// Where the log must end, which is settled there as well.
+    pub expected_head: Option<ExpectedHead>,
 }
 
 /// What is settled about items for which there is no room (XEP-0060 §7.1.2.5, §7.1.3.4).
@@ -100,7 +113,11 @@ pub fn decide(
     if request.unmeetable.is_some() || !facts.config.meets(&request.preconditions) {
         return Err(BusError::PreconditionNotMet);
     }
-    let publication = compose(&facts.config, actor, request.items, limits, next_id)?;
+    if request.once.is_some() && facts.is_transient() {
+        return Err(BusError::RequestIdNotKept);
+    }
+    let conditions = (request.once, request.expected_head);
+    let publication = compose(&facts.config, actor, request.items, conditions, limits, next_id)?;
     let items_max = u64::from(facts.config.items_max(limits));
     let overflow = match facts.config.when_items_full {
         _ if !facts.config.minds_when_full() => None,
@@ -177,7 +194,11 @@ pub fn decide_new(
     }
     check_leaf(&config)?;
     let new = create::decide(None, actor, config, limits)?;
-    let publication = compose(&new.config, actor, request.items, limits, next_id)?;
+    if request.expected_head.is_some_and(|it| it != ExpectedHead { seq: 0, epoch: None }) {
+        return Err(BusError::NodeNotFound);
+    }
+    let conditions = (request.once, None);
+    let publication = compose(&new.config, actor, request.items, conditions, limits, next_id)?;
     Ok((new, publication))
 }
 
@@ -190,6 +211,7 @@ fn compose(
     config: &NodeConfig,
     actor: &Actor,
     items: Vec<NewItem>,
+    (once, expected_head): (Option<Once>, Option<ExpectedHead>),
     limits: &Limits,
     mut next_id: impl FnMut() -> ItemId,
 ) -> Result<Publication, BusError> {
@@ -198,7 +220,8 @@ fn compose(
     let complete = |item| complete(config, item, limits, &mut next_id);
     let items = items.into_iter().map(complete).collect::<Result<_, _>>()?;
     let (publisher, notify) = (actor.jid().clone(), config.deliver_notifications);
-    Ok(Publication { publisher, items, notify, only_if_subscribed: None, overflow: None })
+    let (only_if_subscribed, overflow) = (None, None);
+    Ok(Publication { publisher, items, notify, only_if_subscribed, overflow, once, expected_head })
 }
 
 /// A node that takes no items is told that something has happened by a publish without one (§7.1.3.7): an event under an id

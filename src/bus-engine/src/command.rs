@@ -140,6 +140,8 @@ pub struct Published {
     pub item_ids: Vec<ItemId>,
     /// What holds by now.
     pub durability: Durability,
+    /// Whether this was done before, when the same request came first.
+    pub duplicate: bool,
 }
 
 const ENTRY_BYTES: usize = 96;
@@ -155,7 +157,8 @@ impl Command {
                     ENTRY_BYTES + id_bytes + item.payload.as_ref().map_or(0, Payload::len_bytes)
                 });
                 let settings = request.preconditions.iter().map(|it| ENTRY_BYTES + it.weight_bytes());
-                items.chain(settings).sum()
+                let once = request.once.iter().map(|once| ENTRY_BYTES + once.key.as_str().len());
+                items.chain(settings).chain(once).sum()
             }
             Verb::Retract(request) => {
                 request.item_ids.iter().map(|id| ENTRY_BYTES + id.as_str().len()).sum::<usize>()

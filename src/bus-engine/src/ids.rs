@@ -27,7 +27,7 @@ pub struct MessageRef {
 }
 
 /// What an event id names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventRef {
     /// The node.
     pub node: NodeId,

@@ -24,6 +24,7 @@ mod epochs;
 mod facts_cache;
 mod feeds;
 mod histogram;
+mod idempotency;
 mod ids;
 mod known_heads;
 mod leases;
@@ -65,6 +66,7 @@ pub use dispatcher::{Bounce, Delivery, DeliveryInput, DeliveryNode, HandOff, Not
 pub use engine::{Engine, EngineParts};
 pub use entities::EntityPage;
 pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
+pub use idempotency::once;
 pub use ids::{EventIds, EventRef, MessageRef};
 pub use notices::{Notice, NoticeAbout};
 pub use payload::{payload_from_element, payload_from_text};

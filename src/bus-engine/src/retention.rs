@@ -87,7 +87,22 @@ async fn tend_page(shared: &EngineShared, round: &mut Round) -> Result<Left, Sto
             Err(error) => tracing::error!(node_id = node.node.0, %error, "a node keeps what should go"),
         }
     }
-    Ok(left)
+    Ok(left.and(forget_requests(shared).await?))
+}
+
+/// Forgets requests that carried a key and whose time is over, of whichever nodes.
+async fn forget_requests(shared: &EngineShared) -> Result<Left, StoreError> {
+    for _ in 0..STEPS_MAX {
+        let forgotten = shared.store.forget_requests(shared.clock.now_ms(), ROWS_MAX).await?;
+        if forgotten > 0 {
+            shared.statistics.requests_forgotten.add(forgotten);
+            shared.statistics.retention_steps.add(1);
+        }
+        if forgotten < u64::from(ROWS_MAX) {
+            return Ok(Left::Nothing);
+        }
+    }
+    Ok(Left::More)
 }
 
 async fn tend(shared: &EngineShared, node: &RetainedNode) -> Result<Left, StoreError> {

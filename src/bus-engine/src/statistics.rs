@@ -39,6 +39,8 @@ statistics! {
     published_relaxed: Counter => u64,
     /// Items published and answered as in memory.
     published_memory: Counter => u64,
+    /// Publishes that had been carried out before, and were answered as they were then.
+    publishes_repeated: Counter => u64,
     /// Microseconds from the start of each transaction to the end of its sync.
     commit_us: Histogram<Microseconds> => HistogramSnapshot,
     /// Events of each committed transaction.
@@ -102,6 +104,8 @@ statistics! {
     stored_bytes: Counter => u64,
     /// Transactions of retention.
     retention_steps: Counter => u64,
+    /// Requests whose repeats are not recognised any more, because their time is over.
+    requests_forgotten: Counter => u64,
     /// Events that have left their node's log.
     events_trimmed: Counter => u64,
     /// Items that were removed because their node keeps fewer than it did.

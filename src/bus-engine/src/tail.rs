@@ -43,6 +43,8 @@ pub struct Tail {
     position: Seq,
     opened_at_seq: Seq,
     page: VecDeque<Arc<Event>>,
+    /// See [`Tail::is_live`].
+    is_live: bool,
     gap: Option<Seq>,
     head: watch::Receiver<Seq>,
     ended: bool,
@@ -82,6 +84,7 @@ impl Engine {
             position,
             opened_at_seq: head.seq,
             page: VecDeque::new(),
+            is_live: false,
             gap,
             head: watched,
             ended: false,
@@ -129,6 +132,23 @@ impl Tail {
         self.opened_at_seq
     }
 
+    /// Whether the last event is one that every reader gets who keeps up: it came out of memory, or from the very end of
+    /// the log, where another instance has put it. Else this reader is far behind, and by itself.
+    pub fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// The next event, if it was read with the last one: no need to wait. None says nothing of what [`Self::next`] brings.
+    pub fn next_at_hand(&mut self) -> Option<Arc<Event>> {
+        if self.gap.is_some() || self.ended {
+            return None;
+        }
+        let event = self.page.pop_front()?;
+        self.position = event.seq;
+        self.ended = event.kind.is_deletion();
+        Some(event)
+    }
+
     /// The next frame; waits for it. `None` after the node's deletion.
     ///
     /// # Errors
@@ -142,9 +162,7 @@ impl Tail {
             if self.ended {
                 return Ok(None);
             }
-            if let Some(event) = self.page.pop_front() {
-                self.position = event.seq;
-                self.ended = event.kind.is_deletion();
+            if let Some(event) = self.next_at_hand() {
                 return Ok(Some(TailFrame::Event(event)));
             }
             self.head.mark_unchanged();
@@ -165,8 +183,15 @@ impl Tail {
                 self.head.changed().await.map_err(|_| BusError::StoreUnavailable)?;
             } else {
                 self.page = page.into();
+                self.is_live = is_from_memory || self.facts.is_transient() || self.reaches_head();
             }
         }
+    }
+
+    /// Whether the page ends where the log does, as far as anybody has heard.
+    fn reaches_head(&self) -> bool {
+        let head_seq = self.opened_at_seq.max(*self.head.borrow());
+        self.page.back().is_some_and(|last| last.seq >= head_seq)
     }
 
     /// Where the log goes on when there is nothing right behind the position: there, if the reader is at its end.

@@ -1,9 +1,10 @@
 //! Carries a batch out on a store: one transaction, whatever the number of entries.
 //!
 //! A warm publish costs one statement each for the heads, the events, the item pointers and the batch's id, and no
-//! read. Overwritten ids and full nodes cost a few more, for the batch as a whole.
+//! read. Overwritten ids, full nodes, request ids and expectations cost a few more, for the batch as a whole.
 
 mod apply;
+mod conditions;
 mod create;
 mod node_work;
 mod placing;
@@ -95,6 +96,7 @@ pub async fn write(
         writing.append(&mut *transaction, sources).await?;
         writing.place_items(&mut *transaction, sources).await?;
         writing.apply(&mut *transaction, sources).await?;
+        writing.keep_requests(&mut *transaction, sources).await?;
         transaction.record_batch(batch_id, sources.now_ms).await?;
     }
     writing.move_usage(&mut *transaction).await?;

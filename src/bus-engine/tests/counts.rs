@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
+use bus_domain::idempotency::IdempotencyKey;
 use bus_domain::{
     Actor, BareJid, Durability, ItemId, Jid, NodeConfig, NodeName, NodeType, Payload, Role, WhenItemsFull,
     publish,
 };
-use bus_engine::{Command, Engine, Settings, SystemClock, SystemIds, Verb};
+use bus_engine::{Command, Engine, Settings, SystemClock, SystemIds, Verb, once};
 use bus_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +116,8 @@ async fn a_warm_publish_is_one_transaction_without_a_read_and_one_row_whatever_t
     let told = [&looks[..], &head[1..], &overwrite, &end].concat();
     assert_eq!(of_telling(&engine, &statements).await, told, "a full node that tells what it pushes out");
 
+    asking_for_conditions_costs_a_statement_each(&engine, &statements).await;
+
     let memory = NodeConfig { durability: Durability::Memory, ..NodeConfig::default() };
     run_on("memory", &engine, "owner", Verb::Create(memory)).await;
     run_on(
@@ -155,6 +158,35 @@ async fn of_telling(engine: &Engine, statements: &Statements) -> Vec<String> {
     statements.take();
     run_on("telling", engine, "owner", publish(None)).await;
     statements.take()
+}
+
+/// Whatever the number of publishes in the batch.
+async fn asking_for_conditions_costs_a_statement_each(engine: &Engine, statements: &Statements) {
+    let conditional = |key: Option<usize>, expected_seq: Option<u64>| {
+        let Verb::Publish(mut request) = publish(None) else { unreachable!() };
+        request.expected_head = expected_seq.map(|seq| publish::ExpectedHead { seq, epoch: None });
+        let key = key.map(|key| IdempotencyKey::new(&key.to_string()).expect("a key"));
+        request.once = key.map(|key| once(key, &request));
+        let actor = Actor::new(BareJid::new("owner@example.org").expect("a JID"), Role::Creator);
+        Command { actor, node: NodeName::new("conditional").expect("a name"), verb: Verb::Publish(request) }
+    };
+    run_on("conditional", engine, "owner", Verb::Create(NodeConfig::default())).await;
+    run_on("conditional", engine, "owner", publish(None)).await;
+    statements.take();
+    let answers = (0..100).map(|key| engine.submit(conditional(Some(key), None))).collect::<Vec<_>>();
+    futures::future::join_all(answers).await;
+    let writes = ["UPDATE heads SET", "INSERT INTO events", "INSERT INTO items"];
+    let end = ["INSERT INTO batches", "COMMIT"];
+    let begin = ["BEGIN IMMEDIATE", "SELECT k.node_id, k.principal,"];
+    let keep = ["INSERT OR REPLACE"];
+    assert_eq!(statements.take(), [&begin[..], &writes, &keep, &end].concat(), "a hundred request ids");
+
+    engine.execute(conditional(Some(7), None)).await.expect("carried out");
+    assert_eq!(statements.take(), [&begin[..], &writes[..1], &end].concat(), "a repeat");
+
+    engine.execute(conditional(None, Some(101))).await.expect("carried out");
+    let begin = ["BEGIN IMMEDIATE", "SELECT node_id, seq"];
+    assert_eq!(statements.take(), [&begin[..], &writes, &end].concat(), "an expectation");
 }
 
 /// What a collection takes comes behind the publish, in a transaction of its own: it reads where its feed is, and no log.

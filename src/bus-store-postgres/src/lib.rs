@@ -13,6 +13,7 @@ mod entities;
 mod epochs;
 mod error;
 mod events;
+mod idempotency;
 mod inspect;
 mod items;
 mod lagging;
@@ -68,6 +69,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         doorbell::STATEMENTS,
         entities::STATEMENTS,
         epochs::STATEMENTS,
+        idempotency::STATEMENTS,
         inspect::STATEMENTS,
         events::STATEMENTS,
         items::STATEMENTS,

@@ -24,6 +24,7 @@ mod batches;
 mod epochs;
 mod events;
 mod heads;
+pub(crate) mod idempotency;
 mod items;
 mod nodes;
 pub(crate) mod redirects;
@@ -52,6 +53,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
         epochs::STATEMENTS,
         events::STATEMENTS,
         heads::STATEMENTS,
+        idempotency::STATEMENTS,
         items::STATEMENTS,
         nodes::STATEMENTS,
         redirects::STATEMENTS,
@@ -138,6 +140,10 @@ impl Transaction for PostgresTransaction {
 
     async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError> {
         heads::advance(self, advances).await
+    }
+
+    async fn head_seqs(&mut self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Seq)>, StoreError> {
+        heads::seqs(self, nodes).await
     }
 
     async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {

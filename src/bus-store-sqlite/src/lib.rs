@@ -11,6 +11,7 @@ mod entities;
 mod epochs;
 mod error;
 mod events;
+mod idempotency;
 mod items;
 mod lagging;
 mod lock;
@@ -65,6 +66,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         entities::STATEMENTS,
         epochs::STATEMENTS,
         events::STATEMENTS,
+        idempotency::STATEMENTS,
         items::STATEMENTS,
         lagging::STATEMENTS,
         nodes::STATEMENTS,

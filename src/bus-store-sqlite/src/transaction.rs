@@ -24,6 +24,7 @@ use crate::writer::Writer;
 pub(crate) mod associations;
 mod epochs;
 mod heads;
+pub(crate) mod idempotency;
 mod items;
 mod nodes;
 pub(crate) mod redirects;
@@ -48,6 +49,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
         associations::STATEMENTS,
         epochs::STATEMENTS,
         heads::STATEMENTS,
+        idempotency::STATEMENTS,
         items::STATEMENTS,
         nodes::STATEMENTS,
         redirects::STATEMENTS,
@@ -95,6 +97,10 @@ impl Transaction for SqliteTransaction {
 
     async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError> {
         heads::advance(self, advances).await
+    }
+
+    async fn head_seqs(&mut self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Seq)>, StoreError> {
+        heads::seqs(self, nodes).await
     }
 
     async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ mod entities;
 mod epochs;
 mod error;
 mod events;
+mod idempotency;
 mod items;
 mod lagging;
 mod nodes;
@@ -38,6 +39,7 @@ pub use entities::{EntityAffiliation, EntityStore, EntitySubscription, LeaseOver
 pub use epochs::{EpochRenewal, EpochStore, RenewedHead};
 pub use error::StoreError;
 pub use events::{EventStore, Head};
+pub use idempotency::{IdempotencyStore, IdempotencyTransaction};
 pub use items::{FoundItems, ItemPage, ItemStore, ItemWindow};
 pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, SubscriptionKey};
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
@@ -64,6 +66,7 @@ pub trait Store:
     + CursorStore
     + LaggingStore
     + RetentionStore
+    + IdempotencyStore
     + EpochStore
     + Send
     + Sync

@@ -7,13 +7,16 @@ use bus_domain::{
     Subscription, SubscriptionId,
 };
 
-use crate::{AssociationTransaction, EpochRenewal, RelationTransaction, RenewedHead, StoreError};
+use crate::{
+    AssociationTransaction, EpochRenewal, IdempotencyTransaction, RelationTransaction, RenewedHead,
+    StoreError,
+};
 
 /// One write transaction. Dropped without a commit, it leaves nothing behind.
 ///
 /// The order of calls is the engine's: lock, read what decisions need, advance the heads, write, commit.
 #[async_trait]
-pub trait Transaction: AssociationTransaction + RelationTransaction + Send {
+pub trait Transaction: AssociationTransaction + IdempotencyTransaction + RelationTransaction + Send {
     /// Locks the heads of these nodes in the order of their ids and says which it got. What it did not get is left
     /// out, and the caller tries it again with its next batch. A node that is gone counts as locked. The first call of
     /// a transaction may wait; later ones hold locks already and must not.
@@ -22,6 +25,9 @@ pub trait Transaction: AssociationTransaction + RelationTransaction + Send {
     /// Advances heads and says where they stand now. A node is left out when it is gone or its `rules_version` is
     /// not the one given.
     async fn advance_heads(&mut self, advances: &[HeadAdvance]) -> Result<Vec<HeadAfter>, StoreError>;
+
+    /// Where these logs end, before they are advanced; their heads are locked. Nodes that are gone are left out.
+    async fn head_seqs(&mut self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Seq)>, StoreError>;
 
     /// Adds events to the logs.
     async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError>;

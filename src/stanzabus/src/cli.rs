@@ -179,6 +179,16 @@ pub(crate) struct PubArguments {
     /// The item's id; publishing again under an id replaces the item [default: a new one].
     #[arg(long, value_name = "ITEM-ID")]
     pub(crate) id: Option<String>,
+    /// A name for this request: whoever runs it again under the same name within `idempotency_window_ms` publishes nothing,
+    /// and gets the same answer with `duplicate` set.
+    #[arg(long, value_name = "NAME", conflicts_with = "jid")]
+    pub(crate) request_id: Option<String>,
+    /// Publish only if this is the position of the node's newest event; 0 for an empty log.
+    #[arg(long, value_name = "SEQ", conflicts_with = "jid")]
+    pub(crate) expected_last_seq: Option<u64>,
+    /// The `epoch` that the position is of.
+    #[arg(long, value_name = "HEX", requires = "expected_last_seq", value_parser = parse_epoch)]
+    pub(crate) epoch: Option<u64>,
     /// As whom.
     #[command(flatten)]
     pub(crate) act_as: ActAs,

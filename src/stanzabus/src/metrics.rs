@@ -8,6 +8,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bridge_grpc::{GrpcStatistics, GrpcStatisticsSnapshot};
 use bus_engine::{Engine, StatisticsSnapshot};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -25,6 +26,8 @@ pub(crate) struct Sources {
     pub(crate) link: Link,
     /// Encodings.
     pub(crate) notifications: Arc<NotificationCounters>,
+    /// What the gRPC leg counts.
+    pub(crate) grpc: Arc<GrpcStatistics>,
     /// Requests over XMPP.
     pub(crate) requests: Arc<RequestGauges>,
 }
@@ -35,6 +38,7 @@ struct Reading {
     link: LinkStatistics,
     link_is_up: bool,
     encodings: u64,
+    grpc: GrpcStatisticsSnapshot,
     recent_bytes: usize,
     requests: RequestLoad,
 }
@@ -46,6 +50,7 @@ impl Sources {
             link: self.link.statistics(),
             link_is_up: matches!(self.link.state(), LinkState::Up { .. }),
             encodings: self.notifications.encodings(),
+            grpc: self.grpc.snapshot(),
             recent_bytes: self.engine.recent_bytes(),
             requests: self.requests.get(),
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_grpc::{CredentialsInForce, GrpcSettings, ServeError};
+use bridge_grpc::{CredentialsInForce, GrpcSettings, GrpcStatistics, ServeError};
 use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
 use bus_store::Store;
 use tokio::net::TcpListener;
@@ -106,9 +106,16 @@ impl Daemon {
             credentials: CredentialsInForce::new(loaded.credentials()?),
             tls: config.grpc.tls_server(&loaded.folder)?.map(Arc::new),
         };
-        let grpc = start_grpc(loaded, &replaceable, engine.clone(), grpc_listener, &tokens.grpc).await;
-        let sources =
-            Sources { engine: engine.clone(), link, notifications: leg.counters(), requests: leg.gauges() };
+        let grpc_counters = Arc::<GrpcStatistics>::default();
+        let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters);
+        let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.grpc).await;
+        let sources = Sources {
+            engine: engine.clone(),
+            link,
+            notifications: leg.counters(),
+            grpc: grpc_counters,
+            requests: leg.gauges(),
+        };
         let http = start_http(sources, http_listener, &tokens);
         Ok(Self { store, engine, committer, retention, grpc, http, leg, replaceable, tokens })
     }
@@ -182,21 +189,28 @@ fn service_settings(loaded: &Loaded) -> Result<ServiceSettings, Failure> {
     })
 }
 
-async fn start_grpc(
+fn grpc_settings(
     loaded: &Loaded,
     replaceable: &Replaceable,
+    statistics: &Arc<GrpcStatistics>,
+) -> GrpcSettings {
+    let config = &loaded.config;
+    let Replaceable { credentials, tls } = replaceable.clone();
+    GrpcSettings {
+        credentials,
+        tls,
+        allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
+        statistics: Arc::clone(statistics),
+        ..config.limits.grpc()
+    }
+}
+
+async fn start_grpc(
+    settings: GrpcSettings,
     engine: Engine,
     listener: TcpListener,
     shutdown: &CancellationToken,
 ) -> JoinHandle<Result<(), ServeError>> {
-    let config = &loaded.config;
-    let Replaceable { credentials, tls } = replaceable.clone();
-    let settings = GrpcSettings {
-        credentials,
-        tls,
-        allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
-        ..config.limits.grpc()
-    };
     let health = bridge_grpc::Health::new().await;
     tokio::spawn(bridge_grpc::serve(engine, settings, health, listener, shutdown.clone()))
 }

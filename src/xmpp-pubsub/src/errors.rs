@@ -178,6 +178,10 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::SubscriptionExists => plain(Cancel, "conflict"),
         BusError::UnsupportedAccessModel => with(Modify, "not-acceptable", "unsupported-access-model"),
         BusError::PreconditionNotMet => with(Cancel, "conflict", "precondition-not-met"),
+        // No stanza carries what these are about; were there one, this is what it would be told.
+        BusError::HeadMoved { .. } => with(Cancel, "conflict", "precondition-not-met"),
+        BusError::RequestIdReused => plain(Cancel, "conflict"),
+        BusError::RequestIdNotKept => plain(Modify, "not-acceptable"),
         BusError::InvalidConfig { .. } => plain(Modify, "not-acceptable"),
         BusError::BadRequest(what) => of_bad_request(what),
         BusError::Unsupported(feature) => StanzaError {

@@ -21,7 +21,7 @@ pub(crate) fn parse(parts: &Parts<'_>, context: &Context<'_>) -> Result<Request,
     let items = parts.verb().children().map(|item| parse_item(item, context.limits));
     let items = items.collect::<Result<_, _>>()?;
     let (preconditions, unmeetable) = preconditions.unwrap_or_default();
-    let publish = Publish { items, preconditions, unmeetable, creates_node: true };
+    let publish = Publish { items, preconditions, unmeetable, creates_node: true, ..Publish::default() };
     Ok(Request::change(node, Verb::Publish(publish)))
 }
 

@@ -63,6 +63,7 @@ fn publication(random: &mut Random) -> publish::Request {
         preconditions: if random.percent(30) { settings(random, 15) } else { Vec::new() },
         unmeetable: None,
         creates_node: random.percent(50),
+        ..publish::Request::default()
     }
 }
 

@@ -115,6 +115,7 @@ fn publish(random: &mut Random, is_managed: bool) -> Verb {
         preconditions,
         unmeetable: None,
         creates_node: random.percent(50),
+        ..publish::Request::default()
     })
 }
 

@@ -4,6 +4,7 @@ mod archive;
 mod associations;
 mod cursors;
 mod epochs;
+mod idempotency;
 mod lagging;
 mod presence;
 mod reads;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bus_domain::idempotency::{KeptRequest, RequestName};
 use bus_domain::quota::UsageKey;
 use bus_domain::subscribe::Health;
 use bus_domain::{NodeId, Redirect};
@@ -43,6 +45,8 @@ pub struct Disk {
     pub health: BTreeMap<SubscriptionKey, Health>,
     /// Where nodes have moved, the oldest first.
     pub redirects: Vec<Redirect>,
+    /// Requests that are kept to recognise their repeats.
+    pub kept_requests: BTreeMap<RequestName, KeptRequest>,
     /// What everybody has.
     pub usage: BTreeMap<UsageKey, i64>,
     /// What is to go wrong.

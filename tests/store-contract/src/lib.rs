@@ -12,6 +12,7 @@ pub mod entities;
 pub mod epochs;
 pub mod events;
 mod fixture;
+pub mod idempotency;
 pub mod items;
 pub mod lagging;
 pub mod nodes;
@@ -128,6 +129,12 @@ macro_rules! suite {
             transactions: a_node_that_is_gone_counts_as_locked_and_does_not_advance,
             transactions: a_batch_may_be_big,
             transactions: batches_of_many_nodes_are_one_statement_each,
+            idempotency: requests_are_kept_under_their_names,
+            idempotency: a_request_that_is_over_gives_its_name_up,
+            idempotency: requests_are_forgotten_step_by_step,
+            idempotency: a_request_is_kept_with_its_transaction_only,
+            idempotency: requests_go_with_their_node,
+            idempotency: a_transaction_sees_where_logs_end,
             usage: numbers_begin_at_zero_and_move,
             usage: what_is_dropped_is_not_counted,
             usage: subscriptions_that_go_with_their_node_are_taken_off,

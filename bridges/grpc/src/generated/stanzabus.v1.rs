@@ -76,6 +76,12 @@ pub enum ErrorReason {
     CredentialChanged = 42,
     /// NOT_FOUND: the node of this name was deleted, and is somewhere else. Metadata: redirect_uri.
     NodeMoved = 33,
+    /// ABORTED: the log does not end where the request expects. Metadata: head_seq and epoch, decimal numbers.
+    SeqMismatch = 34,
+    /// ALREADY_EXISTS: the request_id was used for another request on this node.
+    RequestIdReused = 35,
+    /// FAILED_PRECONDITION: the node is in memory, where no request_id is kept.
+    RequestIdNotKept = 36,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -121,6 +127,9 @@ impl ErrorReason {
             Self::CertificateUnknown => "ERROR_REASON_CERTIFICATE_UNKNOWN",
             Self::CredentialChanged => "ERROR_REASON_CREDENTIAL_CHANGED",
             Self::NodeMoved => "ERROR_REASON_NODE_MOVED",
+            Self::SeqMismatch => "ERROR_REASON_SEQ_MISMATCH",
+            Self::RequestIdReused => "ERROR_REASON_REQUEST_ID_REUSED",
+            Self::RequestIdNotKept => "ERROR_REASON_REQUEST_ID_NOT_KEPT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -163,6 +172,9 @@ impl ErrorReason {
             "ERROR_REASON_CERTIFICATE_UNKNOWN" => Some(Self::CertificateUnknown),
             "ERROR_REASON_CREDENTIAL_CHANGED" => Some(Self::CredentialChanged),
             "ERROR_REASON_NODE_MOVED" => Some(Self::NodeMoved),
+            "ERROR_REASON_SEQ_MISMATCH" => Some(Self::SeqMismatch),
+            "ERROR_REASON_REQUEST_ID_REUSED" => Some(Self::RequestIdReused),
+            "ERROR_REASON_REQUEST_ID_NOT_KEPT" => Some(Self::RequestIdNotKept),
             _ => None,
         }
     }
@@ -1928,6 +1940,22 @@ pub struct PublishRequest {
     /// the limit request_items_max of the daemon's configuration says (1,000 by default).
     #[prost(message, repeated, tag = "2")]
     pub events: ::prost::alloc::vec::Vec<NewEvent>,
+    /// The caller's own name for this request, 1 to 255 bytes of the characters that XML 1.0 allows; a UUID is a good one. A
+    /// request of the same principal to the same node under the same name, within the limit idempotency_window_ms of the
+    /// daemon's configuration (10 minutes by default), publishes nothing: it is answered as the first one was, with
+    /// duplicate set, also after a restart and by another instance. It must be the same in everything; if it is not, it fails
+    /// with ALREADY_EXISTS. Whether the caller may publish is asked each time. Nodes in memory keep no names: there it fails
+    /// with FAILED_PRECONDITION. Empty: every request is a new one.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Publishes only if this is the position of the node's newest event; 0 stands for an empty log. Else the request fails
+    /// with ABORTED, and the metadata of its ErrorInfo says where the log ends (head_seq, epoch). A repeat that is recognised
+    /// by its request_id is answered all the same.
+    #[prost(uint64, optional, tag = "4")]
+    pub expected_last_seq: ::core::option::Option<u64>,
+    /// The epoch that expected_last_seq is of, to be sure that the log is the one that was read. Needs expected_last_seq.
+    #[prost(fixed64, optional, tag = "5")]
+    pub expected_epoch: ::core::option::Option<u64>,
 }
 /// An event to be published.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1963,6 +1991,9 @@ pub struct PublishResponse {
     /// What holds by now.
     #[prost(enumeration = "Durability", tag = "3")]
     pub durability: i32,
+    /// Whether the request was carried out before, under this request_id. All else is as it was answered then.
+    #[prost(bool, tag = "4")]
+    pub duplicate: bool,
 }
 /// Where an event has gone.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1986,6 +2017,15 @@ pub struct PublishStreamRequest {
     /// As in PublishRequest.
     #[prost(message, repeated, tag = "3")]
     pub events: ::prost::alloc::vec::Vec<NewEvent>,
+    /// As in PublishRequest, for this batch.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+    /// As in PublishRequest, for this batch: it may count on the batches in front of it.
+    #[prost(uint64, optional, tag = "5")]
+    pub expected_last_seq: ::core::option::Option<u64>,
+    /// As in PublishRequest, for this batch.
+    #[prost(fixed64, optional, tag = "6")]
+    pub expected_epoch: ::core::option::Option<u64>,
 }
 /// A frame of the answer. More kinds of frames will come: a client passes over those that it does not know.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2154,10 +2194,15 @@ pub mod publisher_client {
         ///
         /// An event whose item_id exists already overwrites that item, and is a new event of the log.
         ///
+        /// After UNAVAILABLE and after a deadline the events may have been published all the same. Who gives the request a
+        /// request_id repeats it without a thought: what was published is answered as it was the first time, and nothing is
+        /// published twice.
+        ///
         /// Errors: NOT_FOUND (no such node), PERMISSION_DENIED, INVALID_ARGUMENT (a name, an id or a payload that is not
         /// acceptable, payload too big, no events, too many), OUT_OF_RANGE without details (a request of more than 4 MiB, unless
-        /// the daemon's configuration says otherwise), ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE. After UNAVAILABLE and after a
-        /// deadline the events may have been published all the same.
+        /// the daemon's configuration says otherwise), ABORTED (also when the log does not end where the request expects),
+        /// ALREADY_EXISTS (the request_id is another request's), FAILED_PRECONDITION (a request_id on a node in memory),
+        /// RESOURCE_EXHAUSTED, UNAVAILABLE.
         pub async fn publish(
             &mut self,
             request: impl tonic::IntoRequest<super::PublishRequest>,
@@ -2240,10 +2285,15 @@ pub mod publisher_server {
         ///
         /// An event whose item_id exists already overwrites that item, and is a new event of the log.
         ///
+        /// After UNAVAILABLE and after a deadline the events may have been published all the same. Who gives the request a
+        /// request_id repeats it without a thought: what was published is answered as it was the first time, and nothing is
+        /// published twice.
+        ///
         /// Errors: NOT_FOUND (no such node), PERMISSION_DENIED, INVALID_ARGUMENT (a name, an id or a payload that is not
         /// acceptable, payload too big, no events, too many), OUT_OF_RANGE without details (a request of more than 4 MiB, unless
-        /// the daemon's configuration says otherwise), ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE. After UNAVAILABLE and after a
-        /// deadline the events may have been published all the same.
+        /// the daemon's configuration says otherwise), ABORTED (also when the log does not end where the request expects),
+        /// ALREADY_EXISTS (the request_id is another request's), FAILED_PRECONDITION (a request_id on a node in memory),
+        /// RESOURCE_EXHAUSTED, UNAVAILABLE.
         async fn publish(
             &self,
             request: tonic::Request<super::PublishRequest>,

@@ -20,7 +20,11 @@ async fn a_request_that_is_too_long_is_refused_and_the_connection_lives() {
     let mut publisher = rig.publisher(ALICE);
     let mut publish = async |payload_bytes: usize| -> Result<(), Status> {
         let xml = format!("<a xmlns='urn:a'>{}</a>", "x".repeat(payload_bytes));
-        let request = v1::PublishRequest { node: "news".into(), events: vec![anonymous_event(&xml)] };
+        let request = v1::PublishRequest {
+            node: "news".into(),
+            events: vec![anonymous_event(&xml)],
+            ..v1::PublishRequest::default()
+        };
         publisher.publish(request).await.map(drop)
     };
     assert_eq!(publish(10_000).await.unwrap_err().code(), Code::OutOfRange);
@@ -100,8 +104,11 @@ async fn a_principal_is_held_to_its_quotas_and_another_has_its_own() {
     create(ADMIN, "two").await.unwrap();
 
     rig.publish("news", vec![anonymous_event("<a xmlns='urn:a'/>"); 60]).await;
-    let request =
-        v1::PublishRequest { node: "news".into(), events: vec![anonymous_event("<a xmlns='urn:a'/>")] };
+    let request = v1::PublishRequest {
+        node: "news".into(),
+        events: vec![anonymous_event("<a xmlns='urn:a'/>")],
+        ..v1::PublishRequest::default()
+    };
     let (subject, delay) = quota(rig.publisher(ALICE).publish(request).await.unwrap_err());
     assert_eq!(subject, "publishes_per_jid");
     assert!(delay > Duration::ZERO && delay <= Duration::from_mins(1), "{delay:?}");

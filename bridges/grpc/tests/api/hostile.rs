@@ -39,7 +39,11 @@ async fn payloads_that_are_not_one_element_are_refused() {
         "<?xml-stylesheet href='a'?><a/>",
         deep.as_str(),
     ] {
-        let request = v1::PublishRequest { node: "news".into(), events: vec![anonymous_event(xml)] };
+        let request = v1::PublishRequest {
+            node: "news".into(),
+            events: vec![anonymous_event(xml)],
+            ..v1::PublishRequest::default()
+        };
         let result = rig.publisher(ALICE).publish(request).await;
         let field = Some("events[0].xml");
         expect_refusal(result, Code::InvalidArgument, "PAYLOAD_INVALID", field);
@@ -63,7 +67,11 @@ async fn node_names_that_cannot_stand_in_xml_are_refused_by_every_call() {
         expect_refusal(nodes.list_items(request).await, code, reason, Some("node"));
         let request = v1::SetAffiliationsRequest { node: name.clone(), entries: Vec::new() };
         expect_refusal(nodes.set_affiliations(request).await, code, reason, Some("node"));
-        let request = v1::PublishRequest { node: name.clone(), events: vec![anonymous_event(PAYLOAD)] };
+        let request = v1::PublishRequest {
+            node: name.clone(),
+            events: vec![anonymous_event(PAYLOAD)],
+            ..v1::PublishRequest::default()
+        };
         expect_refusal(rig.publisher(ALICE).publish(request).await, code, reason, Some("node"));
         let request = v1::TailRequest { node: name, start: None, expected_epoch: None };
         expect_refusal(rig.subscriber(ALICE).tail(request).await, code, reason, Some("node"));
@@ -76,7 +84,11 @@ async fn item_ids_and_jids_that_cannot_stand_in_xml_are_refused() {
     rig.create("news").await;
     let (code, reason) = (Code::InvalidArgument, "REQUEST_INVALID");
     for id in hostile_names() {
-        let request = v1::PublishRequest { node: "news".into(), events: vec![event(&id, PAYLOAD)] };
+        let request = v1::PublishRequest {
+            node: "news".into(),
+            events: vec![event(&id, PAYLOAD)],
+            ..v1::PublishRequest::default()
+        };
         let result = rig.publisher(ALICE).publish(request).await;
         expect_refusal(result, code, reason, Some("events[0].item_id"));
 

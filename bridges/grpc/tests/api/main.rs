@@ -10,6 +10,8 @@ mod nodes;
 mod probes;
 mod publish;
 mod publish_stream;
+mod readers;
+mod repeats;
 mod rig;
 mod tail;
 mod tls;

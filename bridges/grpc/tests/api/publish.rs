@@ -13,7 +13,7 @@ async fn publish(
     node: &str,
     events: Vec<v1::NewEvent>,
 ) -> Result<v1::PublishResponse, tonic::Status> {
-    let request = v1::PublishRequest { node: node.to_owned(), events };
+    let request = v1::PublishRequest { node: node.to_owned(), events, ..v1::PublishRequest::default() };
     rig.publisher(principal).publish(request).await.map(tonic::Response::into_inner)
 }
 
@@ -24,7 +24,7 @@ async fn a_publish_says_where_the_event_is_and_what_holds() {
     let response = publish(&rig, ALICE, "news", vec![event("first", PAYLOAD)]).await.unwrap();
     let result = v1::PublishResult { seq: 1, item_id: "first".into() };
     let durability = v1::Durability::Fsync.into();
-    assert_eq!(response, v1::PublishResponse { results: vec![result], epoch, durability });
+    assert_eq!(response, v1::PublishResponse { results: vec![result], epoch, durability, duplicate: false });
 }
 
 #[tokio::test]

@@ -34,7 +34,12 @@ impl Session {
     }
 
     fn send(&self, batch_id: u64, node: &str, events: Vec<v1::NewEvent>) {
-        let batch = v1::PublishStreamRequest { batch_id, node: node.to_owned(), events };
+        let batch = v1::PublishStreamRequest {
+            batch_id,
+            node: node.to_owned(),
+            events,
+            ..v1::PublishStreamRequest::default()
+        };
         self.batches.as_ref().expect("still open").try_send(batch).unwrap();
     }
 

@@ -98,7 +98,7 @@ impl Rig {
 
     /// Publishes to a node as alice and names the positions.
     pub(crate) async fn publish(&self, node: &str, events: Vec<v1::NewEvent>) -> Vec<u64> {
-        let request = v1::PublishRequest { node: node.to_owned(), events };
+        let request = v1::PublishRequest { node: node.to_owned(), events, ..v1::PublishRequest::default() };
         let response = self.publisher(ALICE).publish(request).await.unwrap().into_inner();
         response.results.iter().map(|result| result.seq).collect()
     }

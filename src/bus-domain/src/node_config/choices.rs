@@ -248,4 +248,9 @@ impl Durability {
             Self::Memory => "memory",
         }
     }
+
+    /// The level of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == name)
+    }
 }

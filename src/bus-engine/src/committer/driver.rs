@@ -15,6 +15,7 @@ use crate::dispatcher::RecipientChange;
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
 use crate::transact::{CommittedNode, Sources, Written, write};
+use crate::{Outcome, Published};
 
 /// Questions about the fate of one batch, before its senders are told that the store is away.
 const LOOKUPS_MAX: u32 = 20;
@@ -150,6 +151,11 @@ impl Driver {
                 EntryResult::Done { facts: FactsAfter::Now(Some(facts)), .. } => {
                     self.shared.presence_uses.note_config(&facts.config);
                     self.shared.facts.put_committed(Arc::clone(facts));
+                }
+                EntryResult::Done { outcome, .. } => {
+                    if let Outcome::Published(Published { duplicate: true, .. }) = &**outcome {
+                        self.shared.statistics.publishes_repeated.add(1);
+                    }
                 }
                 EntryResult::Stale => self.shared.statistics.stale_decisions.add(1),
                 _ => {}

@@ -1,4 +1,4 @@
-use bus_domain::{Event, EventKind, NodeFacts, publish};
+use bus_domain::{BusError, Event, EventKind, NodeFacts, publish};
 use bus_store::Recipient;
 
 use super::plan::{Surroundings, plan};
@@ -17,8 +17,8 @@ pub(super) fn emit(shared: &EngineShared, emission: Emission<Reply>) {
     // What is in memory only waits for nobody, so no node of this kind is ever full.
     let surroundings = Surroundings::default();
     let answer = match plan(&command, Some(&facts), &shared.settings.limits, &surroundings, &next_item_id) {
-        Ok(Entry { work: Work::Publish(publication), .. }) => Ok(published(shared, &facts, publication)),
-        Ok(_) => Err(bus_domain::BusError::Internal),
+        Ok(Entry { work: Work::Publish(publication), .. }) => published(shared, &facts, publication),
+        Ok(_) => Err(BusError::Internal),
         Err(refused) => Err(refused),
     };
     // A requester that went away has no use for the answer.
@@ -67,7 +67,14 @@ pub(super) fn committed(shared: &EngineShared, committed: &CommittedNode) {
     }
 }
 
-fn published(shared: &EngineShared, facts: &NodeFacts, publication: publish::Publication) -> Outcome {
+fn published(
+    shared: &EngineShared,
+    facts: &NodeFacts,
+    publication: publish::Publication,
+) -> Result<Outcome, BusError> {
+    if let Some(expected) = publication.expected_head {
+        expected.settle(facts.epoch, shared.recent.transient_head(facts.id).seq)?;
+    }
     let item_ids = publication.shown_ids(&facts.config);
     let publish::Publication { publisher, items, notify: is_due, .. } = publication;
     let published_at_ms = shared.clock.now_ms();
@@ -85,10 +92,11 @@ fn published(shared: &EngineShared, facts: &NodeFacts, publication: publish::Pub
     let (first, last) = (&events[0], &events[events.len() - 1]);
     shared.mailbox.put(DeliveryNode::of(facts), last.seq, &events, None);
     shared.statistics.published(facts.config.durability).add(events.len() as u64);
-    Outcome::Published(Published {
+    Ok(Outcome::Published(Published {
         epoch: facts.epoch,
         first_seq: first.seq,
         item_ids,
         durability: facts.config.durability,
-    })
+        duplicate: false,
+    }))
 }

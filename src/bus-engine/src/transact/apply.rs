@@ -29,6 +29,9 @@ impl Writing<'_> {
             for &index in &work.entries.clone() {
                 let entry = &self.batch.entries[index];
                 self.results[index] = match &entry.work {
+                    Work::Publish(_) if work.unpublished.contains_key(&index) => {
+                        unpublished(work, index, &facts, &self.results)
+                    }
                     Work::Publish(publication) => {
                         let first_seq = next_seq;
                         next_seq += publication.items.len() as u64;
@@ -94,12 +97,18 @@ fn tell_renewed(result: &mut EntryResult, renewed: &Arc<NodeFacts>) {
     }
 }
 
+fn unpublished(work: &mut NodeWork, index: usize, facts: &NodeFacts, results: &[EntryResult]) -> EntryResult {
+    let answer = work.unpublished.remove(&index).map(|unpublished| unpublished.result(facts, results));
+    answer.unwrap_or(EntryResult::Refused(BusError::Internal))
+}
+
 fn published(facts: &NodeFacts, publication: &publish::Publication, first_seq: u64) -> Outcome {
     Outcome::Published(Published {
         epoch: facts.epoch,
         first_seq,
         item_ids: publication.shown_ids(&facts.config),
         durability: facts.config.durability,
+        duplicate: false,
     })
 }
 

@@ -8,6 +8,7 @@ use bus_domain::{
 };
 use bus_store::{EpochRenewal, HeadAdvance, HeadAfter, ItemPointer, RenewedHead};
 
+use super::conditions::Unpublished;
 use super::{CommittedNode, Sources};
 use crate::DeliveryNode;
 use crate::Notice;
@@ -36,6 +37,8 @@ pub(super) struct NodeWork {
     pub(super) retracted: HashMap<ItemId, Seq>,
     /// Items that are taken back for those that are published.
     pub(super) pushed_out: Vec<ItemId>,
+    /// Publishes among the entries that are answered without being carried out.
+    pub(super) unpublished: HashMap<usize, Unpublished>,
     /// The answer of an entry that changes nothing.
     pub(super) settled: Option<EntryResult>,
     /// The subscription that is there already, and is parked or revived.
@@ -131,6 +134,7 @@ impl NodeWork {
             events: Vec::new(),
             retracted: HashMap::new(),
             pushed_out: Vec::new(),
+            unpublished: HashMap::new(),
             settled: None,
             subscription: None,
             ended: Vec::new(),

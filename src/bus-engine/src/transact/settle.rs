@@ -8,6 +8,7 @@ use bus_domain::{
 };
 use bus_store::{StoreError, Transaction};
 
+use super::conditions::Conditions;
 use super::node_work::{Draft, NodeWork};
 use super::placing::{Placed, forward, is_of_now, place};
 use super::relating::Pointing;
@@ -24,9 +25,12 @@ impl Writing<'_> {
         sources: &Sources<'_>,
     ) -> Result<(), StoreError> {
         let mut works = std::mem::take(&mut self.works);
+        let mut conditions = Conditions::read(transaction, self, &works, sources.now_ms).await?;
         for work in works.iter_mut().filter(|work| work.node_id().is_some()) {
             for &index in &work.entries.clone() {
-                work.settled = self.settle_entry(transaction, sources, work, index).await?;
+                if !self.is_published_not(work, index, &mut conditions, sources) {
+                    work.settled = self.settle_entry(transaction, sources, work, index).await?;
+                }
             }
         }
         self.hold_to_quotas(transaction, sources, &mut works).await?;
@@ -55,6 +59,23 @@ impl Writing<'_> {
             self.results[index] = settled.clone();
         }
         true
+    }
+
+    /// Whether a publish is answered without being carried out, while others of its node may be.
+    fn is_published_not(
+        &self,
+        work: &mut NodeWork,
+        index: usize,
+        conditions: &mut Conditions,
+        sources: &Sources<'_>,
+    ) -> bool {
+        let (Some(id), Work::Publish(publication)) = (work.node_id(), &self.batch.entries[index].work) else {
+            return false;
+        };
+        let unpublished = conditions.settle(id, index, publication, work, sources);
+        let is_published_not = unpublished.is_some();
+        work.unpublished.extend(unpublished.map(|it| (index, it)));
+        is_published_not
     }
 
     /// `Some` if the entry, which then is the only one of its node, is done with already.

@@ -7,6 +7,7 @@ mod delivery;
 mod digests;
 mod epochs;
 mod fixture;
+mod idempotency;
 mod items;
 mod memory;
 mod options;

@@ -1,4 +1,4 @@
-use bus_domain::{NodeId, SubscriptionId};
+use bus_domain::{NodeId, Seq, SubscriptionId};
 use bus_store::{HeadAdvance, HeadAfter, StoreError};
 use sqlx::postgres::PgRow;
 
@@ -37,6 +37,15 @@ statements! {
          WHERE h.node_id = a.node_id AND h.rules_version = a.version
          RETURNING h.node_id, h.seq, h.due_before_seq, h.rules_version, h.recipients_version, h.item_count,
                    h.last_subscription_id";
+    SEQS = "SELECT node_id, seq FROM heads WHERE node_id = ANY($1)";
+}
+
+pub(super) async fn seqs(
+    transaction: &mut PostgresTransaction,
+    nodes: &[NodeId],
+) -> Result<Vec<(NodeId, Seq)>, StoreError> {
+    let found = transaction.fetch_all(query(SEQS).bind(rows::numbers(nodes))).await?;
+    found.iter().map(|row| Ok((node_id(row)?, rows::unsigned(row, "seq")?))).collect()
 }
 
 /// Takes the locks that nobody holds.

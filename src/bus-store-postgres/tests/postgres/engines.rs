@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus_domain::collection::Placement;
+use bus_domain::idempotency::IdempotencyKey;
 use bus_domain::quota::Quotas;
 use bus_domain::retrieve::Selection;
 use bus_domain::{
@@ -409,4 +410,34 @@ async fn whichever_instance_ends_first_what_is_below_a_deleted_node_goes() {
     let third = Instance::start(&url, NEVER_MS).await;
     let again = async { while run(&third, "n", Verb::Create(NodeConfig::default())).await.is_err() {} };
     assert!(tokio::time::timeout(PATIENCE, again).await.is_ok(), "its name is free again");
+}
+
+#[tokio::test]
+async fn a_request_that_comes_to_both_is_carried_out_by_one() {
+    const REQUESTS: u64 = 40;
+    let (first, second, url) = pair(NEVER_MS).await;
+    first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
+    let submit = |instance: &Instance, number: u64| {
+        let Verb::Publish(mut request) = publish() else { unreachable!() };
+        let key = IdempotencyKey::new(&number.to_string()).unwrap();
+        request.once = Some(bus_engine::once(key, &request));
+        let command = Command { actor: actor("owner"), node: name(), verb: Verb::Publish(request) };
+        instance.engine.submit(command)
+    };
+    // All at once, so that their batches meet.
+    let [of_first, of_second] = [&first, &second]
+        .map(|instance| futures::future::join_all((0..REQUESTS).map(|number| submit(instance, number))));
+    let (of_first, of_second) = tokio::join!(of_first, of_second);
+    for (one, other) in of_first.into_iter().zip(of_second) {
+        let (Ok(Outcome::Published(one)), Ok(Outcome::Published(other))) = (one, other) else {
+            panic!("both are answered");
+        };
+        assert_eq!(
+            (one.first_seq, one.epoch, &one.item_ids),
+            (other.first_seq, other.epoch, &other.item_ids)
+        );
+        assert_ne!(one.duplicate, other.duplicate);
+    }
+    let stored = Postgres::shared().await.sql(database(&url), "SELECT count(*), max(seq) FROM events").await;
+    assert_eq!(stored.unwrap(), format!("{REQUESTS}|{REQUESTS}"));
 }

@@ -1,4 +1,4 @@
-use bus_domain::{NodeId, SubscriptionId};
+use bus_domain::{NodeId, Seq, SubscriptionId};
 use bus_store::{HeadAdvance, HeadAfter, StoreError};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
@@ -27,6 +27,19 @@ statements! {
                FROM json_each(?1)) a
          WHERE heads.node_id = a.node AND heads.rules_version = a.version
          RETURNING node_id, seq, due_before_seq, rules_version, recipients_version, item_count, last_subscription_id";
+    SEQS = "SELECT node_id, seq FROM heads WHERE node_id IN (SELECT value FROM json_each(?1))";
+}
+
+pub(super) async fn seqs(
+    transaction: &mut SqliteTransaction,
+    nodes: &[NodeId],
+) -> Result<Vec<(NodeId, Seq)>, StoreError> {
+    let found =
+        transaction.fetch_all(query(SEQS).bind(array(nodes.iter().map(|node| json!(node.0))))).await?;
+    found
+        .iter()
+        .map(|row| Ok((NodeId(rows::integer(row, "node_id")?), rows::unsigned(row, "seq")?)))
+        .collect()
 }
 
 pub(super) async fn advance(

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
-use super::{epochs, heads, items, usage};
+use super::{epochs, heads, idempotency, items, usage};
 use crate::statement::Statement;
 use crate::{SqliteStore, archive, creation, cursors, entities, lagging, presence, retention, subscriptions};
 
@@ -21,6 +21,7 @@ async fn hot_statements_never_read_a_whole_table() {
         cursors::MOVE,
         epochs::RENEW,
         cursors::REAP_SUBSCRIPTIONS,
+        crate::idempotency::FORGET,
         usage::READ,
         usage::FORGET,
         lagging::ADD,
@@ -50,6 +51,10 @@ async fn hot_statements_look_each_row_up_by_its_whole_key() {
     let mut planner = Planner::new().await;
     for (Statement(sql), look_up) in [
         (heads::ADVANCE, "SEARCH heads USING INTEGER PRIMARY KEY (rowid=?)"),
+        (
+            idempotency::FIND,
+            "SEARCH k USING INDEX sqlite_autoindex_idempotency_keys_1 (node_id=? AND principal=? AND key=?)",
+        ),
         (crate::epochs::RELAXED_NODES, "SEARCH nodes USING INDEX nodes_relaxed (node_id>?)"),
         (
             entities::SUBSCRIPTIONS,

@@ -26,7 +26,11 @@ pub(super) async fn idle(target: &Target) -> Result<Latency, Failure> {
     next(&mut frames).await?;
     let mut took_ms = Vec::with_capacity(EVENTS);
     for _ in 0..EVENTS {
-        let request = v1::PublishRequest { node: node.name.clone(), events: vec![target.event()] };
+        let request = v1::PublishRequest {
+            node: node.name.clone(),
+            events: vec![target.event()],
+            ..v1::PublishRequest::default()
+        };
         let began = Instant::now();
         let publish = async { Ok::<_, Failure>(target.client.publish(request).await?) };
         let (_, delivered_ms) = tokio::try_join!(publish, arrived(&mut frames, began))?;

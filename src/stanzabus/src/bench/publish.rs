@@ -42,7 +42,12 @@ pub(super) async fn send(
             sent += 1;
             let events = vec![target.event(); events_per_batch];
             let name = if sent == 1 { node.to_owned() } else { String::new() };
-            let batch = v1::PublishStreamRequest { batch_id: sent, node: name, events };
+            let batch = v1::PublishStreamRequest {
+                batch_id: sent,
+                node: name,
+                events,
+                ..v1::PublishStreamRequest::default()
+            };
             if sender.send(batch).await.is_err() {
                 break;
             }

@@ -21,11 +21,14 @@ struct PublishedLine<'a> {
     /// What holds by now.
     #[serde(skip_serializing_if = "Option::is_none")]
     durability: Option<&'static str>,
+    /// The same request had published it before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
 }
 
 /// `stanzabus pub`
 pub(crate) async fn run(config: &Path, arguments: PubArguments) -> Result<(), Failure> {
-    let PubArguments { node, payload, id, act_as } = arguments;
+    let PubArguments { node, payload, id, request_id, expected_last_seq, epoch, act_as } = arguments;
     let xml = read_payload(payload)?;
     if let Some(mut user) = connect_xmpp(config, &act_as).await? {
         let published = user.publish(&node, id.as_deref(), &xml).await;
@@ -36,10 +39,17 @@ pub(crate) async fn run(config: &Path, arguments: PubArguments) -> Result<(), Fa
             seq: None,
             item_id: &published?,
             durability: None,
+            duplicate: false,
         });
     }
     let event = v1::NewEvent { item_id: id, payload: Some(v1::new_event::Payload::Xml(xml)) };
-    let request = v1::PublishRequest { node: node.clone(), events: vec![event] };
+    let request = v1::PublishRequest {
+        node: node.clone(),
+        events: vec![event],
+        request_id: request_id.unwrap_or_default(),
+        expected_last_seq,
+        expected_epoch: epoch,
+    };
     let answer = connect_grpc(config).await?.publish(request).await?;
     let durability = durability_name(answer.durability());
     let result = answer.results.into_iter().next().unwrap_or_default();
@@ -49,6 +59,7 @@ pub(crate) async fn run(config: &Path, arguments: PubArguments) -> Result<(), Fa
         seq: Some(result.seq),
         item_id: &result.item_id,
         durability: Some(durability),
+        duplicate: answer.duplicate,
     })
 }
 

@@ -49,6 +49,8 @@ metrics! {
         let of_level = |level: Durability| (level.as_str(), read.engine.published(level));
         Value::Labelled("durability", Durability::ALL.map(of_level).to_vec())
     };
+    /// Publishes with a request id that had been carried out before, and were answered as they were then.
+    PublishesRepeated = "stanzabus_publishes_repeated_total", |read| Value::Number(read.engine.publishes_repeated);
     /// Time from the start of a transaction to the end of its sync.
     CommitSeconds = "stanzabus_commit_seconds", |read| Value::Seconds(read.engine.commit_us);
     /// Events of a committed transaction.
@@ -78,6 +80,8 @@ metrics! {
     Spills = "stanzabus_spills_total", |read| Value::Number(read.engine.spills);
     /// Events encoded as notifications: one encoding serves all recipients.
     NotificationEncodings = "stanzabus_notification_encodings_total", |read| Value::Number(read.encodings);
+    /// Events encoded for readers over gRPC: one encoding serves all readers that keep up.
+    GrpcEventsEncoded = "stanzabus_grpc_events_encoded_total", |read| Value::Number(read.grpc.events_encoded);
     /// Notifications handed to the XMPP link, repeats included.
     NotificationsSent = "stanzabus_notifications_sent_total", |read| Value::Number(read.engine.notifications_sent);
     /// Notifications handed to the XMPP link that had been before, after a lost stream or because they came back.
@@ -119,6 +123,8 @@ metrics! {
     StoredBytes = "stanzabus_stored_bytes", |read| Value::Number(read.engine.stored_bytes);
     /// Transactions of retention.
     RetentionSteps = "stanzabus_retention_steps_total", |read| Value::Number(read.engine.retention_steps);
+    /// Requests whose repeats are not recognised any more, because their time is over.
+    RequestsForgotten = "stanzabus_requests_forgotten_total", |read| Value::Number(read.engine.requests_forgotten);
     /// Events that have left their node's log.
     EventsTrimmed = "stanzabus_events_trimmed_total", |read| Value::Number(read.engine.events_trimmed);
     /// Items removed because their node keeps fewer than it did.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use bridge_grpc::GrpcStatistics;
 use bus_engine::Statistics;
 
 use super::*;
@@ -16,6 +17,7 @@ fn nothing() -> Reading {
         link: LinkStatistics::default(),
         link_is_up: false,
         encodings: 0,
+        grpc: GrpcStatistics::default().snapshot(),
         recent_bytes: 0,
         requests: RequestLoad::default(),
     }

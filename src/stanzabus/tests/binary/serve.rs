@@ -98,6 +98,25 @@ fn without_an_xmpp_server_the_daemon_lives_and_serves_grpc() {
 }
 
 #[test]
+fn a_publish_may_be_repeated_and_may_expect_a_position() {
+    let bus = Bus::initialised();
+    let daemon = bus.serve();
+    assert_eq!(bus.run(&["node", "create", "orders"]).status, Some(0));
+    let publish =
+        |more: &[&str]| bus.run(&[&["pub", "orders", "--xml", "<order xmlns='urn:x'/>"], more].concat());
+    let first = publish(&["--request-id", "r1", "--expected-last-seq", "0"]);
+    assert_eq!(first.status, Some(0), "{first:?}");
+    let again = publish(&["--request-id", "r1", "--expected-last-seq", "0"]);
+    assert_eq!(again.stdout, first.stdout.replace('}', ",\"duplicate\":true}"));
+    let moved = publish(&["--expected-last-seq", "0"]);
+    assert_eq!(moved.status, Some(1));
+    assert!(moved.stderr.contains("its newest position is 1, of epoch "), "{moved:?}");
+    let other = publish(&["--request-id", "r1"]);
+    assert!(other.stderr.contains("used for another request"), "{other:?}");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn doctor_knows_a_running_daemon() {
     let bus = Bus::initialised();
     let _daemon = bus.serve();

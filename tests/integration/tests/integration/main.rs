@@ -28,6 +28,8 @@ mod python_client;
 mod quickstart;
 #[cfg(test)]
 mod quotas;
+#[cfg(test)]
+mod repeats;
 mod resources;
 mod retention;
 #[cfg(test)]

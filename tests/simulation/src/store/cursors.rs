@@ -80,6 +80,7 @@ impl CursorStore for SimulatedStore {
             disk.nodes.remove(&node);
             disk.cursors.remove(&node);
             disk.health.retain(|key, _| key.node != node);
+            disk.kept_requests.retain(|name, _| name.node != node);
         }
         Ok(reaped)
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bus_domain::idempotency::KeptRequest;
 use bus_domain::quota::UsageKey;
 use bus_domain::retract::StoredItem;
 use bus_domain::subscribe::Existing;
@@ -15,6 +16,7 @@ use bus_store::{
 };
 
 mod committing;
+mod idempotency;
 
 use super::{CommitFate, NodeRows, SimulatedStore};
 
@@ -33,6 +35,8 @@ pub(super) struct SimulatedTransaction {
     usage: Vec<(UsageKey, i64)>,
     /// Where nodes have moved, and how many such are kept of a creator and in all.
     redirects: Vec<(Redirect, [u32; 2])>,
+    /// Requests that are to be kept.
+    kept_requests: Vec<KeptRequest>,
 }
 
 /// What becomes of a subscription.
@@ -54,6 +58,7 @@ impl SimulatedTransaction {
             wellbeing: Vec::new(),
             usage: Vec::new(),
             redirects: Vec::new(),
+            kept_requests: Vec::new(),
         }
     }
 
@@ -71,11 +76,6 @@ impl SimulatedTransaction {
             }
             None => Ok(()),
         }
-    }
-
-    /// A node's rows as this transaction sees them.
-    fn seen(&self, node: NodeId) -> Option<NodeRows> {
-        self.changed.get(&node).cloned().or_else(|| self.store.disk().nodes.get(&node).cloned())
     }
 
     fn note(&mut self, node: NodeId, subscription: SubscriptionId, wellbeing: Wellbeing) {
@@ -114,6 +114,11 @@ impl Transaction for SimulatedTransaction {
             if is_current { Some(self.rows(advance.node)?.advance(advance.node, advance)) } else { None }
         };
         Ok(advances.iter().filter_map(step).collect())
+    }
+
+    async fn head_seqs(&mut self, nodes: &[NodeId]) -> Result<Vec<(NodeId, Seq)>, StoreError> {
+        self.call()?;
+        Ok(nodes.iter().filter_map(|node| Some((*node, self.seen(*node)?.head.seq))).collect())
     }
 
     async fn append_events(&mut self, events: &[(NodeId, Event)]) -> Result<(), StoreError> {

@@ -65,8 +65,13 @@ fn next_batch(committer: &mut Test) -> Vec<String> {
 }
 
 fn done(facts: FactsAfter) -> EntryResult {
-    let published =
-        Published { epoch: Epoch(1), first_seq: 1, item_ids: Vec::new(), durability: Durability::Fsync };
+    let published = Published {
+        epoch: Epoch(1),
+        first_seq: 1,
+        item_ids: Vec::new(),
+        durability: Durability::Fsync,
+        duplicate: false,
+    };
     EntryResult::Done { outcome: Box::new(Outcome::Published(published)), facts }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct LegsConfig {
     grpc_connections_max: usize,
     /// gRPC calls, streams included, that may be open on one connection.
     grpc_streams_per_connection_max: u32,
+    /// Bytes of events in the form in which gRPC sends them; readers of one node share them while they are new.
+    grpc_encoded_events_bytes_max: usize,
     /// How long the daemon may take, after SIGTERM, to finish what it has accepted. Of that, open gRPC calls may take
     /// four tenths and the proof of the last notifications a quarter.
     drain_ms: u64,
@@ -52,6 +54,7 @@ impl LegsConfig {
             message_bytes_max: self.grpc_message_bytes_max,
             connections_max: self.grpc_connections_max,
             streams_per_connection_max: self.grpc_streams_per_connection_max,
+            encoded_events_bytes_max: self.grpc_encoded_events_bytes_max,
             shutdown_grace: self.drain() * 4 / 10,
             ..GrpcSettings::default()
         }
@@ -76,6 +79,7 @@ impl Default for LegsConfig {
             grpc_message_bytes_max: grpc.message_bytes_max,
             grpc_connections_max: grpc.connections_max,
             grpc_streams_per_connection_max: grpc.streams_per_connection_max,
+            grpc_encoded_events_bytes_max: grpc.encoded_events_bytes_max,
             drain_ms: 10_000,
         }
     }

@@ -59,17 +59,39 @@ impl GrpcCaller {
     pub(crate) async fn publish(&self, node: &str, item_id: &str, xml: &str) -> Result<u64, Status> {
         let event =
             v1::NewEvent { item_id: Some(item_id.to_owned()), payload: Some(Payload::Xml(xml.to_owned())) };
-        let request = v1::PublishRequest { node: node.to_owned(), events: vec![event] };
+        let request = v1::PublishRequest {
+            node: node.to_owned(),
+            events: vec![event],
+            ..v1::PublishRequest::default()
+        };
         let mut publisher = PublisherClient::new(self.channel.clone());
         let response = publisher.publish(self.with_token(request)).await?.into_inner();
         Ok(response.results[0].seq)
+    }
+
+    /// Publishes one event under an id that the bus makes, with a request of this id.
+    pub(crate) async fn publish_once(
+        &self,
+        node: &str,
+        request_id: &str,
+        xml: &str,
+    ) -> Result<v1::PublishResponse, Status> {
+        let payload = Some(Payload::Xml(xml.to_owned()));
+        let request = v1::PublishRequest {
+            node: node.to_owned(),
+            events: vec![v1::NewEvent { item_id: None, payload }],
+            request_id: request_id.to_owned(),
+            ..v1::PublishRequest::default()
+        };
+        let mut publisher = PublisherClient::new(self.channel.clone());
+        publisher.publish(self.with_token(request)).await.map(Response::into_inner)
     }
 
     /// Publishes so many events with one call.
     pub(crate) async fn publish_many(&self, node: &str, events: usize) -> Result<(), Status> {
         let payload = Some(Payload::Xml("<e xmlns='urn:example:event'/>".to_owned()));
         let events = vec![v1::NewEvent { item_id: None, payload }; events];
-        let request = v1::PublishRequest { node: node.to_owned(), events };
+        let request = v1::PublishRequest { node: node.to_owned(), events, ..v1::PublishRequest::default() };
         PublisherClient::new(self.channel.clone()).publish(self.with_token(request)).await.map(drop)
     }
 
@@ -102,6 +124,14 @@ impl GrpcCaller {
     /// Reads a node's log from now on.
     pub(crate) async fn tail(&self, node: &str) -> Result<Streaming<v1::TailResponse>, Status> {
         let request = v1::TailRequest { node: node.to_owned(), ..v1::TailRequest::default() };
+        let mut subscriber = SubscriberClient::new(self.channel.clone());
+        subscriber.tail(self.with_token(request)).await.map(Response::into_inner)
+    }
+
+    /// Reads a node's log from its oldest event on.
+    pub(crate) async fn tail_from_start(&self, node: &str) -> Result<Streaming<v1::TailResponse>, Status> {
+        let start = Some(v1::tail_request::Start::Earliest(true));
+        let request = v1::TailRequest { node: node.to_owned(), start, ..v1::TailRequest::default() };
         let mut subscriber = SubscriberClient::new(self.channel.clone());
         subscriber.tail(self.with_token(request)).await.map(Response::into_inner)
     }

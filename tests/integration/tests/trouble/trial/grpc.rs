@@ -34,7 +34,11 @@ impl Owner {
     pub(crate) async fn publish(&self, node: &str, item_id: &str, xml: &str) -> Result<u64, Status> {
         let event =
             v1::NewEvent { item_id: Some(item_id.to_owned()), payload: Some(Payload::Xml(xml.to_owned())) };
-        let request = v1::PublishRequest { node: node.to_owned(), events: vec![event] };
+        let request = v1::PublishRequest {
+            node: node.to_owned(),
+            events: vec![event],
+            ..v1::PublishRequest::default()
+        };
         let mut publisher = PublisherClient::new(self.channel.clone());
         let response = publisher.publish(self.with_token(request)).await?.into_inner();
         Ok(response.results[0].seq)

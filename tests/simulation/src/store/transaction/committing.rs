@@ -1,10 +1,15 @@
-use bus_domain::Redirect;
+use bus_domain::{NodeId, Redirect};
 use bus_store::Position;
 
 use super::{SimulatedTransaction, Wellbeing};
 use crate::store::{Disk, NodeRows};
 
 impl SimulatedTransaction {
+    /// A node's rows as this transaction sees them.
+    pub(super) fn seen(&self, node: NodeId) -> Option<NodeRows> {
+        self.changed.get(&node).cloned().or_else(|| self.store.disk().nodes.get(&node).cloned())
+    }
+
     fn write_redirects(&mut self, disk: &mut Disk) {
         let made = self.changed.iter().filter(|(node, _)| !disk.nodes.contains_key(node));
         let made: Vec<_> = made.map(|(_, rows)| &rows.row.name).collect();
@@ -45,6 +50,9 @@ impl SimulatedTransaction {
             disk.cursors.insert(node, position);
         }
         disk.move_usage(self.usage.drain(..));
+        for request in self.kept_requests.drain(..) {
+            disk.kept_requests.insert(request.name.clone(), request);
+        }
         disk.batches.extend(self.batches.drain(..));
     }
 }
