@@ -35,3 +35,5 @@ mod slixmpp;
 #[cfg(test)]
 mod stanza_js;
 mod synced;
+#[cfg(test)]
+mod webpush;
