@@ -28,6 +28,8 @@ pub(crate) enum Meaning {
     RetryNotBefore {
         ms: u64,
     },
+    /// Only for what no single device can cause, because all of the provider's devices wait then.
+    Operator,
     Rejected,
 }
 
@@ -66,6 +68,7 @@ impl Meaning {
             Self::RetryNotBefore { ms } => {
                 PushVerdict::Retry { after_ms: Some(timing.retry_after_ms.map_or(ms, |asked| asked.max(ms))) }
             }
+            Self::Operator => PushVerdict::Operator,
             Self::Rejected => PushVerdict::Rejected,
         }
     }
@@ -84,11 +87,12 @@ pub(crate) fn without_answer(error: &SendError) -> Outcome {
     Outcome::new(verdict, reason).with_detail(error.to_string())
 }
 
-/// The row of any other answer of this status: what is the server's fault is tried again, the rest is nobody's known fault.
+/// The row of any other answer of this status: what is the server's fault is tried again, the rest costs the message. A new word
+/// of a provider's must not cost devices.
 pub(crate) fn unknown(status: u16) -> Row {
     if status == 408 || status == 425 || (500..600).contains(&status) {
         Row::new(status, "unknown_retry", Meaning::Retry)
     } else {
-        Row::new(status, "unknown_refusal", Meaning::Quarantine)
+        Row::new(status, "unknown_refusal", Meaning::Rejected)
     }
 }

@@ -1,6 +1,7 @@
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use p256::pkcs8::DecodePrivateKey as _;
+use ring::rsa;
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
@@ -27,6 +28,16 @@ pub(crate) fn es256_key(pem: &[u8]) -> Result<SigningKey, KeyError> {
         _ => None,
     };
     key.map(SigningKey::from).ok_or(KeyError::NotP256)
+}
+
+/// The key that signs with RS256: PKCS#8, as Google gives it out.
+pub(crate) fn rs256_key(pem: &[u8]) -> Result<rsa::KeyPair, KeyError> {
+    match PrivateKeyDer::from_pem_slice(pem).map_err(KeyError::Pem)? {
+        PrivateKeyDer::Pkcs8(der) => {
+            rsa::KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| KeyError::NotRsa)
+        }
+        _ => Err(KeyError::NotRsa),
+    }
 }
 
 /// The public half as an uncompressed point.

@@ -5,7 +5,10 @@
 //! `sink.rs` (the [`Sink`] that the rest of the bus sees). [`mock`] is the other side of all three, for tests, benchmarks and
 //! users.
 
+pub mod apns;
 mod decision;
+pub mod fcm;
+mod json_object;
 mod jwt;
 mod keys;
 pub mod mock;

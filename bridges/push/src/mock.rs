@@ -6,9 +6,11 @@
 //!
 //! Nothing here uses the senders' code, so that a mistake there is not repeated here.
 
+mod apns;
 mod certificate;
 mod control;
 mod decrypt;
+mod fcm;
 mod jwt;
 mod script;
 mod server;
@@ -24,6 +26,7 @@ use bus_engine::{Clock, IdSource};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use apns::ApnsCredentials;
 pub use script::{Fault, Rule};
 pub use state::{Counts, Received};
 pub use webpush::Subscription;
@@ -40,6 +43,8 @@ pub struct MockSettings {
     pub ids: Arc<dyn IdSource>,
     /// How many messages are kept to be looked at; older ones are only counted.
     pub kept_max: usize,
+    /// The private key of FCM's service account, RSA in PKCS#8 ([`rsa_key_pem`] makes one). Without it, FCM is not there.
+    pub fcm_key_pem: Option<String>,
 }
 
 /// A fresh private key of P-256, PKCS#8 in PEM, for a sender to try out.
@@ -48,6 +53,18 @@ pub struct MockSettings {
 /// When the operating system gives no randomness.
 pub fn p256_key_pem() -> io::Result<String> {
     Ok(rcgen::KeyPair::generate().map_err(io::Error::other)?.serialize_pem())
+}
+
+/// A fresh private key of RSA with 2048 bits, PKCS#8 in PEM, made by the program `openssl`: no library in the tree makes
+/// such keys.
+///
+/// # Errors
+/// When the program is not there or fails.
+pub fn rsa_key_pem() -> io::Result<String> {
+    let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+    let made = std::process::Command::new("openssl").args(arguments).output()?;
+    let text = |bytes| String::from_utf8(bytes).map_err(io::Error::other);
+    if made.status.success() { text(made.stdout) } else { Err(io::Error::other(text(made.stderr)?)) }
 }
 
 /// A mock that listens until it is dropped.
@@ -66,7 +83,8 @@ impl Mock {
     pub fn start(settings: MockSettings, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let certificates = Certificates::new(address.ip()).map_err(io::Error::other)?;
-        let state = Arc::new(State::new(settings, format!("https://{address}")));
+        let state = State::new(settings, format!("https://{address}")).map_err(io::Error::other)?;
+        let state = Arc::new(state);
         let stop = CancellationToken::new();
         tokio::spawn(server::run(listener, certificates.acceptor, Arc::clone(&state), stop.clone()));
         Ok(Self { state, address, authority_pem: certificates.authority_pem, _stop: stop.drop_guard() })
@@ -85,6 +103,16 @@ impl Mock {
     /// The certificate of the authority to trust.
     pub fn authority_pem(&self) -> &str {
         &self.authority_pem
+    }
+
+    /// What a sender to APNs needs; both of Apple's environments are at [`Self::url`].
+    pub fn apns_credentials(&self) -> &ApnsCredentials {
+        &self.state.apns.credentials
+    }
+
+    /// The service account's file that a sender to FCM needs, if FCM is there. Messages go to [`Self::url`].
+    pub fn fcm_account_json(&self) -> Option<&str> {
+        self.state.fcm.as_ref().map(fcm::Fcm::account_json)
     }
 
     /// A new subscription for Web Push, bound to this VAPID key if there is one.

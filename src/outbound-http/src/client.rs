@@ -10,7 +10,7 @@ use hyper::{Method, StatusCode, Uri};
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
-use crate::connect::{Body, connect};
+use crate::connect::{Body, Connector};
 use crate::pool::{Leased, Pool};
 use crate::{SendError, Settings, SettingsError, Target, tls};
 
@@ -116,12 +116,14 @@ impl Client {
     async fn send_once(&self, request: &Request) -> Result<Response, Failed> {
         let Inner { settings, tls, pool, connections_opened, .. } = &*self.0;
         let origin = pool.origin(request.target.origin());
-        let leased = origin.lease(async || {
-            let connected = connect(&request.target, &settings.guard, tls, settings.connect_timeout).await?;
-            connections_opened.fetch_add(1, Ordering::Relaxed);
-            Ok(connected)
-        });
-        let sent = match leased.await.map_err(|error| Failed::For(error.into()))? {
+        let connector = Connector {
+            target: &request.target,
+            guard: &settings.guard,
+            tls,
+            patience: settings.connect_timeout,
+            opened: connections_opened,
+        };
+        let sent = match origin.lease(&connector).await.map_err(|error| Failed::For(error.into()))? {
             Leased::Http2 { mut sender, _busy } => {
                 let sent = sender.try_send_request(http2_request(request).map_err(Failed::For)?).await;
                 let sent =

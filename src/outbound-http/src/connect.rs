@@ -1,6 +1,9 @@
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +11,7 @@ use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -21,9 +25,15 @@ pub(crate) type Body = Full<Bytes>;
 /// A connection on which requests can be sent.
 pub(crate) enum Connected {
     /// Many at a time.
-    Http2(http2::SendRequest<Body>),
+    Http2(Http2),
     /// One, and then no more.
     Http1(http1::SendRequest<Body>),
+}
+
+/// A connection of HTTP/2, and how many requests its server takes at a time.
+pub(crate) struct Http2 {
+    pub(crate) sender: http2::SendRequest<Body>,
+    pub(crate) requests_max: Arc<AtomicUsize>,
 }
 
 /// A connection with requests under way is pinged this often. Some services take offence at more (`too_many_pings`).
@@ -31,21 +41,32 @@ const PING_INTERVAL: Duration = Duration::from_mins(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const RESPONSE_HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// Resolves, asks the guard, connects and agrees on TLS and on a version of HTTP.
-pub(crate) async fn connect(
-    target: &Target,
-    guard: &Guard,
-    tls: &Arc<ClientConfig>,
-    patience: Duration,
-) -> Result<Connected, ConnectError> {
-    let connecting = async {
-        let addresses = resolve(target, guard).await?;
-        let tcp = connect_to_one(target, &addresses).await?;
-        let stream = agree_on_tls(target, tls, tcp).await?;
-        handshake(target, stream).await
-    };
-    let late = |_| ConnectError::Timeout { host: target.host().to_owned(), seconds: patience.as_secs() };
-    timeout(patience, connecting).await.map_err(late)?
+/// Makes connections to where a request goes.
+pub(crate) struct Connector<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) guard: &'a Guard,
+    pub(crate) tls: &'a Arc<ClientConfig>,
+    pub(crate) patience: Duration,
+    /// Counts the connections.
+    pub(crate) opened: &'a AtomicU64,
+}
+
+impl Connector<'_> {
+    /// Resolves, asks the guard, connects and agrees on TLS and on a version of HTTP. `room` is told when the server takes
+    /// more requests at a time than before.
+    pub(crate) async fn connect(&self, room: &Arc<Notify>) -> Result<Connected, ConnectError> {
+        let Self { target, guard, tls, patience, opened } = *self;
+        let connecting = async {
+            let addresses = resolve(target, guard).await?;
+            let tcp = connect_to_one(target, &addresses).await?;
+            let stream = agree_on_tls(target, tls, tcp).await?;
+            handshake(target, stream, room).await
+        };
+        let late = |_| ConnectError::Timeout { host: target.host().to_owned(), seconds: patience.as_secs() };
+        let connected = timeout(patience, connecting).await.map_err(late)??;
+        opened.fetch_add(1, Ordering::Relaxed);
+        Ok(connected)
+    }
 }
 
 /// The addresses of the host that may be connected to.
@@ -89,7 +110,11 @@ async fn agree_on_tls(
     connecting.await.map_err(|source: io::Error| ConnectError::Tls { host, source })
 }
 
-async fn handshake(target: &Target, stream: TlsStream<TcpStream>) -> Result<Connected, ConnectError> {
+async fn handshake(
+    target: &Target,
+    stream: TlsStream<TcpStream>,
+    room: &Arc<Notify>,
+) -> Result<Connected, ConnectError> {
     let no_http = |source| ConnectError::Http { host: target.host().to_owned(), source };
     let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let io = TokioIo::new(stream);
@@ -101,13 +126,30 @@ async fn handshake(target: &Target, stream: TlsStream<TcpStream>) -> Result<Conn
             .keep_alive_timeout(PING_TIMEOUT)
             .max_header_list_size(RESPONSE_HEADER_BYTES_MAX);
         let (sender, connection) = builder.handshake(io).await.map_err(no_http)?;
-        drive(target, connection);
-        Ok(Connected::Http2(sender))
+        let requests_max = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+        drive(target, watched(connection, Arc::clone(&requests_max), Arc::clone(room)));
+        Ok(Connected::Http2(Http2 { sender, requests_max }))
     } else {
         let (sender, connection) = http1::handshake(io).await.map_err(no_http)?;
         drive(target, connection);
         Ok(Connected::Http1(sender))
     }
+}
+
+/// A connection that says how many requests its server takes at a time, whenever that changes.
+fn watched(
+    mut connection: http2::Connection<TokioIo<TlsStream<TcpStream>>, Body, TokioExecutor>,
+    requests_max: Arc<AtomicUsize>,
+    room: Arc<Notify>,
+) -> impl Future<Output = hyper::Result<()>> {
+    poll_fn(move |context| {
+        let polled = Pin::new(&mut connection).poll(context);
+        let now = connection.current_max_send_streams();
+        if requests_max.swap(now, Ordering::Relaxed) < now {
+            room.notify_waiters();
+        }
+        polled
+    })
 }
 
 /// A connection ends when its server closes it or nobody holds its sender any more.

@@ -145,6 +145,15 @@ impl Target {
         self.url.port().unwrap_or(443)
     }
 
+    /// The same service with another path, and without a query.
+    #[must_use]
+    pub fn with_path(&self, path: &str) -> Self {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.set_query(None);
+        Self { url }
+    }
+
     /// `https://host` or `https://host:port` (RFC 6454, section 6.2).
     pub fn origin(&self) -> String {
         self.url.origin().ascii_serialization()

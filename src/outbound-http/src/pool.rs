@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::client::conn::{http1, http2};
 use lru::LruCache;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::connect::{Body, Connected};
+use crate::connect::{Body, Connected, Connector, Http2};
 use crate::{ConnectError, Settings};
 
 /// The connections of a client, by origin.
@@ -19,6 +20,8 @@ pub(crate) struct Pool {
 pub(crate) struct Origin {
     connections: Mutex<Vec<Connection>>,
     connecting: tokio::sync::Mutex<Option<Failed>>,
+    /// Told when a request is over, or a server takes more at a time.
+    room: Arc<Notify>,
     limits: Limits,
 }
 
@@ -35,7 +38,7 @@ struct Limits {
 }
 
 struct Connection {
-    sender: http2::SendRequest<Body>,
+    http2: Http2,
     requests: Arc<AtomicUsize>,
 }
 
@@ -45,7 +48,10 @@ struct Failed {
 }
 
 /// Counts a request on its connection until it is dropped.
-pub(crate) struct Busy(Arc<AtomicUsize>);
+pub(crate) struct Busy {
+    requests: Arc<AtomicUsize>,
+    room: Arc<Notify>,
+}
 
 impl Pool {
     pub(crate) fn new(settings: &Settings) -> Self {
@@ -66,28 +72,46 @@ impl Pool {
 
 impl Origin {
     fn new(limits: Limits) -> Self {
-        Self { connections: Mutex::default(), connecting: tokio::sync::Mutex::default(), limits }
+        Self {
+            connections: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+            room: Arc::default(),
+            limits,
+        }
     }
 
-    /// A connection with room, made by `connect` when there is none and there may be one more.
-    pub(crate) async fn lease(
-        &self,
-        connect: impl AsyncFnOnce() -> Result<Connected, ConnectError>,
-    ) -> Result<Leased, Arc<ConnectError>> {
-        if let Some(leased) = self.lease_with_room() {
-            return Ok(leased);
+    /// A connection with room, made by `connector` when there is none and there may be one more.
+    ///
+    /// No request goes to a connection above what its server takes at a time: there it would wait without anybody knowing
+    /// whether it was sent when the connection ends.
+    pub(crate) async fn lease(&self, connector: &Connector<'_>) -> Result<Leased, Arc<ConnectError>> {
+        loop {
+            let room = self.room.notified();
+            match self.look() {
+                Look::Room(leased) => return Ok(leased),
+                Look::Full => room.await,
+                Look::MayConnect => {
+                    if let Some(leased) = self.connect(connector).await? {
+                        return Ok(leased);
+                    }
+                }
+            }
         }
+    }
+
+    /// `None` when somebody else has made a connection meanwhile.
+    async fn connect(&self, connector: &Connector<'_>) -> Result<Option<Leased>, Arc<ConnectError>> {
         let waits_since = Instant::now();
         let mut last_failure = self.connecting.lock().await;
-        if let Some(leased) = self.lease_with_room() {
-            return Ok(leased);
+        if !matches!(self.look(), Look::MayConnect) {
+            return Ok(None);
         }
         if let Some(failed) = last_failure.as_ref().filter(|failed| failed.at > waits_since) {
             return Err(Arc::clone(&failed.error));
         }
-        match connect().await {
-            Ok(Connected::Http2(sender)) => Ok(self.add(sender)),
-            Ok(Connected::Http1(sender)) => Ok(Leased::Http1(sender)),
+        match connector.connect(&self.room).await {
+            Ok(Connected::Http2(http2)) => Ok(Some(self.add(http2))),
+            Ok(Connected::Http1(sender)) => Ok(Some(Leased::Http1(sender))),
             Err(error) => {
                 let error = Arc::new(error);
                 *last_failure = Some(Failed { at: Instant::now(), error: Arc::clone(&error) });
@@ -96,35 +120,51 @@ impl Origin {
         }
     }
 
-    /// The connection with the fewest requests, unless it has many and there may be another one.
-    fn lease_with_room(&self) -> Option<Leased> {
+    /// The connection with the fewest requests, if it has room.
+    fn look(&self) -> Look {
         let mut connections = lock(&self.connections);
-        connections.retain(|connection| !connection.sender.is_closed());
-        let may_be_more = connections.len() < self.limits.connections_max;
-        let least =
-            connections.iter().min_by_key(|connection| connection.requests.load(Ordering::Relaxed))?;
-        let is_full = least.requests.load(Ordering::Relaxed) >= self.limits.requests_per_connection;
-        (!is_full || !may_be_more).then(|| least.lease())
+        connections.retain(|connection| !connection.http2.sender.is_closed());
+        let least = connections.iter().min_by_key(|connection| connection.requests.load(Ordering::Relaxed));
+        match least {
+            Some(least) if least.has_room(self.limits) => Look::Room(least.lease(&self.room)),
+            _ if connections.len() < self.limits.connections_max => Look::MayConnect,
+            _ => Look::Full,
+        }
     }
 
-    fn add(&self, sender: http2::SendRequest<Body>) -> Leased {
-        let connection = Connection { sender, requests: Arc::default() };
-        let leased = connection.lease();
+    fn add(&self, http2: Http2) -> Leased {
+        let connection = Connection { http2, requests: Arc::default() };
+        let leased = connection.lease(&self.room);
         lock(&self.connections).push(connection);
+        // Whoever waited for it may have waited for nothing else.
+        self.room.notify_waiters();
         leased
     }
 }
 
+enum Look {
+    Room(Leased),
+    MayConnect,
+    Full,
+}
+
 impl Connection {
-    fn lease(&self) -> Leased {
+    fn has_room(&self, limits: Limits) -> bool {
+        let server_max = self.http2.requests_max.load(Ordering::Relaxed);
+        self.requests.load(Ordering::Relaxed) < limits.requests_per_connection.min(server_max)
+    }
+
+    fn lease(&self, room: &Arc<Notify>) -> Leased {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Leased::Http2 { sender: self.sender.clone(), _busy: Busy(Arc::clone(&self.requests)) }
+        let busy = Busy { requests: Arc::clone(&self.requests), room: Arc::clone(room) };
+        Leased::Http2 { sender: self.http2.sender.clone(), _busy: busy }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+        self.room.notify_one();
     }
 }
 

@@ -11,7 +11,8 @@ pub struct Settings {
     pub authorities_pem: Option<Vec<u8>>,
     /// Connections to one origin at a time. Another one is opened when all have [`Self::requests_per_connection`].
     pub connections_per_origin_max: usize,
-    /// Requests on a connection above which another one is opened, as long as there may be more.
+    /// Requests on a connection at a time, as long as its server does not take fewer. Above it another connection is opened, or
+    /// requests wait.
     pub requests_per_connection: usize,
     /// Origins whose connections are kept; those that were asked the longest ago go first.
     pub origins_max: usize,

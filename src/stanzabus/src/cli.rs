@@ -67,8 +67,8 @@ pub(crate) enum Command {
     },
     /// Stand in for the push services: take what they would take, refuse what they would refuse, and fail as it is told.
     ///
-    /// It speaks the server side of Web Push over HTTP/2 and HTTP/1.1, with a certificate of an authority of its own. Prints
-    /// where it listens and where its files are, as JSON. `POST /mock/subscriptions` makes a subscription, `GET
+    /// It speaks the server side of APNs, of FCM with its access tokens, and of Web Push, with a certificate of an authority of
+    /// its own. Prints where it listens and where its files are, as JSON. `POST /mock/subscriptions` makes a subscription, `GET
     /// /mock/received` shows what was taken, `POST /mock/faults` says what shall fail, `GET /mock/counts` counts.
     PushMock(PushMockArguments),
     /// Make, list and revoke the tokens of gRPC callers. The daemon notices within a second.

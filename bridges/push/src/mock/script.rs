@@ -10,7 +10,8 @@ pub struct Rule {
     /// Whose requests; without it, everybody's.
     #[serde(default)]
     pub provider: Option<PushProvider>,
-    /// For which device: a token, or the last part of an endpoint. Without it, for all.
+    /// For which device: a token, or the last part of an endpoint. Without it, for all. `token` of FCM stands for whoever gives
+    /// out access tokens.
     #[serde(default)]
     pub target: Option<String>,
     /// How many such requests pass first.
@@ -88,11 +89,21 @@ impl Script {
 
     /// The fault of the first rule that is due; the others do not see the request.
     pub(super) fn next(&mut self, provider: PushProvider, target: &str) -> Option<Fault> {
+        self.next_of(|rule| {
+            rule.provider.is_none_or(|of| of == provider)
+                && rule.target.as_ref().is_none_or(|of| of == target)
+        })
+    }
+
+    /// As [`Self::next`], of the rules that name this provider and this target.
+    pub(super) fn next_for_only(&mut self, provider: PushProvider, target: &str) -> Option<Fault> {
+        self.next_of(|rule| rule.provider == Some(provider) && rule.target.as_deref() == Some(target))
+    }
+
+    fn next_of(&mut self, concerns: impl Fn(&Rule) -> bool) -> Option<Fault> {
         let mut due = None;
         for (index, (rule, seen)) in self.0.iter_mut().enumerate() {
-            let concerns = rule.provider.is_none_or(|of| of == provider)
-                && rule.target.as_ref().is_none_or(|of| of == target);
-            if !concerns {
+            if !concerns(rule) {
                 continue;
             }
             *seen += 1;

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::script::Fault;
 use super::state::{Received, State};
-use super::{control, webpush};
+use super::{apns, control, fcm, webpush};
 
 /// A request, read whole.
 pub(super) struct Asked {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) query: String,
+    pub(super) version: Version,
     headers: HeaderMap,
     pub(super) body: Bytes,
 }
@@ -41,6 +42,7 @@ pub(super) struct Answer {
 /// Whose request it is, by its path.
 enum Route {
     Push(PushProvider, String),
+    Token,
     Control(String),
 }
 
@@ -125,6 +127,7 @@ async fn answer(
     };
     let answer = match asked.route() {
         None => Answer::empty(404),
+        Some(Route::Token) => token(&state, &asked),
         Some(Route::Control(name)) => control::answer(&state, &name, &asked),
         Some(Route::Push(provider, target)) => push(&state, provider, &target, &asked, &ending).await?,
     };
@@ -152,12 +155,16 @@ async fn push(
                 retry_after.fold(answer, |answer, after| answer.with_header(RETRY_AFTER.as_str(), after))
             );
         }
-        Some(Fault::ExpiredToken) => return Ok(expired_token(provider)),
+        Some(Fault::ExpiredToken) => return Ok(expired_token(state, provider)),
         Some(Fault::GoAway | Fault::CutAfterTaking | Fault::Slow { .. }) | None => {}
     }
     let taken = match provider {
         PushProvider::WebPush => webpush::take(state, target, asked),
-        PushProvider::Apns | PushProvider::Fcm => Err(Answer::empty(404)),
+        PushProvider::Apns => state.apns.take(state, target, asked),
+        PushProvider::Fcm => match &state.fcm {
+            Some(fcm) => fcm.take(state, asked.project(), asked),
+            None => Err(Answer::empty(404)),
+        },
     };
     let answer = match taken {
         Ok((received, answer)) => {
@@ -181,18 +188,34 @@ async fn push(
     Ok(answer)
 }
 
-/// A refusal in the provider's own form.
-fn refusal(provider: PushProvider, status: u16, reason: &str, _timestamp_ms: Option<i64>) -> Answer {
-    match provider {
-        PushProvider::WebPush => webpush::refuse(status, reason),
-        PushProvider::Apns | PushProvider::Fcm => Answer::empty(status),
+/// A script may fail it as requests of FCM for the device `token`.
+fn token(state: &State, asked: &Asked) -> Answer {
+    match (&state.fcm, state.next_fault_of_token()) {
+        (None, _) => Answer::empty(404),
+        (Some(_), Some(Fault::Answer { status, reason, .. })) => {
+            Answer::json(status, &serde_json::json!({ "error": reason }))
+        }
+        (Some(fcm), _) => fcm.give_token(state, asked),
     }
 }
 
-fn expired_token(provider: PushProvider) -> Answer {
+/// A refusal in the provider's own form.
+fn refusal(provider: PushProvider, status: u16, reason: &str, timestamp_ms: Option<i64>) -> Answer {
+    match provider {
+        PushProvider::WebPush => webpush::refuse(status, reason),
+        PushProvider::Apns => apns::refuse(status, reason, timestamp_ms),
+        PushProvider::Fcm => fcm::refuse(status, reason),
+    }
+}
+
+fn expired_token(state: &State, provider: PushProvider) -> Answer {
     match provider {
         PushProvider::WebPush => webpush::refuse(403, "exp is over, or more than a day ahead"),
-        PushProvider::Apns | PushProvider::Fcm => Answer::empty(403),
+        PushProvider::Apns => apns::refuse(403, "ExpiredProviderToken", None),
+        PushProvider::Fcm => {
+            state.fcm.iter().for_each(super::fcm::Fcm::expire_tokens);
+            fcm::refuse(401, "UNAUTHENTICATED")
+        }
     }
 }
 
@@ -204,6 +227,7 @@ impl Asked {
             method: head.method.to_string(),
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
+            version: head.version,
             headers: head.headers,
             body: body.to_bytes(),
         })
@@ -213,9 +237,17 @@ impl Asked {
         let push = |provider, target: &str| Some(Route::Push(provider, target.to_owned()));
         match self.path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
             ["wp", id] => push(PushProvider::WebPush, id),
+            ["3", "device", token] => push(PushProvider::Apns, token),
+            ["v1", "projects", _, "messages:send"] => push(PushProvider::Fcm, &fcm::device_of(self)),
+            ["token"] => Some(Route::Token),
             ["mock", name] => Some(Route::Control(name.to_owned())),
             _ => None,
         }
+    }
+
+    /// The project in the path of a message for FCM.
+    fn project(&self) -> &str {
+        self.path.split('/').nth(3).unwrap_or_default()
     }
 
     /// The header, if it is there and readable.

@@ -7,6 +7,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::MockSettings;
+use super::apns::Apns;
+use super::fcm::Fcm;
 use super::script::{Fault, Rule, Script};
 use super::webpush::{Subscribed, Subscription};
 
@@ -14,6 +16,9 @@ use super::webpush::{Subscribed, Subscription};
 pub(super) struct State {
     settings: MockSettings,
     origin: String,
+    pub(super) apns: Apns,
+    /// Without a key of RSA, nobody can have an account.
+    pub(super) fcm: Option<Fcm>,
     inner: Mutex<Inner>,
     taken: watch::Sender<u64>,
 }
@@ -47,6 +52,9 @@ pub struct Counts {
     pub failed: u64,
 }
 
+/// What rules call the place that gives out FCM's access tokens.
+const TOKEN_TARGET: &str = "token";
+
 #[derive(Default)]
 struct Inner {
     received: VecDeque<Received>,
@@ -57,8 +65,14 @@ struct Inner {
 }
 
 impl State {
-    pub(super) fn new(settings: MockSettings, origin: String) -> Self {
-        Self { settings, origin, inner: Mutex::default(), taken: watch::Sender::new(0) }
+    pub(super) fn new(
+        settings: MockSettings,
+        origin: String,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let apns = Apns::new()?;
+        let key_pem = settings.fcm_key_pem.as_deref();
+        let fcm = key_pem.map(|key_pem| Fcm::new(key_pem, &origin)).transpose()?;
+        Ok(Self { settings, origin, apns, fcm, inner: Mutex::default(), taken: watch::Sender::new(0) })
     }
 
     /// `https://` and where it listens.
@@ -68,6 +82,10 @@ impl State {
 
     pub(super) fn now_s(&self) -> i64 {
         self.settings.clock.now_ms().div_euclid(1_000)
+    }
+
+    pub(super) fn random_bytes(&self) -> [u8; 16] {
+        self.settings.ids.random_bytes()
     }
 
     pub(super) fn script(&self, rules: impl IntoIterator<Item = Rule>) {
@@ -84,6 +102,11 @@ impl State {
         let takes = matches!(fault, Fault::GoAway | Fault::CutAfterTaking | Fault::Slow { .. });
         inner.counts.entry(provider).or_default().failed += u64::from(!takes);
         Some(fault)
+    }
+
+    /// The fault of a rule for the target `token`, which stands for whoever gives out FCM's access tokens.
+    pub(super) fn next_fault_of_token(&self) -> Option<Fault> {
+        self.lock().script.next_for_only(PushProvider::Fcm, TOKEN_TARGET)
     }
 
     pub(super) fn refuse(&self, provider: PushProvider) {

@@ -55,7 +55,7 @@ async fn each_answer_has_its_verdict() {
     let (sink, address) = (fixture.webpush(), address_of(&fixture.mock.subscribe(None)));
     let retry = |after_ms| PushVerdict::Retry { after_ms };
     for (status, verdict, reason) in [
-        (301, PushVerdict::Quarantine, "unknown_refusal"),
+        (301, PushVerdict::Rejected, "unknown_refusal"),
         (400, PushVerdict::Quarantine, "bad_request"),
         (401, PushVerdict::Quarantine, "unauthorized"),
         (403, PushVerdict::Quarantine, "forbidden"),
@@ -63,7 +63,7 @@ async fn each_answer_has_its_verdict() {
         (408, retry(None), "unknown_retry"),
         (410, PushVerdict::Gone { since_ms: None }, "gone"),
         (413, PushVerdict::Rejected, "payload_too_large"),
-        (418, PushVerdict::Quarantine, "unknown_refusal"),
+        (418, PushVerdict::Rejected, "unknown_refusal"),
         (429, retry(Some(1_000)), "too_many_requests"),
         (500, retry(None), "server_error"),
         (502, retry(None), "server_error"),

@@ -41,13 +41,26 @@ async fn requests_share_connections_and_one_more_is_opened_when_they_are_full() 
     let authority = Authority::new();
     let server = Server::start(&authority, &["h2"]).await;
     let client = client(&authority, |settings| {
-        settings.requests_per_connection = 10;
         settings.connections_per_origin_max = 3;
+        settings.requests_per_connection = 17;
     });
     let request = server.request("/when-all-are-there?50", "");
     let answers = join_all((0..50).map(|_| client.send(&request))).await;
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status == StatusCode::OK));
     assert_eq!(client.connections_opened(), 3);
+}
+
+/// Apple's service takes one request of a connection at a time until it knows the sender.
+#[tokio::test]
+async fn requests_wait_for_a_server_that_takes_few_at_a_time() {
+    let authority = Authority::new();
+    let server = Server::start_taking(&authority, &["h2"], 1).await;
+    let client = client(&authority, |settings| settings.connections_per_origin_max = 1);
+    let request = server.request("/", "");
+    client.send(&request).await.unwrap();
+    let answers = join_all((0..50).map(|_| client.send(&request))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status == StatusCode::OK));
+    assert_eq!((client.connections_opened(), client.requests_moved()), (1, 0));
 }
 
 #[tokio::test]

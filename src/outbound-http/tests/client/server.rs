@@ -63,6 +63,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(authority: &Authority, alpn: &[&str]) -> Self {
+        Self::start_taking(authority, alpn, 1_000).await
+    }
+
+    /// One that takes so many requests of a connection at a time.
+    pub(crate) async fn start_taking(authority: &Authority, alpn: &[&str], requests_max: u32) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections_taken = Arc::new(AtomicUsize::new(0));
@@ -72,7 +77,7 @@ impl Server {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 counter.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(acceptor.clone(), tcp, Arc::clone(&present)));
+                tokio::spawn(serve(acceptor.clone(), tcp, Arc::clone(&present), requests_max));
             }
         });
         Self { port, connections_taken }
@@ -91,14 +96,15 @@ impl Server {
     }
 }
 
-async fn serve(acceptor: TlsAcceptor, tcp: TcpStream, present: Arc<Semaphore>) {
+async fn serve(acceptor: TlsAcceptor, tcp: TcpStream, present: Arc<Semaphore>, requests_max: u32) {
     let Ok(stream) = acceptor.accept(tcp).await else { return };
     let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request| answer(request, Arc::clone(&present)));
     let io = TokioIo::new(stream);
     // How a connection ends is the client's business.
     let _ = if speaks_http2 {
-        http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.max_concurrent_streams(requests_max).serve_connection(io, service).await
     } else {
         http1::Builder::new().serve_connection(io, service).await
     };

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bridge_push::apns::{ApnsSettings, ApnsSink};
+use bridge_push::fcm::{FcmSettings, FcmSink};
 use bridge_push::webpush::{WebPushSettings, WebPushSink};
-use bridge_push::{Push, Sink as _};
-use bus_domain::push::{PushAddress, PushMessage, PushVerdict};
+use bridge_push::{Push, Sink};
+use bus_domain::push::{ApnsEnvironment, PushAddress, PushMessage, PushVerdict};
 use bus_engine::{Clock as _, SystemClock, SystemIds};
 use harness::{Authority, Validity};
 use hyper::{HeaderMap, Method};
 use outbound_http::{Client, Guard, Request, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -55,7 +57,7 @@ async fn the_mock_of_the_command_line_takes_what_is_sent() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let listening = json(lines.next_line().await.unwrap());
+    let listening = parsed(lines.next_line().await.unwrap());
     let file = |name: &str| fs::read(folder.path().join(listening[name].as_str().unwrap())).unwrap();
     let http = client(file("authority_file"));
     let ask = async |method: Method, path: &str, body: &'static str| {
@@ -68,21 +70,44 @@ async fn the_mock_of_the_command_line_takes_what_is_sent() {
         serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
     };
     let subscription: Value = ask(Method::POST, "subscriptions", "{}").await;
-    let address = address_of(&subscription);
-    let sink = sink_with(http.clone(), file("vapid_key_file"));
+    let url = listening["url"].as_str().unwrap().to_owned();
+    let text = |name: &str| listening[name].as_str().unwrap().to_owned();
+    let apns = ApnsSettings {
+        team_id: text("apns_team_id"),
+        key_id: text("apns_key_id"),
+        key_pem: file("apns_key_file"),
+        production_url: url.clone(),
+        sandbox_url: url.clone(),
+    };
+    let fcm = FcmSettings { account_json: file("fcm_account_file"), url };
+    let apple_device = PushAddress::Apns {
+        token: "0f".repeat(32),
+        bundle_id: "org.example.app".to_owned(),
+        environment: ApnsEnvironment::Sandbox,
+    };
+    let sinks: [(PushAddress, Box<dyn Sink>); 3] = [
+        (address_of(&subscription), Box::new(sink_with(http.clone(), file("vapid_key_file")))),
+        (apple_device, Box::new(ApnsSink::new(&apns, http.clone(), Arc::new(SystemClock)).unwrap())),
+        (
+            PushAddress::Fcm { token: "token".to_owned() },
+            Box::new(FcmSink::new(&fcm, http.clone(), Arc::new(SystemClock)).unwrap()),
+        ),
+    ];
     let message = PushMessage { title: Some("Hello".to_owned()), ..PushMessage::default() };
-    let expires_at_ms = SystemClock.now_ms() + 60_000;
-    let push = Push { id: [0; 16], address: &address, message: &message, expires_at_ms };
-    assert_eq!(sink.send(&push).await.verdict, PushVerdict::Delivered);
-    ask(Method::POST, "faults", r#"[{"times":1,"fault":{"answer":{"status":410}}}]"#).await;
-    assert_eq!(sink.send(&push).await.verdict, PushVerdict::Gone { since_ms: None });
+    for (address, sink) in &sinks {
+        let push =
+            Push { id: [0; 16], address, message: &message, expires_at_ms: SystemClock.now_ms() + 60_000 };
+        let outcome = sink.send(&push).await;
+        assert_eq!(outcome.verdict, PushVerdict::Delivered, "{outcome:?}");
+        ask(Method::POST, "faults", r#"[{"times":1,"fault":{"answer":{"status":503}}}]"#).await;
+        let outcome = sink.send(&push).await;
+        assert!(matches!(outcome.verdict, PushVerdict::Retry { .. }), "{outcome:?}");
+    }
     let received = ask(Method::GET, "received", "").await;
     assert_eq!(received[0]["payload"], r#"{"title":"Hello"}"#);
+    let one_of_each = json!({ "taken": 1, "refused": 0, "failed": 1 });
     let counts = ask(Method::GET, "counts", "").await;
-    assert_eq!(
-        (counts["webpush"]["taken"].as_u64(), counts["webpush"]["failed"].as_u64()),
-        (Some(1), Some(1))
-    );
+    assert_eq!(counts, json!({ "apns": one_of_each, "fcm": one_of_each, "webpush": one_of_each }));
 }
 
 struct Receiver {
@@ -108,14 +133,14 @@ impl Receiver {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let subscription = json(lines.next_line().await.unwrap());
+        let subscription = parsed(lines.next_line().await.unwrap());
         let address = address_of(&subscription);
         let origin = address.token().strip_suffix("/push?for=me").unwrap().to_owned();
         Self { address, origin, lines, _process: process, _folder: folder }
     }
 
     async fn next_line(&mut self) -> Value {
-        json(self.lines.next_line().await.unwrap())
+        parsed(self.lines.next_line().await.unwrap())
     }
 }
 
@@ -146,6 +171,6 @@ fn address_of(subscription: &Value) -> PushAddress {
     }
 }
 
-fn json(line: Option<String>) -> Value {
+fn parsed(line: Option<String>) -> Value {
     serde_json::from_str(&line.expect("the receiver says something; its errors are above")).unwrap()
 }
