@@ -2,7 +2,7 @@
 # Installs from Debian's packages what the named needs lack; starts, stops and enables no service.
 #
 #   examples/quickstart/install.sh NEED...        needs: rust compiler prosody
-#                                                       prosody_modules ejabberd jabberd2 postgres python javascript
+#                                                       prosody_modules ejabberd jabberd2 postgres python javascript openssl
 #
 # The quickstart and tests/run both call it. Nothing is downloaded when nothing is missing.
 set -euo pipefail
@@ -14,6 +14,7 @@ declare -A packages=(
   [prosody_modules]="prosody-modules"
   [postgres]="postgresql"
   [python]="python3 python3-venv"
+  [openssl]="openssl"
   [javascript]="nodejs npm"
   [ejabberd]="ejabberd"
   [jabberd2]="jabberd2"
@@ -24,8 +25,9 @@ declare -A reasons=(
   [prosody]="the XMPP server that the daemon attaches to; a private copy of it is run, not the system's service"
   [prosody_modules]="modules of Prosody's community: the tests let one grant the daemon privileges (XEP-0356)"
   [postgres]="PostgreSQL: a store that several daemons can share; private clusters of it are run, none of the system's"
-  [python]="Python with venv: slixmpp and grpcio are the foreign clients of the tests"
+  [python]="Python with venv: slixmpp, grpcio and http_ece are the foreign clients of the tests"
   [javascript]="Node.js with npm: stanza.js is a foreign client of the tests"
+  [openssl]="openssl: makes the key of an account of FCM for the mock of push services; no library in the tree makes keys of RSA"
   [ejabberd]="the second XMPP server of the tests; as with Prosody, a private copy of it is run"
   [jabberd2]="the third XMPP server of the tests; as with Prosody, a private copy of it is run"
 )
@@ -79,6 +81,8 @@ have_prosody_modules() { [ -e /usr/lib/prosody/modules/mod_privilege ]; }
 have_ejabberd() { [ -x /usr/sbin/ejabberdctl ] && command -v erl >/dev/null; }
 
 have_jabberd2() { [ -x /usr/sbin/jabberd2-router ] || [ -x /usr/bin/jabberd2-router ]; }
+
+have_openssl() { command -v openssl >/dev/null; }
 
 have_python() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 

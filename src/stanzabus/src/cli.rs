@@ -65,6 +65,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: BenchCommand,
     },
+    /// Stand in for the push services: take what they would take, refuse what they would refuse, and fail as it is told.
+    ///
+    /// It speaks the server side of APNs, of FCM with its access tokens, and of Web Push, with a certificate of an authority of
+    /// its own. Prints where it listens and where its files are, as JSON. `POST /mock/subscriptions` makes a subscription, `GET
+    /// /mock/received` shows what was taken, `POST /mock/faults` says what shall fail, `GET /mock/counts` counts.
+    PushMock(PushMockArguments),
     /// Make, list and revoke the tokens of gRPC callers. The daemon notices within a second.
     Token {
         /// What to do with them.
@@ -98,6 +104,20 @@ pub(crate) struct GrpcBenchArguments {
     /// Write the figures here instead of on standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// `stanzabus push-mock`
+#[derive(Debug, Args)]
+pub(crate) struct PushMockArguments {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Where to write the credentials that senders need; what is there is replaced.
+    #[arg(long, value_name = "FOLDER", default_value = "push-mock")]
+    pub(crate) folder: PathBuf,
+    /// How many messages are kept to be looked at; older ones are only counted.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) kept: u32,
 }
 
 /// `stanzabus token …`

@@ -1,7 +1,8 @@
-//! The commands that talk to a running daemon.
+//! The commands that talk to a running daemon, or stand in for what it talks to.
 
 pub(crate) mod doctor;
 pub(crate) mod node;
 pub(crate) mod publish;
+pub(crate) mod push_mock;
 pub(crate) mod tail;
 pub(crate) mod token;

@@ -52,6 +52,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pub(arguments) => block_on(commands::publish::run(config, arguments)),
         Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
         Command::Bench { command } => block_on(bench::run(config, command)),
+        Command::PushMock(arguments) => block_on(commands::push_mock::run(&arguments)),
         Command::Token { command } => commands::token::run(config, command),
     }
 }

@@ -37,3 +37,5 @@ mod slixmpp;
 #[cfg(test)]
 mod stanza_js;
 mod synced;
+#[cfg(test)]
+mod webpush;

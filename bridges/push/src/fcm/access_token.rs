@@ -1,0 +1,168 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bus_engine::Clock;
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use outbound_http::{Client, Request, SendError};
+use serde::Deserialize;
+use serde_json::json;
+use thiserror::Error;
+use tokio::time::Instant;
+use url::form_urlencoded::Serializer;
+
+use super::settings::Account;
+use crate::jwt;
+
+/// How we show Google who we are: an access token, got for an assertion that our key has signed (RFC 7523).
+pub(super) struct AccessTokens {
+    account: Account,
+    http: Client,
+    clock: Arc<dyn Clock>,
+    current: Mutex<Option<Token>>,
+    getting: tokio::sync::Mutex<Option<Failed>>,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, Error)]
+pub(super) enum TokenError {
+    /// Google does not want us: the key was revoked, the account is gone, a clock is wrong.
+    #[error("no access token for the service account: {0}")]
+    Refused(String),
+    /// Not now.
+    #[error("no access token now: {0}")]
+    Later(String),
+}
+
+struct Token {
+    header: HeaderValue,
+    renewed_at_ms: i64,
+    expires_at_ms: i64,
+}
+
+struct Failed {
+    at: Instant,
+    error: TokenError,
+}
+
+/// What Google answers.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: i64,
+}
+
+const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const ASSERTION_VALID_S: i64 = 3_600;
+/// So long before its end a token is renewed, while others still use it.
+const RENEWED_BEFORE_END_MS: i64 = 5 * 60 * 1_000;
+
+impl AccessTokens {
+    pub(super) fn new(account: Account, http: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { account, http, clock, current: Mutex::new(None), getting: tokio::sync::Mutex::new(None) }
+    }
+
+    pub(super) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The header `authorization`. One request at a time gets a token; the others wait for it only when they have none.
+    pub(super) async fn authorization(&self) -> Result<HeaderValue, TokenError> {
+        let now_ms = self.clock.now_ms();
+        let (usable, is_due) = match &*self.lock() {
+            Some(token) if now_ms < token.expires_at_ms => {
+                (Some(token.header.clone()), now_ms >= token.renewed_at_ms)
+            }
+            _ => (None, true),
+        };
+        match usable {
+            Some(usable) if !is_due => Ok(usable),
+            Some(usable) => match self.getting.try_lock() {
+                Ok(mut last_failure) => Ok(self.get(&mut last_failure).await.unwrap_or(usable)),
+                Err(_) => Ok(usable),
+            },
+            None => self.get_or_share().await,
+        }
+    }
+
+    /// Forgets a token that Google refuses, unless it has been replaced already.
+    pub(super) fn forget(&self, refused: &HeaderValue) {
+        self.lock().take_if(|token| token.header == refused);
+    }
+
+    async fn get_or_share(&self) -> Result<HeaderValue, TokenError> {
+        let waits_since = Instant::now();
+        let mut last_failure = self.getting.lock().await;
+        if let Some(token) = self.lock().as_ref().filter(|token| self.clock.now_ms() < token.expires_at_ms) {
+            return Ok(token.header.clone());
+        }
+        if let Some(failed) = last_failure.as_ref().filter(|failed| failed.at > waits_since) {
+            return Err(failed.error.clone());
+        }
+        self.get(&mut last_failure).await
+    }
+
+    async fn get(&self, last_failure: &mut Option<Failed>) -> Result<HeaderValue, TokenError> {
+        match self.request().await {
+            Ok(token) => {
+                let header = token.header.clone();
+                *self.lock() = Some(token);
+                Ok(header)
+            }
+            Err(error) => {
+                *last_failure = Some(Failed { at: Instant::now(), error: error.clone() });
+                Err(error)
+            }
+        }
+    }
+
+    async fn request(&self) -> Result<Token, TokenError> {
+        let asked_at_ms = self.clock.now_ms();
+        let form = Serializer::new(String::new())
+            .append_pair("grant_type", GRANT_TYPE)
+            .append_pair("assertion", &self.assertion(asked_at_ms.div_euclid(1_000)))
+            .finish();
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let request = Request {
+            method: Method::POST,
+            target: self.account.tokens.clone(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, form_type)]),
+            body: form.into(),
+        };
+        let later = |error: SendError| TokenError::Later(error.to_string());
+        let response = self.http.send(&request).await.map_err(later)?;
+        let text = || format!("{} {}", response.status, String::from_utf8_lossy(&response.body));
+        if response.status.is_server_error() || response.status == 429 {
+            return Err(TokenError::Later(text()));
+        }
+        let granted: Option<Granted> = serde_json::from_slice(&response.body).ok();
+        let granted = granted.filter(|_| response.status.is_success());
+        let Granted { access_token, expires_in } = granted.ok_or_else(|| TokenError::Refused(text()))?;
+        let header = HeaderValue::try_from(format!("Bearer {access_token}"));
+        let mut header = header.map_err(|_| TokenError::Refused("the token is no header".to_owned()))?;
+        header.set_sensitive(true);
+        let expires_at_ms = asked_at_ms.saturating_add(expires_in.saturating_mul(1_000));
+        Ok(Token { header, renewed_at_ms: expires_at_ms - RENEWED_BEFORE_END_MS, expires_at_ms })
+    }
+
+    fn assertion(&self, now_s: i64) -> String {
+        let Account { client_email, token_uri, key_id, key, .. } = &self.account;
+        let claims = json!({
+            "iss": client_email,
+            "scope": SCOPE,
+            "aud": token_uri,
+            "iat": now_s,
+            "exp": now_s + ASSERTION_VALID_S,
+        });
+        let header = match key_id {
+            Some(key_id) => json!({ "alg": "RS256", "typ": "JWT", "kid": key_id }),
+            None => json!({ "alg": "RS256", "typ": "JWT" }),
+        };
+        jwt::rs256(key, &header, &claims)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Token>> {
+        // Nothing panics while it is held, and what it holds is whole at any time.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,107 @@
+use async_trait::async_trait;
+use bus_domain::push::{PushAddress, PushMessage, PushProvider, PushVerdict};
+use thiserror::Error;
+
+/// Brings messages to the devices of one provider.
+#[async_trait]
+pub trait Sink: Send + Sync + 'static {
+    /// Whose devices.
+    fn provider(&self) -> PushProvider;
+
+    /// Says, without asking anybody, what the provider would refuse for certain: for devices that register and messages
+    /// that are enqueued.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn check(&self, address: &PushAddress, message: &PushMessage) -> Result<(), Unfit>;
+
+    /// Sends one message to one device, once.
+    async fn send(&self, push: &Push<'_>) -> Outcome;
+}
+
+/// One message for one device.
+#[derive(Debug, Clone, Copy)]
+pub struct Push<'a> {
+    /// The same at every attempt, so that the provider's log shows which ones are repeats.
+    pub id: [u8; 16],
+    /// Where the device is.
+    pub address: &'a PushAddress,
+    /// What it is told.
+    pub message: &'a PushMessage,
+    /// When it is of no use any more, in milliseconds since 1970.
+    pub expires_at_ms: i64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it means.
+    pub verdict: PushVerdict,
+    /// Why, as one of the words of the provider's table.
+    pub reason: &'static str,
+    /// What the provider said besides, for people.
+    pub detail: Option<String>,
+}
+
+/// What no attempt would change.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unfit {
+    /// It is too long on the wire.
+    #[error("the payload has {bytes} bytes as it is sent, {} more than the {bytes_max} that may be", bytes - bytes_max)]
+    PayloadTooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        bytes_max: usize,
+    },
+    /// What should be JSON is not, or is no object.
+    #[error("{field} must be a JSON object{}", problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default())]
+    NotAnObject {
+        /// Which field.
+        field: &'static str,
+        /// What the parser says.
+        problem: Option<String>,
+    },
+    /// The address cannot be used.
+    #[error("{0}")]
+    Address(String),
+    /// The fields do not go together.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl Push<'_> {
+    /// For how many seconds the provider shall keep it; 0 means: try once.
+    pub(crate) fn ttl_left_s(&self, now_ms: i64) -> u32 {
+        let left_s = self.expires_at_ms.saturating_sub(now_ms).div_euclid(1_000).max(0);
+        u32::try_from(left_s).unwrap_or(u32::MAX).min(PushMessage::TTL_S_MAX)
+    }
+}
+
+impl Outcome {
+    pub(crate) fn new(verdict: PushVerdict, reason: &'static str) -> Self {
+        Self { verdict, reason, detail: None }
+    }
+
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        /// Providers' texts are cut, because they are logged and stored.
+        const DETAIL_BYTES_MAX: usize = 300;
+        let mut detail: String = detail.into();
+        detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+        self.detail = Some(detail);
+        self
+    }
+}
+
+impl From<Unfit> for Outcome {
+    fn from(unfit: Unfit) -> Self {
+        let reason = match &unfit {
+            Unfit::PayloadTooLarge { .. } => "payload_too_large",
+            Unfit::NotAnObject { .. } | Unfit::Contradiction(_) => "bad_message",
+            Unfit::Address(_) => {
+                return Self::new(PushVerdict::Quarantine, "bad_address").with_detail(unfit.to_string());
+            }
+        };
+        Self::new(PushVerdict::Rejected, reason).with_detail(unfit.to_string())
+    }
+}

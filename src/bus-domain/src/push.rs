@@ -1,0 +1,13 @@
+//! Push: what goes to devices through their makers' services, and what the answers of those services mean.
+//!
+//! [`PushAddress`] is where a device is reached, [`PushMessage`] what it is told, in words that all services share, and
+//! [`PushVerdict`] what an answer means. Each provider's sender maps its own reasons to verdicts in one table; what then
+//! becomes of the device and of the job is decided here.
+
+mod address;
+mod message;
+mod verdict;
+
+pub use address::{AddressError, ApnsEnvironment, PushAddress, PushProvider};
+pub use message::{ApnsPushType, MessageError, PushMessage, Urgency};
+pub use verdict::{PushVerdict, Settled};

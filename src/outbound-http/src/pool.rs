@@ -1,0 +1,174 @@
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::client::conn::{http1, http2};
+use lru::LruCache;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::connect::{Body, Connected, Connector, Http2};
+use crate::{ConnectError, Settings};
+
+/// The connections of a client, by origin.
+pub(crate) struct Pool {
+    origins: Mutex<LruCache<String, Arc<Origin>>>,
+    limits: Limits,
+}
+
+/// The connections to one origin. One is made at a time, and whoever waited for it shares what came of it.
+pub(crate) struct Origin {
+    connections: Mutex<Vec<Connection>>,
+    connecting: tokio::sync::Mutex<Option<Failed>>,
+    /// Told when a request is over, or a server takes more at a time.
+    room: Arc<Notify>,
+    limits: Limits,
+}
+
+/// A connection, for as long as one request is on it.
+pub(crate) enum Leased {
+    Http2 { sender: http2::SendRequest<Body>, _busy: Busy },
+    Http1(http1::SendRequest<Body>),
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    connections_max: usize,
+    requests_per_connection: usize,
+}
+
+struct Connection {
+    http2: Http2,
+    requests: Arc<AtomicUsize>,
+}
+
+struct Failed {
+    at: Instant,
+    error: Arc<ConnectError>,
+}
+
+/// Counts a request on its connection until it is dropped.
+pub(crate) struct Busy {
+    requests: Arc<AtomicUsize>,
+    room: Arc<Notify>,
+}
+
+impl Pool {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let capacity = NonZeroUsize::new(settings.origins_max).unwrap_or(NonZeroUsize::MIN);
+        let limits = Limits {
+            connections_max: settings.connections_per_origin_max.max(1),
+            requests_per_connection: settings.requests_per_connection.max(1),
+        };
+        Self { origins: Mutex::new(LruCache::new(capacity)), limits }
+    }
+
+    pub(crate) fn origin(&self, origin: String) -> Arc<Origin> {
+        let mut origins = lock(&self.origins);
+        let limits = self.limits;
+        Arc::clone(origins.get_or_insert(origin, || Arc::new(Origin::new(limits))))
+    }
+}
+
+impl Origin {
+    fn new(limits: Limits) -> Self {
+        Self {
+            connections: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+            room: Arc::default(),
+            limits,
+        }
+    }
+
+    /// A connection with room, made by `connector` when there is none and there may be one more.
+    ///
+    /// No request goes to a connection above what its server takes at a time: there it would wait without anybody knowing
+    /// whether it was sent when the connection ends.
+    pub(crate) async fn lease(&self, connector: &Connector<'_>) -> Result<Leased, Arc<ConnectError>> {
+        loop {
+            let room = self.room.notified();
+            match self.look() {
+                Look::Room(leased) => return Ok(leased),
+                Look::Full => room.await,
+                Look::MayConnect => {
+                    if let Some(leased) = self.connect(connector).await? {
+                        return Ok(leased);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `None` when somebody else has made a connection meanwhile.
+    async fn connect(&self, connector: &Connector<'_>) -> Result<Option<Leased>, Arc<ConnectError>> {
+        let waits_since = Instant::now();
+        let mut last_failure = self.connecting.lock().await;
+        if !matches!(self.look(), Look::MayConnect) {
+            return Ok(None);
+        }
+        if let Some(failed) = last_failure.as_ref().filter(|failed| failed.at > waits_since) {
+            return Err(Arc::clone(&failed.error));
+        }
+        match connector.connect(&self.room).await {
+            Ok(Connected::Http2(http2)) => Ok(Some(self.add(http2))),
+            Ok(Connected::Http1(sender)) => Ok(Some(Leased::Http1(sender))),
+            Err(error) => {
+                let error = Arc::new(error);
+                *last_failure = Some(Failed { at: Instant::now(), error: Arc::clone(&error) });
+                Err(error)
+            }
+        }
+    }
+
+    /// The connection with the fewest requests, if it has room.
+    fn look(&self) -> Look {
+        let mut connections = lock(&self.connections);
+        connections.retain(|connection| !connection.http2.sender.is_closed());
+        let least = connections.iter().min_by_key(|connection| connection.requests.load(Ordering::Relaxed));
+        match least {
+            Some(least) if least.has_room(self.limits) => Look::Room(least.lease(&self.room)),
+            _ if connections.len() < self.limits.connections_max => Look::MayConnect,
+            _ => Look::Full,
+        }
+    }
+
+    fn add(&self, http2: Http2) -> Leased {
+        let connection = Connection { http2, requests: Arc::default() };
+        let leased = connection.lease(&self.room);
+        lock(&self.connections).push(connection);
+        // Whoever waited for it may have waited for nothing else.
+        self.room.notify_waiters();
+        leased
+    }
+}
+
+enum Look {
+    Room(Leased),
+    MayConnect,
+    Full,
+}
+
+impl Connection {
+    fn has_room(&self, limits: Limits) -> bool {
+        let server_max = self.http2.requests_max.load(Ordering::Relaxed);
+        self.requests.load(Ordering::Relaxed) < limits.requests_per_connection.min(server_max)
+    }
+
+    fn lease(&self, room: &Arc<Notify>) -> Leased {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let busy = Busy { requests: Arc::clone(&self.requests), room: Arc::clone(room) };
+        Leased::Http2 { sender: self.http2.sender.clone(), _busy: busy }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+        self.room.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it is held, and what it holds is whole at any time.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
