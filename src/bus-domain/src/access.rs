@@ -74,9 +74,11 @@ fn check_above(facts: &NodeFacts, jid: &BareJid, role: Role, action: Action) -> 
         | Action::SubscribeAtOnce
         | Action::Retrieve
         | Action::Receive => Action::Retrieve,
-        Action::Publish => Action::Publish,
-        Action::RetractOwn
-        | Action::RetractAny
+        Action::Publish | Action::RetractOwn => Action::Publish,
+        Action::RetractAny if without_looking(facts, jid, role).affiliation != Affiliation::Owner => {
+            Action::Publish
+        }
+        Action::RetractAny
         | Action::Purge
         | Action::Affiliate
         | Action::ManageSubscriptions

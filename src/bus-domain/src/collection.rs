@@ -130,6 +130,15 @@ impl Placing {
         matches!(&self.wish, Wish::Placement(placement) if !placement.relation.is_empty())
     }
 
+    /// The nodes that it is to be related to.
+    pub fn targets(&self) -> impl Iterator<Item = &NodeName> {
+        let relation = match &self.wish {
+            Wish::Placement(placement) => Some(&placement.relation),
+            Wish::Associate(_) | Wish::Dissociate(_) => None,
+        };
+        relation.into_iter().flat_map(|wish| [&wish.link, &wish.parent]).flatten().flatten()
+    }
+
     /// What the node's relation is to be, with the parent that it has in effect.
     pub fn relation(&self, parent: Option<&NodeName>) -> Result<relation::Wanted, BusError> {
         match &self.wish {

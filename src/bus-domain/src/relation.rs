@@ -140,9 +140,10 @@ impl RelationWish {
                 _ => Ok(Wanted::AsIs),
             };
         }
+        // The parent that came with a link stays when the link ends.
         let wanted = match &self.parent {
             Some(parent) => parent.as_ref(),
-            None => of_kind(RelationKind::Parent),
+            None => parent,
         };
         Ok(match wanted {
             Some(name) if of_kind(RelationKind::Parent) == Some(name) => Wanted::AsIs,
@@ -188,7 +189,8 @@ pub fn check(
     Ok(())
 }
 
-/// The facts of a node together with what is above it: those of the node that it points at, or `None` if that is gone.
+/// The facts of a node together with what is above it: those of the node that it points at, or `None` if nothing is left of
+/// that. One of which only a tombstone is left counts as an orphan itself.
 #[must_use]
 pub fn below(node: NodeFacts, upper: Option<&Arc<NodeFacts>>) -> NodeFacts {
     let above = match node.config.relation.as_ref().map(|it| it.kind) {
@@ -196,7 +198,8 @@ pub fn below(node: NodeFacts, upper: Option<&Arc<NodeFacts>>) -> NodeFacts {
         Some(RelationKind::Parent) => upper.cloned(),
         None => None,
     };
-    NodeFacts { above, is_orphan: upper.is_none_or(|upper| upper.is_orphan), ..node }
+    let is_orphan = node.is_orphan || upper.is_none_or(|upper| upper.is_orphan);
+    NodeFacts { above, is_orphan, ..node }
 }
 
 const LINKING_HAS_NO_PARENT: &str = "the parent of a linking node is that of the node that it is linked to";

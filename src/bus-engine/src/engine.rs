@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::{BusError, NodeFacts, NodeName, relation};
+use bus_domain::{BusError, NodeFacts, NodeId, NodeName, relation};
 use bus_store::{Store, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -283,7 +283,7 @@ impl EngineShared {
         let before = self.facts.before_read();
         let loaded = self.store.find_node(node).await.map_err(|error| self.unavailable(&error))?;
         let facts = match loaded {
-            Some(facts) => Some(self.with_above(facts).await?),
+            Some(facts) => Some(self.with_above(self.process_epoch.applied_to(facts)).await?),
             None => None,
         };
         if let Some(facts) = &facts {
@@ -292,17 +292,36 @@ impl EngineShared {
         Ok(facts)
     }
 
+    /// The facts of a deleted node with those of what is above it: who may hear of it still.
+    pub(crate) async fn load_deleted(&self, node: NodeId) -> Result<Option<Arc<NodeFacts>>, BusError> {
+        match self.find_deleted(node).await? {
+            Some(facts) => self.with_above(facts).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn find_deleted(&self, node: NodeId) -> Result<Option<NodeFacts>, BusError> {
+        let found = self.store.find_deleted(node).await.map_err(|error| self.unavailable(&error))?;
+        Ok(found.map(|facts| NodeFacts { is_orphan: true, ..self.process_epoch.applied_to(facts) }))
+    }
+
     /// The facts with those of what is above the node. These are read behind them, one after the other: whoever changes rules
     /// there moves the version of the node's own, so that what is put together here is of that version or found to be old.
     async fn with_above(&self, facts: NodeFacts) -> Result<Arc<NodeFacts>, BusError> {
-        let mut chain = vec![self.process_epoch.applied_to(facts)];
+        let mut chain = vec![facts];
         let mut upper = None;
         while let Some(relation) = chain.last().and_then(|lowest| lowest.config.relation.clone())
             && chain.len() <= RELATIONS_MAX
         {
             let found =
                 self.store.find_node(&relation.name).await.map_err(|error| self.unavailable(&error))?;
-            let Some(found) = found.filter(|found| found.id == relation.node) else { break };
+            let Some(found) = found.filter(|found| found.id == relation.node) else {
+                match self.find_deleted(relation.node).await? {
+                    Some(deleted) => chain.push(deleted),
+                    None => break,
+                }
+                continue;
+            };
             let is_known =
                 |known: &Arc<NodeFacts>| known.id == found.id && known.rules_version == found.rules_version;
             upper = self.facts.get(&relation.name).filter(is_known);

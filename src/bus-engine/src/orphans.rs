@@ -71,6 +71,11 @@ async fn delete(shared: &Arc<EngineShared>, orphan: Orphan) -> Result<bool, Stor
         }
         // Somebody else has done it.
         Ok(Err(BusError::NodeNotFound)) => Ok(false),
+        // One that cannot be read is in nobody's way.
+        Ok(Err(error @ BusError::Internal)) => {
+            tracing::error!(%error, node_id = id.0, "a node below a deleted one cannot be deleted");
+            Ok(false)
+        }
         Ok(Err(error)) => Err(StoreError::Unavailable { message: error.to_string(), source: None }),
         Err(closed) => Err(StoreError::Unavailable { message: closed.to_string(), source: None }),
     }

@@ -183,7 +183,24 @@ impl Engine {
             node.affiliation = access::effective(node.affiliation, actor.role());
         }
         nodes.retain(is_visible);
-        Ok(NodeList { nodes, next_after })
+        let mut shown = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            if node.config.relation.is_none() || self.is_shown_from_above(actor, &node.name).await? {
+                shown.push(node);
+            }
+        }
+        Ok(NodeList { nodes: shown, next_after })
+    }
+
+    /// Whether the nodes above one let the actor see it. A node that is gone meanwhile is not shown.
+    async fn is_shown_from_above(&self, actor: &Actor, node: &NodeName) -> Result<bool, BusError> {
+        match self.facts(node).await {
+            Ok(facts) => {
+                Ok(!facts.is_orphan && access::may_receive_below(&facts, actor.bare(), actor.role()))
+            }
+            Err(BusError::NodeNotFound | BusError::NodeMoved { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The children of a collection that the actor may see, as far as it may see the collection: a page behind a name.

@@ -130,10 +130,12 @@ impl<'a> Writing<'a> {
         Self { batch, results, works: Vec::new(), usage: Usage::new(), moved: Vec::new() }
     }
 
-    /// Entries of nodes whose head somebody else holds stay postponed. Heads that are waited for come first, so that
-    /// nobody waits who holds one already that others might wait for. The graph comes behind all heads.
+    /// Entries of nodes whose head somebody else holds stay postponed, and those that concern other nodes' rules if somebody
+    /// holds one of these. Heads that are waited for come first, so that nobody waits who holds one already that others
+    /// might wait for. The graph comes behind all heads.
     async fn lock(&mut self, transaction: &mut dyn Transaction) -> Result<(), StoreError> {
-        let (waited_for, mut others) = self.heads();
+        let around = self.heads_around(transaction).await?;
+        let (waited_for, mut others) = self.heads(&around);
         others.retain(|id| !waited_for.contains(id));
         let mut locked = HashSet::new();
         if !waited_for.is_empty() {
@@ -146,8 +148,12 @@ impl<'a> Writing<'a> {
         if self.batch.entries.iter().any(is_about_graph) {
             transaction.lock_graph().await?;
         }
+        let has_around = around.iter().all(|id| locked.contains(id));
         let mut works: HashMap<NodeId, usize> = HashMap::new();
         for (index, entry) in self.batch.entries.iter().enumerate() {
+            if !has_around && entry.work.concerns_others() {
+                continue;
+            }
             let Some(facts) = &entry.facts else {
                 self.works.push(NodeWork::of_new_node(index));
                 continue;
@@ -163,12 +169,24 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// The nodes of the batch, once each, in the order of their ids: those to be waited for, and all.
-    fn heads(&self) -> (Vec<NodeId>, Vec<NodeId>) {
+    /// The heads of other nodes that entries concern by their relations.
+    async fn heads_around(&self, transaction: &mut dyn Transaction) -> Result<Vec<NodeId>, StoreError> {
+        let concerned = || self.batch.entries.iter().filter(|entry| entry.work.concerns_others());
+        let rules_of: Vec<NodeId> = concerned().filter_map(|entry| Some(entry.facts.as_ref()?.id)).collect();
+        let targets: Vec<NodeName> = concerned().flat_map(|entry| entry.work.targets()).cloned().collect();
+        if rules_of.is_empty() && targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        transaction.heads_around(&rules_of, &targets).await
+    }
+
+    /// The nodes of the batch and those around, once each, in the order of their ids: those to be waited for, and all.
+    fn heads(&self, around: &[NodeId]) -> (Vec<NodeId>, Vec<NodeId>) {
         let ids = |wanted: fn(LockMode) -> bool| {
-            let entries = self.batch.entries.iter().filter(|entry| wanted(entry.lock));
-            let mut ids: Vec<NodeId> =
-                entries.filter_map(|entry| entry.facts.as_ref().map(|facts| facts.id)).collect();
+            let entries = || self.batch.entries.iter().filter(|entry| wanted(entry.lock));
+            let around = entries().any(|entry| entry.work.concerns_others()).then_some(around);
+            let own = entries().filter_map(|entry| entry.facts.as_ref().map(|facts| facts.id));
+            let mut ids: Vec<NodeId> = own.chain(around.into_iter().flatten().copied()).collect();
             ids.sort_unstable();
             ids.dedup();
             ids

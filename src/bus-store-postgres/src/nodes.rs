@@ -7,13 +7,22 @@ use crate::statement::{query, statements};
 use crate::transaction::redirects;
 use crate::{PostgresStore, rows};
 
+/// What [`facts`] reads. One statement, because the affiliations must be those of the version.
+macro_rules! facts {
+    ($condition:literal) => {
+        concat!(
+            "SELECT n.node_id, n.name, n.creator, n.created_at_ms, n.config::text AS config, h.epoch, h.rules_version,
+                    ARRAY(SELECT a.jid FROM affiliations a WHERE a.node_id = n.node_id ORDER BY a.jid) AS jids,
+                    ARRAY(SELECT a.affiliation FROM affiliations a WHERE a.node_id = n.node_id ORDER BY a.jid) AS standings
+             FROM nodes n JOIN heads h USING (node_id) WHERE ",
+            $condition
+        )
+    };
+}
+
 statements! {
-    // One statement, because the affiliations must be those of the version.
-    FIND = "SELECT n.node_id, n.name, n.creator, n.created_at_ms, n.config::text AS config, h.epoch, h.rules_version,
-            ARRAY(SELECT a.jid FROM affiliations a WHERE a.node_id = n.node_id ORDER BY a.jid) AS jids,
-            ARRAY(SELECT a.affiliation FROM affiliations a WHERE a.node_id = n.node_id ORDER BY a.jid) AS standings
-         FROM nodes n JOIN heads h USING (node_id)
-         WHERE n.name = $1 AND n.deleted_at_ms IS NULL";
+    FIND = facts!("n.name = $1 AND n.deleted_at_ms IS NULL");
+    FIND_DELETED = facts!("n.node_id = $1 AND n.deleted_at_ms IS NOT NULL");
     LIST = "SELECT n.name, n.config::text AS config, a.affiliation
          FROM nodes n LEFT JOIN affiliations a ON a.node_id = n.node_id AND a.jid = $1
          WHERE n.deleted_at_ms IS NULL AND n.name > $2
@@ -30,6 +39,11 @@ statements! {
 impl NodeStore for PostgresStore {
     async fn find_node(&self, name: &NodeName) -> Result<Option<NodeFacts>, StoreError> {
         let row = self.pool.session().await?.fetch_optional(query(FIND).bind(name.as_str())).await?;
+        row.map(|row| facts(&row)).transpose()
+    }
+
+    async fn find_deleted(&self, node: NodeId) -> Result<Option<NodeFacts>, StoreError> {
+        let row = self.pool.session().await?.fetch_optional(query(FIND_DELETED).bind(node.0)).await?;
         row.map(|row| facts(&row)).transpose()
     }
 

@@ -11,9 +11,9 @@ statements! {
     ORPHANS = "SELECT n.node_id, n.name,
                 coalesce((SELECT e.publisher FROM heads h JOIN events e ON e.node_id = h.node_id AND e.seq = h.seq
                           WHERE h.node_id = t.node_id), n.creator) AS deleted_by
-         FROM nodes t JOIN relations r ON r.target_id = t.node_id
+         FROM relations r LEFT JOIN nodes t ON t.node_id = r.target_id
          JOIN nodes n ON n.node_id = r.node_id AND n.deleted_at_ms IS NULL
-         WHERE t.deleted_at_ms IS NOT NULL AND r.node_id > $1 ORDER BY r.node_id LIMIT $2";
+         WHERE (t.node_id IS NULL OR t.deleted_at_ms IS NOT NULL) AND r.node_id > $1 ORDER BY r.node_id LIMIT $2";
 }
 
 #[async_trait]

@@ -70,8 +70,7 @@ fn feed(row: &SqliteRow) -> Result<Feed, StoreError> {
             id: NodeId(rows::integer(row, "child_id")?),
             name: rows::node_name(row)?,
             epoch: rows::epoch(row)?,
-            // What cannot be read holds up no other feed, and is shown to nobody by itself.
-            access_model: rows::node_config(row).map_or(AccessModel::Whitelist, |config| config.access_model),
+            access_model: model_once_gone(row),
             changed_by: Jid::new(&changed_by).map_err(|error| rows::inconsistent("associations", &error))?,
         },
         position: FeedPosition {
@@ -81,4 +80,13 @@ fn feed(row: &SqliteRow) -> Result<Feed, StoreError> {
         },
         head_seq: rows::unsigned(row, "seq")?,
     })
+}
+
+/// What counts of a child's rules once it is gone. What cannot be read holds up no other feed, and is shown to nobody by
+/// itself; nor is what had rules above its own (XEP-0496).
+fn model_once_gone(row: &SqliteRow) -> AccessModel {
+    match rows::node_config(row) {
+        Ok(config) if config.relation.is_none() => config.access_model,
+        _ => AccessModel::Whitelist,
+    }
 }

@@ -48,6 +48,7 @@ statements! {
          (SELECT node_id, principal, key FROM idempotency_keys WHERE node_id = ?1 LIMIT ?2)";
     REAP_CURSORS = "DELETE FROM cursors WHERE node_id = ?1";
     REAP_HEAD = "DELETE FROM heads WHERE node_id = ?1";
+    REAP_RELATION = "DELETE FROM relations WHERE node_id = ?1";
     REAP_NODE = "DELETE FROM nodes WHERE node_id = ?1";
 }
 
@@ -56,7 +57,7 @@ pub(crate) const REAP_ROWS: [Statement; 5] =
     [REAP_ITEMS, REAP_EVENTS, REAP_AFFILIATIONS, REAP_RETRACTED_PAYLOADS, REAP_IDEMPOTENCY_KEYS];
 
 /// Ends a node in one step: without its cursor it would count as undelivered and never be looked at again.
-pub(crate) const REAP_REST: [Statement; 3] = [REAP_CURSORS, REAP_HEAD, REAP_NODE];
+pub(crate) const REAP_REST: [Statement; 4] = [REAP_CURSORS, REAP_RELATION, REAP_HEAD, REAP_NODE];
 
 #[async_trait]
 impl CursorStore for SqliteStore {

@@ -5,12 +5,15 @@ use bus_domain::{
 
 use crate::StoreError;
 
-/// Reading nodes. Deleted nodes that wait for their last notification are not seen here.
+/// Reading nodes. Deleted nodes that wait for their last notification are not seen here, unless one is asked for.
 #[async_trait]
 pub trait NodeStore {
     /// Everything that decisions about the node rest on, but for what is above it (XEP-0496): of that, its configuration
     /// says where it is to be found.
     async fn find_node(&self, name: &NodeName) -> Result<Option<NodeFacts>, StoreError>;
+
+    /// The same of a deleted node, as long as something waits for it.
+    async fn find_deleted(&self, node: NodeId) -> Result<Option<NodeFacts>, StoreError>;
 
     /// Where the node of this name has moved, if it was deleted with that and no node has had the name since.
     async fn find_redirect(&self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError>;

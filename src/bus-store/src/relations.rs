@@ -25,8 +25,17 @@ pub trait RelationTransaction {
     /// What is below a node; counted no further than `nodes_max`.
     async fn subtree(&mut self, node: NodeId, nodes_max: u32) -> Result<Subtree, StoreError>;
 
-    /// Has a node point at another one, or at none. Whoever is changing the rules of the other one or of a node above it is
-    /// waited for, so that either sees what the other has done.
+    /// The heads that have to be locked together with the nodes' own, before anything else is: of everything below nodes
+    /// whose rules are about to change, and of nodes that others are about to point at, with everything above these. Whoever
+    /// does the one then sees what who does the other has done, and nobody waits who holds a head. Reads without a lock;
+    /// none, where a transaction holds everything.
+    async fn heads_around(
+        &mut self,
+        rules_of: &[NodeId],
+        targets: &[NodeName],
+    ) -> Result<Vec<NodeId>, StoreError>;
+
+    /// Has a node point at another one, or at none.
     async fn point(&mut self, node: NodeId, at: Option<(RelationKind, NodeId)>) -> Result<(), StoreError>;
 
     /// Moves the version of the rules of everything below these nodes, and says of which nodes. These themselves do not move.

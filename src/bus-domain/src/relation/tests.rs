@@ -37,7 +37,9 @@ fn a_wish_makes_one_relation_of_the_one_that_there_is() {
         (wish(Some("n1"), Some("")), Some(&linked), Some(&derived), Ok(Wanted::AsIs)),
         (wish(None, Some("other")), Some(&linked), Some(&derived), refused()),
         (wish(None, Some("other")), Some(&linked), None, refused()),
-        (wish(Some(""), None), Some(&linked), Some(&derived), Ok(Wanted::Nothing)),
+        (wish(Some(""), None), Some(&linked), Some(&derived), Ok(wanted(Parent, "p", None))),
+        (wish(Some(""), Some("")), Some(&linked), Some(&derived), Ok(Wanted::Nothing)),
+        (wish(Some(""), None), Some(&linked), None, Ok(Wanted::Nothing)),
         (wish(Some(""), Some("p")), Some(&linked), Some(&derived), Ok(wanted(Parent, "p", None))),
         // One that has a parent.
         (wish(None, Some("n2")), Some(&child), Some(&child.name), Ok(Wanted::AsIs)),
@@ -137,6 +139,10 @@ fn owners_do_what_they_like_to_the_node_itself() {
     assert_eq!(may(&facts, &owner, Action::Retrieve), Err(BusError::ClosedNode));
     for action in [Action::Configure, Action::Delete, Action::Affiliate, Action::Purge, Action::RetractAny] {
         assert_eq!(may(&facts, &owner, action), Ok(()), "{action:?}");
+    }
+    facts.affiliations_mut().set(owner.bare().clone(), Affiliation::Publisher);
+    for action in [Action::RetractAny, Action::RetractOwn] {
+        assert_eq!(may(&facts, &owner, action), Err(BusError::Forbidden), "{action:?}");
     }
 }
 

@@ -80,6 +80,24 @@ impl Work {
         }
     }
 
+    /// Whether it changes rules that count for other nodes as well, or has nodes point at others.
+    pub(crate) fn concerns_others(&self) -> bool {
+        match self {
+            Self::Configure(Some(_)) | Self::Place(..) | Self::Delete(_) | Self::Affiliate(_) => true,
+            Self::Create(_, Some(placing)) => placing.is_about_relations(),
+            _ => false,
+        }
+    }
+
+    /// The nodes that others are to point at.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &NodeName> {
+        let placing = match self {
+            Self::Place(placing, _) | Self::Create(_, Some(placing)) => Some(placing),
+            _ => None,
+        };
+        placing.into_iter().flat_map(|placing| placing.targets())
+    }
+
     /// Rows that the work appends or changes at most, beside its head: what bounds a batch.
     pub(super) fn events(&self) -> usize {
         match self {

@@ -259,6 +259,10 @@ fn suspect(shared: &EngineShared, batch: &Batch) {
     for entry in &batch.entries {
         shared.facts.forget(&entry.node);
     }
+    // Rules may have moved below these nodes, where no commit would find out.
+    for facts in shared.facts.transient() {
+        shared.facts.forget(&facts.name);
+    }
     shared.mailbox.look_again();
     shared.feeds.look_again();
 }

@@ -85,6 +85,8 @@ struct NodeQueue<Ticket> {
 #[derive(Debug)]
 enum Facts {
     Loading,
+    /// The same, and what comes of it may be old already.
+    LoadingOutdated,
     Known(Option<Arc<NodeFacts>>),
 }
 
@@ -176,6 +178,10 @@ impl<Ticket> Committer<Ticket> {
     ) -> Vec<Action<Ticket>> {
         let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
         match loaded {
+            Ok(_) if matches!(node.facts, Facts::LoadingOutdated) => {
+                node.facts = Facts::Loading;
+                vec![Action::Load(name.clone())]
+            }
             Ok(facts) => {
                 node.facts = Facts::Known(facts);
                 if node.waiting.is_empty() {
@@ -271,6 +277,11 @@ impl<Ticket> Committer<Ticket> {
 
     /// Takes note of nodes whose rules have moved without a command on them.
     pub fn rules_moved(&mut self, names: &[NodeName]) -> Vec<Action<Ticket>> {
+        for name in names {
+            if let Some(NodeQueue { facts: facts @ Facts::Loading, .. }) = self.nodes.get_mut(name) {
+                *facts = Facts::LoadingOutdated;
+            }
+        }
         let mut actions = Vec::new();
         self.reload(names.to_vec(), &mut actions);
         actions

@@ -136,9 +136,6 @@ async fn deleted(
     sources: &Sources<'_>,
     deletion: &delete::Deletion,
 ) -> Result<EntryResult, StoreError> {
-    if facts.config.relation.is_some() {
-        transaction.point(facts.id, None).await?;
-    }
     // They stay, without it.
     if facts.config.is_collection() {
         transaction.remove_children(facts.id).await?;

@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 
 use bus_domain::{
-    BusError, Jid, NodeFacts, Subscription, SubscriptionId, SubscriptionState, presence, retention,
+    BusError, Jid, NodeFacts, Role, Subscription, SubscriptionId, SubscriptionState, access, presence,
+    retention,
 };
 use bus_store::{HeadAfter, Recipient, StoreError, Transaction};
 
@@ -86,7 +87,7 @@ async fn last_items(
     };
     let wants_it = |it: &&Subscription| {
         let is_wanted = it.state == SubscriptionState::Subscribed && it.options.want_at(sources.now_ms);
-        is_wanted && is_there(it)
+        is_wanted && is_there(it) && access::may_receive_below(facts, &it.jid.to_bare(), Role::User)
     };
     let mut wanted = begun.iter().filter(wants_it).take(LAST_ITEMS_MAX).peekable();
     if !facts.config.sends_last_item() || wanted.peek().is_none() {

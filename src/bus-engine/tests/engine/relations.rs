@@ -62,6 +62,38 @@ async fn what_waits_for_delivery_is_not_shown_to_who_was_banned_above() {
 }
 
 #[tokio::test]
+async fn what_waits_when_a_node_or_its_parent_goes_is_shown_to_whom_they_had_let_in() {
+    for deleted in ["n", "top"] {
+        let bus = bus(NodeConfig::default()).await;
+        for user in ["a", "b"] {
+            bus.subscribe("n", user).await;
+        }
+        bus.affiliate("top", "a", Affiliation::Outcast).await;
+        bus.publish("n", &["1"]).await;
+        bus.run("owner", deleted, Verb::Delete(None)).await.unwrap();
+        bus.until_stored("(SELECT count(*) FROM nodes WHERE deleted_at_ms IS NULL AND name = 'n')", 0).await;
+        let mut leg = bus.attach();
+        leg.up().await;
+        assert_eq!(leg.take(2).await, [(1, 0, B.into()), (2, 1, B.into())], "{deleted}");
+        leg.prove().await;
+        assert_eq!(leg.detach().await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_listing_shows_what_can_be_seen_and_nothing_below_what_cannot() {
+    let bus = bus(NodeConfig::default()).await;
+    let listed = async |user| {
+        let nodes = bus.engine.nodes(&actor(user), None, 9).await.unwrap().nodes;
+        nodes.into_iter().map(|node| node.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("guest").await, ["n", "top"]);
+    bus.affiliate("top", "guest", Affiliation::Outcast).await;
+    assert_eq!(listed("guest").await, Vec::<String>::new());
+    assert_eq!(listed("owner").await, ["n", "top"]);
+}
+
+#[tokio::test]
 async fn a_reader_who_is_shut_out_above_reads_no_further() {
     let bus = bus(NodeConfig::default()).await;
     let mut reader = bus.engine.tail(actor("guest"), &name("n"), TailStart::Earliest, None).await.unwrap();
@@ -84,7 +116,7 @@ async fn a_rule_above_holds_from_the_relation_on_and_until_its_end() {
     bus.run("owner", "n", Verb::ConfigureAmong(Vec::new(), Box::new(parent("top")))).await.unwrap();
     let closed = Some(BusError::ClosedNode);
     assert_eq!((guest("n").await, guest("linking").await), (closed.clone(), closed));
-    let nothing = RelationWish { parent: Some(None), link: None };
+    let nothing = RelationWish { parent: Some(None), link: Some(None) };
     let nothing = Box::new(Placement { relation: nothing, ..Placement::default() });
     bus.run("owner", "n", Verb::ConfigureAmong(Vec::new(), nothing)).await.unwrap();
     assert_eq!((guest("n").await, guest("linking").await), (None, None));

@@ -17,14 +17,19 @@ statements! {
          FROM above JOIN relations r ON r.node_id = above.node_id JOIN nodes t ON t.node_id = r.target_id
          WHERE above.step < $2 ORDER BY above.step";
     SUBTREE = "WITH RECURSIVE below (node_id, level) AS (
-             SELECT node_id, 1::bigint FROM relations WHERE target_id = $1
+             SELECT r.node_id, 1::bigint FROM relations r JOIN nodes n ON n.node_id = r.node_id
+             WHERE r.target_id = $1 AND n.deleted_at_ms IS NULL
              UNION ALL SELECT r.node_id, below.level + 1
-             FROM below JOIN relations r ON r.target_id = below.node_id)
+             FROM below JOIN relations r ON r.target_id = below.node_id
+             JOIN nodes n ON n.node_id = r.node_id AND n.deleted_at_ms IS NULL)
          SELECT count(*) AS nodes, coalesce(max(level), 0) AS levels FROM (SELECT level FROM below LIMIT $2) counted";
-    LOCK_UPWARDS = "WITH RECURSIVE above (node_id) AS (
-             SELECT $1::bigint
+    AROUND = "WITH RECURSIVE below (node_id) AS (
+             SELECT node_id FROM relations WHERE target_id = ANY($1)
+             UNION SELECT r.node_id FROM below JOIN relations r ON r.target_id = below.node_id),
+         above (node_id) AS (
+             SELECT node_id FROM nodes WHERE name = ANY($2) AND deleted_at_ms IS NULL
              UNION SELECT r.target_id FROM above JOIN relations r ON r.node_id = above.node_id)
-         SELECT 1 FROM heads WHERE node_id IN (SELECT node_id FROM above) ORDER BY node_id FOR UPDATE";
+         SELECT node_id FROM below UNION SELECT node_id FROM above";
     POINT = "INSERT INTO relations (node_id, kind, target_id) VALUES ($1, $2, $3)
          ON CONFLICT (node_id) DO UPDATE SET kind = excluded.kind, target_id = excluded.target_id";
     POINT_NOWHERE = "DELETE FROM relations WHERE node_id = $1";
@@ -54,11 +59,20 @@ impl RelationTransaction for PostgresTransaction {
         Ok(Subtree { nodes: rows::count(row, "nodes")?, levels: rows::count(row, "levels")? })
     }
 
+    async fn heads_around(
+        &mut self,
+        rules_of: &[NodeId],
+        targets: &[NodeName],
+    ) -> Result<Vec<NodeId>, StoreError> {
+        let targets: Vec<&str> = targets.iter().map(NodeName::as_str).collect();
+        let found = self.fetch_all(query(AROUND).bind(rows::numbers(rules_of)).bind(targets)).await?;
+        found.iter().map(|row| Ok(NodeId(rows::integer(row, "node_id")?))).collect()
+    }
+
     async fn point(&mut self, node: NodeId, at: Option<(RelationKind, NodeId)>) -> Result<(), StoreError> {
         let Some((kind, target)) = at else {
             return self.execute(query(POINT_NOWHERE).bind(node.0)).await.map(drop);
         };
-        self.fetch_all(query(LOCK_UPWARDS).bind(target.0)).await?;
         self.execute(query(POINT).bind(node.0).bind(kind.as_str()).bind(target.0)).await.map(drop)
     }
 

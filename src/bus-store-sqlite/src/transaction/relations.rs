@@ -18,9 +18,11 @@ statements! {
          FROM above JOIN relations r ON r.node_id = above.node_id JOIN nodes t ON t.node_id = r.target_id
          WHERE above.step < ?2 ORDER BY above.step";
     SUBTREE = "WITH RECURSIVE below (node_id, level) AS (
-             SELECT node_id, 1 FROM relations WHERE target_id = ?1
+             SELECT r.node_id, 1 FROM relations r JOIN nodes n ON n.node_id = r.node_id
+             WHERE r.target_id = ?1 AND n.deleted_at_ms IS NULL
              UNION ALL SELECT r.node_id, below.level + 1
-             FROM below JOIN relations r ON r.target_id = below.node_id LIMIT ?2)
+             FROM below JOIN relations r ON r.target_id = below.node_id
+             JOIN nodes n ON n.node_id = r.node_id AND n.deleted_at_ms IS NULL LIMIT ?2)
          SELECT count(*) AS nodes, coalesce(max(level), 0) AS levels FROM below";
     POINT = "INSERT INTO relations (node_id, kind, target_id) VALUES (?1, ?2, ?3)
          ON CONFLICT (node_id) DO UPDATE SET kind = excluded.kind, target_id = excluded.target_id";
@@ -50,6 +52,10 @@ impl RelationTransaction for SqliteTransaction {
     }
 
     /// `BEGIN IMMEDIATE` has locked the whole file.
+    async fn heads_around(&mut self, _: &[NodeId], _: &[NodeName]) -> Result<Vec<NodeId>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn point(&mut self, node: NodeId, at: Option<(RelationKind, NodeId)>) -> Result<(), StoreError> {
         let query = match at {
             Some((kind, target)) => query(POINT).bind(node.0).bind(kind.as_str()).bind(target.0),

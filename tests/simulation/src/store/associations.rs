@@ -108,6 +108,10 @@ impl RelationTransaction for SimulatedTransaction {
         Ok(Subtree::default())
     }
 
+    async fn heads_around(&mut self, _: &[NodeId], _: &[NodeName]) -> Result<Vec<NodeId>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn point(&mut self, _node: NodeId, _at: Option<(RelationKind, NodeId)>) -> Result<(), StoreError> {
         Ok(())
     }

@@ -23,6 +23,12 @@ impl NodeStore for SimulatedStore {
         Ok(found.map(|(node, rows)| facts(*node, rows)))
     }
 
+    async fn find_deleted(&self, node: NodeId) -> Result<Option<NodeFacts>, StoreError> {
+        let disk = self.up()?;
+        let found = disk.nodes.get(&node).filter(|rows| rows.deleted_at_ms.is_some());
+        Ok(found.map(|rows| facts(node, rows)))
+    }
+
     async fn find_redirect(&self, name: &NodeName) -> Result<Option<RedirectUri>, StoreError> {
         let disk = self.up()?;
         Ok(disk.redirects.iter().find(|redirect| redirect.name == *name).map(|redirect| redirect.to.clone()))

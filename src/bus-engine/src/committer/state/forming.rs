@@ -29,7 +29,7 @@ impl<Ticket> Committer<Ticket> {
             }
             self.take_from(&name, &mut forming, &mut actions, next_item_id);
             match self.nodes.get(&name) {
-                Some(NodeQueue { facts: Facts::Loading, .. }) => {}
+                Some(NodeQueue { facts: Facts::Loading | Facts::LoadingOutdated, .. }) => {}
                 Some(node) if !node.waiting.is_empty() => self.ready.push_back(name),
                 Some(_) if forming.entries.last().is_none_or(|entry| entry.node != name) => {
                     self.nodes.remove(&name);

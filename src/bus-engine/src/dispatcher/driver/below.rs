@@ -49,10 +49,16 @@ impl Driver {
     }
 }
 
-/// A node is gone as well if another one has its name. One that cannot be read is told of elsewhere, and holds up nobody.
+/// Of a deleted node the rules are read that it has left, as long as something of it waits. One that cannot be read is told
+/// of elsewhere, and holds up nobody.
 async fn read(shared: &EngineShared, id: NodeId, name: &NodeName) -> Result<Known, StoreError> {
-    match shared.load_facts(name).await {
-        Ok(facts) => Ok(facts.filter(|facts| facts.id == id).map_or(Known::Gone, Known::Rules)),
+    let found = match shared.load_facts(name).await {
+        Ok(Some(facts)) if facts.id == id => Ok(Some(facts)),
+        Ok(_) => shared.load_deleted(id).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(facts) => Ok(facts.map_or(Known::Gone, Known::Rules)),
         Err(BusError::Internal) => Ok(Known::Unreadable),
         Err(error) => Err(unavailable(&error)),
     }
