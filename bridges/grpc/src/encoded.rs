@@ -9,7 +9,7 @@ use lru::LruCache;
 use prost::Message as _;
 use prost::bytes::Bytes;
 
-use crate::convert::event_to_message;
+use crate::convert::{PayloadForm, event_to_message};
 use crate::settings::GrpcStatistics;
 
 /// What an event that is kept takes beside its bytes, about.
@@ -29,10 +29,10 @@ struct Inner {
     kept: Mutex<Kept>,
 }
 
-/// The newest ones, at most so many bytes of them.
+/// The newest ones, at most so many bytes of them, by whether they are CloudEvents.
 #[derive(Debug)]
 struct Kept {
-    events: LruCache<EventRef, Bytes>,
+    events: LruCache<(EventRef, bool), Bytes>,
     bytes: usize,
 }
 
@@ -44,26 +44,27 @@ impl EncodedEvents {
 
     /// An event that others read at the same time. Made under the lock: who comes second waits for the first, instead of
     /// doing the same.
-    pub(crate) fn shared(&self, node: &NodeFacts, event: &Event) -> Bytes {
+    pub(crate) fn shared(&self, node: &NodeFacts, form: &PayloadForm, event: &Event) -> Bytes {
         let key = EventRef { node: node.id, epoch: node.epoch, seq: event.seq };
+        let key = (key, form.is_cloud_event());
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = kept.events.get(&key) {
             return bytes.clone();
         }
-        let bytes = self.alone(node, event);
+        let bytes = self.alone(node, form, event);
         kept.keep(key, bytes.clone(), self.0.bytes_max);
         bytes
     }
 
     /// An event that one reader has read for itself, far back in the log: it would take the place of what others share.
-    pub(crate) fn alone(&self, node: &NodeFacts, event: &Event) -> Bytes {
+    pub(crate) fn alone(&self, node: &NodeFacts, form: &PayloadForm, event: &Event) -> Bytes {
         self.0.statistics.count_encoded();
-        event_to_message(&self.0.ids, node, event).encode_to_vec().into()
+        event_to_message(&self.0.ids, node, form, event).encode_to_vec().into()
     }
 }
 
 impl Kept {
-    fn keep(&mut self, key: EventRef, bytes: Bytes, bytes_max: usize) {
+    fn keep(&mut self, key: (EventRef, bool), bytes: Bytes, bytes_max: usize) {
         self.bytes += weight(&bytes);
         if let Some((_, replaced)) = self.events.push(key, bytes) {
             self.bytes -= weight(&replaced);
@@ -88,6 +89,8 @@ mod tests {
 
     use super::*;
     use crate::v1;
+
+    const XML: PayloadForm = PayloadForm::Xml;
 
     fn node() -> NodeFacts {
         NodeFacts {
@@ -127,28 +130,33 @@ mod tests {
     fn an_event_is_made_once_for_all_who_share_it() {
         let encoded = encoded(10_000);
         let (first, second) =
-            (encoded.shared(&node(), &event(1)), encoded.clone().shared(&node(), &event(1)));
+            (encoded.shared(&node(), &XML, &event(1)), encoded.clone().shared(&node(), &XML, &event(1)));
         assert_eq!((count(&encoded), first.as_ptr()), (1, second.as_ptr()), "the very same bytes");
         assert_eq!(v1::Event::decode(first).unwrap().seq, 1);
-        encoded.shared(&NodeFacts { epoch: Epoch(8), ..node() }, &event(1));
-        encoded.shared(&NodeFacts { id: NodeId(2), ..node() }, &event(1));
-        encoded.shared(&node(), &event(2));
+        encoded.shared(&NodeFacts { epoch: Epoch(8), ..node() }, &XML, &event(1));
+        encoded.shared(&NodeFacts { id: NodeId(2), ..node() }, &XML, &event(1));
+        encoded.shared(&node(), &XML, &event(2));
         assert_eq!(count(&encoded), 4, "each log and each life of one has events of its own");
-        encoded.alone(&node(), &event(2));
-        assert_eq!(count(&encoded), 5);
+        let service = node().creator;
+        let form = PayloadForm::CloudEvent { service };
+        encoded.shared(&node(), &form, &event(1));
+        encoded.shared(&node(), &form, &event(1));
+        assert_eq!(count(&encoded), 5, "and so has each form");
+        encoded.alone(&node(), &XML, &event(2));
+        assert_eq!(count(&encoded), 6);
     }
 
     #[test]
     fn what_is_kept_is_bounded_in_bytes() {
-        let one = weight(&encoded(0).alone(&node(), &event(1)));
+        let one = weight(&encoded(0).alone(&node(), &XML, &event(1)));
         let encoded = encoded(3 * one);
         for seq in 1..=1_000 {
-            encoded.shared(&node(), &event(seq));
+            encoded.shared(&node(), &XML, &event(seq));
             assert!(encoded.0.kept.lock().unwrap().bytes <= 3 * one + 8, "{seq}");
         }
-        encoded.shared(&node(), &event(999));
+        encoded.shared(&node(), &XML, &event(999));
         assert_eq!(count(&encoded), 1_000, "the newest are there");
-        encoded.shared(&node(), &event(1));
+        encoded.shared(&node(), &XML, &event(1));
         assert_eq!(count(&encoded), 1_001);
     }
 }

@@ -20,7 +20,7 @@ mod xmpp;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::Credentials;
+use bus_admission::Credentials;
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;

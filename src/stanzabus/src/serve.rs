@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_grpc::{CredentialsInForce, GrpcSettings, GrpcStatistics, ServeError};
+use bridge_grpc::{GrpcSettings, GrpcStatistics, ServeError};
+use bus_admission::CredentialsInForce;
 use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
 use bus_store::Store;
 use tokio::net::TcpListener;
@@ -107,7 +108,7 @@ impl Daemon {
             tls: config.grpc.tls_server(&loaded.folder)?.map(Arc::new),
         };
         let grpc_counters = Arc::<GrpcStatistics>::default();
-        let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters);
+        let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters)?;
         let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.grpc).await;
         let sources = Sources {
             engine: engine.clone(),
@@ -193,16 +194,17 @@ fn grpc_settings(
     loaded: &Loaded,
     replaceable: &Replaceable,
     statistics: &Arc<GrpcStatistics>,
-) -> GrpcSettings {
+) -> Result<GrpcSettings, Failure> {
     let config = &loaded.config;
     let Replaceable { credentials, tls } = replaceable.clone();
-    GrpcSettings {
+    Ok(GrpcSettings {
+        service: config.xmpp.domain()?,
         credentials,
         tls,
         allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
         statistics: Arc::clone(statistics),
         ..config.limits.grpc()
-    }
+    })
 }
 
 async fn start_grpc(

@@ -40,7 +40,12 @@ async fn over_grpc(config: &Path, arguments: TailArguments) -> Result<(), Failur
         None if earliest => Start::Earliest(true),
         None => Start::Latest(true),
     };
-    let request = v1::TailRequest { node: node.clone(), start: Some(start), expected_epoch: epoch };
+    let request = v1::TailRequest {
+        node: node.clone(),
+        start: Some(start),
+        expected_epoch: epoch,
+        ..v1::TailRequest::default()
+    };
     let mut frames = connect_grpc(config).await?.tail(request).await?;
     let mut left = Countdown(count);
     while !left.is_over() {
@@ -132,6 +137,14 @@ pub(super) fn event_line(event: v1::Event) -> EventLine {
         event_id: some(event.event_id),
         publisher: some(event.publisher),
         published_at: event.publish_time.map(|time| time.to_string()),
-        payload: event.payload.map(|v1::event::Payload::Xml(xml)| xml),
+        payload: xml(event.payload),
+    }
+}
+
+/// Asked for as XML, so nothing else comes.
+fn xml(payload: Option<v1::event::Payload>) -> Option<String> {
+    match payload {
+        Some(v1::event::Payload::Xml(xml)) => Some(xml),
+        Some(v1::event::Payload::CloudEvent(_)) | None => None,
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::{AccessToken, CertificateName, Credentials, TlsServer, check_address, token_sha256_hex};
+use bus_admission::{AccessToken, CertificateName, Credentials, TlsServer, check_address, token_sha256_hex};
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,7 +84,7 @@ impl GrpcConfig {
     /// Where the daemon listens.
     pub(crate) fn listen(&self) -> Result<SocketAddr, ConfigError> {
         let address = parse_listen("grpc.listen", &self.listen)?;
-        check_address(address, self.tls.is_some() || self.allow_plaintext_beyond_loopback)
+        check_address("gRPC", "grpc", address, self.tls.is_some() || self.allow_plaintext_beyond_loopback)
             .map_err(|error| ConfigError::invalid("grpc.listen", error.to_string()))?;
         Ok(address)
     }

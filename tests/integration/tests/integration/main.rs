@@ -6,6 +6,7 @@
 mod access;
 #[cfg(test)]
 mod bounces;
+mod cloud_events;
 mod comings_and_goings;
 #[cfg(test)]
 mod component;

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::{TlsIdentity, TlsServer};
+use bus_admission::{TlsError, TlsIdentity, TlsProtocol, TlsServer};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -35,7 +35,7 @@ impl GrpcTlsConfig {
     /// What is to be served.
     pub(crate) fn server(&self, folder: &Path) -> Result<TlsServer, ConfigError> {
         let files = self.read(folder)?;
-        TlsServer::new(self.identity(&files)).map_err(|error| unusable(&error))
+        TlsServer::new(self.identity(&files), TlsProtocol::Http2).map_err(|error| unusable(&error))
     }
 
     /// Puts what the files hold now in the place of what is served.
@@ -88,6 +88,6 @@ pub(super) fn read_pem(key: &'static str, path: &Path) -> Result<Vec<u8>, Config
     })
 }
 
-fn unusable(error: &bridge_grpc::TlsError) -> ConfigError {
+fn unusable(error: &TlsError) -> ConfigError {
     ConfigError::invalid("grpc.tls", error.to_string())
 }
