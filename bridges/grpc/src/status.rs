@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use bus_admission::Refusal;
-use bus_domain::{BusError, LimitKind};
+use bus_domain::BusError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -60,8 +60,8 @@ fn finish(error: &BusError, details: ErrorDetails) -> Status {
 fn details(error: &BusError) -> ErrorDetails {
     let (_, reason) = code_and_reason(error);
     let mut details = info(reason, metadata(error));
-    if let Some(delay) = retry_after(error) {
-        details.set_retry_info(Some(delay));
+    if let Some(delay_ms) = error.retry_after_ms() {
+        details.set_retry_info(Some(Duration::from_millis(delay_ms)));
     }
     if let BusError::LimitReached(limit) = error
         && let Some(quota) = limit.quota()
@@ -144,22 +144,6 @@ fn metadata(error: &BusError) -> HashMap<String, String> {
         _ => None,
     };
     entry.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// When to try again: for the errors of the class `Wait`, and for no others.
-fn retry_after(error: &BusError) -> Option<Duration> {
-    match error {
-        BusError::Contended => Some(Duration::from_millis(50)),
-        BusError::Busy => Some(Duration::from_millis(200)),
-        BusError::StoreUnavailable
-        | BusError::RosterUnavailable
-        | BusError::LimitReached(LimitKind::Undelivered) => Some(Duration::from_secs(1)),
-        BusError::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => {
-            Some(Duration::from_millis(*retry_after_ms))
-        }
-        BusError::LimitReached(_) => Some(Duration::from_mins(1)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

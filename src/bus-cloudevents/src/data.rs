@@ -1,6 +1,7 @@
 use bus_xml::{XmlLimits, parse_document, serialise};
 use serde_json::value::RawValue;
 
+use crate::media_type::is_utf8;
 use crate::{ContentKind, content_kind};
 
 /// What an event carries beside its attributes.
@@ -27,6 +28,15 @@ impl Data {
     pub(crate) fn of_text(text: String, content_type: Option<&str>) -> Self {
         let says_xml = content_type.is_some_and(|it| content_kind(it) == ContentKind::Xml);
         if says_xml && is_our_serialisation(&text) { Self::Xml(text) } else { Self::Text(text) }
+    }
+
+    /// What came as bytes of a media type: text, if that is what it says and they are text in UTF-8, and bytes otherwise.
+    pub fn of_bytes(bytes: &[u8], content_type: Option<&str>) -> Self {
+        let is_text = content_type.is_some_and(|it| content_kind(it) != ContentKind::Other && is_utf8(it));
+        match std::str::from_utf8(bytes) {
+            Ok(text) if is_text => Self::of_text(text.to_owned(), content_type),
+            _ => Self::Binary(bytes.to_vec()),
+        }
     }
 
     /// The bytes that `datacontenttype` is about.

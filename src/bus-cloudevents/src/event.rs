@@ -111,7 +111,7 @@ impl CloudEvent {
 }
 
 /// The types of the attributes that the specification defines beside the required ones.
-pub(crate) fn optional_type(name: &str) -> Option<AttributeType> {
+pub fn optional_type(name: &str) -> Option<AttributeType> {
     match name {
         "datacontenttype" | "subject" => Some(AttributeType::String),
         // A URI by the specification; but the protobuf format puts the type URLs of messages there, without a scheme.

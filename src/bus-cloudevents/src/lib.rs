@@ -21,6 +21,6 @@ pub use arrival::{Position, PositionError, arrived};
 pub use attribute::{AttributeType, AttributeValue};
 pub use data::Data;
 pub use error::{AttributeProblem, BatchError, CloudEventError};
-pub use event::CloudEvent;
+pub use event::{CloudEvent, optional_type};
 pub use media_type::{ContentKind, Format, FormatError, content_kind};
 pub use timestamp::Timestamp;

@@ -78,6 +78,16 @@ pub fn content_kind(media_type: &str) -> ContentKind {
     }
 }
 
+/// Whether a media type names no character set, or one that UTF-8 has all of.
+pub(crate) fn is_utf8(media_type: &str) -> bool {
+    let parameters = media_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    charsets.all(|(_, value)| {
+        let charset = value.trim().trim_matches('"').to_ascii_lowercase();
+        matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii")
+    })
+}
+
 /// Whether the text is a media type with or without parameters (RFC 2045 §5.1).
 pub(crate) fn is_media_type(text: &str) -> bool {
     let (essence, parameters) = text.split_once(';').map_or((text, None), |(it, rest)| (it, Some(rest)));

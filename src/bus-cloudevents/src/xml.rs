@@ -57,6 +57,13 @@ pub fn read_batch(xml: &str, limits: XmlLimits, events_max: usize) -> Result<Vec
     children.into_iter().enumerate().map(read).collect()
 }
 
+/// The bounds of a document in this format whose length is bounded already, and whose data may be that deep.
+pub fn document_limits(bytes_max: usize, data_depth_max: usize) -> XmlLimits {
+    // The batch, the event, and its data.
+    const ENVELOPE_DEPTH: usize = 3;
+    XmlLimits { depth_max: data_depth_max + ENVELOPE_DEPTH, bytes_max }
+}
+
 fn event(root: &Element) -> Result<CloudEvent, CloudEventError> {
     if !root.is("event", NAMESPACE) {
         return Err(CloudEventError::Document(format!("not an <event/> in the namespace {NAMESPACE}")));

@@ -1,5 +1,4 @@
 mod client_tls;
-mod tls;
 mod token_list;
 
 use std::fs;
@@ -12,12 +11,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::tls::{self, TlsConfig};
 
 pub(crate) use client_tls::ClientTls;
 pub(crate) use token_list::{ListedToken, TokenList};
 
 use client_tls::ClientTlsConfig;
-use tls::GrpcTlsConfig;
 
 /// `[grpc]`: the gRPC service.
 #[derive(Deserialize, JsonSchema)]
@@ -33,7 +32,7 @@ pub(crate) struct GrpcConfig {
     /// `tls`.
     allow_plaintext_beyond_loopback: bool,
     /// With it, the service talks TLS, and nothing else.
-    tls: Option<GrpcTlsConfig>,
+    tls: Option<TlsConfig>,
     /// The tokens that are accepted.
     tokens: Vec<TokenConfig>,
     /// A file with more of them, which `stanzabus token` keeps. Changes count at once.
@@ -132,12 +131,12 @@ impl GrpcConfig {
 
     /// What the service shows its clients, if it talks TLS.
     pub(crate) fn tls_server(&self, folder: &Path) -> Result<Option<TlsServer>, ConfigError> {
-        self.tls.as_ref().map(|tls| tls.server(folder)).transpose()
+        self.tls.as_ref().map(|it| it.server(&tls::GRPC, folder)).transpose()
     }
 
     /// Puts what the files hold now in the place of what is served.
     pub(crate) fn replace_tls(&self, folder: &Path, server: &TlsServer) -> Result<(), ConfigError> {
-        self.tls.as_ref().map_or(Ok(()), |tls| tls.replace(folder, server))
+        self.tls.as_ref().map_or(Ok(()), |it| it.replace(&tls::GRPC, folder, server))
     }
 
     /// How this command line talks TLS with the daemon; `None` if it does not.

@@ -1,0 +1,177 @@
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bus_cloudevents::{BatchError, CloudEvent, CloudEventError, Format, json, protobuf, xml};
+use bus_domain::{BusError, Durability, ItemId, Limits, Payload, publish};
+use bus_engine::{Command, Outcome, Published, Verb, payload_from_text};
+use bytes::Bytes;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::auth::Authenticated;
+use crate::path::NodePath;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::routes::Api;
+use crate::{HttpSettings, binary_mode};
+
+/// `POST /v1/nodes/{node}/events`: publishes an event or a batch, all of it or nothing. Answered once what the node's
+/// durability promises holds.
+pub(crate) async fn post(
+    State(api): State<Arc<Api>>,
+    Authenticated(caller): Authenticated,
+    NodePath(node): NodePath,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    query.only(&["item_id"])?;
+    let format = format_of(&headers)?;
+    let body = read(body, &api.settings).await?;
+    let limits = &api.engine.settings().limits;
+    let events = events(format, &headers, &body, limits)?;
+    let payloads = events.iter().enumerate().map(|(index, event)| payload(index, event, limits));
+    let payloads = payloads.collect::<Result<Vec<_>, Problem>>()?;
+    let items = items(payloads, query.get("item_id"))?;
+    let verb = Verb::Publish(publish::Request { items, ..publish::Request::default() });
+    let command = Command { actor: caller.actor().clone(), node, verb };
+    match api.engine.execute(command).await {
+        Ok(Outcome::Published(published)) => Ok(answer(&published)),
+        Ok(_) => Err(Problem::of(&BusError::Internal)),
+        Err(error) => Err(Problem::of(&error)),
+    }
+}
+
+/// The event format that the body is in; `None` is binary mode.
+fn format_of(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
+    let unsupported =
+        |detail: String| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail);
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let format = Format::of_media_type(content_type.unwrap_or_default());
+    match format.map_err(|error| unsupported(error.to_string()))? {
+        None if !binary_mode::is_meant(headers) => Err(unsupported(
+            "the request is no CloudEvent: send application/cloudevents+json, or headers such as ce-id with the data as the \
+             body"
+                .to_owned(),
+        )),
+        format => Ok(format),
+    }
+}
+
+async fn read(body: Body, settings: &HttpSettings) -> Result<Bytes, Problem> {
+    let bytes_max = settings.body_bytes_max;
+    // One more byte tells a body that is too long from one that breaks off.
+    let read = timeout(settings.request_patience, to_bytes(body, bytes_max + 1)).await;
+    let too_large = || {
+        let detail = format!("the body is longer than {bytes_max} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", detail)
+    };
+    match read {
+        Ok(Ok(body)) if body.len() > bytes_max => Err(too_large()),
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "REQUEST_INVALID", "the body breaks off")),
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body takes too long")),
+    }
+}
+
+/// axum says so by the type of the innermost error only.
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut error: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = error {
+        if cause.to_string().contains("length limit") {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
+}
+
+fn events(
+    format: Option<Format>,
+    headers: &HeaderMap,
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Vec<CloudEvent>, Problem> {
+    let one = |event: Result<CloudEvent, CloudEventError>| {
+        event.map(|event| vec![event]).map_err(|error| event_problem(None, &error))
+    };
+    let batch = |events: Result<Vec<CloudEvent>, BatchError>| {
+        events.map_err(|error| match error {
+            BatchError::TooMany { events_max } => {
+                Problem::of(&BusError::TooManyItems { items_max: events_max })
+            }
+            BatchError::Event { index, error } => event_problem(Some(index), &error),
+            BatchError::Document(reason) => Problem::of(&BusError::InvalidPayload { reason }),
+        })
+    };
+    let events_max = limits.request_items_max;
+    let xml_limits = xml::document_limits(body.len(), limits.payload_depth_max);
+    match format {
+        None => one(binary_mode::read(headers, body)),
+        Some(Format::Json) => one(json::read(body)),
+        Some(Format::Protobuf) => one(protobuf::read(body)),
+        Some(Format::Xml) => one(text(body).and_then(|text| xml::read(text, xml_limits))),
+        Some(Format::JsonBatch) => batch(json::read_batch(body, events_max)),
+        Some(Format::ProtobufBatch) => batch(protobuf::read_batch(body, events_max)),
+        Some(Format::XmlBatch) => {
+            let text = text(body).map_err(|error| BatchError::Document(error.to_string()));
+            batch(text.and_then(|text| xml::read_batch(text, xml_limits, events_max)))
+        }
+    }
+}
+
+fn text(body: &[u8]) -> Result<&str, CloudEventError> {
+    std::str::from_utf8(body).map_err(|_| CloudEventError::Document("the body is not UTF-8".to_owned()))
+}
+
+/// What the bus keeps of an event: itself, in the XML format.
+fn payload(index: usize, event: &CloudEvent, limits: &Limits) -> Result<Payload, Problem> {
+    payload_from_text(&xml::write(event), limits)
+        .map_err(|error| Problem::of_field(format!("events[{index}]"), &error))
+}
+
+/// Names the attribute as the format of the request does.
+fn event_problem(index: Option<usize>, error: &CloudEventError) -> Problem {
+    let place = index.map(|index| format!("events[{index}]"));
+    let name = match error {
+        CloudEventError::Attribute { attribute, .. } => Some(attribute.as_str()),
+        CloudEventError::Data(_) => Some("data"),
+        CloudEventError::Document(_) => None,
+    };
+    let field = place.into_iter().chain(name.map(str::to_owned)).collect::<Vec<_>>().join(".");
+    let error = BusError::InvalidPayload { reason: error.to_string() };
+    if field.is_empty() { Problem::of(&error) } else { Problem::of_field(field, &error) }
+}
+
+fn items(payloads: Vec<Payload>, item_id: Option<&str>) -> Result<Vec<publish::NewItem>, Problem> {
+    let id = item_id.map(ItemId::new).transpose().map_err(|problem| Problem::invalid("item_id", problem))?;
+    if id.is_some() && payloads.len() != 1 {
+        return Err(Problem::invalid(
+            "item_id",
+            "names one item, and the batch has another number of events",
+        ));
+    }
+    let item = |payload| publish::NewItem { id: id.clone(), payload: Some(payload) };
+    Ok(payloads.into_iter().map(item).collect())
+}
+
+fn answer(published: &Published) -> Response {
+    let results = (published.first_seq..).zip(&published.item_ids);
+    let results = results.map(|(seq, item_id)| json!({ "seq": seq, "item_id": item_id.as_str() }));
+    let durability = match published.durability {
+        Durability::Fsync => "fsync",
+        Durability::Relaxed => "relaxed",
+        Durability::Memory => "memory",
+    };
+    let document = json!({
+        "epoch": format!("{:016x}", published.epoch.0),
+        "durability": durability,
+        "results": results.collect::<Vec<_>>(),
+    });
+    (StatusCode::OK, [(CONTENT_TYPE, "application/json")], format!("{document}\n")).into_response()
+}
