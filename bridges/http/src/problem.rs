@@ -128,6 +128,7 @@ fn status_and_reason(error: &BusError) -> (StatusCode, &'static str) {
         BusError::UnsupportedAccessModel
         | BusError::InvalidConfig { .. }
         | BusError::InvalidAssociation { .. }
+        | BusError::InvalidRelation { .. }
         | BusError::TooManyAssociations { .. } => (StatusCode::BAD_REQUEST, "CONFIG_INVALID"),
         BusError::BadRequest(_)
         | BusError::NoOptions

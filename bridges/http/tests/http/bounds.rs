@@ -58,6 +58,27 @@ async fn connections_are_few_and_a_head_that_does_not_end_gives_its_place_back()
 }
 
 #[tokio::test]
+async fn what_is_no_http_costs_its_connection_only() {
+    let rig = rig(HttpSettings::default()).await;
+    for garbage in [
+        &b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /v1/nodes/orders/events HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/nodes/orders/events HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        &[b'a'; 1_000_000],
+    ] {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, rig.port)).await.unwrap();
+        // The server may close before all is written.
+        let _ = socket.write_all(garbage).await;
+        let mut answer = Vec::new();
+        let _ = soon(socket.read_to_end(&mut answer)).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{:?}", String::from_utf8_lossy(&answer));
+    }
+    rig.publish("orders", &order("o")).await;
+}
+
+#[tokio::test]
 async fn who_does_not_read_a_stream_loses_it_and_holds_nobody_up() {
     const EVENTS: usize = 150;
     let patience = Duration::from_millis(200);

@@ -16,6 +16,8 @@ fn node() -> NodeFacts {
         created_at_ms: 0,
         config: NodeConfig::default(),
         affiliations: Arc::default(),
+        above: None,
+        is_orphan: false,
         rules_version: 1,
     }
 }

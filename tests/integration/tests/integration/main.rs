@@ -17,6 +17,8 @@ mod drain;
 mod durability;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod http_api;
 mod logs;
 mod offline_user;
 mod peers;
