@@ -64,9 +64,13 @@ fn once(headers: &HeaderMap, name: &str) -> Result<Option<String>, CloudEventErr
 /// The text of a header's value (§3.1.3.2): out of its quotes, and percent-decoded once. `None` if that is no UTF-8.
 fn text(value: &HeaderValue) -> Option<String> {
     let raw = value.to_str().ok()?.trim();
-    let quoted = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let unquoted = quoted.map_or_else(|| raw.to_owned(), unescape);
-    percent_decode_str(&unquoted).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(&unquote(raw)).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// The inside of a quoted string, or the text as it stands.
+pub(crate) fn unquote(text: &str) -> String {
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    quoted.map_or_else(|| text.to_owned(), unescape)
 }
 
 /// The inside of a quoted string (RFC 9110 §5.6.4).

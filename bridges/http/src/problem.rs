@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bus_admission::Refusal;
+use bus_cloudevents::Position;
 use bus_domain::BusError;
 use serde_json::{Map, Value, json};
 
@@ -138,6 +139,9 @@ fn status_and_reason(error: &BusError) -> (StatusCode, &'static str) {
         | BusError::InvalidSubId
         | BusError::InvalidOptions { .. } => (StatusCode::BAD_REQUEST, "REQUEST_INVALID"),
         BusError::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "UNSUPPORTED"),
+        BusError::HeadMoved { .. } => (StatusCode::CONFLICT, "SEQ_MISMATCH"),
+        BusError::RequestIdReused => (StatusCode::UNPROCESSABLE_ENTITY, "REQUEST_ID_REUSED"),
+        BusError::RequestIdNotKept => (StatusCode::CONFLICT, "REQUEST_ID_NOT_KEPT"),
         BusError::NodeFull => (StatusCode::CONFLICT, "NODE_FULL"),
         BusError::LimitReached(_) => (StatusCode::TOO_MANY_REQUESTS, "LIMIT_REACHED"),
         BusError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
@@ -152,6 +156,9 @@ fn metadata(error: &BusError) -> Map<String, Value> {
         BusError::NodeMoved { to } => Some(("redirect_uri", to.as_str().into())),
         BusError::PayloadTooBig { bytes_max } => Some(("payload_bytes_max", (*bytes_max).into())),
         BusError::TooManyItems { items_max } => Some(("items_max", (*items_max).into())),
+        BusError::HeadMoved { epoch, seq } => {
+            Some(("head", Position { epoch: *epoch, seq: *seq }.to_string().into()))
+        }
         BusError::Unsupported(feature) => Some(("feature", feature.as_str().into())),
         BusError::LimitReached(limit) => Some(("limit", limit.to_string().into())),
         _ => None,

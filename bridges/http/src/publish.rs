@@ -5,9 +5,12 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bus_cloudevents::{BatchError, CloudEvent, CloudEventError, Format, json, protobuf, xml};
+use bus_cloudevents::{
+    BatchError, CloudEvent, CloudEventError, Format, Position, PositionError, json, protobuf, xml,
+};
+use bus_domain::idempotency::IdempotencyKey;
 use bus_domain::{BusError, Durability, ItemId, Limits, Payload, publish};
-use bus_engine::{Command, Outcome, Published, Verb, payload_from_text};
+use bus_engine::{Command, Outcome, Published, Verb, once, payload_from_text};
 use bytes::Bytes;
 use serde_json::json;
 use tokio::time::timeout;
@@ -19,6 +22,8 @@ use crate::query::Query;
 use crate::routes::Api;
 use crate::{HttpSettings, binary_mode};
 
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// `POST /v1/nodes/{node}/events`: publishes an event or a batch, all of it or nothing. Answered once what the node's
 /// durability promises holds.
 pub(crate) async fn post(
@@ -29,7 +34,9 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    query.only(&["item_id"])?;
+    query.only(&["item_id", "expected_last"])?;
+    let key = idempotency_key(&headers)?;
+    let expected_head = query.get("expected_last").map(expected_head).transpose()?;
     let format = format_of(&headers)?;
     let body = read(body, &api.settings).await?;
     let limits = &api.engine.settings().limits;
@@ -37,13 +44,30 @@ pub(crate) async fn post(
     let payloads = events.iter().enumerate().map(|(index, event)| payload(index, event, limits));
     let payloads = payloads.collect::<Result<Vec<_>, Problem>>()?;
     let items = items(payloads, query.get("item_id"))?;
-    let verb = Verb::Publish(publish::Request { items, ..publish::Request::default() });
+    let request = publish::Request { items, expected_head, ..publish::Request::default() };
+    let once = key.map(|key| once(key, &request));
+    let verb = Verb::Publish(publish::Request { once, ..request });
     let command = Command { actor: caller.actor().clone(), node, verb };
     match api.engine.execute(command).await {
         Ok(Outcome::Published(published)) => Ok(answer(&published)),
         Ok(_) => Err(Problem::of(&BusError::Internal)),
         Err(error) => Err(Problem::of(&error)),
     }
+}
+
+/// The caller's own name for the request (draft-ietf-httpapi-idempotency-key-header).
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = binary_mode::unquote(value.to_str().unwrap_or_default());
+    let key = IdempotencyKey::new(&text);
+    key.map(Some).map_err(|problem| Problem::invalid("Idempotency-Key", problem))
+}
+
+/// Where the caller expects the log to end.
+fn expected_head(text: &str) -> Result<publish::ExpectedHead, Problem> {
+    let Position { epoch, seq } =
+        text.parse().map_err(|problem: PositionError| Problem::invalid("expected_last", problem))?;
+    Ok(publish::ExpectedHead { seq, epoch: Some(epoch) })
 }
 
 /// The event format that the body is in; `None` is binary mode.
@@ -171,6 +195,7 @@ fn answer(published: &Published) -> Response {
     let document = json!({
         "epoch": format!("{:016x}", published.epoch.0),
         "durability": durability,
+        "duplicate": published.duplicate,
         "results": results.collect::<Vec<_>>(),
     });
     (StatusCode::OK, [(CONTENT_TYPE, "application/json")], format!("{document}\n")).into_response()

@@ -140,7 +140,7 @@ async fn what_breaks_a_rule_is_refused_with_its_field_and_nothing_is_published()
         (CloudEvent { data: Some(long), ..order() }, "cloud_event", "PAYLOAD_TOO_BIG"),
     ] {
         let events = vec![anonymous_event("<a xmlns=''/>"), new_event(broken)];
-        let request = v1::PublishRequest { node: "orders".into(), events };
+        let request = v1::PublishRequest { node: "orders".into(), events, ..v1::PublishRequest::default() };
         let refused = rig.publisher(ALICE).publish(request).await;
         expect_refusal(refused, Code::InvalidArgument, reason, Some(&format!("events[1].{field}")));
     }

@@ -66,7 +66,7 @@ async fn what_is_no_http_costs_its_connection_only() {
         b"POST /v1/nodes/orders/events HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /v1/nodes/orders/events HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
         b"GET /\xff HTTP/1.1\r\n\r\n",
-        &[b'a'; 1_000_000],
+        &vec![b'a'; 1_000_000],
     ] {
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, rig.port)).await.unwrap();
         // The server may close before all is written.

@@ -94,6 +94,43 @@ async fn an_item_may_be_named_and_is_overwritten_then() {
 }
 
 #[tokio::test]
+async fn a_request_is_carried_out_once_under_its_key() {
+    let rig = Rig::start().await;
+    rig.create("orders").await;
+    let keyed = |id| publish_request("orders", &order(id)).header("Idempotency-Key", "\"7\"");
+    let first = rig.send(keyed("o")).await;
+    let again = rig.send(keyed("o")).await;
+    let [first, again] = [first, again].map(|answer| serde_json::from_str::<Value>(&answer.body).unwrap());
+    assert_eq!((&first["duplicate"], &again["duplicate"]), (&json!(false), &json!(true)));
+    assert_eq!(first["results"], again["results"]);
+    expect_problem(&rig.send(keyed("other")).await, 422, "REQUEST_ID_REUSED", None);
+    let endless = publish_request("orders", &order("o")).header("Idempotency-Key", "7".repeat(256));
+    expect_problem(&rig.send(endless).await, 400, "REQUEST_INVALID", Some("Idempotency-Key"));
+    let memory = NodeConfig { durability: Durability::Memory, ..NodeConfig::default() }.settled();
+    rig.create_with("moves", memory).await;
+    let in_memory = publish_request("moves", &order("o")).header("Idempotency-Key", "7");
+    expect_problem(&rig.send(in_memory).await, 409, "REQUEST_ID_NOT_KEPT", None);
+}
+
+#[tokio::test]
+async fn a_publisher_may_expect_where_the_log_ends() {
+    let rig = Rig::start().await;
+    let epoch = rig.create("orders").await;
+    let expecting = |position: String| {
+        let request = publish_request("orders", &order("o"));
+        let path = format!("{}?expected_last={position}", request.path);
+        rig.send(HttpRequest { path, ..request })
+    };
+    assert_eq!(expecting(format!("{epoch}-0")).await.status, 200);
+    let moved = expecting(format!("{epoch}-0")).await;
+    expect_problem(&moved, 409, "SEQ_MISMATCH", None);
+    let problem: Value = serde_json::from_str(&moved.body).unwrap();
+    assert_eq!(problem["head"], format!("{epoch}-1"));
+    expect_problem(&expecting("0123456789abcdef-1".into()).await, 409, "SEQ_MISMATCH", None);
+    expect_problem(&expecting("1".into()).await, 400, "REQUEST_INVALID", Some("expected_last"));
+}
+
+#[tokio::test]
 async fn what_is_no_event_is_refused_with_its_field_and_nothing_is_published() {
     let rig = Rig::start().await;
     let epoch = rig.create("orders").await;

@@ -92,8 +92,7 @@ impl GrpcCaller {
     pub(crate) async fn publish_cloud_event(&self, node: &str, event: CloudEvent) -> Result<(), Status> {
         let event = v1::NewEvent { item_id: None, payload: Some(Payload::CloudEvent(Box::new(event))) };
         let events = vec![event];
-        let request =
-            v1::PublishRequest { node: node.to_owned(), events, ..v1::PublishRequest::default() };
+        let request = v1::PublishRequest { node: node.to_owned(), events, ..v1::PublishRequest::default() };
         PublisherClient::new(self.channel.clone()).publish(self.with_token(request)).await.map(drop)
     }
 
