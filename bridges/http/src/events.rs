@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bus_admission::Caller;
 use bus_cloudevents::{Position, arrived, json};
 use bus_domain::{BusError, Event, EventKind, NodeName};
-use bus_engine::{Tail, TailFrame, TailStart};
+use bus_engine::{EventRef, Tail, TailFrame, TailStart};
 use bytes::Bytes;
 use futures::stream;
 use serde_json::json;
@@ -154,6 +154,13 @@ impl Reader {
             Progress::Reading => {}
             Progress::Over => return None,
         }
+        // What is at hand needs nobody to be waited for.
+        if !self.api.shutdown.is_cancelled()
+            && !self.caller.may_have_ended()
+            && let Some(event) = self.tail.next_at_hand()
+        {
+            return Some(self.event(&event));
+        }
         let read = tokio::select! {
             biased;
             () = self.api.shutdown.cancelled() => {
@@ -178,7 +185,18 @@ impl Reader {
         }
     }
 
+    /// An event's frame, which is the same for everybody.
     fn event(&self, event: &Event) -> Bytes {
+        let (node, encoded) = (self.tail.node(), &self.api.settings.encoded);
+        if self.tail.is_live() {
+            let key = EventRef { node: node.id, epoch: node.epoch, seq: event.seq };
+            encoded.shared(key, (), || self.encode(event))
+        } else {
+            encoded.alone(|| self.encode(event))
+        }
+    }
+
+    fn encode(&self, event: &Event) -> Bytes {
         let name = match event.kind.told() {
             EventKind::Published { .. } => None,
             EventKind::Retracted { .. } => Some("retracted"),

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use bus_admission::{CredentialsInForce, PlaintextError, TlsServer};
 use bus_domain::BareJid;
+use bus_engine::EncodedEvents;
 use thiserror::Error;
 
 /// What the leg is started with. It makes no connections and opens no ports: the listener comes from outside.
@@ -26,6 +27,8 @@ pub struct HttpSettings {
     pub reading_patience: Duration,
     /// How often a stream of events says that it goes on, while nothing happens.
     pub heartbeat_interval: Duration,
+    /// The newest events as readers get them, shared by all who read a node.
+    pub encoded: EncodedEvents<()>,
     /// How long requests that are under way may take to end once the leg has been told to stop.
     pub shutdown_grace: Duration,
 }
@@ -42,6 +45,7 @@ impl Default for HttpSettings {
             request_patience: Duration::from_secs(30),
             reading_patience: Duration::from_mins(1),
             heartbeat_interval: Duration::from_secs(15),
+            encoded: EncodedEvents::new(16 * 1024 * 1024),
             shutdown_grace: Duration::from_secs(5),
         }
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bridge_http::HttpSettings;
 use bus_domain::{AccessModel, Affiliation, Durability, NodeConfig, RedirectUri, publish, retract};
-use bus_engine::{EngineLimits, Settings, Verb, payload_from_text};
+use bus_engine::{EncodedEvents, EngineLimits, Settings, Verb, payload_from_text};
 use serde_json::json;
 
 use crate::rig::{BOB, DOMAIN, Rig, expect_problem, order, request, soon, stream};
@@ -32,6 +32,32 @@ async fn a_stream_starts_where_it_says_and_goes_on_live() {
             assert_eq!(events.expect(at(seq), None).await, order(id));
         }
     }
+}
+
+#[tokio::test]
+async fn many_readers_get_what_is_made_once() {
+    const READERS: usize = 100;
+    const EVENTS: u64 = 20;
+    let encoded = EncodedEvents::new(1_000_000);
+    let http = HttpSettings { encoded: encoded.clone(), ..HttpSettings::default() };
+    let rig = Rig::start_as(Settings::default(), http).await;
+    rig.create("orders").await;
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut events = rig.open(stream("orders", "")).await;
+        events.next().await;
+        readers.push(events);
+    }
+    for number in 0..EVENTS {
+        rig.publish("orders", &order(&number.to_string())).await;
+    }
+    for events in &mut readers {
+        for number in 0..EVENTS {
+            let event: serde_json::Value = serde_json::from_str(&events.next().await.data).unwrap();
+            assert_eq!(event["id"], number.to_string());
+        }
+    }
+    assert_eq!(encoded.encodings(), EVENTS, "one encoding for each event");
 }
 
 #[tokio::test]

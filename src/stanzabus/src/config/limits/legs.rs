@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use bridge_grpc::GrpcSettings;
 use bridge_http::HttpSettings;
+use bus_engine::EncodedEvents;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xmpp_pubsub::RequestLimits;
@@ -39,6 +40,8 @@ pub(super) struct LegsConfig {
     http_reading_patience_ms: u64,
     /// How often a stream of events says that it goes on, while nothing happens.
     http_heartbeat_ms: u64,
+    /// Bytes of events in the form in which the HTTP API sends them; readers of one node share them while they are new.
+    http_encoded_events_bytes_max: usize,
     /// How long the daemon may take, after SIGTERM, to finish what it has accepted. Of that, open gRPC calls and HTTP
     /// requests may take four tenths and the proof of the last notifications a quarter.
     drain_ms: u64,
@@ -76,6 +79,7 @@ impl LegsConfig {
             connections_max: self.http_connections_max,
             reading_patience: Duration::from_millis(self.http_reading_patience_ms),
             heartbeat_interval: Duration::from_millis(self.http_heartbeat_ms),
+            encoded: EncodedEvents::new(self.http_encoded_events_bytes_max),
             shutdown_grace: self.drain() * 4 / 10,
             ..HttpSettings::default()
         }
@@ -107,6 +111,7 @@ impl Default for LegsConfig {
             http_connections_max: http.connections_max,
             http_reading_patience_ms: ms(http.reading_patience),
             http_heartbeat_ms: ms(http.heartbeat_interval),
+            http_encoded_events_bytes_max: 16 * 1024 * 1024,
             drain_ms: 10_000,
         }
     }
