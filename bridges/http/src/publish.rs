@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,6 +12,7 @@ use bus_domain::idempotency::IdempotencyKey;
 use bus_domain::{BusError, Durability, ItemId, Limits, Payload, publish};
 use bus_engine::{Command, Outcome, Published, Verb, once, payload_from_text};
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -88,31 +89,16 @@ fn format_of(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
 
 async fn read(body: Body, settings: &HttpSettings) -> Result<Bytes, Problem> {
     let bytes_max = settings.body_bytes_max;
-    // One more byte tells a body that is too long from one that breaks off.
-    let read = timeout(settings.request_patience, to_bytes(body, bytes_max + 1)).await;
-    let too_large = || {
-        let detail = format!("the body is longer than {bytes_max} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", detail)
-    };
+    let read = timeout(settings.request_patience, Limited::new(body, bytes_max).collect()).await;
     match read {
-        Ok(Ok(body)) if body.len() > bytes_max => Err(too_large()),
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body is longer than {bytes_max} bytes");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", detail))
+        }
         Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "REQUEST_INVALID", "the body breaks off")),
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body takes too long")),
     }
-}
-
-/// axum says so by the type of the innermost error only.
-fn is_too_long(error: &axum::Error) -> bool {
-    let mut error: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = error {
-        if cause.to_string().contains("length limit") {
-            return true;
-        }
-        error = cause.source();
-    }
-    false
 }
 
 fn events(

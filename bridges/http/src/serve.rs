@@ -63,9 +63,11 @@ pub async fn serve(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            Some(Ok(connection)) = connections.next() => {
-                tasks.spawn(Arc::clone(&connected).answer(connection));
-            }
+            next = connections.next() => match next {
+                Some(Ok(connection)) => drop(tasks.spawn(Arc::clone(&connected).answer(connection))),
+                Some(Err(error)) => tracing::debug!(%error, "an HTTP connection could not be taken"),
+                None => break,
+            },
         }
     }
     drop(connections);
