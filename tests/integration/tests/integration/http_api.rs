@@ -2,13 +2,12 @@
 
 use harness::{Daemon, EventStream, HttpResponse, ServerSentEvent, http_get, wait_until};
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::peers::{GrpcCaller, HttpCaller, PATIENCE, on_prosody};
 
 const NODE: &str = "orders";
-const EVENTS: u64 = 300;
+const EVENTS: usize = 300;
 
 /// A position that was acknowledged, and the id of the event there.
 type Acknowledged = Vec<(u64, String)>;
@@ -24,25 +23,26 @@ async fn a_follower_that_comes_back_misses_nothing_and_gets_nothing_twice_whatev
     let mut follower = Follower { web: web.clone(), last_id: None, seen: Vec::new() };
     let mut stream = follower.open().await.expect("the daemon runs");
 
-    let (progress, published) = watch::channel(0);
-    let publisher = tokio::spawn(publish(web, progress));
-    for (after, ends_in_order) in [(50, false), (150, true), (220, false)] {
-        follower.follow(&mut stream, after).await;
-        if ends_in_order {
-            daemon.terminate().await.unwrap();
-        } else {
-            daemon.kill9().await.unwrap();
+    let following = async {
+        for (after, ends_in_order) in [(50, false), (150, true), (220, false)] {
+            follower.follow(&mut stream, after).await;
+            if ends_in_order {
+                daemon.terminate().await.unwrap();
+            } else {
+                daemon.kill9().await.unwrap();
+            }
+            assert_eq!(follower.drain(stream).await, ends_in_order.then(|| "going-away".to_owned()));
+            daemon.start().unwrap();
+            wait_for_api(port, &daemon).await;
+            stream = follower.open().await.expect("the daemon runs again");
         }
-        assert_eq!(follower.drain(stream).await, ends_in_order.then(|| "going-away".to_owned()));
-        daemon.start().unwrap();
-        wait_for_api(port, &daemon).await;
-        stream = follower.open().await.expect("the daemon runs again");
-    }
-    let acknowledged = publisher.await.unwrap();
+        (follower, stream)
+    };
+    let (acknowledged, (mut follower, mut stream)) = tokio::join!(publish(web), following);
     let head = acknowledged.iter().map(|(seq, _)| *seq).max().unwrap();
     follower.follow(&mut stream, usize::try_from(head).unwrap()).await;
 
-    assert_eq!(*published.borrow(), EVENTS);
+    assert_eq!(acknowledged.len(), EVENTS);
     let positions: Vec<_> = follower.seen.iter().map(|(seq, _)| *seq).collect();
     assert_eq!(positions, (1..=head).collect::<Vec<_>>(), "each position once, and none is missing");
     for event in &acknowledged {
@@ -51,7 +51,7 @@ async fn a_follower_that_comes_back_misses_nothing_and_gets_nothing_twice_whatev
 }
 
 /// Publishes one event after the other, each until it is acknowledged.
-async fn publish(web: HttpCaller, progress: watch::Sender<u64>) -> Acknowledged {
+async fn publish(web: HttpCaller) -> Acknowledged {
     let mut acknowledged = Vec::new();
     for number in 1..=EVENTS {
         let id = format!("e-{number}");
@@ -63,7 +63,6 @@ async fn publish(web: HttpCaller, progress: watch::Sender<u64>) -> Acknowledged 
         let answer: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(answer["durability"], "fsync");
         acknowledged.push((answer["results"][0]["seq"].as_u64().unwrap(), id));
-        progress.send_replace(number);
     }
     acknowledged
 }
