@@ -2,6 +2,7 @@
 
 mod config;
 mod failure;
+mod payload;
 
 use bus_domain::{Affiliation, BareJid, Event, EventKind, ItemId, NodeFacts, NodeName, RedirectUri};
 use bus_engine::{EventIds, EventRef};
@@ -12,6 +13,7 @@ pub(crate) use self::config::{
     config_from_message, config_to_message, durability_to_message, settings_from_message,
 };
 pub(crate) use self::failure::failure;
+pub(crate) use self::payload::{PayloadForm, event_field};
 use crate::status::invalid_field;
 use crate::v1;
 
@@ -46,8 +48,12 @@ fn enum_value<Value: TryFrom<i32>>(field: &str, number: i32) -> Result<Option<Va
 }
 
 /// An event of a node, as readers see it.
-pub(crate) fn event_to_message(ids: &EventIds, node: &NodeFacts, event: &Event) -> v1::Event {
-    let payload = event.kind.payload().map(|payload| v1::event::Payload::Xml(payload.as_str().to_owned()));
+pub(crate) fn event_to_message(
+    ids: &EventIds,
+    node: &NodeFacts,
+    form: &PayloadForm,
+    event: &Event,
+) -> v1::Event {
     let kind = match event.kind {
         EventKind::Published { .. } => v1::EventKind::Published,
         EventKind::Retracted { .. } => v1::EventKind::Retracted,
@@ -68,7 +74,7 @@ pub(crate) fn event_to_message(ids: &EventIds, node: &NodeFacts, event: &Event) 
         event_id: ids.event_id(EventRef { node: node.id, epoch: node.epoch, seq: event.seq }),
         publisher: event.publisher.to_string(),
         publish_time: Some(timestamp(event.published_at_ms)),
-        payload,
+        payload: form.payload(node, event),
         redirect_uri: event.kind.redirect().map_or_else(String::new, RedirectUri::to_string),
     }
 }

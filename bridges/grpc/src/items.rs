@@ -1,22 +1,24 @@
 //! `stanzabus.v1.Nodes.ListItems`: items by count, by id, and page by page.
 
 use bus_domain::retrieve::{Page, PageAt, Selection};
-use bus_domain::{Actor, ItemId, Limits, NodeFacts};
+use bus_domain::{Actor, BareJid, ItemId, Limits, NodeFacts};
 use bus_engine::{Engine, EventIds, EventRef, ItemListing};
 use tonic::Status;
 
-use crate::convert::{event_to_message, item_id, node_name};
+use crate::convert::{PayloadForm, event_to_message, item_id, node_name};
 use crate::status::{field_status, invalid_field, status};
 use crate::v1;
 use crate::v1::list_items_request::Selection as Wanted;
 
 pub(crate) async fn list(
     engine: &Engine,
+    service: &BareJid,
     actor: &Actor,
     request: v1::ListItemsRequest,
 ) -> Result<v1::ListItemsResponse, Status> {
     let ids = engine.event_ids();
     let node = node_name("node", &request.node)?;
+    let form = PayloadForm::from_message("payload_format", request.payload_format, service)?;
     let wanted = request.selection.unwrap_or_else(|| Wanted::Page(v1::ItemPage::default()));
     let start = match &wanted {
         Wanted::Page(page) => page_start(ids, &page.page_token)?,
@@ -27,7 +29,7 @@ pub(crate) async fn list(
     if start.is_some_and(|start| !is_of(start, &listing.node)) {
         return Err(foreign_token());
     }
-    Ok(response(ids, &listing, &wanted))
+    Ok(response(ids, &form, &listing, &wanted))
 }
 
 fn selection(wanted: &Wanted, start: Option<EventRef>, limits: &Limits) -> Result<Selection, Status> {
@@ -70,9 +72,14 @@ fn foreign_token() -> Status {
     invalid_field("page.page_token", "is not a token of this node and of the present epoch of its log")
 }
 
-fn response(ids: &EventIds, listing: &ItemListing, wanted: &Wanted) -> v1::ListItemsResponse {
+fn response(
+    ids: &EventIds,
+    form: &PayloadForm,
+    listing: &ItemListing,
+    wanted: &Wanted,
+) -> v1::ListItemsResponse {
     let items: Vec<_> =
-        listing.items.iter().map(|event| event_to_message(ids, &listing.node, event)).collect();
+        listing.items.iter().map(|event| event_to_message(ids, &listing.node, form, event)).collect();
     let through = listing.first_index.map_or(listing.count, |first| first + items.len() as u64);
     let next_page_token = match (wanted, items.last()) {
         (Wanted::Page(_), Some(last)) if through < listing.count => last.event_id.clone(),

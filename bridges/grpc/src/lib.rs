@@ -2,12 +2,11 @@
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
 //! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs` with `tail.rs`, `nodes.rs` with `items.rs`), one
-//! mapping from errors to statuses (`status.rs`), one from tokens and certificates to actors (`auth.rs`, `credentials.rs`).
+//! mapping from errors to statuses (`status.rs`), one from tokens and certificates to callers (`auth.rs`, over bus-admission).
 
 mod auth;
 mod connections;
 mod convert;
-mod credentials;
 mod encoded;
 mod frame_codec;
 mod health;
@@ -20,7 +19,6 @@ mod settings;
 mod status;
 mod subscriber;
 mod tail;
-mod tls;
 
 /// Messages, clients and servers, generated from `schemas/proto/stanzabus/v1`.
 ///
@@ -39,10 +37,10 @@ pub mod v1 {
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptor.bin");
 }
 
-pub use credentials::{AccessToken, CertificateName, Credentials, CredentialsInForce, token_sha256_hex};
+pub use bus_admission::{
+    AccessToken, CertificateName, Credentials, CredentialsInForce, TlsIdentity, TlsProtocol, TlsServer,
+    token_sha256_hex,
+};
 pub use health::Health;
 pub use serve::serve;
-pub use settings::{
-    GrpcSettings, GrpcStatistics, GrpcStatisticsSnapshot, ServeError, SettingsError, check_address,
-};
-pub use tls::{TlsError, TlsIdentity, TlsServer};
+pub use settings::{GrpcSettings, GrpcStatistics, GrpcStatisticsSnapshot, ServeError};

@@ -1,6 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bus_domain::{BusError, NodeName};
+use bus_domain::{BareJid, BusError, NodeName};
 use bus_engine::{Command, Engine, NodeView, Outcome, Verb};
 use tonic::{Request, Response, Status};
 
@@ -19,6 +19,8 @@ pub(crate) type NodesServer = v1::nodes_server::NodesServer<NodesService>;
 #[derive(Debug)]
 pub(crate) struct NodesService {
     pub(crate) engine: Engine,
+    /// Where the nodes are, for their URIs.
+    pub(crate) service: BareJid,
 }
 
 #[tonic::async_trait]
@@ -111,7 +113,7 @@ impl v1::nodes_server::Nodes for NodesService {
         request: Request<v1::ListItemsRequest>,
     ) -> Result<Response<v1::ListItemsResponse>, Status> {
         let (actor, message) = authenticated(request)?;
-        items::list(&self.engine, &actor, message).await.map(Response::new)
+        items::list(&self.engine, &self.service, &actor, message).await.map(Response::new)
     }
 
     async fn set_affiliations(

@@ -1,5 +1,6 @@
 //! `stanzabus.v1.Publisher.PublishStream`: batches one after the other, with many on their way at once.
 
+use bus_admission::Caller;
 use bus_domain::NodeName;
 use bus_engine::Engine;
 use futures::FutureExt as _;
@@ -9,10 +10,9 @@ use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::auth::Caller;
 use crate::convert::{failure, node_name};
 use crate::publisher::{Batch, publish};
-use crate::status::invalid_field;
+use crate::status::{invalid_field, refused};
 use crate::v1;
 use crate::v1::batch_result::Outcome;
 use crate::v1::publish_stream_response::Frame;
@@ -102,7 +102,7 @@ impl Session {
                     self.reading = Reading::Ended(Ok(()));
                     return Some(Ok(Frame::GoingAway(v1::GoingAway {})));
                 }
-                ended = self.caller.ended() => self.reading = Reading::Ended(Err(ended)),
+                ended = self.caller.ended() => self.reading = Reading::Ended(Err(refused(&ended))),
                 request = self.requests.next(), if has_room => self.take(request),
                 Some((first, bytes)) = self.on_their_way.next(), if is_waiting => {
                     return Some(Ok(self.results_from(first, bytes)));

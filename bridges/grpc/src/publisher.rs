@@ -1,5 +1,6 @@
+use bus_cloudevents::{protobuf, xml};
 use bus_domain::idempotency::IdempotencyKey;
-use bus_domain::{Actor, BusError, Epoch, Limits, NodeName, publish};
+use bus_domain::{Actor, BusError, Epoch, Limits, NodeName, Payload, publish};
 use bus_engine::{Command, Engine, Outcome, Published, Verb, once, payload_from_text};
 use futures::FutureExt as _;
 use futures::future::{self, BoxFuture};
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::{authenticated, authenticated_stream};
-use crate::convert::{durability_to_message, item_id, node_name};
+use crate::convert::{durability_to_message, event_field, item_id, node_name};
 use crate::publish_stream::answers;
 use crate::status::{field_status, invalid_field, status};
 use crate::v1;
@@ -107,8 +108,24 @@ fn new_item(index: usize, event: v1::NewEvent, limits: &Limits) -> Result<publis
             payload_from_text(&xml, limits)
                 .map_err(|error| field_status(&format!("events[{index}].xml"), &error))?,
         ),
+        Some(v1::new_event::Payload::CloudEvent(message)) => {
+            Some(cloud_event_payload(&format!("events[{index}].cloud_event"), *message, limits)?)
+        }
     };
     Ok(publish::NewItem { id, payload })
+}
+
+/// What the bus keeps of a CloudEvent: itself, in the XML format.
+fn cloud_event_payload(
+    field: &str,
+    message: protobuf::v1::CloudEvent,
+    limits: &Limits,
+) -> Result<Payload, Status> {
+    let event = protobuf::from_message(message).map_err(|error| {
+        let reason = error.to_string();
+        field_status(&event_field(field, &error), &BusError::InvalidPayload { reason })
+    })?;
+    payload_from_text(&xml::write(&event), limits).map_err(|error| field_status(field, &error))
 }
 
 fn response(published: &Published) -> v1::PublishResponse {

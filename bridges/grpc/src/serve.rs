@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus_admission::{Accepting, Authentication, accept, check_address};
 use bus_engine::Engine;
+use futures::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
@@ -9,14 +11,14 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tonic_health::pb::health_server::HealthServer;
 
-use crate::auth::Authentication;
-use crate::connections::accept;
+use crate::auth::Admission;
+use crate::connections::GrpcConnection;
 use crate::encoded::EncodedEvents;
 use crate::nodes::{NodesServer, NodesService};
 use crate::publisher::{PublisherServer, PublisherService};
 use crate::subscriber::SubscriberService;
 use crate::tail::SubscriberServer;
-use crate::{GrpcSettings, Health, ServeError, check_address, v1};
+use crate::{GrpcSettings, Health, ServeError, v1};
 
 /// A connection without traffic is pinged this often, and given up when a ping is not answered in time: else a client
 /// that has vanished would hold its streams for hours.
@@ -36,11 +38,22 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Listener)?;
-    check_address(address, settings.tls.is_some() || settings.allow_plaintext_beyond_loopback)?;
+    let may_be_plain = settings.tls.is_some() || settings.allow_plaintext_beyond_loopback;
+    check_address("gRPC", "grpc", address, may_be_plain)?;
     let router = router(&engine, &settings, &health, &shutdown)?;
-    let incoming = accept(listener, settings.connections_max, settings.tls.clone());
+    let incoming = accept(
+        listener,
+        Accepting {
+            leg: "gRPC",
+            connections_max: settings.connections_max,
+            tls: settings.tls.clone(),
+            // Unanswered pings end such a connection.
+            reading_patience: None,
+        },
+    );
+    let incoming = incoming.map(|connection| connection.map(GrpcConnection));
     health.set_serving().await;
-    tracing::info!(%address, credentials = settings.credentials.len(), tls = settings.tls.is_some(), "gRPC is served");
+    tracing::info!(%address, credentials = settings.credentials.count(), tls = settings.tls.is_some(), "gRPC is served");
 
     let stopping = async {
         shutdown.cancelled().await;
@@ -63,16 +76,22 @@ fn router(
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Router, ServeError> {
-    let auth = Authentication::new(engine.clone(), settings.credentials.clone());
+    let auth = Admission(Authentication::new(engine.clone(), settings.credentials.clone()));
     let bytes_max = settings.message_bytes_max;
     let publisher =
         PublisherServer::new(PublisherService { engine: engine.clone(), shutdown: shutdown.clone() });
     let statistics = Arc::clone(&settings.statistics);
     let encoded =
         EncodedEvents::new(engine.event_ids().clone(), settings.encoded_events_bytes_max, statistics);
-    let subscriber = SubscriberService { engine: engine.clone(), encoded, shutdown: shutdown.clone() };
+    let service = settings.service.clone();
+    let subscriber = SubscriberService {
+        engine: engine.clone(),
+        service: service.clone(),
+        encoded,
+        shutdown: shutdown.clone(),
+    };
     let subscriber = SubscriberServer::new(subscriber, bytes_max);
-    let nodes = NodesServer::new(NodesService { engine: engine.clone() });
+    let nodes = NodesServer::new(NodesService { engine: engine.clone(), service });
     Ok(Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))

@@ -1,15 +1,16 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bus_admission::{CredentialsInForce, PlaintextError, TlsServer};
+use bus_domain::BareJid;
 use thiserror::Error;
-
-use crate::{CredentialsInForce, TlsServer};
 
 /// What the leg is started with. It makes no connections and opens no ports: the listener comes from outside.
 #[derive(Debug, Clone)]
 pub struct GrpcSettings {
+    /// Where the nodes are on XMPP: the component's domain, for the URIs of nodes.
+    pub service: BareJid,
     /// Who may call. Without any, every call but health and reflection is refused.
     pub credentials: CredentialsInForce,
     /// With it, connections are encrypted, and no others are taken.
@@ -33,6 +34,7 @@ pub struct GrpcSettings {
 impl Default for GrpcSettings {
     fn default() -> Self {
         Self {
+            service: BareJid::new("localhost").expect("it is a domain"),
             credentials: CredentialsInForce::default(),
             tls: None,
             allow_plaintext_beyond_loopback: false,
@@ -70,51 +72,12 @@ impl GrpcStatistics {
     }
 }
 
-/// What is wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SettingsError {
-    /// The principal's name does not make an address `name@<component domain>`.
-    #[error(
-        "the principal {principal:?} does not make an address with {domain:?}; use letters, digits, '-', '_', '.'"
-    )]
-    Principal {
-        /// The name.
-        principal: String,
-        /// The component domain.
-        domain: String,
-    },
-    /// The hash of a token is not one.
-    #[error("the sha256 of the token of {principal:?} is not 64 hexadecimal digits")]
-    TokenHash {
-        /// Whose token.
-        principal: String,
-    },
-    /// The name of certificates is none.
-    #[error(
-        "the certificate's name of {principal:?} must be a DNS name or a URI among its subject alternative names, without \
-         wildcards"
-    )]
-    CertificateName {
-        /// Whose certificate.
-        principal: String,
-    },
-    /// Others on the network could read along.
-    #[error(
-        "gRPC on {address} would send tokens and events readably over the network; give it a certificate in [grpc.tls], \
-         listen on 127.0.0.1, or set allow_plaintext_beyond_loopback = true in [grpc] if the network is trusted"
-    )]
-    PlaintextBeyondLoopback {
-        /// The address.
-        address: SocketAddr,
-    },
-}
-
 /// Why the leg does not serve.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The settings do not allow it.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] PlaintextError),
     /// The listener has no address.
     #[error("the gRPC listener cannot be used")]
     Listener(#[source] std::io::Error),
@@ -124,37 +87,4 @@ pub enum ServeError {
     /// The descriptors of the API, which are compiled in, cannot be read.
     #[error("the descriptors of the API cannot be served")]
     Reflection(#[from] tonic_reflection::server::Error),
-}
-
-/// Refuses addresses beyond loopback without TLS, unless they are allowed explicitly.
-pub fn check_address(
-    address: SocketAddr,
-    allow_plaintext_beyond_loopback: bool,
-) -> Result<(), SettingsError> {
-    if address.ip().to_canonical().is_loopback() || allow_plaintext_beyond_loopback {
-        return Ok(());
-    }
-    Err(SettingsError::PlaintextBeyondLoopback { address })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plaintext_stays_on_loopback_unless_allowed() {
-        for (address, expected) in [
-            ("127.0.0.1:50051", true),
-            ("127.8.9.1:50051", true),
-            ("[::1]:50051", true),
-            ("[::ffff:127.0.0.1]:50051", true),
-            ("0.0.0.0:50051", false),
-            ("[::]:50051", false),
-            ("192.0.2.1:50051", false),
-        ] {
-            let address = address.parse().unwrap();
-            assert_eq!(check_address(address, false).is_ok(), expected, "{address}");
-            assert_eq!(check_address(address, true), Ok(()), "{address}");
-        }
-    }
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use bus_domain::{BusError, LimitKind};
+use bus_admission::Refusal;
+use bus_domain::BusError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -31,40 +32,16 @@ pub(crate) fn invalid_field(field: &str, problem: impl Display) -> Status {
     field_status(field, &BusError::bad_request(format!("{field} {problem}")))
 }
 
-/// The call carries no token.
-pub(crate) fn token_missing() -> Status {
-    let message = "the call carries no token; send the metadata \"authorization: Bearer TOKEN\" with a token of \
-                   `stanzabus token create`, or one that is listed under [grpc] tokens in the daemon's configuration";
-    refusal(Code::Unauthenticated, ErrorReason::TokenMissing, message)
-}
-
-/// The token is not on the list.
-pub(crate) fn token_invalid() -> Status {
-    let message = "the token is not known; make one with `stanzabus token create`, or add its SHA-256 under [grpc] \
-                   tokens in the daemon's configuration";
-    refusal(Code::Unauthenticated, ErrorReason::TokenInvalid, message)
-}
-
-/// The token was good once.
-pub(crate) fn token_expired() -> Status {
-    let message = "the token has expired; make another one with `stanzabus token create`";
-    refusal(Code::Unauthenticated, ErrorReason::TokenExpired, message)
-}
-
-/// The credential makes its holder somebody else, or gives another role.
-pub(crate) fn credential_changed() -> Status {
-    let message = "what the credential stands for has changed; call again to go on as what it stands for now";
-    refusal(Code::Unauthenticated, ErrorReason::CredentialChanged, message)
-}
-
-/// The client's certificate stands for nobody, and there is no token.
-pub(crate) fn certificate_unknown(names: &[String]) -> Status {
-    let message = format!(
-        "the call carries no token, and no name of the client's certificate ({}) is listed under [grpc] certificates in \
-         the daemon's configuration",
-        names.join(", ")
-    );
-    refusal(Code::Unauthenticated, ErrorReason::CertificateUnknown, &message)
+/// The status for a caller who is none, or no longer.
+pub(crate) fn refused(refusal: &Refusal) -> Status {
+    let reason = match refusal {
+        Refusal::TokenMissing => ErrorReason::TokenMissing,
+        Refusal::TokenInvalid => ErrorReason::TokenInvalid,
+        Refusal::TokenExpired => ErrorReason::TokenExpired,
+        Refusal::CertificateUnknown { .. } => ErrorReason::CertificateUnknown,
+        Refusal::CredentialChanged => ErrorReason::CredentialChanged,
+    };
+    Status::with_error_details(Code::Unauthenticated, refusal.to_string(), info(reason, HashMap::new()))
 }
 
 /// The daemon stops.
@@ -75,10 +52,6 @@ pub(crate) fn shutting_down() -> Status {
     Status::with_error_details(Code::Unavailable, message, details)
 }
 
-fn refusal(code: Code, reason: ErrorReason, message: &str) -> Status {
-    Status::with_error_details(code, message, info(reason, HashMap::new()))
-}
-
 fn finish(error: &BusError, details: ErrorDetails) -> Status {
     let (code, _) = code_and_reason(error);
     Status::with_error_details(code, error.to_string(), details)
@@ -87,8 +60,8 @@ fn finish(error: &BusError, details: ErrorDetails) -> Status {
 fn details(error: &BusError) -> ErrorDetails {
     let (_, reason) = code_and_reason(error);
     let mut details = info(reason, metadata(error));
-    if let Some(delay) = retry_after(error) {
-        details.set_retry_info(Some(delay));
+    if let Some(delay_ms) = error.retry_after_ms() {
+        details.set_retry_info(Some(Duration::from_millis(delay_ms)));
     }
     if let BusError::LimitReached(limit) = error
         && let Some(quota) = limit.quota()
@@ -171,22 +144,6 @@ fn metadata(error: &BusError) -> HashMap<String, String> {
         _ => None,
     };
     entry.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// When to try again: for the errors of the class `Wait`, and for no others.
-fn retry_after(error: &BusError) -> Option<Duration> {
-    match error {
-        BusError::Contended => Some(Duration::from_millis(50)),
-        BusError::Busy => Some(Duration::from_millis(200)),
-        BusError::StoreUnavailable
-        | BusError::RosterUnavailable
-        | BusError::LimitReached(LimitKind::Undelivered) => Some(Duration::from_secs(1)),
-        BusError::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => {
-            Some(Duration::from_millis(*retry_after_ms))
-        }
-        BusError::LimitReached(_) => Some(Duration::from_mins(1)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

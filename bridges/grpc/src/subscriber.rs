@@ -1,3 +1,4 @@
+use bus_domain::BareJid;
 use bus_engine::Engine;
 use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,8 @@ pub(crate) type GeneratedServer = v1::subscriber_server::SubscriberServer<Subscr
 #[derive(Debug)]
 pub(crate) struct SubscriberService {
     pub(crate) engine: Engine,
+    /// Where the nodes are, for their URIs.
+    pub(crate) service: BareJid,
     pub(crate) encoded: EncodedEvents,
     pub(crate) shutdown: CancellationToken,
 }

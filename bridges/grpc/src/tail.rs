@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bus_admission::Caller;
 use bus_domain::{Epoch, Event};
 use bus_engine::{Tail, TailFrame, TailStart};
 use futures::future::BoxFuture;
@@ -15,11 +16,11 @@ use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, NamedService, ServerStreamingService};
 use tonic::{Request, Response, Status};
 
-use crate::auth::{Caller, authenticated_stream};
-use crate::convert::node_name;
+use crate::auth::authenticated_stream;
+use crate::convert::{PayloadForm, node_name};
 use crate::encoded::EncodedEvents;
 use crate::frame_codec::{FrameCodec, OutgoingFrame};
-use crate::status::{invalid_field, shutting_down, status};
+use crate::status::{invalid_field, refused, shutting_down, status};
 use crate::subscriber::{GeneratedServer, SubscriberService};
 use crate::v1;
 use crate::v1::tail_request::Start;
@@ -84,6 +85,7 @@ impl ServerStreamingService<v1::TailRequest> for TailCalls {
 async fn open(service: &SubscriberService, request: Request<v1::TailRequest>) -> Result<Reader, Status> {
     let (caller, message) = authenticated_stream(request)?;
     let node = node_name("node", &message.node)?;
+    let form = PayloadForm::from_message("payload_format", message.payload_format, &service.service)?;
     let start = start(message.start)?;
     let epoch = message.expected_epoch.map(Epoch);
     let tail = service.engine.tail(caller.actor().clone(), &node, start, epoch).await;
@@ -91,6 +93,7 @@ async fn open(service: &SubscriberService, request: Request<v1::TailRequest>) ->
         caller,
         tail: tail.map_err(|error| status(&error))?,
         encoded: service.encoded.clone(),
+        form,
         shutdown: service.shutdown.clone(),
         progress: Progress::Opening,
     })
@@ -118,6 +121,7 @@ struct Reader {
     caller: Caller,
     tail: Tail,
     encoded: EncodedEvents,
+    form: PayloadForm,
     shutdown: CancellationToken,
     progress: Progress,
 }
@@ -156,7 +160,7 @@ impl Reader {
         let frame = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => return Err(shutting_down()),
-            ended = self.caller.ended() => return Err(ended),
+            ended = self.caller.ended() => return Err(refused(&ended)),
             frame = self.tail.next() => frame.map_err(|error| status(&error))?,
         };
         Ok(frame.map(|frame| match frame {
@@ -168,9 +172,9 @@ impl Reader {
     fn event(&self, event: &Event) -> OutgoingFrame {
         let node = self.tail.node();
         let bytes = if self.tail.is_live() {
-            self.encoded.shared(node, event)
+            self.encoded.shared(node, &self.form, event)
         } else {
-            self.encoded.alone(node, event)
+            self.encoded.alone(node, &self.form, event)
         };
         OutgoingFrame::Event(bytes)
     }

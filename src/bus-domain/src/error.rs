@@ -368,6 +368,20 @@ impl BusError {
         }
     }
 
+    /// In how many milliseconds the same request may pass: for the errors of the class [`ErrorClass::Wait`], and no others.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Contended => Some(50),
+            Self::Busy => Some(200),
+            Self::StoreUnavailable | Self::RosterUnavailable | Self::LimitReached(LimitKind::Undelivered) => {
+                Some(1_000)
+            }
+            Self::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => Some(*retry_after_ms),
+            Self::LimitReached(_) => Some(60_000),
+            _ => None,
+        }
+    }
+
     /// A [`Self::InvalidConfig`] with this text.
     pub fn invalid_config(reason: impl Into<String>) -> Self {
         Self::InvalidConfig { reason: reason.into() }

@@ -224,6 +224,9 @@ pub(crate) struct PayloadArguments {
     /// A file with the payload; `-` reads standard input.
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
+    /// A CloudEvent in the JSON format. It is published in the CloudEvents XML format.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) cloud_event: Option<String>,
 }
 
 /// `stanzabus tail`
@@ -243,6 +246,9 @@ pub(crate) struct TailArguments {
     /// Only with --as: first fetch what came behind this event, an `event_id` that was printed before.
     #[arg(long, value_name = "EVENT-ID", requires = "jid")]
     pub(crate) after: Option<String>,
+    /// Print each payload as a CloudEvent in the JSON format, under `cloud_event`, instead of as XML.
+    #[arg(long, conflicts_with = "jid")]
+    pub(crate) cloud_events: bool,
     /// End after so many events.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,

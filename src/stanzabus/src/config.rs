@@ -15,12 +15,13 @@ mod limits;
 mod log;
 mod secret_file;
 mod store;
+mod tls;
 mod xmpp;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::Credentials;
+use bus_admission::Credentials;
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -58,7 +59,7 @@ pub(crate) struct Config {
     /// The gRPC service.
     #[serde(default)]
     pub(crate) grpc: GrpcConfig,
-    /// Metrics and health.
+    /// Metrics and health, and the HTTP API.
     #[serde(default)]
     pub(crate) http: HttpConfig,
     /// Every bound.
@@ -92,10 +93,11 @@ impl Loaded {
         self.check_all_but_secret()?;
         self.config.store.address_with_password(&self.folder)?;
         self.config.grpc.tls_server(&self.folder)?;
+        self.config.http.tls_server(&self.folder)?;
         self.config.xmpp.secret(&self.folder).map(drop)
     }
 
-    /// Who may call over gRPC.
+    /// Who may call over gRPC and HTTP.
     pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
         let Config { xmpp, grpc, .. } = &self.config;
         grpc.credentials(&self.folder, &xmpp.domain()?, xmpp.admins()?)
@@ -114,6 +116,7 @@ impl Loaded {
         grpc.listen()?;
         self.credentials()?;
         http.listen()?;
+        http.api_listen()?;
         limits.check()?;
         log.filter()?;
         Ok(())

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::{check_address, token_sha256_hex};
+use bus_admission::{check_address, token_sha256_hex};
 use bus_engine::{IdSource as _, SystemIds};
 use jid::BareJid;
 use xmpp_component::ServerAddress;
@@ -67,7 +67,7 @@ impl Answers {
         })?;
         let server = ServerAddress::parse(&arguments.server, false)
             .map_err(|error| usage(format!("--server: {error}")))?;
-        check_address(arguments.grpc_listen, false)
+        check_address("gRPC", "grpc", arguments.grpc_listen, false)
             .map_err(|error| usage(format!("--grpc-listen: {error}")))?;
         parse_store_url(&arguments.store, config.parent().unwrap_or(Path::new("")))?;
         Ok(Self {

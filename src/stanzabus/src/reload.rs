@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bridge_grpc::{CredentialsInForce, TlsServer};
+use bus_admission::{CredentialsInForce, TlsServer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -21,6 +21,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Replaceable {
     pub(crate) credentials: CredentialsInForce,
     pub(crate) tls: Option<Arc<TlsServer>>,
+    pub(crate) http_tls: Option<Arc<TlsServer>>,
 }
 
 /// A file as it was when it was last looked at: which one, its length, and when its content and who may read it were
@@ -75,9 +76,8 @@ impl Reloading {
             }
             let was_told = has_failed;
             has_failed = false;
-            for replaced in
-                [replace_credentials(&self.loaded, &replaceable), replace_tls(&self.loaded, &replaceable)]
-            {
+            for replace in [replace_credentials, replace_tls, replace_http_tls] {
+                let replaced = replace(&self.loaded, &replaceable);
                 if let Err(error) = replaced {
                     has_failed = true;
                     if !was_told {
@@ -103,11 +103,19 @@ fn replace_tls(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), ConfigE
     replaceable.tls.as_ref().map_or(Ok(()), |tls| loaded.config.grpc.replace_tls(&loaded.folder, tls))
 }
 
+/// The same, for the HTTP API.
+fn replace_http_tls(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), ConfigError> {
+    replaceable.http_tls.as_ref().map_or(Ok(()), |tls| loaded.config.http.replace_tls(&loaded.folder, tls))
+}
+
 fn look(loaded: &Loaded) -> Vec<Seen> {
     let seen = |path: &Path| -> Seen {
         let metadata = std::fs::metadata(path).ok()?;
         let (changed, changed_ns) = (metadata.ctime(), metadata.ctime_nsec());
         Some((metadata.ino(), metadata.len(), metadata.modified().ok()?, changed, changed_ns))
     };
-    loaded.config.grpc.watched_files(&loaded.folder).iter().map(|path| seen(path)).collect()
+    let config = &loaded.config;
+    let files =
+        [config.grpc.watched_files(&loaded.folder), config.http.watched_files(&loaded.folder)].concat();
+    files.iter().map(|path| seen(path)).collect()
 }

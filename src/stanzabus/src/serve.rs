@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_grpc::{CredentialsInForce, GrpcSettings, GrpcStatistics, ServeError};
+use bridge_grpc::{GrpcSettings, GrpcStatistics};
+use bridge_http::HttpSettings;
+use bus_admission::CredentialsInForce;
 use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
 use bus_store::Store;
 use tokio::net::TcpListener;
@@ -57,7 +59,8 @@ struct Daemon {
     engine: Engine,
     committer: JoinHandle<()>,
     retention: JoinHandle<()>,
-    grpc: JoinHandle<Result<(), ServeError>>,
+    grpc: JoinHandle<Result<(), bridge_grpc::ServeError>>,
+    api: JoinHandle<Result<(), bridge_http::ServeError>>,
     http: JoinHandle<std::io::Result<()>>,
     leg: XmppLeg,
     replaceable: Replaceable,
@@ -68,7 +71,8 @@ struct Daemon {
 #[derive(Default)]
 struct Tokens {
     retention: CancellationToken,
-    grpc: CancellationToken,
+    /// The callers of gRPC and of the HTTP API.
+    bridges: CancellationToken,
     committer: CancellationToken,
     link: CancellationToken,
     http: CancellationToken,
@@ -81,6 +85,10 @@ impl Daemon {
         let store = store::open(loaded).await?;
         let grpc_listener = listen("gRPC", "grpc.listen", config.grpc.listen()?).await?;
         let http_listener = listen("HTTP", "http.listen", config.http.listen()?).await?;
+        let api_listener = match config.http.api_listen()? {
+            Some(address) => Some(listen("the HTTP API", "http.api_listen", address).await?),
+            None => None,
+        };
 
         let tokens = Tokens::default();
         let EngineParts { engine, committer } = Engine::start(
@@ -105,10 +113,12 @@ impl Daemon {
         let replaceable = Replaceable {
             credentials: CredentialsInForce::new(loaded.credentials()?),
             tls: config.grpc.tls_server(&loaded.folder)?.map(Arc::new),
+            http_tls: config.http.tls_server(&loaded.folder)?.map(Arc::new),
         };
         let grpc_counters = Arc::<GrpcStatistics>::default();
-        let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters);
-        let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.grpc).await;
+        let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters)?;
+        let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.bridges).await;
+        let api = start_api(loaded, &replaceable, engine.clone(), api_listener, &tokens.bridges)?;
         let sources = Sources {
             engine: engine.clone(),
             link,
@@ -117,7 +127,7 @@ impl Daemon {
             requests: leg.gauges(),
         };
         let http = start_http(sources, http_listener, &tokens);
-        Ok(Self { store, engine, committer, retention, grpc, http, leg, replaceable, tokens })
+        Ok(Self { store, engine, committer, retention, grpc, api, http, leg, replaceable, tokens })
     }
 
     /// Resolves only when a part ends that should not.
@@ -126,6 +136,7 @@ impl Daemon {
             ended = &mut self.committer => ("the committer", ended.err().map(|error| error.to_string())),
             ended = &mut self.retention => ("retention", ended.err().map(|error| error.to_string())),
             ended = &mut self.grpc => ("the gRPC server", error_of(ended)),
+            ended = &mut self.api => ("the HTTP API", error_of(ended)),
             ended = &mut self.http => ("the HTTP server", error_of(ended)),
             ended = self.leg.ended() => ended,
         };
@@ -137,9 +148,10 @@ impl Daemon {
     /// store.
     async fn drain(mut self) {
         self.tokens.retention.cancel();
-        self.tokens.grpc.cancel();
+        self.tokens.bridges.cancel();
         self.leg.stop_requests().await;
         finish(self.grpc).await;
+        finish(self.api).await;
         finish(self.retention).await;
         self.tokens.committer.cancel();
         finish(self.committer).await;
@@ -193,16 +205,17 @@ fn grpc_settings(
     loaded: &Loaded,
     replaceable: &Replaceable,
     statistics: &Arc<GrpcStatistics>,
-) -> GrpcSettings {
+) -> Result<GrpcSettings, Failure> {
     let config = &loaded.config;
-    let Replaceable { credentials, tls } = replaceable.clone();
-    GrpcSettings {
+    let Replaceable { credentials, tls, .. } = replaceable.clone();
+    Ok(GrpcSettings {
+        service: config.xmpp.domain()?,
         credentials,
         tls,
         allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
         statistics: Arc::clone(statistics),
         ..config.limits.grpc()
-    }
+    })
 }
 
 async fn start_grpc(
@@ -210,14 +223,41 @@ async fn start_grpc(
     engine: Engine,
     listener: TcpListener,
     shutdown: &CancellationToken,
-) -> JoinHandle<Result<(), ServeError>> {
+) -> JoinHandle<Result<(), bridge_grpc::ServeError>> {
     let health = bridge_grpc::Health::new().await;
     tokio::spawn(bridge_grpc::serve(engine, settings, health, listener, shutdown.clone()))
+}
+
+/// Without a listener nothing is served, and the part waits for its end.
+fn start_api(
+    loaded: &Loaded,
+    replaceable: &Replaceable,
+    engine: Engine,
+    listener: Option<TcpListener>,
+    shutdown: &CancellationToken,
+) -> Result<JoinHandle<Result<(), bridge_http::ServeError>>, Failure> {
+    let shutdown = shutdown.clone();
+    let Some(listener) = listener else {
+        return Ok(tokio::spawn(async move {
+            shutdown.cancelled().await;
+            Ok(())
+        }));
+    };
+    let config = &loaded.config;
+    let Replaceable { credentials, http_tls: tls, .. } = replaceable.clone();
+    let settings = HttpSettings {
+        service: config.xmpp.domain()?,
+        credentials,
+        tls,
+        allow_plaintext_beyond_loopback: config.http.allows_plaintext_beyond_loopback(),
+        ..config.limits.http()
+    };
+    Ok(tokio::spawn(bridge_http::serve(engine, settings, listener, shutdown)))
 }
 
 fn start_http(sources: Sources, listener: TcpListener, tokens: &Tokens) -> JoinHandle<std::io::Result<()>> {
     let (engine, link) = (sources.engine.clone(), sources.link.clone());
     let metrics = Metrics::new(sources).expect("a test checks that the names are unique");
-    let health = Health { engine, link, metrics, stopping: tokens.grpc.clone() };
+    let health = Health { engine, link, metrics, stopping: tokens.bridges.clone() };
     tokio::spawn(http::serve(listener, health, tokens.http.clone()))
 }

@@ -102,6 +102,13 @@ impl Daemon {
         self.environment.push((name.into(), value.into()));
     }
 
+    /// Serves the HTTP API from the next start on, on loopback; the port.
+    pub fn serve_api(&mut self) -> u16 {
+        let port = free_port();
+        self.set_env("STANZABUS_HTTP__API_LISTEN", format!("127.0.0.1:{port}"));
+        port
+    }
+
     /// The folder that holds the configuration, the secret, the token and the store.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -25,7 +25,7 @@ pub use child::Child;
 pub use clock::Clock;
 pub use compose::{Compose, ComposeFile};
 pub use daemon::Daemon;
-pub use http::{HttpResponse, http_get};
+pub use http::{EventStream, HttpRequest, HttpResponse, ServerSentEvent, http_get, http_send};
 pub use javascript::node_modules;
 pub use ports::free_port;
 pub use postgres::Postgres;

@@ -123,7 +123,7 @@ fn message(event: &Event) -> v1::Event {
         above: None,
         is_orphan: false,
     };
-    event_to_message(&EventIds::new([1; 16]), &facts, event)
+    event_to_message(&EventIds::new([1; 16]), &facts, &PayloadForm::Xml, event)
 }
 
 fn event(kind: EventKind) -> Event {

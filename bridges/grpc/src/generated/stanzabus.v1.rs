@@ -183,7 +183,7 @@ impl ErrorReason {
 ///
 /// (epoch, seq) names it for good: seq counts from 1 without holes for as long as the epoch lasts, on every way out of
 /// the bus alike.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
     /// The node (XEP-0060's NodeID). 1 to 1023 bytes.
     #[prost(string, tag = "1")]
@@ -215,18 +215,58 @@ pub struct Event {
     pub redirect_uri: ::prost::alloc::string::String,
     /// What was published. Not set when the item has no payload or has been taken back since, and for every kind but
     /// EVENT_KIND_PUBLISHED.
-    #[prost(oneof = "event::Payload", tags = "9")]
+    #[prost(oneof = "event::Payload", tags = "9, 11")]
     pub payload: ::core::option::Option<event::Payload>,
 }
 /// Nested message and enum types in `Event`.
 pub mod event {
     /// What was published. Not set when the item has no payload or has been taken back since, and for every kind but
     /// EVENT_KIND_PUBLISHED.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Payload {
         /// One XML element, in the serialisation of the bus: the infoset of what was published, but not its bytes.
         #[prost(string, tag = "9")]
         Xml(::prost::alloc::string::String),
+        /// The event as a CloudEvent, where the request asks for PAYLOAD_FORMAT_CLOUD_EVENT. What was published as one, over
+        /// gRPC, HTTP or XMPP, is what it was. Any other payload is the data of an event of the bus: source is the node's URI
+        /// (xmpp:DOMAIN?;node=NAME), id is EPOCH-SEQ, type is stanzabus.item.published, subject is item_id, and the payload is
+        /// text_data of the type application/xml (application/json for what stands in a container of XEP-0335).
+        #[prost(message, tag = "11")]
+        CloudEvent(
+            ::prost::alloc::boxed::Box<::bus_cloudevents::protobuf::v1::CloudEvent>,
+        ),
+    }
+}
+/// How events carry their payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayloadFormat {
+    Unspecified = 0,
+    /// As the XML element that it is. The default.
+    Xml = 1,
+    /// As a CloudEvent.
+    CloudEvent = 2,
+}
+impl PayloadFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYLOAD_FORMAT_UNSPECIFIED",
+            Self::Xml => "PAYLOAD_FORMAT_XML",
+            Self::CloudEvent => "PAYLOAD_FORMAT_CLOUD_EVENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYLOAD_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYLOAD_FORMAT_XML" => Some(Self::Xml),
+            "PAYLOAD_FORMAT_CLOUD_EVENT" => Some(Self::CloudEvent),
+            _ => None,
+        }
     }
 }
 /// What an event says. More kinds will come: a reader passes over those that it does not know.
@@ -621,6 +661,9 @@ pub struct ListItemsRequest {
     /// The node (XEP-0060's NodeID). 1 to 1023 bytes. Required.
     #[prost(string, tag = "1")]
     pub node: ::prost::alloc::string::String,
+    /// How the items carry their payloads; as XML when it is not set.
+    #[prost(enumeration = "PayloadFormat", tag = "5")]
+    pub payload_format: i32,
     /// Which of its items; the first page when it is not set.
     #[prost(oneof = "list_items_request::Selection", tags = "2, 3, 4")]
     pub selection: ::core::option::Option<list_items_request::Selection>,
@@ -1958,25 +2001,31 @@ pub struct PublishRequest {
     pub expected_epoch: ::core::option::Option<u64>,
 }
 /// An event to be published.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NewEvent {
     /// The item's id: a key within the node, 1 to 1023 bytes, of the characters that XML 1.0 allows. When it is not set,
     /// the bus makes one that sorts by time (a UUIDv7).
     #[prost(string, optional, tag = "1")]
     pub item_id: ::core::option::Option<::prost::alloc::string::String>,
     /// What the event carries. Required unless the node delivers no payloads.
-    #[prost(oneof = "new_event::Payload", tags = "2")]
+    #[prost(oneof = "new_event::Payload", tags = "2, 3")]
     pub payload: ::core::option::Option<new_event::Payload>,
 }
 /// Nested message and enum types in `NewEvent`.
 pub mod new_event {
     /// What the event carries. Required unless the node delivers no payloads.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Payload {
         /// One XML element with all its prefixes bound; no DTD, no processing instructions. At most payload_bytes_max bytes
         /// (204,800 by default) and payload_depth_max levels (32 by default) of the daemon's configuration.
         #[prost(string, tag = "2")]
         Xml(::prost::alloc::string::String),
+        /// An event after CloudEvents 1.0. It is kept in the CloudEvents XML format, which XMPP subscribers get, and whose
+        /// bytes and levels count for the bounds above. Its id and its source are data here: item_id is the item's key.
+        #[prost(message, tag = "3")]
+        CloudEvent(
+            ::prost::alloc::boxed::Box<::bus_cloudevents::protobuf::v1::CloudEvent>,
+        ),
     }
 }
 /// The events are in the log.
@@ -2546,6 +2595,9 @@ pub struct TailRequest {
     /// OUT_OF_RANGE: what the reader knows of the node has ended, and it starts anew.
     #[prost(fixed64, optional, tag = "5")]
     pub expected_epoch: ::core::option::Option<u64>,
+    /// How the events carry their payloads; as XML when it is not set.
+    #[prost(enumeration = "PayloadFormat", tag = "6")]
+    pub payload_format: i32,
     /// Where to start; latest when it is not set.
     #[prost(oneof = "tail_request::Start", tags = "2, 3, 4")]
     pub start: ::core::option::Option<tail_request::Start>,
@@ -2567,7 +2619,7 @@ pub mod tail_request {
     }
 }
 /// A frame of the stream. More kinds of frames will come: a reader passes over those that it does not know.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TailResponse {
     /// What the frame is.
     #[prost(oneof = "tail_response::Frame", tags = "1, 2, 3")]
@@ -2576,7 +2628,7 @@ pub struct TailResponse {
 /// Nested message and enum types in `TailResponse`.
 pub mod tail_response {
     /// What the frame is.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Frame {
         /// The log can be read. Always the first frame.
         #[prost(message, tag = "1")]

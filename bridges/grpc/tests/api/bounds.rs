@@ -63,7 +63,7 @@ async fn a_stop_does_not_wait_for_a_client_that_reads_no_further() {
     let grpc = GrpcSettings { shutdown_grace: Duration::from_millis(100), ..grpc_settings() };
     let mut rig = Rig::start_as(Settings::default(), grpc).await;
     rig.create("news").await;
-    let request = v1::TailRequest { node: "news".into(), start: None, expected_epoch: None };
+    let request = v1::TailRequest { node: "news".into(), ..v1::TailRequest::default() };
     let unread = rig.subscriber(ALICE).tail(request).await.unwrap();
     let large = format!("<a xmlns='urn:a'>{}</a>", "x".repeat(200_000));
     for _ in 0..60 {

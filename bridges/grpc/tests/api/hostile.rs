@@ -63,7 +63,7 @@ async fn node_names_that_cannot_stand_in_xml_are_refused_by_every_call() {
         expect_refusal(nodes.get_node(request).await, code, reason, Some("name"));
         let request = v1::DeleteNodeRequest { name: name.clone(), ..Default::default() };
         expect_refusal(nodes.delete_node(request).await, code, reason, Some("name"));
-        let request = v1::ListItemsRequest { node: name.clone(), selection: None };
+        let request = v1::ListItemsRequest { node: name.clone(), ..v1::ListItemsRequest::default() };
         expect_refusal(nodes.list_items(request).await, code, reason, Some("node"));
         let request = v1::SetAffiliationsRequest { node: name.clone(), entries: Vec::new() };
         expect_refusal(nodes.set_affiliations(request).await, code, reason, Some("node"));
@@ -73,7 +73,7 @@ async fn node_names_that_cannot_stand_in_xml_are_refused_by_every_call() {
             ..v1::PublishRequest::default()
         };
         expect_refusal(rig.publisher(ALICE).publish(request).await, code, reason, Some("node"));
-        let request = v1::TailRequest { node: name, start: None, expected_epoch: None };
+        let request = v1::TailRequest { node: name, ..v1::TailRequest::default() };
         expect_refusal(rig.subscriber(ALICE).tail(request).await, code, reason, Some("node"));
     }
 }
@@ -93,7 +93,11 @@ async fn item_ids_and_jids_that_cannot_stand_in_xml_are_refused() {
         expect_refusal(result, code, reason, Some("events[0].item_id"));
 
         let selection = Selection::Ids(v1::ItemIds { item_ids: vec!["good".into(), id.clone()] });
-        let request = v1::ListItemsRequest { node: "news".into(), selection: Some(selection) };
+        let request = v1::ListItemsRequest {
+            node: "news".into(),
+            selection: Some(selection),
+            ..v1::ListItemsRequest::default()
+        };
         let result = rig.nodes(ALICE).list_items(request).await;
         expect_refusal(result, code, reason, Some("ids.item_ids[1]"));
 
@@ -111,7 +115,7 @@ async fn markup_in_names_is_only_text() {
     let name = "</item>'\"<&\n\u{1f4a1}";
     rig.create(name).await;
     assert_eq!(rig.publish(name, vec![event(name, PAYLOAD)]).await, [1]);
-    let request = v1::ListItemsRequest { node: name.into(), selection: None };
+    let request = v1::ListItemsRequest { node: name.into(), ..v1::ListItemsRequest::default() };
     let items = rig.nodes(ALICE).list_items(request).await.unwrap().into_inner().items;
     assert_eq!((items[0].node.as_str(), items[0].item_id.as_str()), (name, name));
 }

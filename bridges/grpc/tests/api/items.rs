@@ -7,7 +7,11 @@ use tonic::{Code, Status};
 use crate::rig::{ALICE, BOB, Rig, event, expect_refusal};
 
 async fn list(rig: &Rig, node: &str, selection: Selection) -> Result<v1::ListItemsResponse, Status> {
-    let request = v1::ListItemsRequest { node: node.to_owned(), selection: Some(selection) };
+    let request = v1::ListItemsRequest {
+        node: node.to_owned(),
+        selection: Some(selection),
+        ..v1::ListItemsRequest::default()
+    };
     rig.nodes(BOB).list_items(request).await.map(tonic::Response::into_inner)
 }
 
@@ -47,7 +51,7 @@ async fn pages_lead_through_all_items_oldest_first() {
 
     let unlimited = list(&rig, "news", page(0, "")).await.unwrap();
     assert_eq!(ids(&unlimited), ["b", "c", "d", "e"], "the bus knows how much is enough");
-    let request = v1::ListItemsRequest { node: "news".into(), selection: None };
+    let request = v1::ListItemsRequest { node: "news".into(), ..v1::ListItemsRequest::default() };
     assert_eq!(rig.nodes(BOB).list_items(request).await.unwrap().into_inner(), unlimited);
 }
 

@@ -4,6 +4,7 @@
 
 mod auth;
 mod bounds;
+mod cloud_events;
 mod hostile;
 mod items;
 mod nodes;

@@ -273,12 +273,12 @@ async fn a_purge_takes_all_items_and_readers_of_the_log_hear_of_it() {
     expect_refusal(purge(ALICE, "none").await, Code::NotFound, "NODE_NOT_FOUND", None);
     expect_refusal(purge(ALICE, "").await, Code::InvalidArgument, "REQUEST_INVALID", Some("name"));
     purge(ALICE, "news").await.unwrap();
-    let request = v1::ListItemsRequest { node: "news".into(), selection: None };
+    let request = v1::ListItemsRequest { node: "news".into(), ..v1::ListItemsRequest::default() };
     let items = rig.nodes(ALICE).list_items(request).await.unwrap().into_inner();
     assert_eq!((items.items, items.total_size), (vec![], Some(0)));
 
     let start = Some(v1::tail_request::Start::AfterSeq(2));
-    let request = v1::TailRequest { node: "news".into(), start, expected_epoch: None };
+    let request = v1::TailRequest { node: "news".into(), start, ..v1::TailRequest::default() };
     let mut frames = rig.subscriber(ALICE).tail(request).await.unwrap().into_inner();
     frames.message().await.unwrap().expect("opened");
     let frame = frames.message().await.unwrap().expect("the purge").frame;

@@ -43,7 +43,7 @@ async fn every_level_of_durability_is_set_and_answered() {
         assert_eq!((config.durability(), config.persist_items), (durability, Some(keeps_items)), "{name}");
         let response = publish(&rig, ALICE, name, vec![event("a", PAYLOAD)]).await.unwrap();
         assert_eq!((response.durability(), response.epoch), (durability, created.epoch), "{name}");
-        let request = v1::ListItemsRequest { node: name.to_owned(), selection: None };
+        let request = v1::ListItemsRequest { node: name.to_owned(), ..v1::ListItemsRequest::default() };
         let listed = rig.nodes(ALICE).list_items(request).await;
         if keeps_items {
             assert_eq!(listed.unwrap().into_inner().items.len(), 1, "{name}");
@@ -83,7 +83,7 @@ async fn the_same_id_overwrites_the_item_and_is_a_new_event() {
     rig.create("news").await;
     rig.publish("news", vec![event("a", "<old xmlns='urn:example'/>")]).await;
     assert_eq!(rig.publish("news", vec![event("a", "<new xmlns='urn:example'/>")]).await, [2]);
-    let request = v1::ListItemsRequest { node: "news".into(), selection: None };
+    let request = v1::ListItemsRequest { node: "news".into(), ..v1::ListItemsRequest::default() };
     let items = rig.nodes(ALICE).list_items(request).await.unwrap().into_inner().items;
     assert_eq!(items.len(), 1);
     let newest = Some(v1::event::Payload::Xml("<new xmlns='urn:example'/>".into()));

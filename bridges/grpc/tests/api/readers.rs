@@ -32,7 +32,7 @@ async fn open(
         if reader % 250 == 0 {
             client = rig.subscriber(BOB);
         }
-        let request = v1::TailRequest { node: node.to_owned(), start, expected_epoch: None };
+        let request = v1::TailRequest { node: node.to_owned(), start, ..v1::TailRequest::default() };
         let mut frames = client.tail(request).await.unwrap().into_inner();
         let opened = soon(frames.message()).await.unwrap().unwrap().frame;
         assert!(matches!(opened, Some(Frame::Opened(_))), "{opened:?}");

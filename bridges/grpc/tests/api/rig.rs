@@ -186,6 +186,7 @@ pub(crate) fn credentials() -> Credentials {
 /// With patience with streams that are slow to end.
 pub(crate) fn grpc_settings() -> GrpcSettings {
     GrpcSettings {
+        service: BareJid::new(DOMAIN).unwrap(),
         credentials: CredentialsInForce::new(credentials()),
         shutdown_grace: Duration::from_mins(1),
         ..GrpcSettings::default()

@@ -44,7 +44,7 @@ impl Reader {
 }
 
 fn request(node: &str, start: Option<Start>, expected_epoch: Option<u64>) -> v1::TailRequest {
-    v1::TailRequest { node: node.to_owned(), start, expected_epoch }
+    v1::TailRequest { node: node.to_owned(), start, expected_epoch, ..v1::TailRequest::default() }
 }
 
 fn three() -> Vec<v1::NewEvent> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::{
-    CertificateName, Credentials, CredentialsInForce, GrpcSettings, TlsIdentity, TlsServer, v1,
+    CertificateName, Credentials, CredentialsInForce, GrpcSettings, TlsIdentity, TlsProtocol, TlsServer, v1,
 };
 use bus_engine::Settings;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
@@ -59,7 +59,7 @@ impl Signed {
 }
 
 async fn start(identity: TlsIdentity<'_>, certificates: Vec<CertificateName>) -> (Rig, Arc<TlsServer>) {
-    let tls = Arc::new(TlsServer::new(identity).unwrap());
+    let tls = Arc::new(TlsServer::new(identity, TlsProtocol::Http2).unwrap());
     let credentials = CredentialsInForce::new(Credentials { certificates, ..credentials() });
     let grpc = GrpcSettings { credentials, tls: Some(Arc::clone(&tls)), ..grpc_settings() };
     (Rig::start_as(Settings::default(), grpc).await, tls)
@@ -143,7 +143,7 @@ fn what_makes_no_server_is_refused() {
     let authority = Authority::new();
     let (signed, other) = (authority.sign_server(), authority.sign_server());
     let good = signed.server(None);
-    TlsServer::new(good).unwrap();
+    TlsServer::new(good, TlsProtocol::Http2).unwrap();
     for wrong in [
         TlsIdentity { certificates_pem: b"", ..good },
         TlsIdentity { certificates_pem: b"-----BEGIN CERTIFICATE-----\n", ..good },
@@ -151,6 +151,6 @@ fn what_makes_no_server_is_refused() {
         TlsIdentity { key_pem: other.key.as_bytes(), ..good },
         TlsIdentity { client_authorities_pem: Some(b""), ..good },
     ] {
-        TlsServer::new(wrong).unwrap_err();
+        TlsServer::new(wrong, TlsProtocol::Http2).unwrap_err();
     }
 }

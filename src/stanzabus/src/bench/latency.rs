@@ -21,7 +21,12 @@ pub(super) struct Latency {
 /// From the call of `Publish` to the event at a reader.
 pub(super) async fn idle(target: &Target) -> Result<Latency, Failure> {
     let node = target.node(v1::Durability::Fsync).await?;
-    let request = v1::TailRequest { node: node.name.clone(), start: None, expected_epoch: None };
+    let request = v1::TailRequest {
+        node: node.name.clone(),
+        start: None,
+        expected_epoch: None,
+        ..v1::TailRequest::default()
+    };
     let mut frames = target.client.tail(request).await?;
     next(&mut frames).await?;
     let mut took_ms = Vec::with_capacity(EVENTS);

@@ -22,7 +22,12 @@ pub(super) async fn live(target: &Target, readers: usize) -> Result<f64, Failure
     let events = batches * EVENTS_PER_BATCH as u64;
     let mut open = Vec::with_capacity(readers);
     for _ in 0..readers {
-        let request = v1::TailRequest { node: node.name.clone(), start: None, expected_epoch: None };
+        let request = v1::TailRequest {
+            node: node.name.clone(),
+            start: None,
+            expected_epoch: None,
+            ..v1::TailRequest::default()
+        };
         let mut frames = target.client.tail(request).await?;
         next(&mut frames).await?;
         open.push(tokio::spawn(read(frames, events)));

@@ -20,7 +20,12 @@ pub(super) async fn read(target: &Target) -> Result<f64, Failure> {
     send(target, &node.name, batches, 500, OUTSTANDING).await?;
     let began = Instant::now();
     let start = Some(Start::Earliest(true));
-    let request = v1::TailRequest { node: node.name.clone(), start, expected_epoch: None };
+    let request = v1::TailRequest {
+        node: node.name.clone(),
+        start,
+        expected_epoch: None,
+        ..v1::TailRequest::default()
+    };
     readers::read(target.client.tail(request).await?, events).await?;
     let took = began.elapsed();
     node.remove().await?;

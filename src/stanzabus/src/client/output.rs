@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 
@@ -37,6 +39,20 @@ pub(crate) struct EventLine {
     /// The payload as XML.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) payload: Option<String>,
+    /// The event as a CloudEvent, in the JSON format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cloud_event: Option<JsonText>,
+}
+
+/// Text that is JSON already, and is written as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JsonText(pub(crate) String);
+
+impl Serialize for JsonText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
+        json.serialize(serializer)
+    }
 }
 
 /// How epochs are written everywhere.

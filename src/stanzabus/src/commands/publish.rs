@@ -67,6 +67,11 @@ fn read_payload(arguments: PayloadArguments) -> Result<String, Failure> {
     if let Some(xml) = arguments.xml {
         return Ok(xml);
     }
+    if let Some(json) = arguments.cloud_event {
+        let event = bus_cloudevents::json::read(json.as_bytes());
+        let event = event.map_err(|error| Failure::Usage(format!("--cloud-event: {error}")))?;
+        return Ok(bus_cloudevents::xml::write(&event));
+    }
     let path = arguments.file.unwrap_or_else(|| "-".into());
     let read = if path.as_os_str() == "-" {
         let mut text = String::new();

@@ -8,7 +8,7 @@ use v1::tail_response::Frame;
 
 use crate::cli::TailArguments;
 use crate::client::grpc::refused;
-use crate::client::output::{self, EventLine};
+use crate::client::output::{self, EventLine, JsonText};
 use crate::client::pubsub::PubsubUser;
 use crate::client::{connect_grpc, connect_xmpp};
 use crate::failure::Failure;
@@ -34,13 +34,19 @@ pub(crate) async fn run(config: &Path, arguments: TailArguments) -> Result<(), F
 }
 
 async fn over_grpc(config: &Path, arguments: TailArguments) -> Result<(), Failure> {
-    let TailArguments { node, earliest, after_seq, epoch, count, .. } = arguments;
+    let TailArguments { node, earliest, after_seq, epoch, count, cloud_events, .. } = arguments;
     let start = match after_seq {
         Some(seq) => Start::AfterSeq(seq),
         None if earliest => Start::Earliest(true),
         None => Start::Latest(true),
     };
-    let request = v1::TailRequest { node: node.clone(), start: Some(start), expected_epoch: epoch };
+    let request = v1::TailRequest {
+        node: node.clone(),
+        start: Some(start),
+        expected_epoch: epoch,
+        payload_format: if cloud_events { v1::PayloadFormat::CloudEvent } else { v1::PayloadFormat::Xml }
+            .into(),
+    };
     let mut frames = connect_grpc(config).await?.tail(request).await?;
     let mut left = Countdown(count);
     while !left.is_over() {
@@ -121,6 +127,11 @@ pub(super) fn event_line(event: v1::Event) -> EventLine {
         v1::EventKind::NodeDeleted => "deleted",
         v1::EventKind::Unspecified => "unknown",
     };
+    let (payload, cloud_event) = match event.payload {
+        None => (None, None),
+        Some(v1::event::Payload::Xml(xml)) => (Some(xml), None),
+        Some(v1::event::Payload::CloudEvent(event)) => (None, json_of(*event)),
+    };
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
     EventLine {
         node: event.node,
@@ -132,6 +143,13 @@ pub(super) fn event_line(event: v1::Event) -> EventLine {
         event_id: some(event.event_id),
         publisher: some(event.publisher),
         published_at: event.publish_time.map(|time| time.to_string()),
-        payload: event.payload.map(|v1::event::Payload::Xml(xml)| xml),
+        payload,
+        cloud_event,
     }
+}
+
+/// A daemon sends only what keeps the rules.
+fn json_of(event: bus_cloudevents::protobuf::v1::CloudEvent) -> Option<JsonText> {
+    let event = bus_cloudevents::protobuf::from_message(event).ok()?;
+    Some(JsonText(bus_cloudevents::json::write(&event)))
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::{AccessToken, token_sha256_hex};
+use bus_admission::{AccessToken, token_sha256_hex};
 use bus_engine::{Clock as _, SystemClock};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;

@@ -1,23 +1,22 @@
 mod client_tls;
-mod tls;
 mod token_list;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use bridge_grpc::{AccessToken, CertificateName, Credentials, TlsServer, check_address, token_sha256_hex};
+use bus_admission::{AccessToken, CertificateName, Credentials, TlsServer, check_address, token_sha256_hex};
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::tls::{self, TlsConfig};
 
 pub(crate) use client_tls::ClientTls;
 pub(crate) use token_list::{ListedToken, TokenList};
 
 use client_tls::ClientTlsConfig;
-use tls::GrpcTlsConfig;
 
 /// `[grpc]`: the gRPC service.
 #[derive(Deserialize, JsonSchema)]
@@ -33,7 +32,7 @@ pub(crate) struct GrpcConfig {
     /// `tls`.
     allow_plaintext_beyond_loopback: bool,
     /// With it, the service talks TLS, and nothing else.
-    tls: Option<GrpcTlsConfig>,
+    tls: Option<TlsConfig>,
     /// The tokens that are accepted.
     tokens: Vec<TokenConfig>,
     /// A file with more of them, which `stanzabus token` keeps. Changes count at once.
@@ -84,7 +83,7 @@ impl GrpcConfig {
     /// Where the daemon listens.
     pub(crate) fn listen(&self) -> Result<SocketAddr, ConfigError> {
         let address = parse_listen("grpc.listen", &self.listen)?;
-        check_address(address, self.tls.is_some() || self.allow_plaintext_beyond_loopback)
+        check_address("gRPC", "grpc", address, self.tls.is_some() || self.allow_plaintext_beyond_loopback)
             .map_err(|error| ConfigError::invalid("grpc.listen", error.to_string()))?;
         Ok(address)
     }
@@ -132,12 +131,12 @@ impl GrpcConfig {
 
     /// What the service shows its clients, if it talks TLS.
     pub(crate) fn tls_server(&self, folder: &Path) -> Result<Option<TlsServer>, ConfigError> {
-        self.tls.as_ref().map(|tls| tls.server(folder)).transpose()
+        self.tls.as_ref().map(|it| it.server(&tls::GRPC, folder)).transpose()
     }
 
     /// Puts what the files hold now in the place of what is served.
     pub(crate) fn replace_tls(&self, folder: &Path, server: &TlsServer) -> Result<(), ConfigError> {
-        self.tls.as_ref().map_or(Ok(()), |tls| tls.replace(folder, server))
+        self.tls.as_ref().map_or(Ok(()), |it| it.replace(&tls::GRPC, folder, server))
     }
 
     /// How this command line talks TLS with the daemon; `None` if it does not.

@@ -4,6 +4,7 @@ mod store;
 use std::time::Duration;
 
 use bridge_grpc::GrpcSettings;
+use bridge_http::HttpSettings;
 use bus_domain::Limits;
 use bus_domain::quota::Quotas;
 use bus_engine::{EngineLimits, Settings};
@@ -99,6 +100,11 @@ impl LimitsConfig {
     /// Settings of the gRPC leg with its bounds.
     pub(crate) fn grpc(&self) -> GrpcSettings {
         self.legs.grpc()
+    }
+
+    /// Settings of the HTTP leg with its bounds.
+    pub(crate) fn http(&self) -> HttpSettings {
+        self.legs.http()
     }
 
     /// The bounds of a store on PostgreSQL.

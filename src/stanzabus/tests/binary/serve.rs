@@ -93,6 +93,12 @@ fn without_an_xmpp_server_the_daemon_lives_and_serves_grpc() {
     assert!(read.stdout.contains("\"payload\":\"<order xmlns='urn:x'/>\""), "{read:?}");
     assert!(bus.get("/metrics").1.contains("\nstanzabus_committed_events_total 1\n"));
 
+    let event = r#"{"specversion":"1.0","id":"7","source":"/shop","type":"t","datacontenttype":"application/json","data":{"n":1.50}}"#;
+    assert_eq!(bus.run(&["pub", "orders", "--cloud-event", event]).status, Some(0));
+    let read = bus.run(&["tail", "orders", "--earliest", "--count", "2", "--cloud-events"]);
+    assert!(read.stdout.contains(&format!("\"cloud_event\":{event}")), "{read:?}");
+    assert!(read.stdout.contains("\"type\":\"stanzabus.item.published\""), "{read:?}");
+
     assert!(daemon.is_alive());
     assert_eq!(daemon.stop(), Some(0), "SIGTERM is a clean end");
 }

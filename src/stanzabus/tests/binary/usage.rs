@@ -24,6 +24,7 @@ fn exit_statuses_tell_usage_from_the_rest() {
         (&["bogus"][..], 2, "unrecognized subcommand"),
         (&["pub", "n"], 2, "--xml"),
         (&["pub", "n", "--xml", "<a/>", "--file", "x"], 2, "cannot be used with"),
+        (&["pub", "n", "--cloud-event", "{}"], 2, "--cloud-event: the attribute \"specversion\" is required"),
         (&["tail", "n", "--epoch", "1", "--after-seq", "1"], 2, "16 hexadecimal digits"),
         (&["tail", "n", "--after", "x"], 2, "--as"),
         (&["node", "affiliate", "n", "a@b", "king"], 2, "outcast"),

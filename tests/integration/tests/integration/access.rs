@@ -10,10 +10,10 @@ use harness::{Daemon, ServerKind, XmppServer};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
-use v1::AccessModel::{Open, Whitelist};
-use v1::Affiliation::{Member, None as Nobody, Outcast, PublishOnly, Publisher};
+use v1::AccessModel::{Authorize, Open, Whitelist};
+use v1::Affiliation::{Member, None as Nobody, Outcast, Owner, PublishOnly, Publisher};
 
-use crate::peers::{DOMAIN, GrpcCaller, PATIENCE, XmppPeer, behind_each_server, init, server};
+use crate::peers::{DOMAIN, GrpcCaller, HttpCaller, PATIENCE, XmppPeer, behind_each_server, init, server};
 
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
@@ -22,71 +22,99 @@ const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
 /// The token of the principal `mallory`; the XMPP user mallory@localhost stands beside it in every row.
 const MALLORYS_TOKEN: &str = "a token for mallory";
 
-/// What both legs let somebody do.
+/// What every leg lets somebody do.
 #[derive(Debug, Clone, Copy)]
 enum Verb {
     Publish,
     Retrieve,
-    /// Tail over gRPC, subscribe over XMPP.
+    /// Subscribe over XMPP, Tail over gRPC, a stream of events over HTTP.
     Follow,
 }
 
-/// What became of it: done, or refused in the words of one leg.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome<Refusal> {
-    Done,
-    Refused(Refusal),
+/// A way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leg {
+    Xmpp,
+    Grpc,
+    Http,
 }
-use Outcome::{Done, Refused};
 
-/// A status and the reason of its `google.rpc.ErrorInfo`.
-type GrpcRefusal = (Code, String);
-/// An error's type, its condition, and that of XEP-0060.
-type XmppRefusal = (String, String, Option<String>);
+const LEGS: [Leg; 3] = [Leg::Xmpp, Leg::Grpc, Leg::Http];
+
+/// What became of it, in the words of the leg.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Done,
+    /// An error's type, its condition, and that of XEP-0060.
+    Stanza(String, String, Option<String>),
+    /// A status and the reason of its `google.rpc.ErrorInfo`.
+    Status(Code, String),
+    /// An HTTP status and the reason of its problem document.
+    Problem(u16, String),
+}
 
 /// A rule's answer, in no leg's words.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Allowed,
     Forbidden,
     ClosedNode,
+    /// Subscribers only, whom an owner approves: asking to become one is no refusal on XMPP.
+    Approved,
 }
-use Rule::{Allowed, ClosedNode, Forbidden};
+use Rule::{Allowed, Approved, ClosedNode, Forbidden};
+
+const ACCESS_MODELS: [v1::AccessModel; 3] = [Open, Authorize, Whitelist];
+const PUBLISH_MODELS: [v1::PublishModel; 3] =
+    [v1::PublishModel::Publishers, v1::PublishModel::Subscribers, v1::PublishModel::Open];
+
+/// The table, by affiliation: who may publish under each of the publish models, and who may read and follow under each of the
+/// access models. Nobody here is subscribed when he publishes.
+const TABLE: [(v1::Affiliation, [Rule; 3], [Rule; 3]); 6] = [
+    (Outcast, [Forbidden, Forbidden, Forbidden], [Forbidden, Forbidden, Forbidden]),
+    (Nobody, [Forbidden, Forbidden, Allowed], [Allowed, Approved, ClosedNode]),
+    (Member, [Forbidden, Forbidden, Allowed], [Allowed, Allowed, Allowed]),
+    (PublishOnly, [Allowed, Allowed, Allowed], [Forbidden, Forbidden, Forbidden]),
+    (Publisher, [Allowed, Allowed, Allowed], [Allowed, Allowed, Allowed]),
+    (Owner, [Allowed, Allowed, Allowed], [Allowed, Allowed, Allowed]),
+];
 
 behind_each_server! {
-    a_principal_is_refused_over_grpc_exactly_as_a_user_over_xmpp,
+    one_table_of_rules_holds_on_every_leg,
     a_ban_acts_at_once_on_a_reader_and_on_a_subscriber,
 }
 
-async fn a_principal_is_refused_over_grpc_exactly_as_a_user_over_xmpp(kind: ServerKind) {
+async fn one_table_of_rules_holds_on_every_leg(kind: ServerKind) {
     let mut rig = Rig::start(kind).await;
-    // (access model, mallory's standing, [publish, retrieve, follow]); everyone may publish unless banned.
-    for (access_model, standing, rules) in [
-        (Open, Outcast, [Forbidden, Forbidden, Forbidden]),
-        (Whitelist, Outcast, [Forbidden, Forbidden, Forbidden]),
-        (Open, Nobody, [Allowed, Allowed, Allowed]),
-        (Whitelist, Nobody, [Allowed, ClosedNode, ClosedNode]),
-        (Open, PublishOnly, [Allowed, Forbidden, Forbidden]),
-        (Whitelist, Member, [Allowed, Allowed, Allowed]),
-        (Whitelist, Publisher, [Allowed, Allowed, Allowed]),
-    ] {
-        let node = format!("{access_model:?} to {standing:?}");
-        rig.create(&node, access_model).await;
-        rig.affiliate_mallorys(&node, standing).await;
-        for (verb, rule) in [Verb::Publish, Verb::Retrieve, Verb::Follow].into_iter().zip(rules) {
-            let over_grpc = over_grpc(&rig.principal, verb, &node).await;
-            assert_eq!(over_grpc, rule.over_grpc(), "{verb:?} over gRPC, {node}");
-            let over_xmpp = over_xmpp(&mut rig.user, verb, &node).await;
-            assert_eq!(over_xmpp, rule.over_xmpp(), "{verb:?} over XMPP, {node}");
+    let mut answered = [0; LEGS.len()];
+    for (standing, publishing, reading) in TABLE {
+        for (access_model, reading) in ACCESS_MODELS.into_iter().zip(reading) {
+            for (publish_model, publishing) in PUBLISH_MODELS.into_iter().zip(publishing) {
+                let node = format!("{standing:?}-{access_model:?}-{publish_model:?}");
+                rig.create(&node, access_model, publish_model).await;
+                rig.affiliate_mallorys(&node, standing).await;
+                let row = [(Verb::Publish, publishing), (Verb::Retrieve, reading), (Verb::Follow, reading)];
+                for (verb, rule) in row {
+                    for (leg, answered) in LEGS.into_iter().zip(&mut answered) {
+                        let said = rig.attempt(leg, verb, &node).await;
+                        assert_eq!(said, rule.said(leg, verb), "{leg:?}, {verb:?}, {node}");
+                        *answered += 1;
+                    }
+                }
+            }
         }
     }
+    let rows = TABLE.len() * ACCESS_MODELS.len() * PUBLISH_MODELS.len();
+    assert_eq!(answered, [rows * 3; LEGS.len()], "a leg has passed over rows");
 }
 
 async fn a_ban_acts_at_once_on_a_reader_and_on_a_subscriber(kind: ServerKind) {
     let mut rig = Rig::start(kind).await;
-    rig.create("news", Open).await;
+    rig.create("news", Open, v1::PublishModel::Open).await;
     let mut tail = rig.principal.tail("news").await.unwrap();
     tail.message().await.unwrap().expect("the log is opened");
+    let mut stream = rig.web.follow("news").await.unwrap().expect("it may read");
+    stream.next().await.unwrap().expect("the log is opened");
     rig.user.send("<presence/>").await;
     rig.user.subscribe("news", "mallory@localhost").await;
 
@@ -98,25 +126,17 @@ async fn a_ban_acts_at_once_on_a_reader_and_on_a_subscriber(kind: ServerKind) {
     rig.operator.publish("news", "secret", "<e xmlns='urn:example:event'/>").await.unwrap();
 
     let ended = timeout(PATIENCE, tail.message()).await.expect("the tail ends");
-    assert_eq!(Refused(grpc_refusal(&ended.unwrap_err())), Forbidden.over_grpc());
+    assert_eq!(status(&ended.unwrap_err()), Forbidden.said(Leg::Grpc, Verb::Follow));
+    let ended = timeout(PATIENCE, stream.next()).await.expect("the stream ends").unwrap();
+    let ended = ended.expect("it says why");
+    assert_eq!(ended.name.as_deref(), Some("ended"));
+    assert_eq!(problem(&ended.data), Forbidden.said(Leg::Http, Verb::Follow));
 
     // Bob subscribed later, so what is for mallory goes out before what is for him, and before mallory's next answer.
     bob.receive_until(|stanzas| stanzas.iter().any(|stanza| bus_xml::serialise(stanza).contains("secret")))
         .await;
     let heard = rig.user.ask("", &format!("to='{DOMAIN}'")).await;
     assert!(!heard.iter().any(|stanza| stanza.name() == "message"), "the banned subscriber hears {heard:?}");
-}
-
-async fn over_grpc(mallory: &GrpcCaller, verb: Verb, node: &str) -> Outcome<GrpcRefusal> {
-    let result = match verb {
-        Verb::Publish => mallory.publish(node, "from-grpc", "<e xmlns='urn:example:event'/>").await.map(drop),
-        Verb::Retrieve => mallory.items(node).await.map(drop),
-        Verb::Follow => open_tail(mallory, node).await,
-    };
-    match result {
-        Ok(()) => Done,
-        Err(status) => Refused(grpc_refusal(&status)),
-    }
 }
 
 /// The first frame says that the log may be read.
@@ -126,29 +146,23 @@ async fn open_tail(mallory: &GrpcCaller, node: &str) -> Result<(), Status> {
     Ok(())
 }
 
-async fn over_xmpp(mallory: &mut XmppPeer, verb: Verb, node: &str) -> Outcome<XmppRefusal> {
-    let (kind, request) = match verb {
-        Verb::Publish => {
-            let item = "<item id='from-xmpp'><e xmlns='urn:example:event'/></item>";
-            ("set", format!("<publish node='{node}'>{item}</publish>"))
-        }
-        Verb::Retrieve => ("get", format!("<items node='{node}'/>")),
-        Verb::Follow => ("set", format!("<subscribe node='{node}' jid='mallory@localhost'/>")),
-    };
-    let answer = mallory.request(kind, &format!("<pubsub xmlns='{PUBSUB}'>{request}</pubsub>")).await;
-    match answer.attr("type") {
-        Some("result") => Done,
-        _ => Refused(xmpp_refusal(&answer)),
-    }
-}
-
-fn grpc_refusal(status: &Status) -> GrpcRefusal {
+fn status(status: &Status) -> Said {
     let details = status.get_error_details();
     let info = details.error_info().expect("each error has an ErrorInfo");
-    (status.code(), info.reason.clone())
+    Said::Status(status.code(), info.reason.clone())
 }
 
-fn xmpp_refusal(answer: &Element) -> XmppRefusal {
+fn problem(document: &str) -> Said {
+    let problem: serde_json::Value = serde_json::from_str(document).expect("a problem is JSON");
+    let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+    let reason = problem["reason"].as_str().expect("each problem has a reason");
+    Said::Problem(status.expect("each problem has a status"), reason.to_owned())
+}
+
+fn stanza(answer: &Element) -> Said {
+    if answer.attr("type") == Some("result") {
+        return Said::Done;
+    }
     let error = answer.children().find(|child| child.name() == "error").expect("an error has an <error/>");
     let condition = |namespace: &str| {
         let mut conditions =
@@ -156,33 +170,40 @@ fn xmpp_refusal(answer: &Element) -> XmppRefusal {
         conditions.next().map(|condition| condition.name().to_owned())
     };
     let kind = error.attr("type").expect("an error has a type").to_owned();
-    (kind, condition(STANZA_ERRORS).expect("an error has a condition"), condition(PUBSUB_ERRORS))
+    Said::Stanza(kind, condition(STANZA_ERRORS).expect("an error has a condition"), condition(PUBSUB_ERRORS))
 }
 
 impl Rule {
-    fn over_grpc(self) -> Outcome<GrpcRefusal> {
+    /// What a leg says when the rule is asked.
+    fn said(self, leg: Leg, verb: Verb) -> Said {
         let reason = match self {
-            Allowed => return Done,
+            Allowed => return Said::Done,
             Forbidden => "AFFILIATION_REQUIRED",
             ClosedNode => "ACCESS_MODEL_WHITELIST",
+            Approved => "SUBSCRIPTION_REQUIRED",
         };
-        Refused((Code::PermissionDenied, reason.to_owned()))
-    }
-
-    fn over_xmpp(self) -> Outcome<XmppRefusal> {
-        let (kind, condition, of_pubsub) = match self {
-            Allowed => return Done,
-            Forbidden => ("auth", "forbidden", None),
-            ClosedNode => ("cancel", "not-allowed", Some("closed-node")),
-        };
-        Refused((kind.to_owned(), condition.to_owned(), of_pubsub.map(str::to_owned)))
+        match leg {
+            Leg::Grpc => Said::Status(Code::PermissionDenied, reason.to_owned()),
+            Leg::Http => Said::Problem(403, reason.to_owned()),
+            Leg::Xmpp => {
+                let (kind, condition, of_pubsub) = match (self, verb) {
+                    // The subscription waits for an owner.
+                    (Allowed, _) | (Approved, Verb::Follow) => return Said::Done,
+                    (Approved, _) => ("auth", "not-authorized", Some("not-subscribed")),
+                    (Forbidden, _) => ("auth", "forbidden", None),
+                    (ClosedNode, _) => ("cancel", "not-allowed", Some("closed-node")),
+                };
+                Said::Stanza(kind.to_owned(), condition.to_owned(), of_pubsub.map(str::to_owned))
+            }
+        }
     }
 }
 
-/// The bus, its operator, and mallory twice: as a principal and as a user. Neither may administer.
+/// The bus, its operator, and mallory twice: as a principal, over gRPC and HTTP, and as a user. Neither may administer.
 struct Rig {
     operator: GrpcCaller,
     principal: GrpcCaller,
+    web: HttpCaller,
     user: XmppPeer,
     _daemon: Daemon,
     server: XmppServer,
@@ -194,24 +215,78 @@ impl Rig {
         server.start().await.expect("the server starts");
         let mut daemon = init(server.component_port()).await;
         add_token(&daemon, "mallory", MALLORYS_TOKEN);
+        let api_port = daemon.serve_api();
         daemon.start().expect("the daemon starts");
         daemon.wait_ready().await.expect("the daemon attaches");
         Self {
             operator: GrpcCaller::new(&daemon),
             principal: GrpcCaller::holding(MALLORYS_TOKEN, &daemon),
+            web: HttpCaller::at(api_port, MALLORYS_TOKEN),
             user: XmppPeer::user(&server, "mallory").await,
             _daemon: daemon,
             server,
         }
     }
 
-    async fn create(&self, node: &str, access_model: v1::AccessModel) {
+    /// A node with an item.
+    async fn create(&self, node: &str, access_model: v1::AccessModel, publish_model: v1::PublishModel) {
         let config = v1::NodeConfig {
             access_model: access_model.into(),
-            publish_model: v1::PublishModel::Open.into(),
+            publish_model: publish_model.into(),
             ..v1::NodeConfig::default()
         };
         self.operator.create_node_with(node, config).await.expect("it may create");
+        self.operator
+            .publish(node, "seed", "<e xmlns='urn:example:event'/>")
+            .await
+            .expect("it owns the node");
+    }
+
+    /// Has mallory do something over a leg.
+    async fn attempt(&mut self, leg: Leg, verb: Verb, node: &str) -> Said {
+        match leg {
+            Leg::Xmpp => self.over_xmpp(verb, node).await,
+            Leg::Grpc => self.over_grpc(verb, node).await,
+            Leg::Http => self.over_http(verb, node).await,
+        }
+    }
+
+    async fn over_grpc(&self, verb: Verb, node: &str) -> Said {
+        let result = match verb {
+            Verb::Publish => {
+                self.principal.publish(node, "from-grpc", "<e xmlns='urn:example:event'/>").await.map(drop)
+            }
+            Verb::Retrieve => self.principal.items(node).await.map(drop),
+            Verb::Follow => open_tail(&self.principal, node).await,
+        };
+        result.map_or_else(|refused| status(&refused), |()| Said::Done)
+    }
+
+    async fn over_http(&self, verb: Verb, node: &str) -> Said {
+        const EVENT: &str = r#"{"specversion":"1.0","id":"1","source":"/mallory","type":"t"}"#;
+        let answered = match verb {
+            Verb::Publish => self.web.publish(node, EVENT).await,
+            Verb::Retrieve => self.web.item(node, "seed").await,
+            Verb::Follow => match self.web.follow(node).await.expect("the API answers") {
+                Ok(_) => return Said::Done,
+                Err(refused) => Ok(refused),
+            },
+        };
+        let answered = answered.expect("the API answers");
+        if answered.status == 200 { Said::Done } else { problem(&answered.body) }
+    }
+
+    async fn over_xmpp(&mut self, verb: Verb, node: &str) -> Said {
+        let (kind, request) = match verb {
+            Verb::Publish => {
+                let item = "<item id='from-xmpp'><e xmlns='urn:example:event'/></item>";
+                ("set", format!("<publish node='{node}'>{item}</publish>"))
+            }
+            Verb::Retrieve => ("get", format!("<items node='{node}'/>")),
+            Verb::Follow => ("set", format!("<subscribe node='{node}' jid='mallory@localhost'/>")),
+        };
+        let request = format!("<pubsub xmlns='{PUBSUB}'>{request}</pubsub>");
+        stanza(&self.user.request(kind, &request).await)
     }
 
     async fn affiliate_mallorys(&self, node: &str, standing: v1::Affiliation) {

@@ -6,6 +6,7 @@
 mod access;
 #[cfg(test)]
 mod bounces;
+mod cloud_events;
 mod comings_and_goings;
 #[cfg(test)]
 mod component;
@@ -16,6 +17,8 @@ mod drain;
 mod durability;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod http_api;
 mod logs;
 mod offline_user;
 mod peers;

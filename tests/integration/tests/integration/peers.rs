@@ -2,12 +2,14 @@
 //! operator sees.
 
 mod grpc;
+mod http;
 mod notification;
 mod operator;
 mod script;
 mod xmpp;
 
 pub(crate) use grpc::GrpcCaller;
+pub(crate) use http::HttpCaller;
 pub(crate) use notification::{Notification, assert_in_order};
 pub(crate) use operator::{
     attached, impatient, init, metric, on_prosody, on_script, on_server, wait_for_log, wait_not_ready,

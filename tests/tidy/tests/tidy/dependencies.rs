@@ -10,12 +10,14 @@ use crate::assert_none;
 /// `examples/` may use anything; nothing else may use them.
 const EDGES: &[(&str, &[&str])] = &[
     ("stanzabus", &["bridge-*", "bus-*", "outbound-http", "xmpp-*"]),
-    ("bridge-*", &["bus-engine", "bus-domain", "outbound-http"]),
+    ("bridge-*", &["bus-admission", "bus-cloudevents", "bus-engine", "bus-domain", "outbound-http"]),
     ("xmpp-pubsub", &["bus-engine", "bus-domain", "bus-xml"]),
     ("xmpp-component", &["bus-xml"]),
     ("bus-engine", &["bus-store", "bus-domain", "bus-xml"]),
     ("bus-store-*", &["bus-store", "bus-domain"]),
     ("bus-store", &["bus-domain"]),
+    ("bus-cloudevents", &["bus-domain", "bus-xml"]),
+    ("bus-admission", &["bus-engine", "bus-domain"]),
     ("bus-domain", &[]),
     ("bus-xml", &[]),
     ("outbound-http", &[]),

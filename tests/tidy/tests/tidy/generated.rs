@@ -9,19 +9,34 @@ use std::path::Path;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
-use crate::{assert_none, protos};
+use crate::assert_none;
+use crate::protos::{self, CLOUD_EVENTS, PACKAGE};
 
+/// Of our own package.
 const GENERATED: &str = "bridges/grpc/src/generated";
+/// Of CloudEvents, which more than one leg speaks.
+const GENERATED_EVENTS: &str = "src/bus-cloudevents/src/generated";
+/// Where the code of the first finds that of the second.
+const EVENTS_MODULE: &str = "::bus_cloudevents::protobuf::v1";
+
+/// Writes the code of a package into a folder.
+type Generate = fn(FileDescriptorSet, &Path);
 
 #[test]
 fn generated_code_is_fresh() {
-    let fresh = tempfile::tempdir().expect("a temporary folder");
-    generate(protos::compile_api(), fresh.path());
-    let committed = tidy::root().join(GENERATED);
-    if std::env::var_os("STANZABUS_REGENERATE").is_some() {
-        replace(&committed, fresh.path());
+    let api = protos::compile_api();
+    let mut stale = Vec::new();
+    let generators: [Generate; 2] = [generate, generate_events];
+    for (folder, generate) in [GENERATED, GENERATED_EVENTS].into_iter().zip(generators) {
+        let fresh = tempfile::tempdir().expect("a temporary folder");
+        generate(api.clone(), fresh.path());
+        let committed = tidy::root().join(folder);
+        if std::env::var_os("STANZABUS_REGENERATE").is_some() {
+            replace(&committed, fresh.path());
+        }
+        let found = differences(&files_in(&committed), &files_in(fresh.path()));
+        stale.extend(found.into_iter().map(|name| format!("{folder}/{name}")));
     }
-    let stale = differences(&files_in(&committed), &files_in(fresh.path()));
     assert_none("stale; regenerate with STANZABUS_REGENERATE=1 (see this test)", &stale);
 }
 
@@ -53,6 +68,10 @@ fn generate(mut api: FileDescriptorSet, out: &Path) {
         .build_client(true)
         .build_server(true)
         .emit_rerun_if_changed(false)
+        .extern_path(format!(".{CLOUD_EVENTS}"), EVENTS_MODULE)
+        // Else every event would have room for the attributes of a CloudEvent.
+        .boxed(".stanzabus.v1.Event.payload.cloud_event")
+        .boxed(".stanzabus.v1.NewEvent.payload.cloud_event")
         .out_dir(out)
         .compile_fds(api.clone())
         .expect("the API generates");
@@ -61,6 +80,13 @@ fn generate(mut api: FileDescriptorSet, out: &Path) {
         file.source_code_info = None;
     }
     fs::write(out.join("descriptor.bin"), api.encode_to_vec()).expect("the temporary folder is writable");
+}
+
+/// The messages of CloudEvents.
+fn generate_events(api: FileDescriptorSet, out: &Path) {
+    let file = api.file.into_iter().filter(|file| file.package() != PACKAGE).collect();
+    let generating = tonic_prost_build::configure().emit_rerun_if_changed(false).out_dir(out);
+    generating.compile_fds(FileDescriptorSet { file }).expect("the format generates");
 }
 
 fn replace(committed: &Path, fresh: &Path) {
@@ -76,7 +102,7 @@ fn replace(committed: &Path, fresh: &Path) {
 fn differences(committed: &BTreeMap<String, Vec<u8>>, fresh: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     let stale = fresh.iter().filter(|(name, content)| committed.get(*name) != Some(content));
     let left_over = committed.iter().filter(|(name, _)| !fresh.contains_key(*name));
-    stale.chain(left_over).map(|(name, _)| format!("{GENERATED}/{name}")).collect()
+    stale.chain(left_over).map(|(name, _)| name.clone()).collect()
 }
 
 fn files_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {

@@ -10,6 +10,10 @@ pub(crate) const INCLUDE_ROOT: &str = "schemas/proto";
 /// The package of the API, and the folder of its files.
 pub(crate) const PACKAGE: &str = "stanzabus.v1";
 
+/// The package of CloudEvents, which is not ours. Its file stands among ours (against buf's `PACKAGE_DIRECTORY_MATCH`),
+/// because Python could import no module from a folder `io`.
+pub(crate) const CLOUD_EVENTS: &str = "io.cloudevents.v1";
+
 /// Every file of the API with what it imports and with its comments, imports first.
 pub(crate) fn compile_api() -> FileDescriptorSet {
     compile(&tidy::root().join(INCLUDE_ROOT))

@@ -29,7 +29,11 @@ pub(super) async fn run(config: &Path, arguments: ItemsArguments) -> Result<(), 
 }
 
 async fn newest_over_grpc(client: &GrpcClient, node: String, newest: u32) -> Result<(), Failure> {
-    let request = v1::ListItemsRequest { node, selection: Some(Selection::Newest(newest)) };
+    let request = v1::ListItemsRequest {
+        node,
+        selection: Some(Selection::Newest(newest)),
+        ..v1::ListItemsRequest::default()
+    };
     let answer = client.items(request).await?;
     if answer.truncated {
         output::status("items: the bus lists fewer at once; the oldest ones are left out");
@@ -46,7 +50,11 @@ async fn pages_over_grpc(
     let mut left = items_max.unwrap_or(u32::MAX);
     while left > 0 {
         let page = v1::ItemPage { page_size: left.min(PAGE_ITEMS), page_token };
-        let request = v1::ListItemsRequest { node: node.clone(), selection: Some(Selection::Page(page)) };
+        let request = v1::ListItemsRequest {
+            node: node.clone(),
+            selection: Some(Selection::Page(page)),
+            ..v1::ListItemsRequest::default()
+        };
         let answer = client.items(request).await?;
         left = left.saturating_sub(u32::try_from(answer.items.len()).unwrap_or(u32::MAX));
         answer.items.into_iter().try_for_each(|item| output::print_json(&event_line(item)))?;

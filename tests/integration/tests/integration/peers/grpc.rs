@@ -5,6 +5,7 @@ use bridge_grpc::v1::new_event::Payload;
 use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
+use bus_cloudevents::protobuf::v1::CloudEvent;
 use harness::Daemon;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -87,6 +88,14 @@ impl GrpcCaller {
         publisher.publish(self.with_token(request)).await.map(Response::into_inner)
     }
 
+    /// Publishes one CloudEvent.
+    pub(crate) async fn publish_cloud_event(&self, node: &str, event: CloudEvent) -> Result<(), Status> {
+        let event = v1::NewEvent { item_id: None, payload: Some(Payload::CloudEvent(Box::new(event))) };
+        let events = vec![event];
+        let request = v1::PublishRequest { node: node.to_owned(), events, ..v1::PublishRequest::default() };
+        PublisherClient::new(self.channel.clone()).publish(self.with_token(request)).await.map(drop)
+    }
+
     /// Publishes so many events with one call.
     pub(crate) async fn publish_many(&self, node: &str, events: usize) -> Result<(), Status> {
         let payload = Some(Payload::Xml("<e xmlns='urn:example:event'/>".to_owned()));
@@ -104,7 +113,11 @@ impl GrpcCaller {
 
     /// All items of a node, oldest first.
     pub(crate) async fn items(&self, node: &str) -> Result<Vec<v1::Event>, Status> {
-        let request = v1::ListItemsRequest { node: node.to_owned(), selection: None };
+        let request = v1::ListItemsRequest {
+            node: node.to_owned(),
+            selection: None,
+            ..v1::ListItemsRequest::default()
+        };
         let response = NodesClient::new(self.channel.clone()).list_items(self.with_token(request)).await?;
         Ok(response.into_inner().items)
     }
@@ -123,7 +136,17 @@ impl GrpcCaller {
 
     /// Reads a node's log from now on.
     pub(crate) async fn tail(&self, node: &str) -> Result<Streaming<v1::TailResponse>, Status> {
-        let request = v1::TailRequest { node: node.to_owned(), ..v1::TailRequest::default() };
+        self.tail_as(node, v1::PayloadFormat::Unspecified).await
+    }
+
+    /// As [`Self::tail`], with payloads in this format.
+    pub(crate) async fn tail_as(
+        &self,
+        node: &str,
+        payload_format: v1::PayloadFormat,
+    ) -> Result<Streaming<v1::TailResponse>, Status> {
+        let payload_format = payload_format.into();
+        let request = v1::TailRequest { node: node.to_owned(), payload_format, ..v1::TailRequest::default() };
         let mut subscriber = SubscriberClient::new(self.channel.clone());
         subscriber.tail(self.with_token(request)).await.map(Response::into_inner)
     }

@@ -3,9 +3,8 @@ use std::sync::Arc;
 
 use bus_domain::{Actor, BareJid, Role};
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 use tokio::sync::watch;
-
-use crate::SettingsError;
 
 type TokenHash = [u8; 32];
 
@@ -37,6 +36,36 @@ pub struct AccessToken {
 pub struct CertificateName {
     principal: BareJid,
     name: String,
+}
+
+/// What is wrong with a credential as the configuration lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CredentialError {
+    /// The principal's name does not make an address `name@<component domain>`.
+    #[error(
+        "the principal {principal:?} does not make an address with {domain:?}; use letters, digits, '-', '_', '.'"
+    )]
+    Principal {
+        /// The name.
+        principal: String,
+        /// The component domain.
+        domain: String,
+    },
+    /// The hash of a token is not one.
+    #[error("the sha256 of the token of {principal:?} is not 64 hexadecimal digits")]
+    TokenHash {
+        /// Whose token.
+        principal: String,
+    },
+    /// The name of certificates is none.
+    #[error(
+        "the certificate's name of {principal:?} must be a DNS name or a URI among its subject alternative names, without \
+         wildcards"
+    )]
+    CertificateName {
+        /// Whose certificate.
+        principal: String,
+    },
 }
 
 /// What a caller has shown.
@@ -81,8 +110,8 @@ impl CredentialsInForce {
         self.0.subscribe()
     }
 
-    /// How many principals there may be.
-    pub(crate) fn len(&self) -> usize {
+    /// How many credentials there are.
+    pub fn count(&self) -> usize {
         let now = self.0.borrow();
         now.tokens.len() + now.certificates.len()
     }
@@ -134,10 +163,10 @@ impl AccessToken {
     /// The token of `principal@component_domain`, given the hexadecimal SHA-256 of its bytes.
     ///
     /// # Errors
-    /// [`SettingsError::Principal`] and [`SettingsError::TokenHash`].
-    pub fn new(principal: &str, component_domain: &str, sha256_hex: &str) -> Result<Self, SettingsError> {
+    /// [`CredentialError::Principal`] and [`CredentialError::TokenHash`].
+    pub fn new(principal: &str, component_domain: &str, sha256_hex: &str) -> Result<Self, CredentialError> {
         let hash = parse_hash(sha256_hex)
-            .ok_or_else(|| SettingsError::TokenHash { principal: principal.to_owned() })?;
+            .ok_or_else(|| CredentialError::TokenHash { principal: principal.to_owned() })?;
         Ok(Self { principal: principal_jid(principal, component_domain)?, hash, expires_at_ms: None })
     }
 
@@ -164,10 +193,10 @@ impl CertificateName {
     /// A certificate with this subject alternative name, a DNS name or a URI, stands for `principal@component_domain`.
     ///
     /// # Errors
-    /// [`SettingsError::Principal`] and [`SettingsError::CertificateName`].
-    pub fn new(principal: &str, component_domain: &str, name: &str) -> Result<Self, SettingsError> {
+    /// [`CredentialError::Principal`] and [`CredentialError::CertificateName`].
+    pub fn new(principal: &str, component_domain: &str, name: &str) -> Result<Self, CredentialError> {
         if name.is_empty() || name.contains('*') {
-            return Err(SettingsError::CertificateName { principal: principal.to_owned() });
+            return Err(CredentialError::CertificateName { principal: principal.to_owned() });
         }
         Ok(Self { principal: principal_jid(principal, component_domain)?, name: name.to_owned() })
     }
@@ -193,12 +222,12 @@ fn equal_in_constant_time(left: &TokenHash, right: &TokenHash) -> bool {
 }
 
 /// A name that would turn into another domain or a resource makes no principal.
-fn principal_jid(principal: &str, component_domain: &str) -> Result<BareJid, SettingsError> {
+fn principal_jid(principal: &str, component_domain: &str) -> Result<BareJid, CredentialError> {
     let jid = BareJid::new(&format!("{principal}@{component_domain}")).ok();
     let domain = BareJid::new(component_domain).ok().filter(|domain| domain.node().is_none());
     let jid = jid
         .filter(|jid| jid.node().is_some() && domain.is_some_and(|domain| jid.domain() == domain.domain()));
-    jid.ok_or_else(|| SettingsError::Principal {
+    jid.ok_or_else(|| CredentialError::Principal {
         principal: principal.to_owned(),
         domain: component_domain.to_owned(),
     })

@@ -50,7 +50,7 @@ fn a_certificate_stands_for_whom_one_of_its_names_is_listed() {
 fn a_name_of_certificates_has_no_wildcard() {
     for name in ["", "*", "*.example.org"] {
         let refused = CertificateName::new("carol", DOMAIN, name).unwrap_err();
-        assert!(matches!(refused, SettingsError::CertificateName { .. }), "{name}");
+        assert!(matches!(refused, CredentialError::CertificateName { .. }), "{name}");
     }
 }
 
@@ -61,11 +61,11 @@ fn a_principal_is_a_local_part_of_the_component_domain() {
         |name: &str| AccessToken::new(name, DOMAIN, &hash).map(|token| token.principal().to_string());
     assert_eq!(principal("Billing").as_deref(), Ok("billing@events.example.org"));
     for name in ["", "a@example.org", "a@", "a/b", "a b", "a\0", "<a>"] {
-        assert!(matches!(principal(name), Err(SettingsError::Principal { .. })), "{name:?}");
+        assert!(matches!(principal(name), Err(CredentialError::Principal { .. })), "{name:?}");
     }
     for domain in ["", "a@events.example.org", "events.example.org/x"] {
         let token = AccessToken::new("billing", domain, &hash);
-        assert!(matches!(token, Err(SettingsError::Principal { .. })), "{domain:?}");
+        assert!(matches!(token, Err(CredentialError::Principal { .. })), "{domain:?}");
     }
 }
 

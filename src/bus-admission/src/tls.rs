@@ -14,7 +14,19 @@ use webpki::EndEntityCert;
 
 /// What the server shows its clients, and whose certificates it asks of them. It may be replaced while it serves.
 #[derive(Debug)]
-pub struct TlsServer(RwLock<Arc<ServerConfig>>);
+pub struct TlsServer {
+    config: RwLock<Arc<ServerConfig>>,
+    protocol: TlsProtocol,
+}
+
+/// What is spoken inside of TLS (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsProtocol {
+    /// HTTP/2, as gRPC does.
+    Http2,
+    /// HTTP/1.1.
+    Http1,
+}
 
 /// What TLS is made of, in PEM.
 #[derive(Clone, Copy)]
@@ -57,8 +69,8 @@ impl TlsServer {
     ///
     /// # Errors
     /// When it cannot be used.
-    pub fn new(identity: TlsIdentity<'_>) -> Result<Self, TlsError> {
-        Ok(Self(RwLock::new(config(identity)?)))
+    pub fn new(identity: TlsIdentity<'_>, protocol: TlsProtocol) -> Result<Self, TlsError> {
+        Ok(Self { config: RwLock::new(config(identity, protocol)?), protocol })
     }
 
     /// Shows new connections this from now on. On an error, all stays as it is.
@@ -66,13 +78,13 @@ impl TlsServer {
     /// # Errors
     /// As [`Self::new`].
     pub fn replace(&self, identity: TlsIdentity<'_>) -> Result<(), TlsError> {
-        let config = config(identity)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let config = config(identity, self.protocol)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 
     pub(crate) async fn accept(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         TlsAcceptor::from(config).accept(socket).await
     }
 }
@@ -85,7 +97,7 @@ pub(crate) fn certificate_names(stream: &TlsStream<TcpStream>) -> Option<Arc<[St
     Some(names.map(str::to_owned).collect())
 }
 
-fn config(identity: TlsIdentity<'_>) -> Result<Arc<ServerConfig>, TlsError> {
+fn config(identity: TlsIdentity<'_>, protocol: TlsProtocol) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -102,7 +114,10 @@ fn config(identity: TlsIdentity<'_>) -> Result<Arc<ServerConfig>, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem).map_err(TlsError::Key)?;
     let chain = certificates(identity.certificates_pem)?;
     let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Identity)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![match protocol {
+        TlsProtocol::Http2 => b"h2".to_vec(),
+        TlsProtocol::Http1 => b"http/1.1".to_vec(),
+    }];
     if identity.client_authorities_pem.is_some() {
         // Who resumes a session is not looked at again, though its certificate may have ended since.
         config.session_storage = Arc::new(NoServerSessionStorage {});

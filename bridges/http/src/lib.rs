@@ -1,0 +1,27 @@
+//! The HTTP leg of the bus: CloudEvents in, over POST, and out, as Server-Sent Events.
+//!
+//! | request | what it does | file |
+//! |---|---|---|
+//! | `POST /v1/nodes/{node}/events` | publishes: a CloudEvent in structured or binary mode, or a batch | `publish.rs` |
+//! | `GET /v1/nodes/{node}/events` | reads the log from a position on, as a stream that goes on | `events.rs`, `sse.rs` |
+//! | `GET /v1/nodes/{node}/items/{item_id}` | reads an item | `items.rs` |
+//!
+//! A request becomes a [`bus_engine::Command`] or a query with an authenticated actor; nothing is decided here. One mapping
+//! makes errors to problem documents (`problem.rs`), one makes callers (`auth.rs`), one reads headers as attributes
+//! (`binary_mode.rs`).
+
+mod auth;
+mod binary_mode;
+mod events;
+mod items;
+mod path;
+mod problem;
+mod publish;
+mod query;
+mod routes;
+mod serve;
+mod settings;
+mod sse;
+
+pub use serve::serve;
+pub use settings::{HttpSettings, ServeError};

@@ -1,0 +1,37 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use bus_admission::Authentication;
+use bus_engine::Engine;
+use tokio_util::sync::CancellationToken;
+
+use crate::problem::Problem;
+use crate::{HttpSettings, events, items, publish};
+
+/// What requests are answered with.
+pub(crate) struct Api {
+    pub(crate) engine: Engine,
+    pub(crate) authentication: Authentication,
+    pub(crate) settings: HttpSettings,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// The table of what there is.
+pub(crate) fn router(api: Api) -> Router {
+    Router::new()
+        .route("/v1/nodes/{node}/events", get(events::get).post(publish::post))
+        .route("/v1/nodes/{node}/items/{item_id}", get(items::get))
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "there is nothing at this path")
+        })
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "this path does not take this method",
+            )
+        })
+        .with_state(Arc::new(api))
+}

@@ -1,0 +1,23 @@
+//! Who is let in, on every leg that listens by itself: connections, bounded and with TLS, and callers, by their tokens or
+//! by the names in their certificates.
+//!
+//! * [`accept`] takes a listener's connections ([`Connection`]) within the bounds of [`Accepting`]; [`TlsServer`] agrees on
+//!   TLS with them.
+//! * [`Authentication`] makes of what a client shows a [`Caller`], who counts as one until its credential ends, or says why
+//!   not ([`Refusal`]). [`Credentials`] are replaced while calls are served.
+
+mod address;
+mod authentication;
+mod connections;
+mod credentials;
+mod refusal;
+mod tls;
+
+pub use address::{PlaintextError, check_address};
+pub use authentication::{Authentication, Caller, bearer_token};
+pub use connections::{Accepting, Connection, accept};
+pub use credentials::{
+    AccessToken, CertificateName, CredentialError, Credentials, CredentialsInForce, token_sha256_hex,
+};
+pub use refusal::Refusal;
+pub use tls::{TlsError, TlsIdentity, TlsProtocol, TlsServer};
