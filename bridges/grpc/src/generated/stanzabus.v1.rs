@@ -2670,8 +2670,9 @@ pub struct SubscriptionConfig {
     /// dead_letter_node; without one there is no bound, and it must not be set. QUEUE only.
     #[prost(uint32, optional, tag = "5")]
     pub attempts_max: ::core::option::Option<u32>,
-    /// The node that takes dead letters, as items: a leaf on disk that keeps items and that the owner may publish to, and that
-    /// the subscription does not read itself. A dead letter is published for the owner, in one transaction with what settles
+    /// The node that takes dead letters, as items: a leaf on disk that keeps items and that the owner may publish to, whose
+    /// items do not go by themselves, and that the subscription does not read itself. A node that has as many items as it keeps
+    /// takes no more dead letters: their events wait until there is room. A dead letter is published for the owner, in one transaction with what settles
     /// its event. Empty for none. QUEUE only.
     #[prost(string, tag = "6")]
     pub dead_letter_node: ::prost::alloc::string::String,
@@ -3849,7 +3850,7 @@ pub struct GetBacklogRequest {
 /// What there is to do.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetBacklogResponse {
-    /// By node; those that it reads.
+    /// By node: those that it reads, and that the caller may read.
     #[prost(message, repeated, tag = "1")]
     pub nodes: ::prost::alloc::vec::Vec<NodeBacklog>,
     /// Since when the oldest event waits that is not settled; not set when all are.
@@ -3935,7 +3936,8 @@ pub struct RedriveDeadLettersResponse {
     /// So many.
     #[prost(uint32, tag = "1")]
     pub redriven: u32,
-    /// Dead letters that stay, because retention has taken their events from the logs: their content is in the letters alone.
+    /// Dead letters that stay: retention has taken their events from the logs, and their content is in the letters alone; or
+    /// their events are still to be handed out, or named by another letter.
     #[prost(string, repeated, tag = "2")]
     pub gone_item_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }

@@ -4,7 +4,7 @@ use jid::Jid;
 
 use crate::access::{self, Action};
 use crate::consumer::{ConsumerId, ConsumerName};
-use crate::publish::{self, NewItem, Publication, Request};
+use crate::publish::{self, NewItem, Overflow, Publication, Request};
 use crate::{Actor, BusError, Epoch, ItemId, Limits, NodeConfig, NodeFacts, NodeId, NodeName, Payload, Seq};
 
 /// The event that a dead letter is about.
@@ -84,7 +84,11 @@ pub fn decide_dead_letter(
     let config = NodeConfig { payload_bytes_max: None, ..facts.config.clone() };
     let facts = NodeFacts { config, ..facts.clone() };
     let item = NewItem { id: None, payload: Some(letter.payload.clone()) };
-    publish::decide(&facts, actor, Request { items: vec![item], ..Request::default() }, &limits, next_id)
+    let request = Request { items: vec![item], ..Request::default() };
+    let publication = publish::decide(&facts, actor, request, &limits, next_id)?;
+    // A full node takes no more, instead of losing the oldest ones: the event waits until there is room.
+    let items_max = u64::from(facts.config.items_max(&limits));
+    Ok(Publication { overflow: Some(Overflow::Refused { items_max }), ..publication })
 }
 
 /// Checks that a node takes dead letters, and keeps them to be looked at.
@@ -94,6 +98,11 @@ pub fn check_node(facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
     if config.is_transient() || config.is_collection() || !config.persist_items || !config.deliver_payloads {
         let reason =
             "a dead-letter node must be a leaf on disk that keeps items and delivers payloads".to_owned();
+        return Err(super::ConsumerError::Invalid { reason }.into());
+    }
+    if config.item_expire_seconds.is_some() || config.purge_when_publisher_goes {
+        let reason =
+            "dead letters would be lost: the items of the dead-letter node go by themselves".to_owned();
         return Err(super::ConsumerError::Invalid { reason }.into());
     }
     Ok(())

@@ -14,6 +14,8 @@ use crate::Engine;
 
 /// Names that are read at once.
 const NAMES_MAX: u32 = 1_000;
+/// Nodes that one pattern may have found by and by.
+const NODES_MAX: usize = 100_000;
 
 impl Engine {
     /// The nodes that there are for a pattern, in the order of their names; more than `nodes_max` are not looked for.
@@ -43,10 +45,12 @@ impl Engine {
 
     /// Looks for nodes that a consumer does not know.
     pub(super) async fn discover(&self, running: &Arc<Running>) -> Result<(), BusError> {
-        let nodes_max = self.settings().limits.consumer_nodes_max as usize;
         for pattern in &running.consumer.config.nodes {
-            let names = self.nodes_of(pattern, nodes_max).await?;
-            self.discovered(running, names.iter().take(nodes_max)).await?;
+            let names = self.nodes_of(pattern, NODES_MAX).await?;
+            if names.len() > NODES_MAX {
+                tracing::error!(consumer = %running.consumer.name, "a subscription's patterns find too many nodes; the last ones are not read");
+            }
+            self.discovered(running, names.iter().take(NODES_MAX)).await?;
         }
         Ok(())
     }
@@ -79,7 +83,9 @@ impl Engine {
         facts: &Arc<NodeFacts>,
         (after_seq, items_through_seq): (Seq, Option<Seq>),
     ) -> Result<(), BusError> {
-        match self.check_readers(running, facts).await {
+        let may_read = self.check_readers(running, facts).await;
+        running.lock().state.set_readable(facts.id, may_read == Ok(true));
+        match may_read {
             Ok(true) => {}
             Ok(false) => {
                 running.lock().state.page_failed(facts.id, false);
@@ -154,7 +160,7 @@ impl Engine {
         let found = match may_read {
             Ok(true) => self.event_at(facts.id, seq).await,
             Ok(false) => {
-                running.lock().state.event_failed(facts.id, seq);
+                running.lock().state.event_denied(facts.id, seq, self.now_ms());
                 return Ok(());
             }
             Err(error) => Err(error),

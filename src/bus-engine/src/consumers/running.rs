@@ -142,8 +142,10 @@ impl Inner {
         for stored in self.state.stored() {
             match stored {
                 Stored::Leases(session, leases) => {
-                    let reports = leases.into_iter().map(|(lease, outcome)| LeaseReport { lease, outcome });
-                    self.put(session, ConsumerFrame::Leases(reports.collect()));
+                    for some in leases.chunks(REPORTS_MAX) {
+                        let reports = some.iter().map(|&(lease, outcome)| LeaseReport { lease, outcome });
+                        self.put(session, ConsumerFrame::Leases(reports.collect()));
+                    }
                 }
                 Stored::Committed(session, node, epoch, through_seq) => {
                     if let Some(node) = name_of(node) {
@@ -161,6 +163,8 @@ impl Inner {
     }
 }
 
+/// Leases in one frame.
+const REPORTS_MAX: usize = 10_000;
 /// Bytes at which a frame is full: far below what clients take as one message.
 const FRAME_BYTES: usize = 256 * 1024;
 

@@ -22,7 +22,9 @@ pub struct ConsumerSession {
 }
 
 /// Frames that may wait for a reader before its requests are read no further.
-const FRAMES_MAX: usize = 1_024;
+const FRAMES_MAX: usize = 64;
+/// The same of leases of which it is to be told once something is written.
+const OWED_LEASES_MAX: usize = 20_000;
 
 impl Engine {
     /// Opens a consumer to be read. Nothing comes before there is credit. `worker` names the reader, or is empty: a stream
@@ -84,7 +86,9 @@ impl ConsumerSession {
 
     /// Whether so much waits to be taken that no more requests should be read.
     pub fn is_full(&self) -> bool {
-        self.running.lock().readers.get(&self.id).is_some_and(|reader| reader.outbox.len() >= FRAMES_MAX)
+        let inner = self.running.lock();
+        let has_frames = inner.readers.get(&self.id).is_some_and(|reader| reader.outbox.len() >= FRAMES_MAX);
+        has_frames || inner.state.owed_leases(self.id) >= OWED_LEASES_MAX
     }
 
     /// Is ready to take so much more.
@@ -169,7 +173,7 @@ impl ConsumerSession {
 
     /// Where the logs stand that are read: at most so many.
     pub fn positions(&self, nodes_max: usize) -> Vec<super::BacklogOfNode> {
-        self.running.lock().state.backlog(nodes_max)
+        self.running.lock().state.positions(nodes_max)
     }
 
     fn expect(&self, mode: Mode) -> Result<(), ConsumerError> {

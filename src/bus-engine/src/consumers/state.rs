@@ -5,6 +5,7 @@
 //! what is pending up to there. What was acknowledged before it came to be handed out long ago costs no row at all.
 
 mod moves;
+mod places;
 mod queue;
 mod sessions;
 #[cfg(test)]
@@ -14,11 +15,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::consumer::lease::LeaseId;
-use bus_domain::consumer::{ConsumerConfig, ConsumerError, Mode};
-use bus_domain::{Event, NodeFacts, NodeId, NodeName, Seq};
+use bus_domain::consumer::{ConsumerConfig, Mode};
+use bus_domain::{Event, NodeFacts, NodeId, Seq};
 use bus_store::DeliveryRow;
 
-use super::BacklogOfNode;
 pub(crate) use moves::Stored;
 pub use queue::LeaseOutcome;
 pub use sessions::Credit;
@@ -27,6 +27,9 @@ pub(crate) use sessions::SessionId;
 
 /// Events that one call of [`ConsumerState::act`] hands out.
 const HANDED_OUT_MAX: usize = 500;
+
+/// Nodes whose pages are in memory at a time.
+const PAGES_MAX: usize = 16;
 
 /// An event of a consumer.
 pub(crate) type Key = (NodeId, Seq);
@@ -105,8 +108,10 @@ pub(crate) struct ConsumerState {
     sessions: BTreeMap<SessionId, Session>,
     /// Who was served last.
     last_served: SessionId,
-    /// The node that was read last.
+    /// The node of which something was handed out last.
     last_node: NodeId,
+    /// The node that was read last.
+    last_read: NodeId,
     /// Events that have rows on disk, or will have with the moves that are under way.
     rows: HashSet<Key>,
     /// Events whose rows are not as they should be.
@@ -130,6 +135,8 @@ struct NodeState {
     /// What was read and not handed out.
     page: VecDeque<Arc<Event>>,
     is_being_read: bool,
+    /// Whether those who read may do so, when they were looked at last.
+    is_readable: bool,
     /// Whether there may be more behind what was read.
     may_have_more: bool,
 }
@@ -141,6 +148,8 @@ struct Pending {
     standing: Standing,
     /// Whether a worker has said that no attempt will succeed.
     is_hopeless: bool,
+    /// Whether somebody is told that it is on disk as it is.
+    is_told: bool,
 }
 
 #[derive(Debug)]
@@ -169,6 +178,7 @@ impl ConsumerState {
             sessions: BTreeMap::new(),
             last_served: SessionId(0),
             last_node: NodeId(0),
+            last_read: NodeId(0),
             rows: HashSet::new(),
             dirty: BTreeSet::new(),
             reports: moves::Reports::default(),
@@ -182,51 +192,6 @@ impl ConsumerState {
 
     pub(crate) fn has_node(&self, node: NodeId) -> bool {
         self.nodes.contains_key(&node)
-    }
-
-    pub(crate) fn node_ids(&self) -> Vec<NodeId> {
-        self.nodes.keys().copied().collect()
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = (NodeId, NodeName)> {
-        self.nodes.iter().map(|(id, node)| (*id, node.facts.name.clone()))
-    }
-
-    /// The node of this name, or the only one.
-    pub(crate) fn node_of(&self, name: Option<&NodeName>) -> Result<NodeId, ConsumerError> {
-        let invalid = |reason: &str| ConsumerError::Invalid { reason: reason.to_owned() };
-        let Some(name) = name else {
-            let only = self.nodes.keys().next().filter(|_| self.nodes.len() == 1);
-            return only.copied().ok_or_else(|| invalid("it reads several nodes: say which one"));
-        };
-        let found = self.nodes.iter().find(|(_, node)| node.facts.name == *name).map(|(id, _)| *id);
-        found.ok_or_else(|| invalid("it does not read that node"))
-    }
-
-    /// Where the nodes stand, as far as they were handed out: at most so many.
-    pub(crate) fn backlog(&self, nodes_max: usize) -> Vec<BacklogOfNode> {
-        let of_node = |(id, node): (&NodeId, &NodeState)| {
-            let pending = self.pending.range((*id, 0)..=(*id, Seq::MAX));
-            let (mut leased, mut waiting, mut oldest) = (0, 0, None);
-            for ((_, seq), pending) in pending {
-                oldest = oldest.or(Some(*seq));
-                match pending.standing {
-                    Standing::Leased { .. } => leased += 1,
-                    _ => waiting += 1,
-                }
-            }
-            let is_queue = self.config.mode == Mode::Queue;
-            let through_seq = if is_queue { node.handed_seq } else { node.settled_seq };
-            BacklogOfNode {
-                facts: Arc::clone(&node.facts),
-                head_seq: node.next_after().max(through_seq),
-                through_seq,
-                leased,
-                waiting,
-                oldest_unsettled_seq: oldest,
-            }
-        };
-        self.nodes.iter().take(nodes_max).map(of_node).collect()
     }
 
     /// Takes note that anything may have been committed.
@@ -251,6 +216,7 @@ impl ConsumerState {
             items_through_seq: items_through_seq.unwrap_or_default(),
             page: VecDeque::new(),
             is_being_read: false,
+            is_readable: false,
             may_have_more: true,
         });
     }
@@ -267,7 +233,8 @@ impl ConsumerState {
             if row.is_leased { Standing::Leased { until_ms } } else { Standing::Waiting { until_ms } };
         self.leased += usize::from(row.is_leased);
         self.timeline.insert((until_ms, row.node, row.seq));
-        self.pending.insert(key, Pending { attempts: row.attempts, standing, is_hopeless: false });
+        self.pending
+            .insert(key, Pending { attempts: row.attempts, standing, is_hopeless: false, is_told: false });
         self.rows.insert(key);
         self.dirty.remove(&key);
     }
@@ -373,7 +340,13 @@ impl ConsumerState {
 
     fn read_on(&mut self, actions: &mut Vec<Action>) {
         let wants = |node: &NodeState| node.page.is_empty() && node.may_have_more && !node.is_being_read;
-        for node in self.nodes.values_mut().filter(|node| wants(node)) {
+        let busy = self.nodes.values().filter(|node| node.is_being_read || !node.page.is_empty()).count();
+        let in_turn = |id: &NodeId| *id > self.last_read;
+        let (behind, before): (Vec<_>, Vec<_>) =
+            self.nodes.iter().filter(|(_, node)| wants(node)).map(|(id, _)| *id).partition(in_turn);
+        for id in [behind, before].concat().into_iter().take(PAGES_MAX.saturating_sub(busy)) {
+            self.last_read = id;
+            let Some(node) = self.nodes.get_mut(&id) else { continue };
             node.is_being_read = true;
             node.may_have_more = false;
             let items_through_seq =

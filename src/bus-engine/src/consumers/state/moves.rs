@@ -71,8 +71,8 @@ impl Letters {
     }
 }
 
-/// Rows of one consumer that are written in one transaction.
-const ROWS_MAX: usize = 5_000;
+/// Dead letters of one consumer that are written at a time.
+const LETTERS_MAX: usize = 16;
 
 impl ConsumerState {
     /// Whether something is to be written.
@@ -87,6 +87,12 @@ impl ConsumerState {
         [&self.reports.waiting, &self.reports.under_way].iter().any(|told| {
             told.leases.contains_key(&session) || told.commits.iter().any(|(other, _)| *other == session)
         })
+    }
+
+    /// Leases of which a session is still to be told.
+    pub(crate) fn owed_leases(&self, session: SessionId) -> usize {
+        let of = |told: &Told| told.leases.get(&session).map_or(0, Vec::len);
+        of(&self.reports.waiting) + of(&self.reports.under_way)
     }
 
     /// Whether somebody waits for it.
@@ -121,9 +127,6 @@ impl ConsumerState {
         self.take_rows(&through, &mut moves);
         for (id, node) in &mut self.nodes {
             let seq = through[id];
-            // Rows that had to be left out hold the cursor: all up to it have theirs.
-            let held = self.dirty.range((*id, 0)..=(*id, seq)).find(|key| self.pending.contains_key(key));
-            let seq = held.map_or(seq, |(_, held)| held - 1);
             if seq > node.stored_seq {
                 node.stored_seq = seq;
                 moves.cursors.push(CursorPlace {
@@ -146,15 +149,14 @@ impl ConsumerState {
     fn take_rows(&mut self, through: &BTreeMap<NodeId, Seq>, moves: &mut Moves) {
         let dirty = std::mem::take(&mut self.dirty);
         for key in dirty {
-            let is_full = moves.put.len() + moves.removed.len() >= ROWS_MAX;
             let is_behind = through.get(&key.0).is_none_or(|seq| key.1 > *seq);
             match self.pending.get(&key) {
-                Some(_) if is_full || is_behind => {
+                Some(_) if is_behind => {
                     self.dirty.insert(key);
                 }
                 Some(pending) => {
                     let Some(node) = self.nodes.get(&key.0) else { continue };
-                    moves.put.push((node.facts.epoch, pending.row(key)));
+                    moves.put.push((node.facts.epoch, pending.row(key, self.config.attempts_max)));
                     self.rows.insert(key);
                     if matches!(pending.standing, Standing::DeadLettering { .. }) {
                         self.letters.under_way.push(key);
@@ -182,8 +184,9 @@ impl ConsumerState {
 
     pub(super) fn letters_to_write(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
-        let keys: Vec<Key> = self.letters.ready.drain(..).collect();
-        for key in keys {
+        while self.letters.being_written.len() < LETTERS_MAX
+            && let Some(key) = self.letters.ready.pop_front()
+        {
             let (Some(pending), Some(node)) = (self.pending.get(&key), self.nodes.get(&key.0)) else {
                 continue;
             };
@@ -213,15 +216,17 @@ impl super::NodeState {
 impl Pending {
     /// Whether what is known of it must not be lost: that it was handed out before, or is a dead letter.
     fn must_have_row(&self) -> bool {
-        self.attempts > 1 || matches!(self.standing, Standing::DeadLettering { .. })
+        self.is_told || self.attempts > 1 || matches!(self.standing, Standing::DeadLettering { .. })
     }
 
-    fn row(&self, (node, seq): Key) -> DeliveryRow {
+    fn row(&self, (node, seq): Key, attempts_max: u32) -> DeliveryRow {
         let (is_leased, due_at_ms) = match self.standing {
             Standing::Leased { until_ms } => (true, until_ms),
             Standing::Waiting { until_ms } => (false, until_ms),
             Standing::Due { .. } | Standing::DeadLettering { .. } => (false, 0),
         };
-        DeliveryRow { node, seq, attempts: self.attempts, is_leased, due_at_ms }
+        // What was given up must not be handed out again after a crash.
+        let attempts = if self.is_hopeless { self.attempts.max(attempts_max) } else { self.attempts };
+        DeliveryRow { node, seq, attempts, is_leased, due_at_ms }
     }
 }

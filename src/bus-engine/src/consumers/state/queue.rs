@@ -10,6 +10,11 @@ use super::{Action, ConsumerState, Delivered, HANDED_OUT_MAX, Key, Pending, Sess
 /// Dead letters whose node does not take them are tried again so late, in milliseconds.
 const DEAD_LETTER_PAUSE_MS: i64 = 30_000;
 
+/// Events that nobody may read are looked at again so late, in milliseconds.
+const DENIED_PAUSE_MS: i64 = 30_000;
+/// Events that are read one by one at a time.
+const READ_ONE_BY_ONE_MAX: usize = 64;
+
 /// What has become of a lease that somebody has named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseOutcome {
@@ -50,6 +55,7 @@ impl ConsumerState {
         {
             self.timeline.remove(&(*until_ms, key.0, key.1));
             *until_ms = later(now_ms, lease_ms);
+            pending.is_told = true;
             self.timeline.insert((*until_ms, key.0, key.1));
             self.dirty.insert(key);
         }
@@ -80,6 +86,8 @@ impl ConsumerState {
     fn fail(&mut self, key: Key, failure: Failure, now_ms: i64) {
         let Some(mut pending) = self.forget_pending(key) else { return };
         pending.is_hopeless |= failure == Failure::Terminated;
+        // Whoever has refused it is told that this is on disk.
+        pending.is_told |= failure != Failure::TimedOut;
         match retry::after(&self.config, pending.attempts, failure) {
             Next::Retry { delay_ms } => {
                 let until_ms = later(now_ms, delay_ms);
@@ -163,6 +171,16 @@ impl ConsumerState {
         }
     }
 
+    /// Nobody may read an event at the moment: it rests, and no attempt is counted.
+    pub(crate) fn event_denied(&mut self, node: NodeId, seq: Seq, now_ms: i64) {
+        if let Some(mut pending) = self.forget_pending((node, seq)) {
+            let until_ms = now_ms.saturating_add(DENIED_PAUSE_MS);
+            pending.standing = Standing::Waiting { until_ms };
+            self.timeline.insert((until_ms, node, seq));
+            self.pending.insert((node, seq), pending);
+        }
+    }
+
     /// Whether one more event may be handed out for the first time.
     pub(super) fn has_room(&self) -> bool {
         self.pending.len() < self.unsettled_max && self.leased < self.config.in_flight_max as usize
@@ -174,7 +192,7 @@ impl ConsumerState {
         handed: &mut BTreeMap<SessionId, Vec<Delivered>>,
         actions: &mut Vec<Action>,
     ) {
-        for _ in 0..self.due.len().min(HANDED_OUT_MAX) {
+        for _ in 0..self.due.len().min(READ_ONE_BY_ONE_MAX) {
             if self.leased >= self.config.in_flight_max as usize {
                 return;
             }
@@ -228,7 +246,7 @@ impl ConsumerState {
         self.forget_pending(key);
         let until_ms = later(now_ms, self.config.lease_ms);
         let standing = Standing::Leased { until_ms };
-        self.pending.insert(key, Pending { attempts, standing, is_hopeless: false });
+        self.pending.insert(key, Pending { attempts, standing, is_hopeless: false, is_told: false });
         self.timeline.insert((until_ms, key.0, key.1));
         self.leased += 1;
         self.dirty.insert(key);

@@ -72,3 +72,33 @@ async fn a_dead_letter_that_its_node_does_not_take_leaves_the_event_as_it_is() {
     }
     assert_eq!(bus.item_ids("dead").await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_full_dead_letter_node_loses_nothing() {
+    let bus = Bus::start().await;
+    bus.create("n").await;
+    bus.create_with("dead", NodeConfig { items_max: 1, ..NodeConfig::default() }).await;
+    let wish =
+        Wish { attempts_max: Some(1), dead_letter_node: Some(name("dead")), ..wish(Mode::Queue, &["n"]) };
+    create(&bus, "q", &wish).await;
+    bus.publish("n", &["a", "b"]).await;
+    let mut session = open(&bus, "q").await;
+    let both = leases(&events(&mut session, 2).await);
+    session.refuse(&both[..1], Failure::Terminated).expect("a queue");
+    bus.until("the first is a dead letter", |statistics| statistics.dead_letters == 1).await;
+    session.refuse(&both[1..], Failure::Terminated).expect("a queue");
+    bus.until_stored("(SELECT count(*) FROM consumer_deliveries WHERE is_leased = 0)", 1).await;
+    let first = bus.item_ids("dead").await;
+    bus.run("owner", "dead", crate::fixture::retract_verb(&[&first[0]], None)).await.expect("room");
+    let mut poll = tokio::time::interval(Duration::from_millis(50));
+    while bus.engine.statistics().snapshot().dead_letters == 1 {
+        poll.tick().await;
+        bus.clock.jump(31);
+    }
+    assert_ne!(bus.item_ids("dead").await, first);
+    let expiring = NodeConfig { item_expire_seconds: Some(9), ..NodeConfig::default() };
+    bus.create_with("expiring", expiring).await;
+    let wish = Wish { dead_letter_node: Some(name("expiring")), ..wish };
+    let refused = bus.engine.create_consumer(&actor("owner"), consumer_name("x"), &wish).await;
+    assert!(matches!(refused, Err(BusError::Consumer(ConsumerError::Invalid { .. }))), "{refused:?}");
+}

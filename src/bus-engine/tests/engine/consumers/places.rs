@@ -111,8 +111,41 @@ async fn the_newest_of_each_item_comes_first_also_what_history_has_lost() {
     );
     session.commit(None, 4).expect("committed");
     assert!(matches!(next(&mut session).await, ConsumerFrame::Committed { through_seq: 4, .. }));
-    drop((session, leg));
+    drop(session);
+    leg.detach().await;
     let bus = bus.restart().await;
     let mut session = open(&bus, "c").await;
     assert_eq!(seqs(&events(&mut session, 3).await), [5, 6, 7]);
+}
+
+#[tokio::test]
+async fn patterns_pass_over_what_the_reader_may_not_read_and_tell_nothing_of_it() {
+    let bus = Bus::start().await;
+    bus.create("a.open").await;
+    let access_model = bus_domain::AccessModel::Whitelist;
+    bus.create_with("a.secret", NodeConfig { access_model, ..NodeConfig::default() }).await;
+    let (reader, q) = (actor("reader"), consumer_name("q"));
+    bus.engine.create_consumer(&reader, q.clone(), &wish(Mode::Queue, &["a.>"])).await.expect("a consumer");
+    bus.publish("a.secret", &["x"]).await;
+    bus.publish("a.open", &["y"]).await;
+    let mut session = bus.engine.open_consumer(&reader, &q, "").await.expect("a session");
+    session.add_credit(Credit { messages: 10, bytes: 100_000 });
+    let got = events(&mut session, 1).await;
+    assert_eq!(got[0].facts.name.as_str(), "a.open");
+    let names = |nodes: &[bus_engine::BacklogOfNode]| -> Vec<String> {
+        nodes.iter().map(|node| node.facts.name.to_string()).collect()
+    };
+    assert_eq!(names(&session.positions(9)), ["a.open"]);
+    let backlog = bus.engine.consumer_backlog(&reader, &q).await.expect("a backlog");
+    assert_eq!(names(&backlog.nodes), ["a.open"]);
+    let secret = name("a.secret");
+    let refused = bus.engine.seek_consumer(&reader, &q, Some(&secret), Start::After(99)).await;
+    assert_eq!(refused, Err(BusError::ClosedNode));
+    // An event that was handed out while it could be read is not asked for again and again once it cannot.
+    session.refuse(&leases(&got), Failure::Refused { delay_ms: Some(0) }).expect("a queue");
+    bus.affiliate("a.open", "reader", Affiliation::Outcast).await;
+    assert_eq!(outcomes(&mut session).await, [LeaseOutcome::Accepted]);
+    bus.affiliate("a.open", "reader", Affiliation::None).await;
+    let again = events_in_time(&bus, &mut session, 1).await;
+    assert!(again[0].lease.expect("a queue").attempt >= 2);
 }
