@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use bus_admission::Caller;
 use bus_domain::consumer::retry::Failure;
 use bus_engine::{ConsumerFrame, ConsumerSession, Credit, Engine, EventIds};
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::auth::Caller;
 use crate::convert::{
     backlog_to_message, consumer_name, consumer_to_message, delivery_to_message, duration, lease_result,
     leases, node_name, optional_ms,
 };
-use crate::status::{consumer_status, invalid_field, shutting_down, status};
+use crate::status::{consumer_status, invalid_field, refused, shutting_down, status};
 use crate::v1;
 use crate::v1::subscribe_request::Frame as Asked;
 use crate::v1::subscribe_response::Frame;
@@ -93,7 +93,7 @@ impl Reading {
                     tokio::select! {
                         biased;
                         () = self.shutdown.cancelled() => Ok(Next::GoingAway),
-                        ended = self.caller.ended() => Err(ended),
+                        ended = self.caller.ended() => Err(refused(&ended)),
                         frame = session.next() => frame_of(&self.ids, frame),
                     }
                 }
@@ -126,7 +126,7 @@ impl Reading {
         let request = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => return Err(shutting_down()),
-            ended = self.caller.ended() => return Err(ended),
+            ended = self.caller.ended() => return Err(refused(&ended)),
             request = tokio::time::timeout(OPEN_PATIENCE, self.requests.next()) => request,
         };
         let asked = match request {
@@ -168,7 +168,7 @@ async fn step(
     tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(Next::GoingAway),
-        ended = caller.ended() => Err(ended),
+        ended = caller.ended() => Err(refused(&ended)),
         request = requests.next(), if !is_full => match request {
             None => Ok(Next::Closed),
             Some(request) => ask(session, request?.frame),

@@ -383,7 +383,8 @@ impl BusError {
                 Some(1_000)
             }
             Self::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => Some(*retry_after_ms),
-            Self::LimitReached(_) => Some(60_000),
+            Self::Consumer(ConsumerError::Elsewhere) => Some(5_000),
+            Self::LimitReached(_) | Self::Consumer(ConsumerError::TooMany { .. }) => Some(60_000),
             _ => None,
         }
     }

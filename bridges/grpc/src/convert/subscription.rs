@@ -12,7 +12,7 @@ use bus_engine::{BacklogOfNode, DeadLetterEntry, Delivered, EventIds, LeaseOutco
 use prost_types::{Duration, Timestamp};
 use tonic::Status;
 
-use super::{enum_value, event_to_message, node_name, timestamp};
+use super::{PayloadForm, enum_value, event_to_message, node_name, timestamp};
 use crate::status::invalid_field;
 use crate::v1;
 use crate::v1::start_position::At;
@@ -102,7 +102,7 @@ pub(crate) fn consumer_to_message(consumer: &Consumer) -> v1::Subscription {
 /// An event that is handed out.
 pub(crate) fn delivery_to_message(ids: &EventIds, delivered: &Delivered) -> v1::Delivery {
     v1::Delivery {
-        event: Some(event_to_message(ids, &delivered.facts, &delivered.event)),
+        event: Some(event_to_message(ids, &delivered.facts, &PayloadForm::Xml, &delivered.event)),
         lease_id: delivered.lease.as_ref().map_or_else(String::new, LeaseId::encode),
         attempt: delivered.lease.map_or(0, |lease| lease.attempt),
     }

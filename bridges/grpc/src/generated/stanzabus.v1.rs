@@ -2711,7 +2711,7 @@ pub mod start_position {
     }
 }
 /// An event on its way to a reader.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Delivery {
     /// The event.
     #[prost(message, optional, tag = "1")]
