@@ -1,7 +1,8 @@
 //! The gRPC leg of the bus: `stanzabus.v1` of `schemas/proto`, beside `grpc.health.v1` and reflection.
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
-//! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs` with `tail.rs`, `nodes.rs` with `items.rs`), one
+//! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs` with `tail.rs`,
+//! `subscribe_stream.rs` and `pull.rs`, `subscriptions.rs`, `nodes.rs` with `items.rs`), one
 //! mapping from errors to statuses (`status.rs`), one from tokens and certificates to callers (`auth.rs`, over bus-admission).
 
 mod auth;
@@ -14,10 +15,13 @@ mod items;
 mod nodes;
 mod publish_stream;
 mod publisher;
+mod pull;
 mod serve;
 mod settings;
 mod status;
+mod subscribe_stream;
 mod subscriber;
+mod subscriptions;
 mod tail;
 
 /// Messages, clients and servers, generated from `schemas/proto/stanzabus/v1`.

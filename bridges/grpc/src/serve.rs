@@ -17,6 +17,7 @@ use crate::encoded::EncodedEvents;
 use crate::nodes::{NodesServer, NodesService};
 use crate::publisher::{PublisherServer, PublisherService};
 use crate::subscriber::SubscriberService;
+use crate::subscriptions::{SubscriptionsServer, SubscriptionsService};
 use crate::tail::SubscriberServer;
 use crate::{GrpcSettings, Health, ServeError, v1};
 
@@ -91,6 +92,7 @@ fn router(
         shutdown: shutdown.clone(),
     };
     let subscriber = SubscriberServer::new(subscriber, bytes_max);
+    let subscriptions = SubscriptionsServer::new(SubscriptionsService { engine: engine.clone() });
     let nodes = NodesServer::new(NodesService { engine: engine.clone(), service });
     Ok(Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -101,6 +103,10 @@ fn router(
         .add_service(reflection().build_v1alpha()?)
         .add_service(InterceptedService::new(publisher.max_decoding_message_size(bytes_max), auth.clone()))
         .add_service(InterceptedService::new(subscriber, auth.clone()))
+        .add_service(InterceptedService::new(
+            subscriptions.max_decoding_message_size(bytes_max),
+            auth.clone(),
+        ))
         .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth)))
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bus_admission::Refusal;
 use bus_domain::BusError;
+use bus_domain::consumer::ConsumerError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -18,6 +19,11 @@ const DOMAIN: &str = "stanzabus";
 /// The status for an error.
 pub(crate) fn status(error: &BusError) -> Status {
     finish(error, details(error))
+}
+
+/// The status for what is wrong with a request about a durable subscription.
+pub(crate) fn consumer_status(error: ConsumerError) -> Status {
+    status(&BusError::Consumer(error))
 }
 
 /// The status for an error that a field of the request is to blame for.
@@ -118,6 +124,7 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         | BusError::SubIdRequired
         | BusError::InvalidSubId
         | BusError::InvalidOptions { .. } => (Code::InvalidArgument, ErrorReason::RequestInvalid),
+        BusError::Consumer(error) => of_consumer(error),
         BusError::Unsupported(_) => (Code::Unimplemented, ErrorReason::Unsupported),
         BusError::NodeFull => (Code::ResourceExhausted, ErrorReason::NodeFull),
         BusError::LimitReached(_) => (Code::ResourceExhausted, ErrorReason::LimitReached),
@@ -125,6 +132,22 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::Contended => (Code::Aborted, ErrorReason::Contended),
         BusError::StoreUnavailable => (Code::Unavailable, ErrorReason::StorageUnavailable),
         BusError::Internal => (Code::Internal, ErrorReason::Internal),
+    }
+}
+
+fn of_consumer(error: &ConsumerError) -> (Code, ErrorReason) {
+    match error {
+        ConsumerError::NotFound => (Code::NotFound, ErrorReason::SubscriptionNotFound),
+        ConsumerError::Exists => (Code::AlreadyExists, ErrorReason::SubscriptionExists),
+        ConsumerError::Invalid { .. } => (Code::InvalidArgument, ErrorReason::SubscriptionInvalid),
+        ConsumerError::TooMany { .. } => (Code::ResourceExhausted, ErrorReason::LimitReached),
+        ConsumerError::WrongMode { .. } => (Code::FailedPrecondition, ErrorReason::SubscriptionMode),
+        ConsumerError::InUse => (Code::FailedPrecondition, ErrorReason::SubscriptionInUse),
+        ConsumerError::TakenOver => (Code::Aborted, ErrorReason::SubscriptionTakenOver),
+        ConsumerError::Moved => (Code::Aborted, ErrorReason::SubscriptionMoved),
+        ConsumerError::Elsewhere => (Code::Unavailable, ErrorReason::SubscriptionElsewhere),
+        ConsumerError::Stalled { .. } => (Code::Aborted, ErrorReason::ReaderStalled),
+        ConsumerError::Trimmed { .. } => (Code::OutOfRange, ErrorReason::SeqTrimmed),
     }
 }
 
@@ -141,6 +164,12 @@ fn metadata(error: &BusError) -> HashMap<String, String> {
         BusError::TooManyItems { items_max } => Some(("items_max", items_max.to_string())),
         BusError::Unsupported(feature) => Some(("feature", feature.to_string())),
         BusError::LimitReached(limit) => Some(("limit", limit.to_string())),
+        BusError::Consumer(ConsumerError::TooMany { .. }) => {
+            Some(("limit", "consumers_per_jid_max".to_owned()))
+        }
+        BusError::Consumer(ConsumerError::Trimmed { first_seq }) => {
+            Some(("first_seq", first_seq.to_string()))
+        }
         _ => None,
     };
     entry.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -2,10 +2,11 @@ use bus_domain::BareJid;
 use bus_engine::Engine;
 use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
+use crate::auth::{authenticated, authenticated_stream};
 use crate::encoded::EncodedEvents;
-use crate::v1;
+use crate::{pull, subscribe_stream, v1};
 
 /// The generated server of the service, over [`SubscriberService`]. What is served is `tail::SubscriberServer`, around it.
 pub(crate) type GeneratedServer = v1::subscriber_server::SubscriberServer<SubscriberService>;
@@ -22,10 +23,33 @@ pub(crate) struct SubscriberService {
 
 #[tonic::async_trait]
 impl v1::subscriber_server::Subscriber for SubscriberService {
+    type SubscribeStream = BoxStream<'static, Result<v1::SubscribeResponse, Status>>;
     type TailStream = BoxStream<'static, Result<v1::TailResponse, Status>>;
 
     /// Never called: `tail::SubscriberServer` answers these calls, with a codec of their own.
     async fn tail(&self, _: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
         Err(Status::unimplemented("Tail is served in front of this"))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<Streaming<v1::SubscribeRequest>>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let (caller, requests) = authenticated_stream(request)?;
+        let answers = subscribe_stream::answers(self.engine.clone(), caller, requests, self.shutdown.clone());
+        Ok(Response::new(answers))
+    }
+
+    async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        pull::pull(&self.engine, &actor, message, &self.shutdown).await.map(Response::new)
+    }
+
+    async fn acknowledge(
+        &self,
+        request: Request<v1::AcknowledgeRequest>,
+    ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        pull::acknowledge(&self.engine, &actor, message).await.map(Response::new)
     }
 }

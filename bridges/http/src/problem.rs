@@ -138,6 +138,8 @@ fn status_and_reason(error: &BusError) -> (StatusCode, &'static str) {
         | BusError::SubIdRequired
         | BusError::InvalidSubId
         | BusError::InvalidOptions { .. } => (StatusCode::BAD_REQUEST, "REQUEST_INVALID"),
+        // Of subscriptions of services; no request here is about them.
+        BusError::Consumer(_) => (StatusCode::BAD_REQUEST, "SUBSCRIPTION_INVALID"),
         BusError::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "UNSUPPORTED"),
         BusError::HeadMoved { .. } => (StatusCode::CONFLICT, "SEQ_MISMATCH"),
         BusError::RequestIdReused => (StatusCode::UNPROCESSABLE_ENTITY, "REQUEST_ID_REUSED"),

@@ -1,5 +1,6 @@
 use thiserror::Error;
 
+use crate::consumer::ConsumerError;
 use crate::quota::{Counted, Quota, Scope};
 use crate::{Epoch, RedirectUri, Seq};
 
@@ -143,6 +144,9 @@ pub enum BusError {
     /// Nothing is kept by which a repeat could be recognised.
     #[error("the node is in memory, where no request ids are kept; publish without one")]
     RequestIdNotKept,
+    /// A durable subscription of a service is not there, or not so.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
     /// The request does not say what it must, or says it wrongly.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
@@ -330,7 +334,8 @@ impl BusError {
             | Self::NotInRosterGroup
             | Self::AssociationForbidden
             | Self::SubscriptionPending => ErrorClass::Denied,
-            Self::LimitReached(_)
+            Self::Consumer(ConsumerError::Elsewhere | ConsumerError::TooMany { .. })
+            | Self::LimitReached(_)
             | Self::Busy
             | Self::Contended
             | Self::RosterUnavailable
@@ -363,6 +368,7 @@ impl BusError {
             | Self::HeadMoved { .. }
             | Self::RequestIdReused
             | Self::RequestIdNotKept
+            | Self::Consumer(_)
             | Self::BadRequest(_)
             | Self::Unsupported(_) => ErrorClass::Request,
         }
@@ -377,7 +383,8 @@ impl BusError {
                 Some(1_000)
             }
             Self::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => Some(*retry_after_ms),
-            Self::LimitReached(_) => Some(60_000),
+            Self::Consumer(ConsumerError::Elsewhere) => Some(5_000),
+            Self::LimitReached(_) | Self::Consumer(ConsumerError::TooMany { .. }) => Some(60_000),
             _ => None,
         }
     }

@@ -5,8 +5,8 @@
 //! [`delete`], [`collection`], [`affiliate`], [`manage_subscriptions`], [`options`], [`retrieve`], [`archive`]); who may do what is one table ([`access`]); what can go wrong is one vocabulary
 //! ([`BusError`]). What goes by itself is decided by [`retention`]; what a notification that comes back says of its
 //! subscriber is [`bounce`], and what follows is [`park`]; a lease that is over is ended by [`expire`];
-//! what hangs on who is available is [`presence`]; which nodes go with which is [`relation`]; what goes to devices, and what
-//! their providers' answers mean, is [`push`]. How much somebody
+//! what hangs on who is available is [`presence`]; which nodes go with which is [`relation`]; durable subscriptions of
+//! services are [`consumer`]; what goes to devices, and what their providers' answers mean, is [`push`]. How much somebody
 //! may have, and how fast, is one table too ([`quota`]). A request that comes again is recognised by [`idempotency`].
 //!
 //! A verb whose outcome depends on stored items or subscriptions has two halves: `decide` works on the node's
@@ -22,6 +22,7 @@ pub mod archive;
 pub mod bounce;
 pub mod collection;
 pub mod configure;
+pub mod consumer;
 pub mod create;
 pub mod delete;
 mod error;

@@ -50,6 +50,13 @@ pub struct Limits {
     /// Milliseconds for which a publish with a request id is remembered: a repeat within them is answered as the first one
     /// was.
     pub idempotency_window_ms: u64,
+    /// Durable subscriptions of services that one principal may have.
+    pub consumers_per_jid_max: u64,
+    /// Nodes that one durable subscription may find by its patterns when it is made.
+    pub consumer_nodes_max: u32,
+    /// Events of one durable subscription that may be leased or wait for another attempt; then nothing more is handed out
+    /// until some are settled. Each is a row.
+    pub consumer_unsettled_max: u32,
     /// Items or nodes on one page of a listing.
     pub page_items_max: u32,
     /// Bytes of payload on one page of a listing.
@@ -81,6 +88,9 @@ impl Default for Limits {
             redirects_max: 10_000,
             redirects_per_jid_max: 1_000,
             idempotency_window_ms: 10 * 60 * 1_000,
+            consumers_per_jid_max: 1_000,
+            consumer_nodes_max: 1_000,
+            consumer_unsettled_max: 10_000,
             page_items_max: 100,
             page_bytes_max: 300 * 1024,
         }

@@ -193,7 +193,17 @@ impl Engine {
 
     /// The first entry that is not from before a moment; the position behind the head if there is none.
     async fn first_from(&self, node: &NodeFacts, extent: Extent, moment_ms: i64) -> Result<Seq, BusError> {
-        let mut search = TimeSearch::new(extent.gone_through_seq, extent.head_seq + 1, moment_ms);
+        self.first_since(node, (extent.gone_through_seq, extent.head_seq), moment_ms).await
+    }
+
+    /// The same between the ends of a log: the newest event that is gone, and the newest one.
+    pub(crate) async fn first_since(
+        &self,
+        node: &NodeFacts,
+        (gone_through_seq, head_seq): (Seq, Seq),
+        moment_ms: i64,
+    ) -> Result<Seq, BusError> {
+        let mut search = TimeSearch::new(gone_through_seq, head_seq + 1, moment_ms);
         loop {
             let probes = search.probes();
             if probes.is_empty() {

@@ -1,3 +1,4 @@
+use bus_domain::consumer::redrive;
 use bus_domain::{
     Actor, Affiliation, BareJid, Durability, Epoch, Event, ItemId, Jid, NodeConfig, NodeId, NodeName,
     Payload, RedirectUri, Seq, Setting, Subscription, SubscriptionState, affiliate, collection, expire,
@@ -58,6 +59,10 @@ pub enum Verb {
     ManageSubscriptions(manage_subscriptions::Request),
     /// Have no events sent to an address that has failed for long. Delivery itself asks for it, and nobody else.
     Park(park::Parking),
+    /// Publish a dead letter, whose event is settled with it. The bus itself asks for it, and nobody else.
+    DeadLetter(Box<redrive::DeadLetter>),
+    /// Take dead letters back, whose events are handed out again with it.
+    Redrive(Box<redrive::Redrive>),
     /// End a subscription whose lease is over. The bus itself asks for it, and nobody else.
     Expire(expire::Expiry),
 }
@@ -186,6 +191,10 @@ impl Command {
             }
             Verb::Unsubscribe(request) => ENTRY_BYTES + request.sub_id.as_ref().map_or(0, String::len),
             Verb::Delete(redirect) => redirect.as_ref().map_or(0, |uri| uri.as_str().len()),
+            Verb::DeadLetter(letter) => ENTRY_BYTES + letter.payload.len_bytes(),
+            Verb::Redrive(redrive) => {
+                redrive.letters.iter().map(|(id, ..)| ENTRY_BYTES + id.as_str().len()).sum::<usize>()
+            }
             Verb::Purge | Verb::PurgeBehind(_) | Verb::Park(_) | Verb::Expire(_) | Verb::DeleteOrphan(_) => 0,
         };
         FIXED_BYTES + self.actor.jid().as_str().len() + self.node.as_str().len() + variable

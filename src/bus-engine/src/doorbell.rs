@@ -82,12 +82,15 @@ async fn look(shared: &EngineShared) -> Result<(), StoreError> {
             }
         }
     }
-    for nodes in shared.recent.watched().chunks(HEADS_MAX) {
+    let mut read = shared.recent.watched();
+    read.extend(shared.consumers.nodes());
+    for nodes in read.chunks(HEADS_MAX) {
         for (node, head) in shared.store.heads(nodes).await? {
             shared.recent.note_head(node, head.seq);
         }
     }
     shared.mailbox.look_again();
     shared.feeds.look_again();
+    shared.consumers.look_again();
     Ok(())
 }

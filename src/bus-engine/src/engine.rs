@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{self, CommitQueue};
+use crate::consumers::{self, Consumers};
 use crate::dispatcher::{self, Mailbox};
 use crate::doorbell;
 use crate::epochs::{self, ProcessEpoch};
@@ -50,6 +51,7 @@ pub(crate) struct EngineShared {
     pub(crate) queue: CommitQueue,
     pub(crate) mailbox: Mailbox,
     pub(crate) feeds: WantedFeeds,
+    pub(crate) consumers: Consumers,
     pub(crate) notices: Notices,
     pub(crate) rosters: RostersLent,
     pub(crate) presence: Arc<PresenceTable>,
@@ -95,6 +97,7 @@ impl Engine {
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             feeds: WantedFeeds::default(),
+            consumers: Consumers::new(&*ids),
             notices: Notices::default(),
             rosters: RostersLent::new(),
             presence: Arc::new(PresenceTable::new(Duration::from_millis(
@@ -118,9 +121,12 @@ impl Engine {
         tokio::spawn(feeds::run(Arc::clone(&shared), shutdown.clone()));
         tokio::spawn(orphans::run(Arc::clone(&shared), shutdown.clone()));
         tokio::spawn(doorbell::run(Arc::clone(&shared), shutdown.clone()));
+        let consumers = tokio::spawn(consumers::run(Arc::clone(&shared), shutdown.clone()));
         let committing = Arc::clone(&shared);
         let committer = tokio::spawn(async move {
             committing.committer_pulse.during(committer::run(Arc::clone(&committing), shutdown)).await;
+            // It ends with the same signal, and has answers to write, too.
+            let _panicked = consumers.await;
         });
         Ok(EngineParts { engine: Self(shared), committer })
     }

@@ -8,6 +8,7 @@
 //!   machine without I/O as well, and pulls: from memory while it keeps up, from the log when it does not.
 //! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
 //! * [`PresenceTable`] knows who is available, as far as a leg is told; `presence_effects` does what follows from it.
+//! * A [`ConsumerSession`] reads a durable subscription of a service, with acknowledgements, retries and dead letters.
 //! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
@@ -16,6 +17,7 @@ mod archive;
 mod clock;
 mod command;
 pub mod committer;
+mod consumers;
 pub mod dispatcher;
 mod doorbell;
 mod encoded;
@@ -63,6 +65,10 @@ pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, LastItem, Outcome, Published, Verb};
+pub use consumers::{
+    Backlog, BacklogOfNode, ConsumerFrame, ConsumerList, ConsumerSession, Credit, DeadLetterEntry, Delivered,
+    LeaseOutcome, LeaseReport,
+};
 pub use dispatcher::{Bounce, Delivery, DeliveryInput, DeliveryNode, HandOff, NotificationSink, SinkFull};
 pub use encoded::EncodedEvents;
 pub use engine::{Engine, EngineParts};

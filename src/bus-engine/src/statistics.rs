@@ -41,6 +41,10 @@ statistics! {
     published_memory: Counter => u64,
     /// Publishes that had been carried out before, and were answered as they were then.
     publishes_repeated: Counter => u64,
+    /// Transactions that moved consumers.
+    consumer_flushes: Counter => u64,
+    /// Events that were written to dead-letter nodes.
+    dead_letters: Counter => u64,
     /// Microseconds from the start of each transaction to the end of its sync.
     commit_us: Histogram<Microseconds> => HistogramSnapshot,
     /// Events of each committed transaction.

@@ -92,7 +92,7 @@ impl Engine {
     }
 
     /// Whether the actor may read the log.
-    async fn check_reader(&self, facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
+    pub(crate) async fn check_reader(&self, facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
         let actor = &*self.acquainted(facts, actor, Action::Retrieve).await;
         let is_subscribed = self.is_subscribed(facts, actor).await?;
         retrieve::decide_log(facts, actor, is_subscribed)

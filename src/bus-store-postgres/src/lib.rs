@@ -6,6 +6,7 @@
 
 mod archive;
 mod associations;
+mod consumers;
 mod creation;
 mod cursors;
 mod doorbell;
@@ -64,6 +65,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         STATEMENTS,
         archive::STATEMENTS,
         associations::STATEMENTS,
+        consumers::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
         doorbell::STATEMENTS,

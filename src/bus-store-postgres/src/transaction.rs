@@ -21,6 +21,7 @@ use crate::statement::{PgQuery, Script, query, statements};
 
 mod associations;
 mod batches;
+mod consumers;
 mod epochs;
 mod events;
 mod heads;
@@ -50,6 +51,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
     [
         associations::STATEMENTS,
         batches::STATEMENTS,
+        consumers::STATEMENTS,
         epochs::STATEMENTS,
         events::STATEMENTS,
         heads::STATEMENTS,

@@ -46,6 +46,10 @@ statements! {
          (SELECT node_id, retracted_at_seq, seq FROM retracted_payloads WHERE node_id = ?1 LIMIT ?2)";
     REAP_IDEMPOTENCY_KEYS = "DELETE FROM idempotency_keys WHERE (node_id, principal, key) IN
          (SELECT node_id, principal, key FROM idempotency_keys WHERE node_id = ?1 LIMIT ?2)";
+    REAP_CONSUMER_CURSORS = "DELETE FROM consumer_cursors WHERE (node_id, consumer_id) IN
+         (SELECT node_id, consumer_id FROM consumer_cursors WHERE node_id = ?1 LIMIT ?2)";
+    REAP_DELIVERIES = "DELETE FROM consumer_deliveries WHERE (node_id, seq, consumer_id) IN
+         (SELECT node_id, seq, consumer_id FROM consumer_deliveries WHERE node_id = ?1 LIMIT ?2)";
     REAP_CURSORS = "DELETE FROM cursors WHERE node_id = ?1";
     REAP_HEAD = "DELETE FROM heads WHERE node_id = ?1";
     REAP_RELATION = "DELETE FROM relations WHERE node_id = ?1";
@@ -53,8 +57,15 @@ statements! {
 }
 
 /// Empties the tables that hold any number of a node's rows, but for its subscriptions, which somebody has.
-pub(crate) const REAP_ROWS: [Statement; 5] =
-    [REAP_ITEMS, REAP_EVENTS, REAP_AFFILIATIONS, REAP_RETRACTED_PAYLOADS, REAP_IDEMPOTENCY_KEYS];
+pub(crate) const REAP_ROWS: [Statement; 7] = [
+    REAP_ITEMS,
+    REAP_EVENTS,
+    REAP_AFFILIATIONS,
+    REAP_RETRACTED_PAYLOADS,
+    REAP_IDEMPOTENCY_KEYS,
+    REAP_CONSUMER_CURSORS,
+    REAP_DELIVERIES,
+];
 
 /// Ends a node in one step: without its cursor it would count as undelivered and never be looked at again.
 pub(crate) const REAP_REST: [Statement; 4] = [REAP_CURSORS, REAP_RELATION, REAP_HEAD, REAP_NODE];

@@ -5,6 +5,7 @@
 
 mod archive;
 mod associations;
+mod consumers;
 mod creation;
 mod cursors;
 mod entities;
@@ -61,6 +62,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         STATEMENTS,
         archive::STATEMENTS,
         associations::STATEMENTS,
+        consumers::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
         entities::STATEMENTS,

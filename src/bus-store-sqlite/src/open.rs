@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "collections", include_str!("../../../schemas/sqlite/0012_collections.sql")),
     (13, "relations", include_str!("../../../schemas/sqlite/0013_relations.sql")),
     (14, "idempotency", include_str!("../../../schemas/sqlite/0014_idempotency.sql")),
+    (15, "consumers", include_str!("../../../schemas/sqlite/0015_consumers.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

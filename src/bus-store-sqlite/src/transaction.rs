@@ -22,6 +22,7 @@ use crate::statement::{SqliteQuery, query, statements};
 use crate::writer::Writer;
 
 pub(crate) mod associations;
+mod consumers;
 mod epochs;
 mod heads;
 pub(crate) mod idempotency;
@@ -47,6 +48,7 @@ statements! {
 pub(crate) fn statement_texts() -> Vec<&'static str> {
     [
         associations::STATEMENTS,
+        consumers::STATEMENTS,
         epochs::STATEMENTS,
         heads::STATEMENTS,
         idempotency::STATEMENTS,

@@ -13,6 +13,7 @@
 
 mod archive;
 mod associations;
+mod consumers;
 mod cursors;
 mod doorbell;
 mod entities;
@@ -33,6 +34,10 @@ use async_trait::async_trait;
 
 pub use archive::{ArchiveHead, ArchiveStore, ArchiveStretch};
 pub use associations::{AssociationStore, AssociationTransaction, Feed, FeedMove};
+pub use consumers::{
+    Claim, ConsumerCursor, ConsumerMoves, ConsumerProgress, ConsumerStore, ConsumerTransaction, CursorPlace,
+    DeliveryRow, NewConsumer,
+};
 pub use cursors::{CursorMove, CursorStore, Leg, Position, Undelivered, UndeliveredPage};
 pub use doorbell::Doorbell;
 pub use entities::{EntityAffiliation, EntityStore, EntitySubscription, LeaseOver};
@@ -63,6 +68,7 @@ pub trait Store:
     + PresenceStore
     + AssociationStore
     + RelationStore
+    + ConsumerStore
     + CursorStore
     + LaggingStore
     + RetentionStore

@@ -8,15 +8,17 @@ use bus_domain::{
 };
 
 use crate::{
-    AssociationTransaction, EpochRenewal, IdempotencyTransaction, RelationTransaction, RenewedHead,
-    StoreError,
+    AssociationTransaction, ConsumerTransaction, EpochRenewal, IdempotencyTransaction, RelationTransaction,
+    RenewedHead, StoreError,
 };
 
 /// One write transaction. Dropped without a commit, it leaves nothing behind.
 ///
 /// The order of calls is the engine's: lock, read what decisions need, advance the heads, write, commit.
 #[async_trait]
-pub trait Transaction: AssociationTransaction + IdempotencyTransaction + RelationTransaction + Send {
+pub trait Transaction:
+    AssociationTransaction + IdempotencyTransaction + RelationTransaction + ConsumerTransaction + Send
+{
     /// Locks the heads of these nodes in the order of their ids and says which it got. What it did not get is left
     /// out, and the caller tries it again with its next batch. A node that is gone counts as locked. The first call of
     /// a transaction may wait; later ones hold locks already and must not.

@@ -1,6 +1,7 @@
 //! The command line. The help texts are the manual.
 
 mod node;
+mod sub;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub(crate) use node::{
     AccessModel, Affiliation, ConfigureArguments, CreateArguments, Durability, ItemsArguments, NodeCommand,
     ProcessingHint, PublishModel, WhenItemsFull, WhenUndeliveredFull,
 };
+pub(crate) use sub::{CreateSubArguments, DeadLetterCommand, StartArguments, SubCommand};
 
 /// A durable event bus on XMPP.
 ///
@@ -58,6 +60,18 @@ pub(crate) enum Command {
     Pub(PubArguments),
     /// Print a node's events as they come, one JSON object per line.
     Tail(TailArguments),
+    /// Make, move, pause, remove, list and show durable subscriptions of services, which gRPC clients read.
+    Sub {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: SubCommand,
+    },
+    /// Look at the events that no worker could deal with, and hand them out again.
+    DeadLetter {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: DeadLetterCommand,
+    },
     /// Measure the running daemon, beside what its store and its libraries can do without it. Takes minutes, and loads the
     /// machine.
     Bench {

@@ -51,6 +51,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node { command } => block_on(commands::node::run(config, command)),
         Command::Pub(arguments) => block_on(commands::publish::run(config, arguments)),
         Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
+        Command::Sub { command } => block_on(commands::sub::run(config, command)),
+        Command::DeadLetter { command } => block_on(commands::dead_letter::run(config, command)),
         Command::Bench { command } => block_on(bench::run(config, command)),
         Command::PushMock(arguments) => block_on(commands::push_mock::run(&arguments)),
         Command::Token { command } => commands::token::run(config, command),

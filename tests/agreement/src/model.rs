@@ -111,6 +111,8 @@ impl Model {
                     | Verb::DeleteOrphan(_)
                     | Verb::Park(_)
                     | Verb::Expire(_)
+                    | Verb::DeadLetter(_)
+                    | Verb::Redrive(_)
                     | Verb::SetOptions(_) => {
                         return Err("Internal");
                     }

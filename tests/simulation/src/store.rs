@@ -2,6 +2,7 @@
 
 mod archive;
 mod associations;
+mod consumers;
 mod cursors;
 mod epochs;
 mod idempotency;

@@ -7,6 +7,7 @@ use bus_store::Store;
 
 pub mod archive;
 pub mod associations;
+pub mod consumers;
 pub mod cursors;
 pub mod entities;
 pub mod epochs;
@@ -49,6 +50,20 @@ macro_rules! collections_suite {
             relations: what_is_above_and_below_a_node_is_found_level_by_level,
             relations: rules_move_below_a_node_and_not_its_own,
             relations: a_deleted_node_waits_for_those_that_point_at_it,
+        );
+    };
+}
+
+/// The same for what durable subscriptions of services ask of a store; the simulation has none of these either.
+#[macro_export]
+macro_rules! consumers_suite {
+    ($open:path) => {
+        $crate::suite!($open;
+            consumers: a_consumer_comes_back_as_it_was_made,
+            consumers: a_claim_is_held_by_one_until_it_lapses,
+            consumers: consumers_move_together_and_only_under_their_fences,
+            consumers: a_dead_letter_and_its_event_are_one_transaction,
+            consumers: what_is_leased_is_kept_and_goes_with_its_node_and_its_life,
         );
     };
 }

@@ -82,6 +82,26 @@ pub enum ErrorReason {
     RequestIdReused = 35,
     /// FAILED_PRECONDITION: the node is in memory, where no request_id is kept.
     RequestIdNotKept = 36,
+    /// NOT_FOUND: there is no subscription of this name, or it is somebody else's.
+    SubscriptionNotFound = 60,
+    /// ALREADY_EXISTS: the name is taken.
+    SubscriptionExists = 61,
+    /// INVALID_ARGUMENT: a subscription cannot be like this, or cannot be asked for that.
+    SubscriptionInvalid = 62,
+    /// FAILED_PRECONDITION: what was asked for is for the other mode.
+    SubscriptionMode = 63,
+    /// FAILED_PRECONDITION: another reader has the STREAM subscription.
+    SubscriptionInUse = 64,
+    /// ABORTED: a stream of the same worker has taken this one's place.
+    SubscriptionTakenOver = 65,
+    /// ABORTED: the subscription was moved to another place; open it again.
+    SubscriptionMoved = 66,
+    /// UNAVAILABLE: another instance of the daemon serves the subscription.
+    SubscriptionElsewhere = 67,
+    /// ABORTED: the client has not read its stream for long.
+    ReaderStalled = 68,
+    /// OUT_OF_RANGE: the log has lost what comes behind the position. Metadata: first_seq.
+    SeqTrimmed = 69,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -130,6 +150,16 @@ impl ErrorReason {
             Self::SeqMismatch => "ERROR_REASON_SEQ_MISMATCH",
             Self::RequestIdReused => "ERROR_REASON_REQUEST_ID_REUSED",
             Self::RequestIdNotKept => "ERROR_REASON_REQUEST_ID_NOT_KEPT",
+            Self::SubscriptionNotFound => "ERROR_REASON_SUBSCRIPTION_NOT_FOUND",
+            Self::SubscriptionExists => "ERROR_REASON_SUBSCRIPTION_EXISTS",
+            Self::SubscriptionInvalid => "ERROR_REASON_SUBSCRIPTION_INVALID",
+            Self::SubscriptionMode => "ERROR_REASON_SUBSCRIPTION_MODE",
+            Self::SubscriptionInUse => "ERROR_REASON_SUBSCRIPTION_IN_USE",
+            Self::SubscriptionTakenOver => "ERROR_REASON_SUBSCRIPTION_TAKEN_OVER",
+            Self::SubscriptionMoved => "ERROR_REASON_SUBSCRIPTION_MOVED",
+            Self::SubscriptionElsewhere => "ERROR_REASON_SUBSCRIPTION_ELSEWHERE",
+            Self::ReaderStalled => "ERROR_REASON_READER_STALLED",
+            Self::SeqTrimmed => "ERROR_REASON_SEQ_TRIMMED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -175,6 +205,16 @@ impl ErrorReason {
             "ERROR_REASON_SEQ_MISMATCH" => Some(Self::SeqMismatch),
             "ERROR_REASON_REQUEST_ID_REUSED" => Some(Self::RequestIdReused),
             "ERROR_REASON_REQUEST_ID_NOT_KEPT" => Some(Self::RequestIdNotKept),
+            "ERROR_REASON_SUBSCRIPTION_NOT_FOUND" => Some(Self::SubscriptionNotFound),
+            "ERROR_REASON_SUBSCRIPTION_EXISTS" => Some(Self::SubscriptionExists),
+            "ERROR_REASON_SUBSCRIPTION_INVALID" => Some(Self::SubscriptionInvalid),
+            "ERROR_REASON_SUBSCRIPTION_MODE" => Some(Self::SubscriptionMode),
+            "ERROR_REASON_SUBSCRIPTION_IN_USE" => Some(Self::SubscriptionInUse),
+            "ERROR_REASON_SUBSCRIPTION_TAKEN_OVER" => Some(Self::SubscriptionTakenOver),
+            "ERROR_REASON_SUBSCRIPTION_MOVED" => Some(Self::SubscriptionMoved),
+            "ERROR_REASON_SUBSCRIPTION_ELSEWHERE" => Some(Self::SubscriptionElsewhere),
+            "ERROR_REASON_READER_STALLED" => Some(Self::ReaderStalled),
+            "ERROR_REASON_SEQ_TRIMMED" => Some(Self::SeqTrimmed),
             _ => None,
         }
     }
@@ -2585,6 +2625,229 @@ pub mod publisher_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A named, durable subscription of a service. What was committed or acknowledged is on disk; what was not is handed out
+/// again, also after a restart of either side.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Subscription {
+    /// Its name, unique over the whole bus. 1 to 255 bytes of printable ASCII without spaces.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The principal that it belongs to. It alone, and the operator's admins, can read, manage and delete it.
+    #[prost(string, tag = "2")]
+    pub owner: ::prost::alloc::string::String,
+    /// How it behaves.
+    #[prost(message, optional, tag = "3")]
+    pub config: ::core::option::Option<SubscriptionConfig>,
+    /// Whether it hands nothing out for now.
+    #[prost(bool, tag = "4")]
+    pub paused: bool,
+    /// When it was made.
+    #[prost(message, optional, tag = "5")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// How a subscription behaves.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubscriptionConfig {
+    /// The nodes that are read, 1 to 64 entries: names, or patterns of names whose levels are separated by dots, where * stands
+    /// for one level and > at the end for one or more: orders.\*.created, orders.>. Nodes that are made later and fit are read
+    /// from their beginning. Nodes in memory and collections cannot be named, and patterns pass them over; so they do with
+    /// nodes that the reader may not read.
+    #[prost(string, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How it is read. Required.
+    #[prost(enumeration = "SubscriptionMode", tag = "2")]
+    pub mode: i32,
+    /// How long a worker has for an event before it is handed out again: 1 second to 12 hours, 30 seconds by default. QUEUE
+    /// only.
+    #[prost(message, optional, tag = "3")]
+    pub lease: ::core::option::Option<::prost_types::Duration>,
+    /// How long an event rests after its first failed attempt, its second one and so on; the last entry holds for all further
+    /// ones. It holds for leases that run out and for refusals alike. At most 32 entries, each up to 7 days; by default 1 s,
+    /// 5 s, 30 s, 2 min, 10 min. QUEUE only.
+    #[prost(message, repeated, tag = "4")]
+    pub retry_schedule: ::prost::alloc::vec::Vec<::prost_types::Duration>,
+    /// After so many failed attempts an event becomes a dead letter. At least 1, and 5 by default, where there is a
+    /// dead_letter_node; without one there is no bound, and it must not be set. QUEUE only.
+    #[prost(uint32, optional, tag = "5")]
+    pub attempts_max: ::core::option::Option<u32>,
+    /// The node that takes dead letters, as items: a leaf on disk that keeps items and that the owner may publish to, whose
+    /// items do not go by themselves, and that the subscription does not read itself. A node that has as many items as it keeps
+    /// takes no more dead letters: their events wait until there is room. A dead letter is published for the owner, in one transaction with what settles
+    /// its event. Empty for none. QUEUE only.
+    #[prost(string, tag = "6")]
+    pub dead_letter_node: ::prost::alloc::string::String,
+    /// Events that may be leased at a time: at least 1, 1000 by default. QUEUE only.
+    #[prost(uint32, optional, tag = "7")]
+    pub in_flight_max: ::core::option::Option<u32>,
+}
+/// A place in the logs of the nodes of a subscription.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartPosition {
+    /// Where. Required.
+    #[prost(oneof = "start_position::At", tags = "1, 2, 3, 4, 5")]
+    pub at: ::core::option::Option<start_position::At>,
+}
+/// Nested message and enum types in `StartPosition`.
+pub mod start_position {
+    /// Where. Required.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum At {
+        /// At the oldest event that there is. Must be true.
+        #[prost(bool, tag = "1")]
+        Earliest(bool),
+        /// At what comes from now on. Must be true.
+        #[prost(bool, tag = "2")]
+        Latest(bool),
+        /// Behind this position; for one node only. Fails with OUT_OF_RANGE when the log has lost what comes next.
+        #[prost(uint64, tag = "3")]
+        AfterSeq(u64),
+        /// At the first event that was committed at this time or later, by the clock of the bus.
+        #[prost(message, tag = "4")]
+        Time(::prost_types::Timestamp),
+        /// At the newest event of each item that there is, oldest first, also of those that the history has lost; then at what
+        /// comes from now on. Must be true.
+        #[prost(bool, tag = "5")]
+        LastPerItem(bool),
+    }
+}
+/// An event on its way to a reader.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Delivery {
+    /// The event.
+    #[prost(message, optional, tag = "1")]
+    pub event: ::core::option::Option<Event>,
+    /// The lease, to be sent back with what has become of the event. Empty in mode STREAM.
+    #[prost(string, tag = "2")]
+    pub lease_id: ::prost::alloc::string::String,
+    /// Which attempt it is, counted from 1; 0 in mode STREAM.
+    #[prost(uint32, tag = "3")]
+    pub attempt: u32,
+}
+/// What a worker says of events that it was handed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refusal {
+    /// The leases. At most 10,000.
+    #[prost(string, repeated, tag = "1")]
+    pub lease_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How long the events rest; by the retry schedule when it is not set. Up to 7 days. It counts as a failed attempt either
+    /// way.
+    #[prost(message, optional, tag = "2")]
+    pub delay: ::core::option::Option<::prost_types::Duration>,
+    /// No attempt will succeed: the event becomes a dead letter at once, or is settled where there is no dead-letter node.
+    #[prost(bool, tag = "3")]
+    pub terminate: bool,
+}
+/// A worker needs more time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Extension {
+    /// The leases. At most 10,000.
+    #[prost(string, repeated, tag = "1")]
+    pub lease_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The leases run out so long from now on: 1 second to 12 hours; by default the subscription's lease.
+    #[prost(message, optional, tag = "2")]
+    pub lease: ::core::option::Option<::prost_types::Duration>,
+}
+/// What has become of a lease that a worker has named.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseResult {
+    /// The lease as it was sent.
+    #[prost(string, tag = "1")]
+    pub lease_id: ::prost::alloc::string::String,
+    /// What has become of it.
+    #[prost(enumeration = "LeaseOutcome", tag = "2")]
+    pub outcome: i32,
+}
+/// What a subscription still has to do on one node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeBacklog {
+    /// The node.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The life of its log.
+    #[prost(fixed64, tag = "2")]
+    pub epoch: u64,
+    /// The newest event of its log.
+    #[prost(uint64, tag = "3")]
+    pub head_seq: u64,
+    /// STREAM: the committed position. QUEUE: everything up to here was handed out at least once.
+    #[prost(uint64, tag = "4")]
+    pub through_seq: u64,
+    /// Events that a worker has. QUEUE only.
+    #[prost(uint64, tag = "5")]
+    pub leased: u64,
+    /// Events that wait for another attempt. QUEUE only.
+    #[prost(uint64, tag = "6")]
+    pub waiting: u64,
+}
+/// How a subscription is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubscriptionMode {
+    Unspecified = 0,
+    /// By one reader, which gets everything that happens, in order on each node, and commits positions.
+    Stream = 1,
+    /// By any number of workers: each event about an item is leased to one of them, and acknowledged by itself.
+    Queue = 2,
+}
+impl SubscriptionMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUBSCRIPTION_MODE_UNSPECIFIED",
+            Self::Stream => "SUBSCRIPTION_MODE_STREAM",
+            Self::Queue => "SUBSCRIPTION_MODE_QUEUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBSCRIPTION_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUBSCRIPTION_MODE_STREAM" => Some(Self::Stream),
+            "SUBSCRIPTION_MODE_QUEUE" => Some(Self::Queue),
+            _ => None,
+        }
+    }
+}
+/// What has become of a lease. It is never an error of the call or the stream: others are not affected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LeaseOutcome {
+    Unspecified = 0,
+    /// What was wanted is done, and on disk.
+    Accepted = 1,
+    /// The lease has run out, and the event was handed out again since, or is a dead letter. An acknowledgement that comes late
+    /// is accepted as long as nobody else has the event.
+    Expired = 2,
+    /// Nothing is leased under this name: the event is settled already, or the name is none of this subscription.
+    Unknown = 3,
+}
+impl LeaseOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEASE_OUTCOME_UNSPECIFIED",
+            Self::Accepted => "LEASE_OUTCOME_ACCEPTED",
+            Self::Expired => "LEASE_OUTCOME_EXPIRED",
+            Self::Unknown => "LEASE_OUTCOME_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEASE_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEASE_OUTCOME_ACCEPTED" => Some(Self::Accepted),
+            "LEASE_OUTCOME_EXPIRED" => Some(Self::Expired),
+            "LEASE_OUTCOME_UNKNOWN" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
 /// What to read.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TailRequest {
@@ -2657,6 +2920,218 @@ pub struct Gap {
     /// The oldest position that there still is. Everything between the position asked for and this one is gone.
     #[prost(uint64, tag = "1")]
     pub first_seq: u64,
+}
+/// What a reader of a subscription sends.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubscribeRequest {
+    /// What it is. Required.
+    #[prost(oneof = "subscribe_request::Frame", tags = "1, 2, 3, 4, 5, 6")]
+    pub frame: ::core::option::Option<subscribe_request::Frame>,
+}
+/// Nested message and enum types in `SubscribeRequest`.
+pub mod subscribe_request {
+    /// What it is. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Frame {
+        /// Which subscription. The first request, and only that.
+        #[prost(message, tag = "1")]
+        Open(super::SubscriptionOpen),
+        /// Is ready to take so much more.
+        #[prost(message, tag = "2")]
+        Credit(super::Credit),
+        /// Has dealt with events. QUEUE only.
+        #[prost(message, tag = "3")]
+        Ack(super::Acknowledgement),
+        /// Gives events back. QUEUE only.
+        #[prost(message, tag = "4")]
+        Nack(super::Refusal),
+        /// Needs more time for events. QUEUE only.
+        #[prost(message, tag = "5")]
+        Extend(super::Extension),
+        /// Has dealt with everything up to a position. STREAM only.
+        #[prost(message, tag = "6")]
+        Commit(super::Commit),
+    }
+}
+/// Which subscription to read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubscriptionOpen {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub subscription: ::prost::alloc::string::String,
+    /// A name for the reader, up to 255 bytes; may be empty. A stream of the same name, whose connection may be lost without
+    /// the bus knowing, gives way to this one.
+    #[prost(string, tag = "2")]
+    pub worker_id: ::prost::alloc::string::String,
+    /// Credit to begin with.
+    #[prost(message, optional, tag = "3")]
+    pub credit: ::core::option::Option<Credit>,
+}
+/// What a reader is ready to take, in addition to what it was before. Each event takes one message and about its bytes off it;
+/// the last one may go over the bytes. At most 10,000 messages and 16 MiB are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Credit {
+    /// Events.
+    #[prost(uint64, tag = "1")]
+    pub messages: u64,
+    /// Bytes of them.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+}
+/// A worker has dealt with events.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Acknowledgement {
+    /// The leases. At most 10,000.
+    #[prost(string, repeated, tag = "1")]
+    pub lease_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A reader has dealt with everything up to a position. Committing less than before changes nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Commit {
+    /// The node; may be empty when the subscription reads one.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The last event that was dealt with. It must have been sent on this stream, or committed before.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+}
+/// A frame of the answer. More kinds of frames will come: a reader passes over those that it does not know.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubscribeResponse {
+    /// What the frame is.
+    #[prost(oneof = "subscribe_response::Frame", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub frame: ::core::option::Option<subscribe_response::Frame>,
+}
+/// Nested message and enum types in `SubscribeResponse`.
+pub mod subscribe_response {
+    /// What the frame is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Frame {
+        /// The subscription can be read. Always the first frame.
+        #[prost(message, tag = "1")]
+        Opened(super::SubscriptionOpened),
+        /// The next events.
+        #[prost(message, tag = "2")]
+        Deliveries(super::Deliveries),
+        /// What has become of leases that the reader has named, once it is on disk.
+        #[prost(message, tag = "3")]
+        LeaseResults(super::LeaseResults),
+        /// A position is on disk. Several commits may be answered by one of these.
+        #[prost(message, tag = "4")]
+        Committed(super::Committed),
+        /// Events of a node are missing in front of the next one.
+        #[prost(message, tag = "5")]
+        Gap(super::SubscriptionGap),
+        /// Nothing has come for a while: where the subscription stands.
+        #[prost(message, tag = "6")]
+        Positions(super::SubscriptionPositions),
+        /// The daemon stops, and with it this stream.
+        #[prost(message, tag = "7")]
+        GoingAway(super::GoingAway),
+    }
+}
+/// A subscription as the reader finds it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubscriptionOpened {
+    /// The subscription.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+    /// Silence is broken so often by positions.
+    #[prost(message, optional, tag = "2")]
+    pub positions_interval: ::core::option::Option<::prost_types::Duration>,
+}
+/// Events in the order in which they are handed out.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Deliveries {
+    /// At least one.
+    #[prost(message, repeated, tag = "1")]
+    pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+}
+/// What has become of leases, in the order in which they were named.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LeaseResults {
+    /// At least one.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<LeaseResult>,
+}
+/// A position is on disk.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Committed {
+    /// The node.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The life of its log.
+    #[prost(fixed64, tag = "2")]
+    pub epoch: u64,
+    /// Everything up to this event.
+    #[prost(uint64, tag = "3")]
+    pub through_seq: u64,
+}
+/// Retention has taken events that the subscription would have got.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubscriptionGap {
+    /// The node.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The life of its log.
+    #[prost(fixed64, tag = "2")]
+    pub epoch: u64,
+    /// The oldest position that there still is.
+    #[prost(uint64, tag = "3")]
+    pub first_seq: u64,
+}
+/// Where a subscription stands on its nodes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubscriptionPositions {
+    /// At most 100 of its nodes. head_seq is what was read of the log so far.
+    #[prost(message, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<NodeBacklog>,
+}
+/// How much to take.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PullRequest {
+    /// The subscription's name. Required; QUEUE only.
+    #[prost(string, tag = "1")]
+    pub subscription: ::prost::alloc::string::String,
+    /// At most so many events: 1 to 1,000; 1 when it is 0.
+    #[prost(uint32, tag = "2")]
+    pub messages_max: u32,
+    /// No more once so many bytes are reached; 1 MiB when it is 0, and at most 3 MiB.
+    #[prost(uint64, tag = "3")]
+    pub bytes_max: u64,
+    /// How long to wait for the first event: up to 60 seconds; 10 when it is not set, and 0 for not at all.
+    #[prost(message, optional, tag = "4")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+}
+/// What was taken.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PullResponse {
+    /// Empty if there was nothing.
+    #[prost(message, repeated, tag = "1")]
+    pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+}
+/// What has become of events.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AcknowledgeRequest {
+    /// The subscription's name. Required; QUEUE only.
+    #[prost(string, tag = "1")]
+    pub subscription: ::prost::alloc::string::String,
+    /// Leases of events that were dealt with. At most 10,000.
+    #[prost(string, repeated, tag = "2")]
+    pub ack_lease_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Events that are given back.
+    #[prost(message, repeated, tag = "3")]
+    pub nacks: ::prost::alloc::vec::Vec<Refusal>,
+    /// Events for which more time is needed.
+    #[prost(message, repeated, tag = "4")]
+    pub extensions: ::prost::alloc::vec::Vec<Extension>,
+}
+/// It is on disk.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AcknowledgeResponse {
+    /// One for each lease, in the order of the request: acknowledged, given back, extended.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<LeaseResult>,
 }
 /// Generated client implementations.
 pub mod subscriber_client {
@@ -2789,6 +3264,94 @@ pub mod subscriber_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Subscriber", "Tail"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Reads a named, durable subscription (see Subscriptions). The first request is open; then come credit, and what the
+        /// reader says of what it was sent. The first answer is opened; nothing else comes before there is credit.
+        ///
+        /// A reader that sends requests and does not take the answers is read no further; one that has not taken anything for a
+        /// minute loses its stream (ABORTED with READER_STALLED), and what it was sent and never left goes to others. Leases do not
+        /// end with the stream: they can be acknowledged over any stream of the subscription, or with Acknowledge.
+        ///
+        /// Errors, which end the stream: NOT_FOUND (no such subscription, or it was deleted), PERMISSION_DENIED (the right to read
+        /// a node that the subscription names is lost), FAILED_PRECONDITION (another reader has the STREAM subscription, or what
+        /// was asked for is of the other mode), ABORTED (a stream of the same worker has taken its place, the subscription was
+        /// moved, the reader did not read), OUT_OF_RANGE (a node's log has begun a new epoch: open again, the position is set back),
+        /// INVALID_ARGUMENT (what is no request; what it says of unknown leases is only reported), UNAVAILABLE.
+        pub async fn subscribe(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::SubscribeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SubscribeResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriber/Subscribe",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Subscriber", "Subscribe"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Takes events of a QUEUE subscription with one call, for workers that come and go. Waits until there is at least one.
+        ///
+        /// Errors: as with Subscribe.
+        pub async fn pull(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PullRequest>,
+        ) -> std::result::Result<tonic::Response<super::PullResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriber/Pull",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Subscriber", "Pull"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says what has become of events of a QUEUE subscription, with one call, whichever call or stream had handed them out.
+        /// Answered once it is on disk.
+        ///
+        /// Errors: as with Subscribe.
+        pub async fn acknowledge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AcknowledgeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AcknowledgeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriber/Acknowledge",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Subscriber", "Acknowledge"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2825,6 +3388,46 @@ pub mod subscriber_server {
             &self,
             request: tonic::Request<super::TailRequest>,
         ) -> std::result::Result<tonic::Response<Self::TailStream>, tonic::Status>;
+        /// Server streaming response type for the Subscribe method.
+        type SubscribeStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SubscribeResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Reads a named, durable subscription (see Subscriptions). The first request is open; then come credit, and what the
+        /// reader says of what it was sent. The first answer is opened; nothing else comes before there is credit.
+        ///
+        /// A reader that sends requests and does not take the answers is read no further; one that has not taken anything for a
+        /// minute loses its stream (ABORTED with READER_STALLED), and what it was sent and never left goes to others. Leases do not
+        /// end with the stream: they can be acknowledged over any stream of the subscription, or with Acknowledge.
+        ///
+        /// Errors, which end the stream: NOT_FOUND (no such subscription, or it was deleted), PERMISSION_DENIED (the right to read
+        /// a node that the subscription names is lost), FAILED_PRECONDITION (another reader has the STREAM subscription, or what
+        /// was asked for is of the other mode), ABORTED (a stream of the same worker has taken its place, the subscription was
+        /// moved, the reader did not read), OUT_OF_RANGE (a node's log has begun a new epoch: open again, the position is set back),
+        /// INVALID_ARGUMENT (what is no request; what it says of unknown leases is only reported), UNAVAILABLE.
+        async fn subscribe(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::SubscribeRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::SubscribeStream>, tonic::Status>;
+        /// Takes events of a QUEUE subscription with one call, for workers that come and go. Waits until there is at least one.
+        ///
+        /// Errors: as with Subscribe.
+        async fn pull(
+            &self,
+            request: tonic::Request<super::PullRequest>,
+        ) -> std::result::Result<tonic::Response<super::PullResponse>, tonic::Status>;
+        /// Says what has become of events of a QUEUE subscription, with one call, whichever call or stream had handed them out.
+        /// Answered once it is on disk.
+        ///
+        /// Errors: as with Subscribe.
+        async fn acknowledge(
+            &self,
+            request: tonic::Request<super::AcknowledgeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AcknowledgeResponse>,
+            tonic::Status,
+        >;
     }
     /// Reads what is published.
     ///
@@ -2953,6 +3556,142 @@ pub mod subscriber_server {
                     };
                     Box::pin(fut)
                 }
+                "/stanzabus.v1.Subscriber/Subscribe" => {
+                    #[allow(non_camel_case_types)]
+                    struct SubscribeSvc<T: Subscriber>(pub Arc<T>);
+                    impl<
+                        T: Subscriber,
+                    > tonic::server::StreamingService<super::SubscribeRequest>
+                    for SubscribeSvc<T> {
+                        type Response = super::SubscribeResponse;
+                        type ResponseStream = T::SubscribeStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::SubscribeRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriber>::subscribe(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SubscribeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriber/Pull" => {
+                    #[allow(non_camel_case_types)]
+                    struct PullSvc<T: Subscriber>(pub Arc<T>);
+                    impl<T: Subscriber> tonic::server::UnaryService<super::PullRequest>
+                    for PullSvc<T> {
+                        type Response = super::PullResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PullRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriber>::pull(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PullSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriber/Acknowledge" => {
+                    #[allow(non_camel_case_types)]
+                    struct AcknowledgeSvc<T: Subscriber>(pub Arc<T>);
+                    impl<
+                        T: Subscriber,
+                    > tonic::server::UnaryService<super::AcknowledgeRequest>
+                    for AcknowledgeSvc<T> {
+                        type Response = super::AcknowledgeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AcknowledgeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriber>::acknowledge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AcknowledgeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -2990,6 +3729,1279 @@ pub mod subscriber_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "stanzabus.v1.Subscriber";
     impl<T> tonic::server::NamedService for SubscriberServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What to make.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateSubscriptionRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How it is to behave. Required.
+    #[prost(message, optional, tag = "2")]
+    pub config: ::core::option::Option<SubscriptionConfig>,
+    /// Where it begins on the nodes that there are; latest when it is not set.
+    #[prost(message, optional, tag = "3")]
+    pub start: ::core::option::Option<StartPosition>,
+}
+/// What was made.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateSubscriptionResponse {
+    /// With its defaults.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSubscriptionRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// As it is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSubscriptionResponse {
+    /// The subscription.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+}
+/// Which page.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSubscriptionsRequest {
+    /// At most so many; up to the daemon's bound when it is 0.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSubscriptionsResponse {
+    /// In the order of their names.
+    #[prost(message, repeated, tag = "1")]
+    pub subscriptions: ::prost::alloc::vec::Vec<Subscription>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSubscriptionRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// It is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSubscriptionResponse {}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseSubscriptionRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// It rests.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PauseSubscriptionResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeSubscriptionRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// It goes on.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResumeSubscriptionResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+}
+/// Which one, and where to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SeekSubscriptionRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The node that is meant; all that it reads when it is empty.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    /// Where to. Required.
+    #[prost(message, optional, tag = "3")]
+    pub start: ::core::option::Option<StartPosition>,
+}
+/// It is there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SeekSubscriptionResponse {}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBacklogRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// What there is to do.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBacklogResponse {
+    /// By node: those that it reads, and that the caller may read.
+    #[prost(message, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<NodeBacklog>,
+    /// Since when the oldest event waits that is not settled; not set when all are.
+    #[prost(message, optional, tag = "2")]
+    pub oldest_unsettled_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How long that is.
+    #[prost(message, optional, tag = "3")]
+    pub oldest_unsettled_age: ::core::option::Option<::prost_types::Duration>,
+}
+/// Which page of whose dead letters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeadLettersRequest {
+    /// The subscription's name. Required.
+    #[prost(string, tag = "1")]
+    pub subscription: ::prost::alloc::string::String,
+    /// At most so many; up to the daemon's bound when it is 0.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page. It may hold fewer than asked for, or none, and still not be the last one: other subscriptions may share the node.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeadLettersResponse {
+    /// Oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub dead_letters: ::prost::alloc::vec::Vec<DeadLetter>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// An event that no worker could deal with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeadLetter {
+    /// Its item on the dead-letter node.
+    #[prost(string, tag = "1")]
+    pub item_id: ::prost::alloc::string::String,
+    /// When it was written.
+    #[prost(message, optional, tag = "2")]
+    pub dead_letter_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The node of the event.
+    #[prost(string, tag = "3")]
+    pub node: ::prost::alloc::string::String,
+    /// The life of that node's log.
+    #[prost(fixed64, tag = "4")]
+    pub epoch: u64,
+    /// The event.
+    #[prost(uint64, tag = "5")]
+    pub seq: u64,
+    /// The event's item.
+    #[prost(string, tag = "6")]
+    pub event_item_id: ::prost::alloc::string::String,
+    /// Who had published the event.
+    #[prost(string, tag = "7")]
+    pub publisher: ::prost::alloc::string::String,
+    /// When that was.
+    #[prost(message, optional, tag = "8")]
+    pub publish_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How often the event was handed out.
+    #[prost(uint32, tag = "9")]
+    pub attempts: u32,
+    /// How the last attempt has failed.
+    #[prost(string, tag = "10")]
+    pub reason: ::prost::alloc::string::String,
+    /// The event's content, one XML element; empty if it had none.
+    #[prost(string, tag = "11")]
+    pub xml: ::prost::alloc::string::String,
+}
+/// Which dead letters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedriveDeadLettersRequest {
+    /// The subscription's name. Required.
+    #[prost(string, tag = "1")]
+    pub subscription: ::prost::alloc::string::String,
+    /// Their items on the dead-letter node, at most 1,000; when it is empty, the oldest 1,000.
+    #[prost(string, repeated, tag = "2")]
+    pub item_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What was handed out again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedriveDeadLettersResponse {
+    /// So many.
+    #[prost(uint32, tag = "1")]
+    pub redriven: u32,
+    /// Dead letters that stay: retention has taken their events from the logs, and their content is in the letters alone; or
+    /// their events are still to be handed out, or named by another letter.
+    #[prost(string, repeated, tag = "2")]
+    pub gone_item_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Generated client implementations.
+pub mod subscriptions_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Makes and manages the named, durable subscriptions that Subscriber.Subscribe and Subscriber.Pull read.
+    ///
+    /// Every call carries a token or comes over a connection with a known certificate, as with Subscriber. A subscription
+    /// belongs to the principal that has made it; to everybody but it and the operator's admins it is not there (NOT_FOUND with
+    /// SUBSCRIPTION_NOT_FOUND). Where several instances of the daemon share a database, one of them serves a subscription; the
+    /// others answer UNAVAILABLE with SUBSCRIPTION_ELSEWHERE, and take it over when that one is gone.
+    #[derive(Debug, Clone)]
+    pub struct SubscriptionsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SubscriptionsClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SubscriptionsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SubscriptionsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SubscriptionsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes a subscription.
+        ///
+        /// Errors: ALREADY_EXISTS, NOT_FOUND and PERMISSION_DENIED (of a node that is named, or of the dead-letter node),
+        /// INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), RESOURCE_EXHAUSTED (the principal has too many).
+        pub async fn create_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/CreateSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "CreateSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// A subscription as it is. Errors: NOT_FOUND.
+        pub async fn get_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/GetSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "GetSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The caller's subscriptions, in the order of their names; everybody's, for an admin.
+        pub async fn list_subscriptions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSubscriptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscriptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/ListSubscriptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "ListSubscriptions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a subscription. Streams that read it end with NOT_FOUND. Its dead letters stay. Errors: NOT_FOUND, UNAVAILABLE.
+        pub async fn delete_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/DeleteSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "DeleteSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a subscription hand out nothing until it is resumed, also over restarts. Streams stay open, and what was handed out
+        /// before can be acknowledged. Errors: NOT_FOUND, UNAVAILABLE.
+        pub async fn pause_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/PauseSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "PauseSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a subscription hand out events again. Errors: NOT_FOUND, UNAVAILABLE.
+        pub async fn resume_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/ResumeSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "ResumeSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Moves a subscription to another place. What was leased or waited for another attempt there is forgotten. Streams that
+        /// read it end with ABORTED and SUBSCRIPTION_MOVED, and are to be opened again.
+        ///
+        /// Errors: NOT_FOUND, INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), UNAVAILABLE.
+        pub async fn seek_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SeekSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SeekSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/SeekSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "SeekSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What a subscription still has to do. Errors: NOT_FOUND, UNAVAILABLE.
+        pub async fn get_backlog(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBacklogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBacklogResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/GetBacklog",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Subscriptions", "GetBacklog"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The dead letters of a subscription, oldest first, without taking them. The caller must be allowed to read the
+        /// dead-letter node. Errors: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED.
+        pub async fn list_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/ListDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "ListDeadLetters"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Hands dead letters out again, to this subscription alone: they leave the dead-letter node, and the attempts at their
+        /// events begin anew, all in one transaction. The caller must be allowed to retract items of the dead-letter node.
+        ///
+        /// Errors: NOT_FOUND (also ITEM_NOT_FOUND), INVALID_ARGUMENT, PERMISSION_DENIED, ABORTED, UNAVAILABLE.
+        pub async fn redrive_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RedriveDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedriveDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Subscriptions/RedriveDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.Subscriptions", "RedriveDeadLetters"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod subscriptions_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SubscriptionsServer.
+    #[async_trait]
+    pub trait Subscriptions: std::marker::Send + std::marker::Sync + 'static {
+        /// Makes a subscription.
+        ///
+        /// Errors: ALREADY_EXISTS, NOT_FOUND and PERMISSION_DENIED (of a node that is named, or of the dead-letter node),
+        /// INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), RESOURCE_EXHAUSTED (the principal has too many).
+        async fn create_subscription(
+            &self,
+            request: tonic::Request<super::CreateSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSubscriptionResponse>,
+            tonic::Status,
+        >;
+        /// A subscription as it is. Errors: NOT_FOUND.
+        async fn get_subscription(
+            &self,
+            request: tonic::Request<super::GetSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSubscriptionResponse>,
+            tonic::Status,
+        >;
+        /// The caller's subscriptions, in the order of their names; everybody's, for an admin.
+        async fn list_subscriptions(
+            &self,
+            request: tonic::Request<super::ListSubscriptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscriptionsResponse>,
+            tonic::Status,
+        >;
+        /// Removes a subscription. Streams that read it end with NOT_FOUND. Its dead letters stay. Errors: NOT_FOUND, UNAVAILABLE.
+        async fn delete_subscription(
+            &self,
+            request: tonic::Request<super::DeleteSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSubscriptionResponse>,
+            tonic::Status,
+        >;
+        /// Has a subscription hand out nothing until it is resumed, also over restarts. Streams stay open, and what was handed out
+        /// before can be acknowledged. Errors: NOT_FOUND, UNAVAILABLE.
+        async fn pause_subscription(
+            &self,
+            request: tonic::Request<super::PauseSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseSubscriptionResponse>,
+            tonic::Status,
+        >;
+        /// Has a subscription hand out events again. Errors: NOT_FOUND, UNAVAILABLE.
+        async fn resume_subscription(
+            &self,
+            request: tonic::Request<super::ResumeSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeSubscriptionResponse>,
+            tonic::Status,
+        >;
+        /// Moves a subscription to another place. What was leased or waited for another attempt there is forgotten. Streams that
+        /// read it end with ABORTED and SUBSCRIPTION_MOVED, and are to be opened again.
+        ///
+        /// Errors: NOT_FOUND, INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), UNAVAILABLE.
+        async fn seek_subscription(
+            &self,
+            request: tonic::Request<super::SeekSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SeekSubscriptionResponse>,
+            tonic::Status,
+        >;
+        /// What a subscription still has to do. Errors: NOT_FOUND, UNAVAILABLE.
+        async fn get_backlog(
+            &self,
+            request: tonic::Request<super::GetBacklogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBacklogResponse>,
+            tonic::Status,
+        >;
+        /// The dead letters of a subscription, oldest first, without taking them. The caller must be allowed to read the
+        /// dead-letter node. Errors: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED.
+        async fn list_dead_letters(
+            &self,
+            request: tonic::Request<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Hands dead letters out again, to this subscription alone: they leave the dead-letter node, and the attempts at their
+        /// events begin anew, all in one transaction. The caller must be allowed to retract items of the dead-letter node.
+        ///
+        /// Errors: NOT_FOUND (also ITEM_NOT_FOUND), INVALID_ARGUMENT, PERMISSION_DENIED, ABORTED, UNAVAILABLE.
+        async fn redrive_dead_letters(
+            &self,
+            request: tonic::Request<super::RedriveDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedriveDeadLettersResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Makes and manages the named, durable subscriptions that Subscriber.Subscribe and Subscriber.Pull read.
+    ///
+    /// Every call carries a token or comes over a connection with a known certificate, as with Subscriber. A subscription
+    /// belongs to the principal that has made it; to everybody but it and the operator's admins it is not there (NOT_FOUND with
+    /// SUBSCRIPTION_NOT_FOUND). Where several instances of the daemon share a database, one of them serves a subscription; the
+    /// others answer UNAVAILABLE with SUBSCRIPTION_ELSEWHERE, and take it over when that one is gone.
+    #[derive(Debug)]
+    pub struct SubscriptionsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SubscriptionsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SubscriptionsServer<T>
+    where
+        T: Subscriptions,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stanzabus.v1.Subscriptions/CreateSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateSubscriptionSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::CreateSubscriptionRequest>
+                    for CreateSubscriptionSvc<T> {
+                        type Response = super::CreateSubscriptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::create_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/GetSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSubscriptionSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::GetSubscriptionRequest>
+                    for GetSubscriptionSvc<T> {
+                        type Response = super::GetSubscriptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::get_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/ListSubscriptions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSubscriptionsSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::ListSubscriptionsRequest>
+                    for ListSubscriptionsSvc<T> {
+                        type Response = super::ListSubscriptionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSubscriptionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::list_subscriptions(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSubscriptionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/DeleteSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteSubscriptionSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::DeleteSubscriptionRequest>
+                    for DeleteSubscriptionSvc<T> {
+                        type Response = super::DeleteSubscriptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::delete_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/PauseSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseSubscriptionSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::PauseSubscriptionRequest>
+                    for PauseSubscriptionSvc<T> {
+                        type Response = super::PauseSubscriptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::pause_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/ResumeSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeSubscriptionSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::ResumeSubscriptionRequest>
+                    for ResumeSubscriptionSvc<T> {
+                        type Response = super::ResumeSubscriptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::resume_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/SeekSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct SeekSubscriptionSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::SeekSubscriptionRequest>
+                    for SeekSubscriptionSvc<T> {
+                        type Response = super::SeekSubscriptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SeekSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::seek_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SeekSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/GetBacklog" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetBacklogSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::GetBacklogRequest>
+                    for GetBacklogSvc<T> {
+                        type Response = super::GetBacklogResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetBacklogRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::get_backlog(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetBacklogSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/ListDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeadLettersSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::ListDeadLettersRequest>
+                    for ListDeadLettersSvc<T> {
+                        type Response = super::ListDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::list_dead_letters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Subscriptions/RedriveDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct RedriveDeadLettersSvc<T: Subscriptions>(pub Arc<T>);
+                    impl<
+                        T: Subscriptions,
+                    > tonic::server::UnaryService<super::RedriveDeadLettersRequest>
+                    for RedriveDeadLettersSvc<T> {
+                        type Response = super::RedriveDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RedriveDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Subscriptions>::redrive_dead_letters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RedriveDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SubscriptionsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stanzabus.v1.Subscriptions";
+    impl<T> tonic::server::NamedService for SubscriptionsServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -14,5 +14,6 @@ mod publish_stream;
 mod readers;
 mod repeats;
 mod rig;
+mod subscriptions;
 mod tail;
 mod tls;

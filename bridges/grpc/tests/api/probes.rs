@@ -71,6 +71,7 @@ async fn reflection_names_what_is_served_and_describes_it() {
         "stanzabus.v1.Nodes",
         "stanzabus.v1.Publisher",
         "stanzabus.v1.Subscriber",
+        "stanzabus.v1.Subscriptions",
     ];
     assert_eq!(names, expected);
     for service in SERVICES {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
+use bridge_grpc::v1::subscriptions_client::SubscriptionsClient;
 use bridge_grpc::v1::{self, new_event};
 use bridge_grpc::{
     AccessToken, Credentials, CredentialsInForce, GrpcSettings, Health, ServeError, serve, token_sha256_hex,
@@ -80,6 +81,10 @@ impl Rig {
 
     pub(crate) fn subscriber(&self, principal: &'static str) -> SubscriberClient<Authenticated> {
         SubscriberClient::with_interceptor(self.channel(), SendToken(principal))
+    }
+
+    pub(crate) fn subscriptions(&self, principal: &'static str) -> SubscriptionsClient<Authenticated> {
+        SubscriptionsClient::with_interceptor(self.channel(), SendToken(principal))
     }
 
     pub(crate) fn nodes(&self, principal: &'static str) -> NodesClient<Authenticated> {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bus_domain::consumer::redrive;
 use bus_domain::{
     BusError, NodeFacts, NodeName, affiliate, collection, configure, create, delete, expire,
     manage_subscriptions, options, park, publish, purge, retract, subscribe, unsubscribe,
@@ -68,6 +69,10 @@ pub enum Work {
     Park(park::Parking),
     /// See [`expire`].
     Expire(expire::Expiry),
+    /// See [`redrive`]: the event that is settled, and what is published of it.
+    DeadLetter(redrive::Undeliverable, publish::Publication),
+    /// See [`redrive`]: the items that go, and the events that are handed out again.
+    Redrive(retract::Retraction, Box<redrive::Redrive>),
 }
 
 impl Work {
@@ -102,9 +107,16 @@ impl Work {
     pub(super) fn events(&self) -> usize {
         match self {
             // Each item may push another one out.
-            Self::Publish(publication) if publication.overflow.is_some() => 2 * publication.items.len(),
-            Self::Publish(publication) | Self::PublishNew(_, publication) => publication.items.len(),
+            Self::Publish(publication) | Self::DeadLetter(_, publication)
+                if publication.overflow.is_some() =>
+            {
+                2 * publication.items.len()
+            }
+            Self::Publish(publication)
+            | Self::PublishNew(_, publication)
+            | Self::DeadLetter(_, publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
+            Self::Redrive(retraction, _) => 2 * retraction.item_ids.len(),
             Self::Forward(forwarding) => forwarding.events.len(),
             Self::Configure(_) | Self::Place(..) | Self::Delete(_) | Self::Purge(_) => 1,
             Self::Affiliate(change) => change.entries.len(),

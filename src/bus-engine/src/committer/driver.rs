@@ -111,6 +111,7 @@ impl Driver {
                 for node in nodes {
                     self.shared.recent.push_in(node.node.epoch, node.node.id, &node.events);
                     self.shared.feeds.committed(node.node.id);
+                    self.shared.consumers.committed(node.node.id, &node.node.name);
                     self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
                 let dropped = self.shared.notices.put(notices, self.shared.clock.now_ms());
@@ -265,6 +266,7 @@ fn suspect(shared: &EngineShared, batch: &Batch) {
     }
     shared.mailbox.look_again();
     shared.feeds.look_again();
+    shared.consumers.look_again();
 }
 
 fn failure(shared: &EngineShared, error: &StoreError) -> BatchFailure {

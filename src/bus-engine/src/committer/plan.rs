@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bus_domain::collection::{Placement, Placing, Wish};
+use bus_domain::consumer::redrive;
 use bus_domain::quota::StoredFull;
 use bus_domain::{
     Actor, BareJid, BusError, Durability, ItemId, Limits, NodeConfig, NodeFacts, NodeId, PublishModel,
@@ -122,6 +123,17 @@ pub(super) fn plan(
             request.clone(),
             limits,
         )?),
+        Verb::DeadLetter(letter) => {
+            let facts = existing()?;
+            let publication = redrive::decide_dead_letter(facts, actor, letter, limits, next_item_id)?;
+            Work::DeadLetter(letter.about, publication)
+        }
+        Verb::Redrive(wanted) => {
+            let item_ids = wanted.letters.iter().map(|(id, ..)| id.clone()).collect();
+            let request = retract::Request { item_ids, notify: None };
+            let retraction = retract::decide(existing()?, actor, request, limits)?;
+            Work::Redrive(retraction, wanted.clone())
+        }
         Verb::Park(parking) => {
             existing()?;
             Work::Park(parking.clone())

@@ -37,7 +37,10 @@ impl Writing<'_> {
                         next_seq += publication.items.len() as u64;
                         done(published(&facts, publication, first_seq))
                     }
-                    Work::Retract(retraction) => retracted(transaction, work, &facts, retraction).await?,
+                    Work::Retract(retraction) | Work::Redrive(retraction, _) => {
+                        retracted(transaction, work, &facts, retraction).await?
+                    }
+                    Work::DeadLetter(_, publication) => done(published(&facts, publication, next_seq)),
                     Work::Purge(_) => done(Outcome::Purged),
                     Work::Subscribe(_) => {
                         subscriptions::subscribed(transaction, work, &facts, head, sources).await?

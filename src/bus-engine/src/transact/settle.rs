@@ -1,3 +1,4 @@
+mod consumers;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -120,6 +121,12 @@ impl Writing<'_> {
                 }
             }
             Work::Forward(forwarding) => return forward(transaction, work, forwarding).await,
+            Work::DeadLetter(about, publication) => {
+                return consumers::dead_letter(transaction, work, (about, publication), sources.now_ms).await;
+            }
+            Work::Redrive(retraction, redrive) => {
+                return consumers::redrive(transaction, work, retraction, redrive).await;
+            }
             Work::Delete(deletion) => delete(work, deletion),
             Work::Purge(purge) => return settle_purge(transaction, work, id, purge).await,
             Work::Affiliate(change) if change.entries.is_empty() => {

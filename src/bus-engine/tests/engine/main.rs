@@ -3,6 +3,7 @@
 mod archive;
 mod bounces;
 mod collections;
+mod consumers;
 mod delivery;
 mod digests;
 mod epochs;

@@ -29,10 +29,25 @@ statements! {
          FROM (SELECT h.node_id, least(h.seq, a.last) AS last
                FROM unnest($1::bigint[], $2::bigint[]) AS a (node_id, last) JOIN heads h USING (node_id)) r
          WHERE f.child_id = r.node_id AND greatest(f.through_seq, f.ends_at_seq) > r.last";
+    SET_BACK_CONSUMERS = "UPDATE consumer_cursors c SET seq = r.last
+         FROM (SELECT h.node_id, least(h.seq, a.last) AS last
+               FROM unnest($1::bigint[], $2::bigint[]) AS a (node_id, last) JOIN heads h USING (node_id)) r
+         WHERE c.node_id = r.node_id AND c.seq > r.last";
+    FORGET_DELIVERIES = "DELETE FROM consumer_deliveries d
+         USING (SELECT h.node_id, least(h.seq, a.last) AS last
+                FROM unnest($1::bigint[], $2::bigint[]) AS a (node_id, last) JOIN heads h USING (node_id)) r
+         WHERE d.node_id = r.node_id AND d.seq > r.last";
 }
 
 /// Set back what lies beyond the end of the old life.
-const SET_BACK: [Statement; 4] = [SET_BACK_CURSORS, SET_BACK_LAGGING, SET_BACK_SUBSCRIPTIONS, SET_BACK_FEEDS];
+const SET_BACK: [Statement; 6] = [
+    SET_BACK_CURSORS,
+    SET_BACK_LAGGING,
+    SET_BACK_SUBSCRIPTIONS,
+    SET_BACK_FEEDS,
+    SET_BACK_CONSUMERS,
+    FORGET_DELIVERIES,
+];
 
 pub(super) async fn renew(
     transaction: &mut PostgresTransaction,

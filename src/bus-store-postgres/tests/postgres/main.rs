@@ -2,6 +2,7 @@
 
 mod agreement;
 mod commits;
+mod consumers;
 mod doorbell;
 mod engines;
 mod epochs;
@@ -14,3 +15,4 @@ mod statements;
 
 store_contract::suite!(fixture::open_shared);
 store_contract::collections_suite!(fixture::open_shared);
+store_contract::consumers_suite!(fixture::open_shared);

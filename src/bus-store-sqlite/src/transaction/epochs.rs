@@ -30,11 +30,25 @@ statements! {
          FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
                FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
          WHERE associations.child_id = r.node AND max(through_seq, coalesce(ends_at_seq, 0)) > r.last";
+    SET_BACK_CONSUMERS = "UPDATE consumer_cursors SET seq = r.last
+         FROM (SELECT h.node_id AS node, min(h.seq, value ->> 2) AS last
+               FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0) r
+         WHERE consumer_cursors.node_id = r.node AND consumer_cursors.seq > r.last";
+    FORGET_DELIVERIES = "DELETE FROM consumer_deliveries WHERE (node_id, seq, consumer_id) IN
+         (SELECT d.node_id, d.seq, d.consumer_id
+          FROM json_each(?1) JOIN heads h ON h.node_id = value ->> 0
+          JOIN consumer_deliveries d ON d.node_id = h.node_id AND d.seq > min(h.seq, value ->> 2))";
 }
 
 /// Set back what lies beyond the end of the old life.
-pub(crate) const SET_BACK: [Statement; 4] =
-    [SET_BACK_CURSORS, SET_BACK_LAGGING, SET_BACK_SUBSCRIPTIONS, SET_BACK_FEEDS];
+pub(crate) const SET_BACK: [Statement; 6] = [
+    SET_BACK_CURSORS,
+    SET_BACK_LAGGING,
+    SET_BACK_SUBSCRIPTIONS,
+    SET_BACK_FEEDS,
+    SET_BACK_CONSUMERS,
+    FORGET_DELIVERIES,
+];
 
 pub(super) async fn renew(
     transaction: &mut SqliteTransaction,

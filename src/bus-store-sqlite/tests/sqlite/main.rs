@@ -16,6 +16,7 @@ use store_contract::OpenStore;
 
 store_contract::suite!(open);
 store_contract::collections_suite!(open);
+store_contract::consumers_suite!(open);
 
 async fn open() -> OpenStore {
     let folder = tempfile::tempdir().expect("a folder");
@@ -45,7 +46,7 @@ async fn a_newer_schema_is_refused() {
         .expect("an update");
     connection.close().await.expect("closed");
     let refused = SqliteStore::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 14 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 15 })), "{refused:?}");
 }
 
 #[tokio::test]

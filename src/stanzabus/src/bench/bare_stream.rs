@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Endpoint, Server};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::publish::{lost, per_second};
 use super::readers;
@@ -25,6 +25,7 @@ struct Bare {
 
 #[tonic::async_trait]
 impl Subscriber for Bare {
+    type SubscribeStream = BoxStream<'static, Result<v1::SubscribeResponse, Status>>;
     type TailStream = BoxStream<'static, Result<v1::TailResponse, Status>>;
 
     async fn tail(&self, _: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
@@ -35,6 +36,28 @@ impl Subscriber for Bare {
         });
         Ok(Response::new(stream::iter(frames).boxed()))
     }
+
+    async fn subscribe(
+        &self,
+        _: Request<Streaming<v1::SubscribeRequest>>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        Err(only_tail())
+    }
+
+    async fn pull(&self, _: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {
+        Err(only_tail())
+    }
+
+    async fn acknowledge(
+        &self,
+        _: Request<v1::AcknowledgeRequest>,
+    ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
+        Err(only_tail())
+    }
+}
+
+fn only_tail() -> Status {
+    Status::unimplemented("only Tail is measured")
 }
 
 /// Events a second, from the request to the last event, over loopback.

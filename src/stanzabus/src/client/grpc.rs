@@ -1,5 +1,7 @@
 //! The daemon's gRPC API as the commands use it.
 
+mod subscriptions;
+
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::time::Duration;

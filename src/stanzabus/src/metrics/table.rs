@@ -57,6 +57,10 @@ metrics! {
     BatchEvents = "stanzabus_batch_events", |read| Value::Sizes(read.engine.batch_events);
     /// Transactions that the store was asked to sync: batches, cursors and housekeeping.
     Syncs = "stanzabus_syncs_total", |read| Value::Number(read.engine.syncs);
+    /// Transactions that moved durable subscriptions of services, of however many of them.
+    ConsumerFlushes = "stanzabus_consumer_flushes_total", |read| Value::Number(read.engine.consumer_flushes);
+    /// Events that were written to dead-letter nodes.
+    DeadLetters = "stanzabus_dead_letters_total", |read| Value::Number(read.engine.dead_letters);
     /// Commands that wait for their commit.
     QueuedCommands = "stanzabus_queued_commands", |read| Value::Number(read.engine.queued_commands);
     /// Bytes of the commands that wait for their commit.

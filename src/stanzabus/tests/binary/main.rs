@@ -7,6 +7,7 @@ mod bus;
 mod init;
 mod manager;
 mod serve;
+mod subscriptions;
 mod tls;
 mod tokens;
 mod usage;

@@ -39,6 +39,8 @@ mod retention;
 mod slixmpp;
 #[cfg(test)]
 mod stanza_js;
+#[cfg(test)]
+mod subscriptions;
 mod synced;
 #[cfg(test)]
 mod webpush;

@@ -174,6 +174,8 @@ impl Life {
             | Work::ManageSubscriptions(_)
             | Work::SetOptions(_)
             | Work::Expire(_)
+            | Work::DeadLetter(..)
+            | Work::Redrive(..)
             | Work::Park(_) => return Ok(()),
         };
         let is_allowed = self.allows(&jid, role(&jid, admin), action);

@@ -5,8 +5,11 @@ use bridge_grpc::v1::new_event::Payload;
 use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
+use bridge_grpc::v1::subscriptions_client::SubscriptionsClient;
 use bus_cloudevents::protobuf::v1::CloudEvent;
 use harness::Daemon;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
@@ -157,6 +160,35 @@ impl GrpcCaller {
         let request = v1::TailRequest { node: node.to_owned(), start, ..v1::TailRequest::default() };
         let mut subscriber = SubscriberClient::new(self.channel.clone());
         subscriber.tail(self.with_token(request)).await.map(Response::into_inner)
+    }
+
+    /// Makes a durable subscription that begins at the oldest event.
+    pub(crate) async fn create_subscription(
+        &self,
+        name: &str,
+        config: v1::SubscriptionConfig,
+    ) -> Result<(), Status> {
+        let start = Some(v1::StartPosition { at: Some(v1::start_position::At::Earliest(true)) });
+        let request = v1::CreateSubscriptionRequest { name: name.to_owned(), config: Some(config), start };
+        let mut subscriptions = SubscriptionsClient::new(self.channel.clone());
+        subscriptions.create_subscription(self.with_token(request)).await.map(drop)
+    }
+
+    /// What a durable subscription still has to do.
+    pub(crate) async fn backlog(&self, name: &str) -> Result<v1::GetBacklogResponse, Status> {
+        let request = v1::GetBacklogRequest { name: name.to_owned() };
+        let mut subscriptions = SubscriptionsClient::new(self.channel.clone());
+        subscriptions.get_backlog(self.with_token(request)).await.map(Response::into_inner)
+    }
+
+    /// Reads a durable subscription: the first request opens it.
+    pub(crate) async fn subscribe(
+        &self,
+        requests: mpsc::Receiver<v1::SubscribeRequest>,
+    ) -> Result<Streaming<v1::SubscribeResponse>, Status> {
+        let mut subscriber = SubscriberClient::new(self.channel.clone());
+        let requests = self.with_token(ReceiverStream::new(requests));
+        subscriber.subscribe(requests).await.map(Response::into_inner)
     }
 
     fn with_token<Message>(&self, message: Message) -> Request<Message> {

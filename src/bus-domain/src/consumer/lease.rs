@@ -1,0 +1,35 @@
+//! The name of a lease, as workers send it back.
+
+use crate::{Epoch, NodeId, Seq};
+
+/// One attempt at one event. Who may use the consumer may name any lease of it, so it carries no secret; what it names is
+/// compared with what is leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseId {
+    /// The node.
+    pub node: NodeId,
+    /// The life of its log.
+    pub epoch: Epoch,
+    /// The event.
+    pub seq: Seq,
+    /// Which attempt, counted from 1.
+    pub attempt: u32,
+}
+
+impl LeaseId {
+    /// As text.
+    pub fn encode(&self) -> String {
+        format!("{:x}.{:x}.{:x}.{:x}", self.node.0, self.epoch.0, self.seq, self.attempt)
+    }
+
+    /// From text; `None` if it is not the name of a lease.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let mut next = || parts.next().filter(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let node = NodeId(i64::from_str_radix(next()?, 16).ok()?);
+        let epoch = Epoch(u64::from_str_radix(next()?, 16).ok()?);
+        let seq = Seq::from_str_radix(next()?, 16).ok()?;
+        let attempt = u32::from_str_radix(next()?, 16).ok()?;
+        parts.next().is_none().then_some(Self { node, epoch, seq, attempt })
+    }
+}

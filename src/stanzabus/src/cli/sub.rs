@@ -1,0 +1,114 @@
+//! `stanzabus sub` and `stanzabus dead-letter`.
+
+use clap::{Args, Subcommand};
+
+/// `stanzabus sub …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubCommand {
+    /// Make a durable subscription; it is yours. Prints it as JSON.
+    Create(CreateSubArguments),
+    /// Print your subscriptions, one JSON object per line; everybody's, for an admin.
+    List,
+    /// Print a subscription as JSON.
+    Show {
+        /// The subscription.
+        subscription: String,
+    },
+    /// Remove a subscription; who reads it is told.
+    Delete {
+        /// The subscription.
+        subscription: String,
+    },
+    /// Have a subscription hand out nothing until it is resumed.
+    Pause {
+        /// The subscription.
+        subscription: String,
+    },
+    /// Have a subscription hand out events again.
+    Resume {
+        /// The subscription.
+        subscription: String,
+    },
+    /// Move a subscription to another position. What is leased is forgotten.
+    Seek {
+        /// The subscription.
+        subscription: String,
+        /// The node that is meant [default: all that it reads].
+        #[arg(long)]
+        node: Option<String>,
+        /// Where to.
+        #[command(flatten)]
+        start: StartArguments,
+    },
+    /// Print what a subscription still has to do, one JSON object per node.
+    Backlog {
+        /// The subscription.
+        subscription: String,
+    },
+}
+
+/// `stanzabus sub create`
+#[derive(Debug, Args)]
+pub(crate) struct CreateSubArguments {
+    /// Its name: printable ASCII without spaces.
+    pub(crate) subscription: String,
+    /// The nodes that it reads: names, or patterns with * for one level and > at the end for all below.
+    #[arg(required = true)]
+    pub(crate) nodes: Vec<String>,
+    /// Let any number of workers share the events, with leases and acknowledgements; else one reader gets all in order.
+    #[arg(long)]
+    pub(crate) queue: bool,
+    /// Where it begins [default: at what comes from now on].
+    #[command(flatten)]
+    pub(crate) start: StartArguments,
+    /// How long a worker has for an event [default: 30].
+    #[arg(long, value_name = "SECONDS", requires = "queue")]
+    pub(crate) lease_seconds: Option<u32>,
+    /// How long an event rests after each failed attempt; the last number holds for all further ones [default: 1,5,30,120,600].
+    #[arg(long, value_name = "SECONDS", requires = "queue", value_delimiter = ',')]
+    pub(crate) retry_seconds: Vec<u32>,
+    /// The node that takes events which no worker can deal with.
+    #[arg(long, value_name = "NODE", requires = "queue")]
+    pub(crate) dead_letter_node: Option<String>,
+    /// After so many attempts an event goes there [default: 5].
+    #[arg(long, value_name = "N", requires = "dead_letter_node")]
+    pub(crate) attempts_max: Option<u32>,
+}
+
+/// A place in the logs: one of them.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub(crate) struct StartArguments {
+    /// At the oldest event that there is.
+    #[arg(long)]
+    pub(crate) earliest: bool,
+    /// At what comes from now on.
+    #[arg(long)]
+    pub(crate) latest: bool,
+    /// At the newest event of each item that there is, then at what comes from now on.
+    #[arg(long)]
+    pub(crate) last_per_item: bool,
+    /// Behind this position, of one node.
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) after_seq: Option<u64>,
+    /// At the first event since this moment (RFC 3339), for example 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<prost_types::Timestamp>,
+}
+
+/// `stanzabus dead-letter …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetterCommand {
+    /// Print the dead letters of a subscription, oldest first, one JSON object per line.
+    List {
+        /// The subscription.
+        subscription: String,
+    },
+    /// Hand dead letters out again, to their subscription alone; their attempts begin anew.
+    Redrive {
+        /// The subscription.
+        subscription: String,
+        /// Which ones, as `list` shows their `item_id` [default: the oldest 1,000].
+        item_ids: Vec<String>,
+    },
+}
