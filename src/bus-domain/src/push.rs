@@ -5,9 +5,13 @@
 //! becomes of the device and of the job is decided here.
 
 mod address;
+mod backoff;
+mod device;
 mod message;
 mod verdict;
 
 pub use address::{AddressError, ApnsEnvironment, PushAddress, PushProvider};
+pub use backoff::Backoff;
+pub use device::{Device, DeviceId, JobId, JobState, NotAnId, PushJob};
 pub use message::{ApnsPushType, MessageError, PushMessage, Urgency};
 pub use verdict::{PushVerdict, Settled};

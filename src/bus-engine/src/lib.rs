@@ -9,6 +9,7 @@
 //! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
 //! * [`PresenceTable`] knows who is available, as far as a leg is told; `presence_effects` does what follows from it.
 //! * A [`ConsumerSession`] reads a durable subscription of a service, with acknowledgements, retries and dead letters.
+//! * [`Pushes`] keeps devices and brings durable push jobs to them, through the [`PushSink`]s of a bridge.
 //! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
@@ -42,6 +43,7 @@ mod presence_effects;
 mod presence_uses;
 mod publish_rates;
 mod pulse;
+mod push;
 mod queries;
 mod recent;
 mod retention;
@@ -62,7 +64,9 @@ pub mod parts {
 }
 
 pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
-pub use bus_store::{EntityAffiliation, EntitySubscription, SubscriptionKey};
+pub use bus_store::{
+    EntityAffiliation, EntitySubscription, JobRecord, PushQueue, PushStore, SubscriptionKey,
+};
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, LastItem, Outcome, Published, Verb};
 pub use consumers::{
@@ -80,6 +84,10 @@ pub use notices::{Notice, NoticeAbout};
 pub use payload::{payload_from_element, payload_from_text};
 pub use presence::{
     Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, WantedPresence,
+};
+pub use push::{
+    Push, PushCount, PushError, PushGauges, PushLimits, PushOrder, PushOutcome, PushSink, PushTargets,
+    Pushes, QueuedPush, Registration, Unfit,
 };
 pub use queries::{ItemListing, NodeList, NodeView, Relatives};
 pub use rosters::{RosterAccess, RosterLook, Rosters};

@@ -9,6 +9,7 @@ mod associations;
 mod consumers;
 mod creation;
 mod cursors;
+mod devices;
 mod doorbell;
 mod entities;
 mod epochs;
@@ -23,6 +24,7 @@ mod nodes;
 mod open;
 mod pool;
 mod presence;
+mod push_jobs;
 mod relations;
 mod retention;
 mod rows;
@@ -68,6 +70,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         consumers::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
+        devices::STATEMENTS,
         doorbell::STATEMENTS,
         entities::STATEMENTS,
         epochs::STATEMENTS,
@@ -79,6 +82,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         nodes::STATEMENTS,
         pool::STATEMENTS,
         presence::STATEMENTS,
+        push_jobs::STATEMENTS,
         relations::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,

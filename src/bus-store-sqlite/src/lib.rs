@@ -8,6 +8,7 @@ mod associations;
 mod consumers;
 mod creation;
 mod cursors;
+mod devices;
 mod entities;
 mod epochs;
 mod error;
@@ -19,6 +20,7 @@ mod lock;
 mod nodes;
 mod open;
 mod presence;
+mod push_jobs;
 mod relations;
 mod retention;
 mod rows;
@@ -65,6 +67,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         consumers::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
+        devices::STATEMENTS,
         entities::STATEMENTS,
         epochs::STATEMENTS,
         events::STATEMENTS,
@@ -73,6 +76,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         lagging::STATEMENTS,
         nodes::STATEMENTS,
         presence::STATEMENTS,
+        push_jobs::STATEMENTS,
         relations::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,

@@ -3,12 +3,13 @@
 
 #![expect(missing_docs, clippy::missing_panics_doc, reason = "the names of the cases are sentences")]
 
-use bus_store::Store;
+use bus_store::{PushStore, Store};
 
 pub mod archive;
 pub mod associations;
 pub mod consumers;
 pub mod cursors;
+pub mod devices;
 pub mod entities;
 pub mod epochs;
 pub mod events;
@@ -19,6 +20,7 @@ pub mod lagging;
 pub mod nodes;
 pub mod populated;
 pub mod presence;
+pub mod push_jobs;
 pub mod relations;
 pub mod retention;
 pub mod subscriptions;
@@ -31,6 +33,46 @@ pub struct OpenStore {
     pub store: Box<dyn Store>,
     /// Its folder or database.
     pub guard: Box<dyn std::any::Any + Send>,
+}
+
+/// The same for what pushing asks of a store.
+pub struct OpenPushStore {
+    /// The store.
+    pub store: Box<dyn PushStore>,
+    /// Its folder or database.
+    pub guard: Box<dyn std::any::Any + Send>,
+}
+
+/// Makes one test per case of what pushing asks of a store. `$open` is an async function that returns an [`OpenPushStore`].
+#[macro_export]
+macro_rules! push_suite {
+    ($open:path) => {
+        $crate::push_suite!($open;
+            devices: a_device_comes_back_as_it_was_put,
+            devices: a_token_is_of_one_device_at_a_time,
+            devices: devices_are_paged_by_owner,
+            devices: a_judgement_counts_for_the_registration_that_it_is_about,
+            devices: devices_that_nobody_has_seen_are_removed_in_steps,
+            push_jobs: a_job_comes_back_as_it_was_enqueued,
+            push_jobs: an_id_is_taken_once,
+            push_jobs: a_claim_takes_what_is_due_and_nobody_else_gets_it_until_it_ends,
+            push_jobs: a_claim_brings_the_devices_that_are_there,
+            push_jobs: what_becomes_of_a_job_is_noted_once,
+            push_jobs: a_late_settlement_changes_nothing,
+            push_jobs: what_waits_can_be_cancelled,
+            push_jobs: the_dead_are_paged_and_forgotten_in_time,
+            push_jobs: queues_are_counted_by_provider,
+            push_jobs: many_jobs_are_one_statement,
+        );
+    };
+    ($open:path; $($module:ident: $case:ident,)+) => {
+        $(#[tokio::test]
+        async fn $case() {
+            let $crate::OpenPushStore { store, guard } = $open().await;
+            $crate::$module::$case(&*store).await;
+            drop((store, guard));
+        })+
+    };
 }
 
 /// The same for what collections and relationships ask of a store; the simulation, which has none, does without it.

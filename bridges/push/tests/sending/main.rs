@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod apns;
 #[cfg(test)]
+mod durable;
+#[cfg(test)]
 mod fcm;
 #[cfg(test)]
 mod fixture;

@@ -80,7 +80,8 @@ pub enum AddressError {
 /// Apple promises no length; tokens have 32 bytes today, and those of Live Activities up to 100.
 const APNS_TOKEN_DIGITS_MAX: usize = 400;
 const BUNDLE_ID_BYTES_MAX: usize = 155;
-const FCM_TOKEN_BYTES_MAX: usize = 4_096;
+/// They have about 160; what stores index may not be longer than this.
+const FCM_TOKEN_BYTES_MAX: usize = 2_048;
 /// `UnifiedPush` allows 1,000, services of browsers use a few hundred.
 const ENDPOINT_BYTES_MAX: usize = 2_048;
 
@@ -129,7 +130,10 @@ impl PushAddress {
         match self {
             Self::Apns { token, bundle_id, environment: _ } => {
                 let is_hex = token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-                if !is_hex || token.len() % 2 != 0 || !(2..=APNS_TOKEN_DIGITS_MAX).contains(&token.len()) {
+                if !is_hex
+                    || !token.len().is_multiple_of(2)
+                    || !(2..=APNS_TOKEN_DIGITS_MAX).contains(&token.len())
+                {
                     let expected = "lower-case hexadecimal digits, two for each byte, 400 at most";
                     return Err(AddressError::Token { expected });
                 }
@@ -139,7 +143,7 @@ impl PushAddress {
             }
             Self::Fcm { token } => {
                 let fits = (1..=FCM_TOKEN_BYTES_MAX).contains(&token.len());
-                let expected = "1 to 4096 visible ASCII characters";
+                let expected = "1 to 2048 visible ASCII characters";
                 let is_token = fits && token.bytes().all(|byte| byte.is_ascii_graphic());
                 if is_token { Ok(()) } else { Err(AddressError::Token { expected }) }
             }
@@ -192,7 +196,7 @@ mod tests {
         for bundle_id in ["", "a b", "a/b", "a\r\nb", &"a".repeat(156)] {
             assert_eq!(apns("00", bundle_id).check(), Err(AddressError::BundleId), "{bundle_id}");
         }
-        for token in ["", "a b", "é", &"a".repeat(4_097)] {
+        for token in ["", "a b", "é", &"a".repeat(2_049)] {
             let address = PushAddress::Fcm { token: token.to_owned() };
             assert!(matches!(address.check(), Err(AddressError::Token { .. })), "{token}");
         }

@@ -13,6 +13,8 @@ mod items;
 mod memory;
 mod options;
 mod presence;
+#[cfg(test)]
+mod push;
 mod quotas;
 mod relations;
 mod retention;

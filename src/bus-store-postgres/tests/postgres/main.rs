@@ -16,3 +16,4 @@ mod statements;
 store_contract::suite!(fixture::open_shared);
 store_contract::collections_suite!(fixture::open_shared);
 store_contract::consumers_suite!(fixture::open_shared);
+store_contract::push_suite!(fixture::open_for_push);

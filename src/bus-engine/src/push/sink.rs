@@ -2,9 +2,9 @@ use async_trait::async_trait;
 use bus_domain::push::{PushAddress, PushMessage, PushProvider, PushVerdict};
 use thiserror::Error;
 
-/// Brings messages to the devices of one provider.
+/// Brings messages to the devices of one provider. A bridge implements it.
 #[async_trait]
-pub trait Sink: Send + Sync + 'static {
+pub trait PushSink: Send + Sync + 'static {
     /// Whose devices.
     fn provider(&self) -> PushProvider;
 
@@ -15,8 +15,8 @@ pub trait Sink: Send + Sync + 'static {
     /// What is wrong.
     fn check(&self, address: &PushAddress, message: &PushMessage) -> Result<(), Unfit>;
 
-    /// Sends one message to one device, once.
-    async fn send(&self, push: &Push<'_>) -> Outcome;
+    /// Sends one message to one device, once. It ends within a minute.
+    async fn send(&self, push: &Push<'_>) -> PushOutcome;
 }
 
 /// One message for one device.
@@ -34,7 +34,7 @@ pub struct Push<'a> {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PushOutcome {
     /// What it means.
     pub verdict: PushVerdict,
     /// Why, as one of the words of the provider's table.
@@ -72,18 +72,21 @@ pub enum Unfit {
 
 impl Push<'_> {
     /// For how many seconds the provider shall keep it; 0 means: try once.
-    pub(crate) fn ttl_left_s(&self, now_ms: i64) -> u32 {
+    pub fn ttl_left_s(&self, now_ms: i64) -> u32 {
         let left_s = self.expires_at_ms.saturating_sub(now_ms).div_euclid(1_000).max(0);
         u32::try_from(left_s).unwrap_or(u32::MAX).min(PushMessage::TTL_S_MAX)
     }
 }
 
-impl Outcome {
-    pub(crate) fn new(verdict: PushVerdict, reason: &'static str) -> Self {
+impl PushOutcome {
+    /// Without anything for people.
+    pub fn new(verdict: PushVerdict, reason: &'static str) -> Self {
         Self { verdict, reason, detail: None }
     }
 
-    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+    /// With what the provider said, cut to a length that is fit for logs.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         /// Providers' texts are cut, because they are logged and stored.
         const DETAIL_BYTES_MAX: usize = 300;
         let mut detail: String = detail.into();
@@ -93,7 +96,7 @@ impl Outcome {
     }
 }
 
-impl From<Unfit> for Outcome {
+impl From<Unfit> for PushOutcome {
     fn from(unfit: Unfit) -> Self {
         let reason = match &unfit {
             Unfit::PayloadTooLarge { .. } => "payload_too_large",

@@ -1,0 +1,208 @@
+//! Carries out what the senders decide.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus_domain::push::{JobId, PushProvider};
+use bus_store::StoreError;
+use futures::future::join_all;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::sender::{CLAIM_MS, Sender, ToSend};
+use super::{Lane, Push, PushOutcome, PushSink, Shared};
+
+/// Jobs that one claim takes.
+const CLAIM_MAX: usize = 1_000;
+/// Without any word of a new job, the store is asked so often: another instance may have taken it.
+const POLL: Duration = Duration::from_secs(5);
+/// How long a store that failed is left alone.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How often what is over is swept away.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+/// Rows that one sweep removes.
+const SWEEP_MAX: u32 = 2_000;
+
+/// Runs the senders of all providers, and sweeps, until it is told to stop.
+pub(super) async fn run(shared: &Arc<Shared>, shutdown: &CancellationToken) {
+    let lanes = shared.lanes.iter().map(|(&provider, lane)| {
+        let loop_ = SendLoop {
+            shared,
+            provider,
+            lane,
+            sender: Sender::new(shared.limits.in_flight_max),
+            under_way: JoinSet::new(),
+        };
+        loop_.run(shutdown)
+    });
+    tokio::join!(join_all(lanes), shutdown.run_until_cancelled(sweep(shared)));
+}
+
+struct SendLoop<'a> {
+    shared: &'a Arc<Shared>,
+    provider: PushProvider,
+    lane: &'a Lane,
+    sender: Sender,
+    under_way: JoinSet<(JobId, PushOutcome)>,
+}
+
+impl SendLoop<'_> {
+    async fn run(mut self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.turn(shutdown).await {
+                tracing::warn!(%error, provider = self.provider.as_str(), "pushes wait for the store");
+                shutdown.run_until_cancelled(sleep(STORE_PAUSE)).await;
+            }
+        }
+        if timeout(self.shared.limits.shutdown_grace, self.finish()).await.is_err() {
+            tracing::warn!(
+                provider = self.provider.as_str(),
+                "pushes were still under way; they are sent again"
+            );
+        }
+    }
+
+    /// Claims, begins what may be begun, waits until something happens, and stores what came of it.
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let now_ms = self.shared.clock.now_ms();
+        let wanted = self.sender.wants(now_ms).min(CLAIM_MAX);
+        let mut claimed = 0;
+        if wanted > 0 {
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+            let until_ms = now_ms.saturating_add(CLAIM_MS);
+            let jobs = self.shared.store.claim_jobs(self.provider, now_ms, until_ms, wanted).await?;
+            claimed = jobs.len();
+            self.sender.claimed(jobs);
+        }
+        while let Some(to_send) = self.sender.next(self.shared.clock.now_ms()) {
+            self.begin(to_send);
+        }
+        self.store_results().await?;
+        if claimed == 0 || self.sender.wants(now_ms) == 0 {
+            self.wait(shutdown).await?;
+            self.store_results().await?;
+        }
+        self.lane.gauges.show(&self.sender);
+        Ok(())
+    }
+
+    /// Waits for an answer, a new job, the moment at which the next one is due, or the signal to stop.
+    async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let pause = self.pause().await?;
+        let enqueued = self.lane.enqueued.notified();
+        tokio::select! {
+            Some(ended) = self.under_way.join_next() => self.ended(ended),
+            () = enqueued => {}
+            () = sleep(pause) => {}
+            () = shutdown.cancelled() => {}
+        }
+        while let Some(ended) = self.under_way.try_join_next() {
+            self.ended(ended);
+        }
+        Ok(())
+    }
+
+    async fn pause(&self) -> Result<Duration, StoreError> {
+        let now_ms = self.shared.clock.now_ms();
+        let next_ms = match self.sender.next_try_ms() {
+            Some(next_ms) if next_ms > now_ms => Some(next_ms),
+            _ if self.sender.in_flight() > 0 => None,
+            _ => self.shared.store.next_due_ms(self.provider).await?,
+        };
+        let until = next_ms.map_or(POLL, |next_ms| {
+            Duration::from_millis(u64::try_from(next_ms.saturating_sub(now_ms)).unwrap_or(0))
+        });
+        Ok(until.min(POLL))
+    }
+
+    fn begin(&mut self, to_send: ToSend) {
+        let sink = Arc::clone(&self.lane.sink);
+        self.under_way.spawn(async move { (to_send.job.id, send(&*sink, &to_send).await) });
+    }
+
+    fn ended(&mut self, ended: Result<(JobId, PushOutcome), JoinError>) {
+        let (id, outcome) = match ended {
+            Ok(ended) => ended,
+            // Its claim ends, and it is tried again.
+            Err(error) => return tracing::error!(%error, "a push failed in our own code"),
+        };
+        self.shared.counts.add(self.provider, &outcome);
+        let provider = self.provider.as_str();
+        let in_trouble = self.sender.next_try_ms().is_some();
+        let jitter = f64::from(self.shared.ids.random_bytes()[0]) / 255.0;
+        self.sender.done(id, &outcome, self.shared.clock.now_ms(), jitter);
+        match (in_trouble, self.sender.next_try_ms().is_some()) {
+            (false, true) => tracing::error!(
+                provider,
+                reason = outcome.reason,
+                detail = outcome.detail,
+                "the provider does not let us in: mend its credentials; its pushes wait until then"
+            ),
+            (true, false) => tracing::info!(provider, "the provider lets us in again"),
+            _ => {
+                tracing::debug!(provider, job = %id, verdict = outcome.verdict.as_str(), reason = outcome.reason, "a push");
+            }
+        }
+    }
+
+    /// Devices first: what is judged twice is judged alike, and a job that is settled is not looked at again.
+    async fn store_results(&mut self) -> Result<(), StoreError> {
+        let (settlements, judgements) = self.sender.take_results();
+        let stored = async {
+            if !judgements.is_empty() {
+                self.shared.store.judge_devices(&judgements).await?;
+            }
+            if !settlements.is_empty() {
+                self.shared.store.settle_jobs(&settlements).await?;
+            }
+            Ok(())
+        };
+        let stored: Result<(), StoreError> = stored.await;
+        if stored.is_err() {
+            self.sender.put_results_back(settlements, judgements);
+        }
+        stored
+    }
+
+    async fn finish(&mut self) {
+        while let Some(ended) = self.under_way.join_next().await {
+            self.ended(ended);
+        }
+        if let Err(error) = self.store_results().await {
+            tracing::warn!(%error, "what came of the last pushes is not stored; they are sent again");
+        }
+    }
+}
+
+async fn send(sink: &dyn PushSink, to_send: &ToSend) -> PushOutcome {
+    let ToSend { job, device } = to_send;
+    let push = Push {
+        id: job.id.0,
+        address: &device.address,
+        message: &job.message,
+        expires_at_ms: job.expires_at_ms,
+    };
+    sink.send(&push).await
+}
+
+async fn sweep(shared: &Shared) {
+    loop {
+        let now_ms = shared.clock.now_ms();
+        let swept = async {
+            let finished_ms = now_ms.saturating_sub(shared.limits.finished_kept_ms);
+            let jobs = shared.store.forget_jobs(finished_ms, SWEEP_MAX).await?;
+            let unseen_ms = now_ms.saturating_sub(shared.limits.unseen_kept_ms);
+            let devices = shared.store.remove_devices_unseen_since(unseen_ms, SWEEP_MAX).await?;
+            Ok::<_, StoreError>(jobs.max(devices))
+        };
+        match swept.await {
+            Ok(rows) if rows >= u64::from(SWEEP_MAX) => {}
+            Ok(_) => sleep(SWEEP_INTERVAL).await,
+            Err(error) => {
+                tracing::warn!(%error, "old pushes and devices stay for now");
+                sleep(SWEEP_INTERVAL).await;
+            }
+        }
+    }
+}

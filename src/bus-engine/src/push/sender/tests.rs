@@ -1,0 +1,201 @@
+use bus_domain::BareJid;
+use bus_domain::push::{DeviceId, PushAddress, PushMessage, PushProvider};
+
+use super::*;
+
+const NOW_MS: i64 = 1_000_000;
+const DAY_MS: i64 = 86_400_000;
+
+#[test]
+fn as_many_are_begun_as_the_window_allows() {
+    let mut sender = Sender::new(4);
+    assert_eq!(sender.wants(NOW_MS), 8);
+    sender.claimed((0..8).map(claimed).collect());
+    assert_eq!(sender.wants(NOW_MS), 0);
+    let begun: Vec<_> = std::iter::from_fn(|| sender.next(NOW_MS)).collect();
+    assert_eq!(begun.len(), 4);
+    assert_eq!(sender.wants(NOW_MS), 0);
+    sender.done(begun[0].job.id, &outcome(PushVerdict::Delivered), NOW_MS + 20, 0.0);
+    assert_eq!(sender.wants(NOW_MS), 1);
+    assert!(sender.next(NOW_MS).is_some());
+    assert!(sender.next(NOW_MS).is_none());
+}
+
+#[test]
+fn each_verdict_is_settled_under_the_claim_that_it_was_tried_with() {
+    let since_ms = Some(NOW_MS);
+    for (verdict, result, judged) in [
+        (PushVerdict::Delivered, JobResult::Delivered { at_ms: NOW_MS }, None),
+        (PushVerdict::Rejected, dead("why"), None),
+        (PushVerdict::Gone { since_ms }, dead("why"), Some(None)),
+        (PushVerdict::Gone { since_ms: Some(4) }, retry(NOW_MS + 2_000), None),
+        (PushVerdict::Quarantine, dead("why"), Some(Some("why".to_owned()))),
+        (PushVerdict::Retry { after_ms: Some(9_000) }, retry(NOW_MS + 9_000), None),
+        (PushVerdict::Operator, retry(NOW_MS + TROUBLE_FIRST_PAUSE_MS), None),
+    ] {
+        let mut sender = Sender::new(4);
+        sender.claimed(vec![claimed(7)]);
+        let to_send = sender.next(NOW_MS).unwrap();
+        sender.done(to_send.job.id, &outcome(verdict), NOW_MS, 0.0);
+        let (settlements, judgements) = sender.take_results();
+        let claimed_until_ms = NOW_MS + CLAIM_MS;
+        let expected = JobSettlement { id: to_send.job.id, claimed_until_ms, attempts: 2, result };
+        assert_eq!(settlements, [expected], "{verdict:?}");
+        let quarantines: Vec<_> =
+            judgements.into_iter().map(|judged| (judged.registered_at_ms, judged.quarantine)).collect();
+        assert_eq!(quarantines, judged.map(|quarantine| (5, quarantine)).into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_given_up_untried() {
+    let mut sender = Sender::new(4);
+    let expired = |mut claimed: ClaimedJob| {
+        claimed.job.expires_at_ms = NOW_MS;
+        claimed
+    };
+    let quarantined = |mut claimed: ClaimedJob| {
+        claimed.device.as_mut().unwrap().quarantined = Some("bad".to_owned());
+        claimed
+    };
+    sender.claimed(vec![
+        expired(claimed(1)),
+        ClaimedJob { device: None, ..claimed(2) },
+        quarantined(claimed(3)),
+        claimed(4),
+    ]);
+    assert_eq!(sender.next(NOW_MS).unwrap().job.id, JobId([4; 16]));
+    let (settlements, judgements) = sender.take_results();
+    let reasons: Vec<_> =
+        settlements.iter().map(|settlement| (settlement.attempts, settlement.result.clone())).collect();
+    assert_eq!(reasons, [(1, dead("expired")), (1, dead("no_device")), (1, dead("quarantined"))]);
+    assert_eq!(judgements, []);
+}
+
+#[test]
+fn a_retry_behind_the_end_is_none() {
+    let mut sender = Sender::new(4);
+    let mut late = claimed(1);
+    late.job.expires_at_ms = NOW_MS + 5_000;
+    sender.claimed(vec![late]);
+    sender.next(NOW_MS).unwrap();
+    sender.done(JobId([1; 16]), &outcome(PushVerdict::Retry { after_ms: Some(5_000) }), NOW_MS, 0.0);
+    assert_eq!(sender.take_results().0[0].result, dead("why"));
+}
+
+#[test]
+fn a_job_whose_claim_ends_soon_is_left_to_the_next_claim() {
+    let mut sender = Sender::new(4);
+    sender.claimed(vec![claimed(1)]);
+    assert_eq!(sender.next(NOW_MS + CLAIM_MS - SEND_MS_MAX + 1), None);
+    assert_eq!(sender.take_results(), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_provider_that_lets_nobody_in_is_tried_by_one_at_a_time_and_ever_less_often() {
+    let mut sender = Sender::new(100);
+    sender.claimed((0..20).map(claimed).collect());
+    let begun: Vec<_> = std::iter::from_fn(|| sender.next(NOW_MS)).collect();
+    assert_eq!(begun.len(), 16);
+    for to_send in &begun {
+        sender.done(to_send.job.id, &outcome(PushVerdict::Operator), NOW_MS, 0.0);
+    }
+    assert_eq!(sender.next_try_ms(), Some(NOW_MS + 5_000), "those that were under way together count once");
+    let (settlements, _) = sender.take_results();
+    assert_eq!(settlements.len(), 20, "what waited goes back, too");
+    let unsent: Vec<_> = settlements.iter().filter(|settlement| settlement.attempts == 1).collect();
+    assert_eq!(unsent.len(), 4);
+    assert!(settlements.iter().all(|settlement| settlement.result.due_at_ms() >= NOW_MS + 5_000));
+    assert_eq!(sender.wants(NOW_MS + 4_999), 0);
+    let mut now_ms = NOW_MS;
+    for pause_ms in [5_000, 10_000, 20_000] {
+        now_ms += pause_ms;
+        assert_eq!(sender.wants(now_ms), 1);
+        sender.claimed(vec![due_at(claimed(1), now_ms), due_at(claimed(2), now_ms)]);
+        let to_send = sender.next(now_ms).unwrap();
+        assert_eq!(sender.next(now_ms), None, "one at a time");
+        sender.done(to_send.job.id, &outcome(PushVerdict::Operator), now_ms, 0.0);
+        assert_eq!(sender.next_try_ms(), Some(now_ms + pause_ms * 2));
+    }
+    now_ms += 40_000;
+    sender.claimed(vec![due_at(claimed(1), now_ms)]);
+    sender.next(now_ms).unwrap();
+    sender.done(
+        JobId([1; 16]),
+        &PushOutcome::new(PushVerdict::Retry { after_ms: None }, "no_connection"),
+        now_ms,
+        0.0,
+    );
+    assert!(sender.next_try_ms().is_some(), "no answer is no proof");
+    sender.claimed(vec![due_at(claimed(1), now_ms)]);
+    sender.next(now_ms).unwrap();
+    sender.done(JobId([1; 16]), &outcome(PushVerdict::Delivered), now_ms, 0.0);
+    assert_eq!(sender.next_try_ms(), None);
+    assert!(sender.wants(now_ms) > 1);
+}
+
+#[test]
+fn results_that_could_not_be_stored_are_not_lost() {
+    let mut sender = Sender::new(4);
+    sender.claimed(vec![claimed(1), claimed(2)]);
+    for number in 1..=2 {
+        sender.next(NOW_MS).unwrap();
+        sender.done(JobId([number; 16]), &outcome(PushVerdict::Delivered), NOW_MS, 0.0);
+        let (settlements, judgements) = sender.take_results();
+        assert_eq!(settlements.len(), usize::from(number));
+        sender.put_results_back(settlements, judgements);
+    }
+}
+
+fn outcome(verdict: PushVerdict) -> PushOutcome {
+    PushOutcome::new(verdict, "why")
+}
+
+fn dead(reason: &str) -> JobResult {
+    JobResult::Dead { at_ms: NOW_MS, reason: reason.to_owned() }
+}
+
+fn retry(due_at_ms: i64) -> JobResult {
+    JobResult::Retry { due_at_ms, reason: "why".to_owned() }
+}
+
+/// A job that was tried once and is claimed now, for a device that registered at 5.
+fn claimed(number: u8) -> ClaimedJob {
+    let job = PushJob {
+        id: JobId([number; 16]),
+        device: DeviceId([number; 16]),
+        provider: PushProvider::Fcm,
+        message: PushMessage::default(),
+        enqueued_at_ms: 0,
+        due_at_ms: NOW_MS + CLAIM_MS,
+        expires_at_ms: NOW_MS + DAY_MS,
+        attempts: 1,
+    };
+    let device = Device {
+        id: DeviceId([number; 16]),
+        owner: BareJid::new("a@example.org").unwrap(),
+        address: PushAddress::Fcm { token: "t".to_owned() },
+        registered_at_ms: 5,
+        seen_at_ms: 5,
+        quarantined: None,
+    };
+    ClaimedJob { job, device: Some(device) }
+}
+
+fn due_at(mut claimed: ClaimedJob, now_ms: i64) -> ClaimedJob {
+    claimed.job.due_at_ms = now_ms + CLAIM_MS;
+    claimed
+}
+
+trait DueAt {
+    fn due_at_ms(&self) -> i64;
+}
+
+impl DueAt for JobResult {
+    fn due_at_ms(&self) -> i64 {
+        match self {
+            Self::Retry { due_at_ms, .. } => *due_at_ms,
+            Self::Delivered { .. } | Self::Dead { .. } => panic!("{self:?}"),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bus_domain::push::PushProvider;
+
+use super::sender::Sender;
+use super::{PushOutcome, Pushes};
+
+/// How often something has come of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushCount {
+    /// Through whom.
+    pub provider: PushProvider,
+    /// What it meant.
+    pub verdict: &'static str,
+    /// The word of the provider's table.
+    pub reason: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+/// What is under way to a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushGauges {
+    /// Which.
+    pub provider: PushProvider,
+    /// How many pushes are under way.
+    pub in_flight: usize,
+    /// How many may be.
+    pub in_flight_limit: usize,
+    /// Whether nothing is sent until somebody mends the provider's credentials.
+    pub is_in_trouble: bool,
+}
+
+type Key = (PushProvider, &'static str, &'static str);
+
+/// Outcomes by provider, verdict and reason. The words come from tables, so they are few.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Mutex<BTreeMap<Key, u64>>);
+
+#[derive(Debug, Default)]
+pub(super) struct LaneGauges {
+    in_flight: AtomicUsize,
+    in_flight_limit: AtomicUsize,
+    is_in_trouble: AtomicUsize,
+}
+
+impl Counts {
+    pub(super) fn add(&self, provider: PushProvider, outcome: &PushOutcome) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((provider, outcome.verdict.as_str(), outcome.reason)).or_default() += 1;
+    }
+}
+
+impl LaneGauges {
+    pub(super) fn show(&self, sender: &Sender) {
+        self.in_flight.store(sender.in_flight(), Ordering::Relaxed);
+        self.in_flight_limit.store(sender.in_flight_limit(), Ordering::Relaxed);
+        self.is_in_trouble.store(usize::from(sender.next_try_ms().is_some()), Ordering::Relaxed);
+    }
+}
+
+impl Pushes {
+    /// What has come of pushes since the start, by provider, verdict and reason.
+    pub fn counts(&self) -> Vec<PushCount> {
+        let counts = self.0.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |(&(provider, verdict, reason), &count): (&Key, &u64)| PushCount {
+            provider,
+            verdict,
+            reason,
+            count,
+        };
+        counts.iter().map(count).collect()
+    }
+
+    /// What is under way, by provider.
+    pub fn gauges(&self) -> Vec<PushGauges> {
+        let gauges = self.0.lanes.iter().map(|(&provider, lane)| PushGauges {
+            provider,
+            in_flight: lane.gauges.in_flight.load(Ordering::Relaxed),
+            in_flight_limit: lane.gauges.in_flight_limit.load(Ordering::Relaxed),
+            is_in_trouble: lane.gauges.is_in_trouble.load(Ordering::Relaxed) == 1,
+        });
+        gauges.collect()
+    }
+}
