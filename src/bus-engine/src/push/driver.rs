@@ -165,12 +165,18 @@ impl SendLoop<'_> {
         stored
     }
 
+    /// Stores what there is before it waits for more: whoever stops us may not wait for all of it.
     async fn finish(&mut self) {
-        while let Some(ended) = self.under_way.join_next().await {
+        self.sender.give_back(self.shared.clock.now_ms());
+        loop {
+            if let Err(error) = self.store_results().await {
+                tracing::warn!(%error, "what came of the last pushes is not stored; they are sent again");
+            }
+            let Some(ended) = self.under_way.join_next().await else { return };
             self.ended(ended);
-        }
-        if let Err(error) = self.store_results().await {
-            tracing::warn!(%error, "what came of the last pushes is not stored; they are sent again");
+            while let Some(ended) = self.under_way.try_join_next() {
+                self.ended(ended);
+            }
         }
     }
 }

@@ -129,6 +129,13 @@ impl Sender {
         }
     }
 
+    /// Gives back what was claimed and not begun, so that whoever comes next need not wait for the end of the claims.
+    pub(super) fn give_back(&mut self, now_ms: i64) {
+        for waiting in std::mem::take(&mut self.queue) {
+            self.settle_unsent(&waiting.job, now_ms, "given_back");
+        }
+    }
+
     /// What has to be stored.
     pub(super) fn take_results(&mut self) -> (Vec<JobSettlement>, Vec<DeviceJudgement>) {
         (std::mem::take(&mut self.settlements), std::mem::take(&mut self.judgements))
@@ -180,7 +187,7 @@ impl Sender {
         };
         self.trouble = Some(Trouble { tries_at_ms: now_ms + pause_ms, pause_ms });
         for waiting in std::mem::take(&mut self.queue) {
-            self.settle_unsent(&waiting.job, now_ms + pause_ms);
+            self.settle_unsent(&waiting.job, now_ms + pause_ms, "provider_paused");
         }
     }
 
@@ -213,8 +220,8 @@ impl Sender {
         self.settlements.push(settlement(job, job.attempts.saturating_add(1), result));
     }
 
-    fn settle_unsent(&mut self, job: &PushJob, due_at_ms: i64) {
-        let result = JobResult::Retry { due_at_ms, reason: "provider_paused".to_owned() };
+    fn settle_unsent(&mut self, job: &PushJob, due_at_ms: i64, reason: &str) {
+        let result = JobResult::Retry { due_at_ms, reason: reason.to_owned() };
         self.settlements.push(settlement(job, job.attempts, result));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bus_domain::push::{Device, JobState, PushAddress, PushMessage, PushProvider, PushVerdict};
@@ -182,6 +183,28 @@ async fn a_kill_loses_nothing() {
     bus.clock.advance(100_000);
     bus.run_until_sent(50).await;
     assert_eq!(bus.pushes.queues().await.unwrap(), []);
+}
+
+/// Whoever stops gives back what was not begun; only what does not end in time waits for the end of its claim.
+#[tokio::test]
+async fn a_stop_holds_up_nothing_but_what_does_not_end() {
+    let mut bus = Bus::new().await;
+    bus.register("a@example.org", "1").await.unwrap();
+    for number in 0..20 {
+        bus.send(Some([number; 16]), &["a@example.org"]).await;
+    }
+    bus.provider.hang(true);
+    bus.start();
+    for _ in 0..16 {
+        bus.sent().await;
+    }
+    bus.stop().await;
+    bus.restart();
+    bus.provider.hang(false);
+    bus.run_until_sent(4).await;
+    assert_eq!(bus.pushes.queues().await.unwrap()[0].waiting, 16);
+    bus.clock.advance(100_000);
+    bus.run_until_sent(16).await;
 }
 
 #[tokio::test]
@@ -380,7 +403,11 @@ impl Bus {
 }
 
 fn pushes(store: &Arc<SqliteStore>, provider: &Arc<Provider>, clock: &Arc<StillClock>) -> Pushes {
-    let limits = PushLimits { devices_per_owner_max: 3, ..PushLimits::default() };
+    let limits = PushLimits {
+        devices_per_owner_max: 3,
+        shutdown_grace: Duration::from_millis(500),
+        ..PushLimits::default()
+    };
     let sinks = vec![Arc::clone(provider) as Arc<dyn PushSink>];
     Pushes::new(Arc::clone(store) as _, sinks, limits, Arc::clone(clock) as _, Arc::new(SystemIds))
 }

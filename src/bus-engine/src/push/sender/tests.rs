@@ -135,6 +135,19 @@ fn a_provider_that_lets_nobody_in_is_tried_by_one_at_a_time_and_ever_less_often(
 }
 
 #[test]
+fn what_was_not_begun_is_given_back() {
+    let mut sender = Sender::new(1);
+    sender.claimed(vec![claimed(1), claimed(2)]);
+    sender.next(NOW_MS).unwrap();
+    sender.give_back(NOW_MS);
+    let (settlements, _) = sender.take_results();
+    let given_back = JobResult::Retry { due_at_ms: NOW_MS, reason: "given_back".to_owned() };
+    assert_eq!(settlements.len(), 1);
+    assert_eq!((settlements[0].id, settlements[0].attempts), (JobId([2; 16]), 1));
+    assert_eq!(settlements[0].result, given_back);
+}
+
+#[test]
 fn results_that_could_not_be_stored_are_not_lost() {
     let mut sender = Sender::new(4);
     sender.claimed(vec![claimed(1), claimed(2)]);
