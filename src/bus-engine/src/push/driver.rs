@@ -79,11 +79,12 @@ impl SendLoop<'_> {
             self.begin(to_send);
         }
         self.store_results().await?;
+        self.lane.gauges.show(&self.sender);
         if claimed == 0 || self.sender.wants(now_ms) == 0 {
             self.wait(shutdown).await?;
             self.store_results().await?;
+            self.lane.gauges.show(&self.sender);
         }
-        self.lane.gauges.show(&self.sender);
         Ok(())
     }
 
