@@ -3,7 +3,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::nodes::NodesServer;
+use crate::operations::OperationsServer;
 use crate::publisher::PublisherServer;
+use crate::subscriptions::SubscriptionsServer;
 use crate::tail::SubscriberServer;
 
 /// What `grpc.health.v1` answers, for the whole server (the empty name) and for each service. Cheap to clone.
@@ -14,7 +16,14 @@ use crate::tail::SubscriberServer;
 pub struct Health(HealthReporter);
 
 /// The whole server and what it serves.
-const NAMES: [&str; 4] = ["", PublisherServer::NAME, SubscriberServer::NAME, NodesServer::NAME];
+const NAMES: [&str; 6] = [
+    "",
+    PublisherServer::NAME,
+    SubscriberServer::NAME,
+    SubscriptionsServer::NAME,
+    NodesServer::NAME,
+    OperationsServer::NAME,
+];
 
 impl Health {
     /// Not serving.

@@ -13,6 +13,7 @@ mod frame_codec;
 mod health;
 mod items;
 mod nodes;
+mod operations;
 mod publish_stream;
 mod publisher;
 mod pull;
@@ -47,4 +48,4 @@ pub use bus_admission::{
 };
 pub use health::Health;
 pub use serve::serve;
-pub use settings::{GrpcSettings, GrpcStatistics, GrpcStatisticsSnapshot, ServeError};
+pub use settings::{GrpcSettings, GrpcStatistics, GrpcStatisticsSnapshot, ServeError, ServerInfo, StoreKind};

@@ -1,13 +1,12 @@
 //! `stanzabus.v1.Publisher.PublishStream`: batches one after the other, with many on their way at once.
 
-use bus_admission::Caller;
+use bus_admission::{Caller, Departure};
 use bus_domain::NodeName;
 use bus_engine::Engine;
 use futures::FutureExt as _;
 use futures::future::{self, BoxFuture};
 use futures::stream::{self, BoxStream, FuturesOrdered, Stream, StreamExt as _};
 use prost::Message as _;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::convert::{failure, node_name};
@@ -33,13 +32,13 @@ pub(crate) fn answers(
     engine: Engine,
     caller: Caller,
     requests: impl Stream<Item = Result<v1::PublishStreamRequest, Status>> + Send + 'static,
-    shutdown: CancellationToken,
+    departure: Departure,
 ) -> BoxStream<'static, Result<v1::PublishStreamResponse, Status>> {
     let session = Session {
         engine,
         caller,
         requests: requests.boxed(),
-        shutdown,
+        departure,
         reading: Reading::Opening,
         on_their_way: FuturesOrdered::new(),
         bytes: 0,
@@ -58,7 +57,7 @@ struct Session {
     engine: Engine,
     caller: Caller,
     requests: BoxStream<'static, Result<v1::PublishStreamRequest, Status>>,
-    shutdown: CancellationToken,
+    departure: Departure,
     reading: Reading,
     on_their_way: FuturesOrdered<BoxFuture<'static, (v1::BatchResult, usize)>>,
     /// Bytes of the batches on their way.
@@ -98,7 +97,7 @@ impl Session {
             // Reading first: what has come goes into the next transaction together.
             tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => {
+                () = self.departure.begun() => {
                     self.reading = Reading::Ended(Ok(()));
                     return Some(Ok(Frame::GoingAway(v1::GoingAway {})));
                 }
@@ -140,7 +139,9 @@ impl Session {
             Ok(node) => publish(&self.engine, self.caller.actor().clone(), node, batch),
             Err(refused) => future::ready(Err(refused)).boxed(),
         };
+        let under_way = self.departure.take_publish();
         let result = published.map(move |published| {
+            drop(under_way);
             let outcome = match published {
                 Ok(published) => Outcome::Published(published),
                 Err(status) => Outcome::Failure(failure(&status)),

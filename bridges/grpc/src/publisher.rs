@@ -1,3 +1,4 @@
+use bus_admission::Departure;
 use bus_cloudevents::{protobuf, xml};
 use bus_domain::idempotency::IdempotencyKey;
 use bus_domain::{Actor, BusError, Epoch, Limits, NodeName, Payload, publish};
@@ -5,13 +6,12 @@ use bus_engine::{Command, Engine, Outcome, Published, Verb, once, payload_from_t
 use futures::FutureExt as _;
 use futures::future::{self, BoxFuture};
 use futures::stream::BoxStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::{authenticated, authenticated_stream};
 use crate::convert::{durability_to_message, event_field, item_id, node_name};
 use crate::publish_stream::answers;
-use crate::status::{field_status, invalid_field, status};
+use crate::status::{field_status, invalid_field, shutting_down, status};
 use crate::v1;
 
 /// The server of the service, over [`PublisherService`].
@@ -21,7 +21,7 @@ pub(crate) type PublisherServer = v1::publisher_server::PublisherServer<Publishe
 #[derive(Debug)]
 pub(crate) struct PublisherService {
     pub(crate) engine: Engine,
-    pub(crate) shutdown: CancellationToken,
+    pub(crate) departure: Departure,
 }
 
 #[tonic::async_trait]
@@ -31,6 +31,7 @@ impl v1::publisher_server::Publisher for PublisherService {
         request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let (actor, message) = authenticated(request)?;
+        let _under_way = self.departure.admit_publish().ok_or_else(shutting_down)?;
         let v1::PublishRequest { node, events, request_id, expected_last_seq, expected_epoch } = message;
         let node = node_name("node", &node)?;
         let batch = Batch { events, request_id, expected_last_seq, expected_epoch };
@@ -44,7 +45,7 @@ impl v1::publisher_server::Publisher for PublisherService {
         request: Request<Streaming<v1::PublishStreamRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
         let (caller, batches) = authenticated_stream(request)?;
-        Ok(Response::new(answers(self.engine.clone(), caller, batches, self.shutdown.clone())))
+        Ok(Response::new(answers(self.engine.clone(), caller, batches, self.departure.clone())))
     }
 }
 

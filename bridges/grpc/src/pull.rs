@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use bus_admission::Departure;
 use bus_domain::Actor;
 use bus_domain::consumer::{ConsumerName, Mode};
 use bus_engine::{ConsumerFrame, ConsumerSession, Credit, Engine};
 use futures::FutureExt as _;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::convert::{consumer_name, delivery_to_message, in_order, lease_result, leases, optional_ms};
@@ -26,7 +26,7 @@ pub(crate) async fn pull(
     engine: &Engine,
     actor: &Actor,
     request: v1::PullRequest,
-    shutdown: &CancellationToken,
+    departure: &Departure,
 ) -> Result<v1::PullResponse, Status> {
     let name = consumer_name("subscription", &request.subscription)?;
     if request.messages_max > MESSAGES_MAX {
@@ -45,7 +45,7 @@ pub(crate) async fn pull(
     session.add_credit(Credit { messages, bytes });
     let first = tokio::select! {
         biased;
-        () = shutdown.cancelled() => return Err(shutting_down()),
+        () = departure.begun() => return Err(shutting_down()),
         taken = tokio::time::timeout(Duration::from_millis(wait_ms.max(1)), next_events(&mut session)) => taken,
     };
     let Ok(first) = first else { return Ok(v1::PullResponse::default()) };

@@ -15,6 +15,7 @@ use crate::auth::Admission;
 use crate::connections::GrpcConnection;
 use crate::encoded::EncodedEvents;
 use crate::nodes::{NodesServer, NodesService};
+use crate::operations::{OperationsServer, OperationsService};
 use crate::publisher::{PublisherServer, PublisherService};
 use crate::subscriber::SubscriberService;
 use crate::subscriptions::{SubscriptionsServer, SubscriptionsService};
@@ -58,6 +59,7 @@ pub async fn serve(
 
     let stopping = async {
         shutdown.cancelled().await;
+        settings.departure.begin();
         health.close().await;
     };
     let grace_is_over = async {
@@ -79,8 +81,9 @@ fn router(
 ) -> Result<Router, ServeError> {
     let auth = Admission(Authentication::new(engine.clone(), settings.credentials.clone()));
     let bytes_max = settings.message_bytes_max;
+    let departure = settings.departure.clone();
     let publisher =
-        PublisherServer::new(PublisherService { engine: engine.clone(), shutdown: shutdown.clone() });
+        PublisherServer::new(PublisherService { engine: engine.clone(), departure: departure.clone() });
     let statistics = Arc::clone(&settings.statistics);
     let encoded =
         EncodedEvents::new(engine.event_ids().clone(), settings.encoded_events_bytes_max, statistics);
@@ -89,11 +92,19 @@ fn router(
         engine: engine.clone(),
         service: service.clone(),
         encoded,
-        shutdown: shutdown.clone(),
+        departure: departure.clone(),
     };
     let subscriber = SubscriberServer::new(subscriber, bytes_max);
     let subscriptions = SubscriptionsServer::new(SubscriptionsService { engine: engine.clone() });
     let nodes = NodesServer::new(NodesService { engine: engine.clone(), service });
+    let operations = OperationsServer::new(OperationsService {
+        engine: engine.clone(),
+        info: settings.info.clone(),
+        health: health.clone(),
+        departure,
+        drain_patience: settings.shutdown_grace,
+        shutdown: shutdown.clone(),
+    });
     Ok(Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -107,7 +118,8 @@ fn router(
             subscriptions.max_decoding_message_size(bytes_max),
             auth.clone(),
         ))
-        .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth)))
+        .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth.clone()))
+        .add_service(InterceptedService::new(operations.max_decoding_message_size(bytes_max), auth)))
 }
 
 /// Names what is served, and nothing else: our services and health.

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bus_admission::{CredentialsInForce, PlaintextError, TlsServer};
+use bus_admission::{CredentialsInForce, Departure, PlaintextError, TlsServer};
 use bus_domain::BareJid;
 use thiserror::Error;
 
@@ -27,6 +28,11 @@ pub struct GrpcSettings {
     pub encoded_events_bytes_max: usize,
     /// Where the leg counts.
     pub statistics: Arc<GrpcStatistics>,
+    /// What the instance says of itself to its admins.
+    pub info: ServerInfo,
+    /// Begins when an admin has the instance drained, and when the leg stops: the clients of all legs that share it are sent
+    /// away.
+    pub departure: Departure,
     /// How long open calls may take to end once the leg has been told to stop.
     pub shutdown_grace: Duration,
 }
@@ -43,9 +49,36 @@ impl Default for GrpcSettings {
             streams_per_connection_max: 1_024,
             encoded_events_bytes_max: 16 * 1024 * 1024,
             statistics: Arc::default(),
+            info: ServerInfo::default(),
+            departure: Departure::default(),
             shutdown_grace: Duration::from_secs(5),
         }
     }
+}
+
+/// What an instance is, for its admins.
+#[derive(Debug, Clone, Default)]
+pub struct ServerInfo {
+    /// Of the program.
+    pub version: String,
+    /// The component's.
+    pub domain: String,
+    /// Where events are kept.
+    pub store: StoreKind,
+    /// When the process started, in milliseconds since 1970.
+    pub started_at_ms: i64,
+    /// The bounds in force, by their names in the configuration.
+    pub limits: BTreeMap<String, u64>,
+}
+
+/// Where events are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoreKind {
+    /// In a file.
+    #[default]
+    Sqlite,
+    /// In a database that other instances may share.
+    Postgresql,
 }
 
 /// Counters of the leg, for metrics and for tests that assert counts.

@@ -50,11 +50,11 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
     Status::with_error_details(Code::Unauthenticated, refusal.to_string(), info(reason, HashMap::new()))
 }
 
-/// The daemon stops.
+/// The daemon stops, or is drained.
 pub(crate) fn shutting_down() -> Status {
     let mut details = info(ErrorReason::ShuttingDown, HashMap::new());
     details.set_retry_info(Some(Duration::from_secs(1)));
-    let message = "the daemon stops; come back with the last position";
+    let message = "the daemon goes away; come back soon, readers with their last position";
     Status::with_error_details(Code::Unavailable, message, details)
 }
 

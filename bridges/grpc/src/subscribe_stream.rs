@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use bus_admission::Caller;
+use bus_admission::{Caller, Departure};
 use bus_domain::consumer::retry::Failure;
 use bus_engine::{ConsumerFrame, ConsumerSession, Credit, Engine, EventIds};
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::convert::{
@@ -34,11 +33,11 @@ pub(crate) fn answers(
     engine: Engine,
     caller: Caller,
     requests: impl Stream<Item = Result<v1::SubscribeRequest, Status>> + Send + 'static,
-    shutdown: CancellationToken,
+    departure: Departure,
 ) -> BoxStream<'static, Result<v1::SubscribeResponse, Status>> {
     let ids = engine.event_ids().clone();
     let requests = requests.boxed();
-    let reading = Reading { engine, caller, requests, shutdown, ids, stage: Stage::Opening };
+    let reading = Reading { engine, caller, requests, departure, ids, stage: Stage::Opening };
     let next = |mut reading: Reading| async move {
         let frame = reading.next().await?;
         Some((frame.map(|frame| v1::SubscribeResponse { frame: Some(frame) }), reading))
@@ -51,7 +50,7 @@ struct Reading {
     engine: Engine,
     caller: Caller,
     requests: Requests,
-    shutdown: CancellationToken,
+    departure: Departure,
     ids: EventIds,
     stage: Stage,
 }
@@ -83,7 +82,7 @@ impl Reading {
                 Stage::Opening => self.open().await,
                 Stage::Open(session) => {
                     let (caller, requests) = (&mut self.caller, &mut self.requests);
-                    step(session, caller, requests, &self.shutdown, &self.ids).await
+                    step(session, caller, requests, &self.departure, &self.ids).await
                 }
                 Stage::Answering(session) if session.is_answered() => {
                     self.stage = Stage::Ended;
@@ -92,7 +91,7 @@ impl Reading {
                 Stage::Answering(session) => {
                     tokio::select! {
                         biased;
-                        () = self.shutdown.cancelled() => Ok(Next::GoingAway),
+                        () = self.departure.begun() => Ok(Next::GoingAway),
                         ended = self.caller.ended() => Err(refused(&ended)),
                         frame = session.next() => frame_of(&self.ids, frame),
                     }
@@ -125,7 +124,7 @@ impl Reading {
     async fn open(&mut self) -> Result<Next, Status> {
         let request = tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => return Err(shutting_down()),
+            () = self.departure.begun() => return Err(shutting_down()),
             ended = self.caller.ended() => return Err(refused(&ended)),
             request = tokio::time::timeout(OPEN_PATIENCE, self.requests.next()) => request,
         };
@@ -161,13 +160,13 @@ async fn step(
     session: &mut ConsumerSession,
     caller: &mut Caller,
     requests: &mut Requests,
-    shutdown: &CancellationToken,
+    departure: &Departure,
     ids: &EventIds,
 ) -> Result<Next, Status> {
     let is_full = session.is_full();
     tokio::select! {
         biased;
-        () = shutdown.cancelled() => Ok(Next::GoingAway),
+        () = departure.begun() => Ok(Next::GoingAway),
         ended = caller.ended() => Err(refused(&ended)),
         request = requests.next(), if !is_full => match request {
             None => Ok(Next::Closed),

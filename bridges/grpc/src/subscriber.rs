@@ -1,7 +1,7 @@
+use bus_admission::Departure;
 use bus_domain::BareJid;
 use bus_engine::Engine;
 use futures::stream::BoxStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::{authenticated, authenticated_stream};
@@ -18,7 +18,7 @@ pub(crate) struct SubscriberService {
     /// Where the nodes are, for their URIs.
     pub(crate) service: BareJid,
     pub(crate) encoded: EncodedEvents,
-    pub(crate) shutdown: CancellationToken,
+    pub(crate) departure: Departure,
 }
 
 #[tonic::async_trait]
@@ -36,13 +36,13 @@ impl v1::subscriber_server::Subscriber for SubscriberService {
         request: Request<Streaming<v1::SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let (caller, requests) = authenticated_stream(request)?;
-        let answers = subscribe_stream::answers(self.engine.clone(), caller, requests, self.shutdown.clone());
-        Ok(Response::new(answers))
+        let departure = self.departure.clone();
+        Ok(Response::new(subscribe_stream::answers(self.engine.clone(), caller, requests, departure)))
     }
 
     async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {
         let (actor, message) = authenticated(request)?;
-        pull::pull(&self.engine, &actor, message, &self.shutdown).await.map(Response::new)
+        pull::pull(&self.engine, &actor, message, &self.departure).await.map(Response::new)
     }
 
     async fn acknowledge(

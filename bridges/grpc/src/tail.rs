@@ -5,12 +5,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bus_admission::Caller;
+use bus_admission::{Caller, Departure};
 use bus_domain::{Epoch, Event};
 use bus_engine::{Tail, TailFrame, TailStart};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, NamedService, ServerStreamingService};
@@ -94,7 +93,7 @@ async fn open(service: &SubscriberService, request: Request<v1::TailRequest>) ->
         tail: tail.map_err(|error| status(&error))?,
         encoded: service.encoded.clone(),
         form,
-        shutdown: service.shutdown.clone(),
+        departure: service.departure.clone(),
         progress: Progress::Opening,
     })
 }
@@ -122,7 +121,7 @@ struct Reader {
     tail: Tail,
     encoded: EncodedEvents,
     form: PayloadForm,
-    shutdown: CancellationToken,
+    departure: Departure,
     progress: Progress,
 }
 
@@ -151,7 +150,7 @@ impl Reader {
 
     async fn read(&mut self) -> Result<Option<OutgoingFrame>, Status> {
         // What is at hand needs nobody to be waited for.
-        if !self.shutdown.is_cancelled()
+        if !self.departure.has_begun()
             && !self.caller.may_have_ended()
             && let Some(event) = self.tail.next_at_hand()
         {
@@ -159,7 +158,7 @@ impl Reader {
         }
         let frame = tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => return Err(shutting_down()),
+            () = self.departure.begun() => return Err(shutting_down()),
             ended = self.caller.ended() => return Err(refused(&ended)),
             frame = self.tail.next() => frame.map_err(|error| status(&error))?,
         };

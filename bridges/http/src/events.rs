@@ -155,7 +155,7 @@ impl Reader {
             Progress::Over => return None,
         }
         // What is at hand needs nobody to be waited for.
-        if !self.api.shutdown.is_cancelled()
+        if !self.api.settings.departure.has_begun()
             && !self.caller.may_have_ended()
             && let Some(event) = self.tail.next_at_hand()
         {
@@ -163,7 +163,7 @@ impl Reader {
         }
         let read = tokio::select! {
             biased;
-            () = self.api.shutdown.cancelled() => {
+            () = self.api.settings.departure.begun() => {
                 return Some(self.last("going-away", "{}"));
             }
             refusal = self.caller.ended() => {

@@ -65,6 +65,13 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, reason, refusal.to_string())
     }
 
+    /// The daemon stops, or is drained.
+    pub(crate) fn shutting_down() -> Self {
+        let detail = "the daemon goes away; come back soon, readers with their last position";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "SHUTTING_DOWN", detail);
+        Self { retry_after_ms: Some(1_000), ..problem }
+    }
+
     /// The document.
     pub(crate) fn document(&self) -> String {
         let mut document = json!({

@@ -35,6 +35,7 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let _under_way = api.settings.departure.admit_publish().ok_or_else(Problem::shutting_down)?;
     query.only(&["item_id", "expected_last"])?;
     let key = idempotency_key(&headers)?;
     let expected_head = query.get("expected_last").map(expected_head).transpose()?;

@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use bus_admission::Authentication;
 use bus_engine::Engine;
-use tokio_util::sync::CancellationToken;
 
 use crate::problem::Problem;
 use crate::{HttpSettings, events, items, publish};
@@ -15,7 +14,6 @@ pub(crate) struct Api {
     pub(crate) engine: Engine,
     pub(crate) authentication: Authentication,
     pub(crate) settings: HttpSettings,
-    pub(crate) shutdown: CancellationToken,
 }
 
 /// The table of what there is.

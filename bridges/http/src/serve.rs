@@ -48,12 +48,12 @@ pub async fn serve(
     let mut connections = accept(listener, accepting);
     let grace = settings.shutdown_grace;
     let head_patience = settings.request_patience;
+    let departure = settings.departure.clone();
     let connected = Arc::new(Connected {
         router: router(Api {
             authentication: Authentication::new(engine.clone(), settings.credentials.clone()),
             engine,
             settings,
-            shutdown: shutdown.clone(),
         }),
         head_patience,
         shutdown: shutdown.clone(),
@@ -70,6 +70,7 @@ pub async fn serve(
             },
         }
     }
+    departure.begin();
     drop(connections);
     tasks.close();
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_admission::{CredentialsInForce, PlaintextError, TlsServer};
+use bus_admission::{CredentialsInForce, Departure, PlaintextError, TlsServer};
 use bus_domain::BareJid;
 use bus_engine::EncodedEvents;
 use thiserror::Error;
@@ -29,6 +29,9 @@ pub struct HttpSettings {
     pub heartbeat_interval: Duration,
     /// The newest events as readers get them, shared by all who read a node.
     pub encoded: EncodedEvents<()>,
+    /// Begins when an admin has the instance drained, and when the leg stops: streams of events end, and nothing is published
+    /// any more.
+    pub departure: Departure,
     /// How long requests that are under way may take to end once the leg has been told to stop.
     pub shutdown_grace: Duration,
 }
@@ -46,6 +49,7 @@ impl Default for HttpSettings {
             reading_patience: Duration::from_mins(1),
             heartbeat_interval: Duration::from_secs(15),
             encoded: EncodedEvents::new(16 * 1024 * 1024),
+            departure: Departure::default(),
             shutdown_grace: Duration::from_secs(5),
         }
     }

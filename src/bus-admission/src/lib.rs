@@ -5,11 +5,13 @@
 //!   TLS with them.
 //! * [`Authentication`] makes of what a client shows a [`Caller`], who counts as one until its credential ends, or says why
 //!   not ([`Refusal`]). [`Credentials`] are replaced while calls are served.
+//! * [`Departure`] is how the legs let go of their callers.
 
 mod address;
 mod authentication;
 mod connections;
 mod credentials;
+mod departure;
 mod refusal;
 mod tls;
 
@@ -19,5 +21,6 @@ pub use connections::{Accepting, Connection, accept};
 pub use credentials::{
     AccessToken, CertificateName, CredentialError, Credentials, CredentialsInForce, token_sha256_hex,
 };
+pub use departure::Departure;
 pub use refusal::Refusal;
 pub use tls::{TlsError, TlsIdentity, TlsProtocol, TlsServer};

@@ -7,6 +7,7 @@ use bus_store::{Store, StoreError};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::advisories::{Advisories, AdvisoryAbout};
 use crate::committer::{self, CommitQueue};
 use crate::consumers::{self, Consumers};
 use crate::dispatcher::{self, Mailbox};
@@ -53,6 +54,7 @@ pub(crate) struct EngineShared {
     pub(crate) feeds: WantedFeeds,
     pub(crate) consumers: Consumers,
     pub(crate) notices: Notices,
+    pub(crate) advisories: Advisories,
     pub(crate) rosters: RostersLent,
     pub(crate) presence: Arc<PresenceTable>,
     pub(crate) presence_uses: KnownPresenceUses,
@@ -88,7 +90,7 @@ impl Engine {
         shutdown: CancellationToken,
     ) -> Result<EngineParts, StoreError> {
         let event_ids = EventIds::new(store.id_key().await?);
-        epochs::start(&*store, &*ids).await?;
+        let renewed = epochs::start(&*store, &*ids).await?;
         let shared = Arc::new(EngineShared {
             process_epoch: ProcessEpoch::new(&*ids),
             known_heads: KnownHeads::new(settings.engine.cached_nodes_max),
@@ -99,6 +101,7 @@ impl Engine {
             feeds: WantedFeeds::default(),
             consumers: Consumers::new(&*ids),
             notices: Notices::default(),
+            advisories: Advisories::default(),
             rosters: RostersLent::new(),
             presence: Arc::new(PresenceTable::new(Duration::from_millis(
                 settings.engine.presence_answer_ms_max,
@@ -117,6 +120,9 @@ impl Engine {
             ids,
             event_ids,
         });
+        if renewed > 0 {
+            shared.advise(AdvisoryAbout::EpochsRenewed { nodes: renewed });
+        }
         feeds::start(&shared).await?;
         tokio::spawn(feeds::run(Arc::clone(&shared), shutdown.clone()));
         tokio::spawn(orphans::run(Arc::clone(&shared), shutdown.clone()));
@@ -369,6 +375,9 @@ impl EngineShared {
     pub(crate) fn store_failed(&self, error: &StoreError, consequence: &str) {
         if let Some(failures) = self.store_outage.failed() {
             tracing::warn!(%error, failures, "{consequence}");
+            if failures == 1 {
+                self.advise(AdvisoryAbout::StoreAway { cause: AdvisoryAbout::cause(error) });
+            }
         }
     }
 
@@ -376,6 +385,12 @@ impl EngineShared {
     pub(crate) fn store_worked(&self) {
         if let Some(failures) = self.store_outage.over() {
             tracing::info!(failures, "the store takes writes again");
+            self.advise(AdvisoryAbout::StoreBack);
         }
+    }
+
+    /// Tells operators something.
+    pub(crate) fn advise(&self, about: AdvisoryAbout) {
+        self.advisories.put(self.clock.now_ms(), about);
     }
 }

@@ -41,10 +41,10 @@ impl ProcessEpoch {
 }
 
 /// Marks the store as in use. After an end that may have lost commits, relaxed nodes go on in new epochs: events that
-/// somebody has seen may be gone, and their positions given again.
-pub(crate) async fn start(store: &dyn Store, ids: &dyn IdSource) -> Result<(), StoreError> {
+/// somebody has seen may be gone, and their positions given again. Says of how many nodes.
+pub(crate) async fn start(store: &dyn Store, ids: &dyn IdSource) -> Result<usize, StoreError> {
     if !store.mark_in_use().await? {
-        return Ok(());
+        return Ok(0);
     }
     let mut renewed = 0;
     let mut after = None;
@@ -64,7 +64,7 @@ pub(crate) async fn start(store: &dyn Store, ids: &dyn IdSource) -> Result<(), S
             "commits that were not synced may be lost: relaxed nodes begin new epochs"
         );
     }
-    Ok(())
+    Ok(renewed)
 }
 
 async fn renew(store: &dyn Store, ids: &dyn IdSource, nodes: &[NodeId]) -> Result<(), StoreError> {

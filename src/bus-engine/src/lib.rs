@@ -14,6 +14,7 @@
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
 
+mod advisories;
 mod archive;
 mod clock;
 mod command;
@@ -63,6 +64,7 @@ pub mod parts {
     pub use crate::transact::{Commit, CommittedNode, Sources, Written, write};
 }
 
+pub use advisories::{Advisory, AdvisoryAbout, AdvisoryFrame, AdvisoryReader};
 pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{
     EntityAffiliation, EntitySubscription, JobRecord, PushQueue, PushStore, SubscriptionKey,

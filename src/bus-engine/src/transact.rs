@@ -59,6 +59,8 @@ pub struct CommittedNode {
     pub delta: Option<RecipientDelta>,
     /// Who is told of it beside the recipients.
     pub notices: Vec<Notice>,
+    /// Whether the log has begun a new life, because the store had lost its end.
+    pub is_renewed: bool,
 }
 
 /// Where the values come from that a store must not make up.

@@ -72,6 +72,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DeadLetterCommand,
     },
+    /// Ask the running daemon what it is, have it let go of its clients, or hear what an operator should know.
+    Server {
+        /// What.
+        #[command(subcommand)]
+        command: ServerCommand,
+    },
     /// Measure the running daemon, beside what its store and its libraries can do without it. Takes minutes, and loads the
     /// machine.
     Bench {
@@ -90,6 +96,23 @@ pub(crate) enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: TokenCommand,
+    },
+}
+
+/// `stanzabus server …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Print version, store, domain and bounds as JSON.
+    Info,
+    /// Send the clients of gRPC and HTTP away and refuse their publishes, before the daemon is stopped; returns once those
+    /// under way are answered. Only a restart brings it back.
+    Drain,
+    /// Print what an operator should know, as it happens, one JSON object per line: link up and down, store away, nodes
+    /// that are full, subscriptions that are parked.
+    Advisories {
+        /// Begin with those that the daemon has kept since it started, the newest 1,000.
+        #[arg(long)]
+        recent: bool,
     },
 }
 

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use bus_admission::Departure;
 use bus_engine::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub(crate) struct Health {
     pub(crate) metrics: Metrics,
     /// Once it is cancelled, the daemon is on its way out.
     pub(crate) stopping: CancellationToken,
+    /// Once it has begun, clients of gRPC and of the HTTP API are sent away.
+    pub(crate) departure: Departure,
 }
 
 /// Serves until `shutdown`.
@@ -70,6 +73,8 @@ async fn reasons_against(health: &Health) -> Vec<String> {
     let mut reasons = Vec::new();
     if health.stopping.is_cancelled() {
         reasons.push("stopping: what was accepted is being finished".to_owned());
+    } else if health.departure.has_begun() {
+        reasons.push("draining: an admin has sent the clients away; a restart brings them back".to_owned());
     }
     if !tokio::time::timeout(STORE_TIME, health.engine.store_is_available()).await.unwrap_or(false) {
         reasons.push("store: it does not answer".to_owned());

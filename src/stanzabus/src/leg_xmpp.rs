@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bus_domain::BareJid;
-use bus_engine::{DeliveryInput, Engine, HandOff, SystemIds};
+use bus_engine::{AdvisoryAbout, DeliveryInput, Engine, HandOff, SystemIds};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -178,9 +178,11 @@ impl Pump {
             LinkEvent::Up { generation } => {
                 self.rosters.link_up();
                 self.engine.presence().link_up();
+                self.engine.advise(AdvisoryAbout::LinkUp);
                 self.tell(DeliveryInput::LinkUp { link: generation }).await;
             }
-            LinkEvent::Down { .. } => {
+            LinkEvent::Down { reason, .. } => {
+                self.engine.advise(AdvisoryAbout::LinkDown { cause: AdvisoryAbout::cause(&reason) });
                 self.rosters.link_down();
                 self.engine.presence().link_down();
                 self.tell(DeliveryInput::LinkDown).await;

@@ -53,6 +53,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
         Command::Sub { command } => block_on(commands::sub::run(config, command)),
         Command::DeadLetter { command } => block_on(commands::dead_letter::run(config, command)),
+        Command::Server { command } => block_on(commands::server::run(config, command)),
         Command::Bench { command } => block_on(bench::run(config, command)),
         Command::PushMock(arguments) => block_on(commands::push_mock::run(&arguments)),
         Command::Token { command } => commands::token::run(config, command),

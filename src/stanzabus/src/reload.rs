@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bus_admission::{CredentialsInForce, TlsServer};
+use bus_engine::{AdvisoryAbout, Engine};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -47,7 +48,7 @@ impl Reloading {
 
     /// Reads tokens, certificates and keys anew when one of their files changes, and at SIGHUP also the lists in the
     /// configuration. What cannot be read or used is told, and changes nothing.
-    pub(crate) async fn run(mut self, replaceable: Replaceable) -> Infallible {
+    pub(crate) async fn run(mut self, replaceable: Replaceable, engine: &Engine) -> Infallible {
         let mut ticks = interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What could not be used is tried again: files are changed one after the other. It is told once.
@@ -82,6 +83,8 @@ impl Reloading {
                     has_failed = true;
                     if !was_told {
                         tracing::error!(%error, "tokens or certificates stay as they were");
+                        let cause = AdvisoryAbout::cause(&error);
+                        engine.advise(AdvisoryAbout::CredentialsUnusable { cause });
                     }
                 }
             }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_grpc::{GrpcSettings, GrpcStatistics};
+use bridge_grpc::{GrpcSettings, GrpcStatistics, ServerInfo};
 use bridge_http::HttpSettings;
-use bus_admission::CredentialsInForce;
-use bus_engine::{Engine, EngineParts, Settings, SystemClock, SystemIds};
+use bus_admission::{CredentialsInForce, Departure};
+use bus_engine::{Clock as _, Engine, EngineParts, Settings, SystemClock, SystemIds};
 use bus_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -41,7 +41,7 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
     let ended = tokio::select! {
         () = signals.next() => Ok(()),
         ended = daemon.ended_unexpectedly() => Err(ended),
-        never = reloading.run(replaceable) => match never {},
+        never = reloading.run(replaceable, &engine) => match never {},
         never = manager.keep_watchdog(&engine) => match never {},
     };
     tracing::info!("stopping");
@@ -117,8 +117,10 @@ impl Daemon {
         };
         let grpc_counters = Arc::<GrpcStatistics>::default();
         let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters)?;
+        let departure = grpc_settings.departure.clone();
         let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.bridges).await;
-        let api = start_api(loaded, &replaceable, engine.clone(), api_listener, &tokens.bridges)?;
+        let api_settings = api_settings(loaded, &replaceable, departure.clone())?;
+        let api = start_api(api_settings, engine.clone(), api_listener, &tokens.bridges);
         let sources = Sources {
             engine: engine.clone(),
             link,
@@ -126,7 +128,7 @@ impl Daemon {
             grpc: grpc_counters,
             requests: leg.gauges(),
         };
-        let http = start_http(sources, http_listener, &tokens);
+        let http = start_http(sources, http_listener, &tokens, departure);
         Ok(Self { store, engine, committer, retention, grpc, api, http, leg, replaceable, tokens })
     }
 
@@ -208,12 +210,20 @@ fn grpc_settings(
 ) -> Result<GrpcSettings, Failure> {
     let config = &loaded.config;
     let Replaceable { credentials, tls, .. } = replaceable.clone();
+    let info = ServerInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        domain: config.xmpp.domain()?.to_string(),
+        store: store::kind(loaded)?,
+        started_at_ms: SystemClock.now_ms(),
+        limits: config.limits.by_name(),
+    };
     Ok(GrpcSettings {
         service: config.xmpp.domain()?,
         credentials,
         tls,
         allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
         statistics: Arc::clone(statistics),
+        info,
         ..config.limits.grpc()
     })
 }
@@ -228,36 +238,48 @@ async fn start_grpc(
     tokio::spawn(bridge_grpc::serve(engine, settings, health, listener, shutdown.clone()))
 }
 
-/// Without a listener nothing is served, and the part waits for its end.
-fn start_api(
+fn api_settings(
     loaded: &Loaded,
     replaceable: &Replaceable,
-    engine: Engine,
-    listener: Option<TcpListener>,
-    shutdown: &CancellationToken,
-) -> Result<JoinHandle<Result<(), bridge_http::ServeError>>, Failure> {
-    let shutdown = shutdown.clone();
-    let Some(listener) = listener else {
-        return Ok(tokio::spawn(async move {
-            shutdown.cancelled().await;
-            Ok(())
-        }));
-    };
+    departure: Departure,
+) -> Result<HttpSettings, Failure> {
     let config = &loaded.config;
     let Replaceable { credentials, http_tls: tls, .. } = replaceable.clone();
-    let settings = HttpSettings {
+    Ok(HttpSettings {
         service: config.xmpp.domain()?,
         credentials,
         tls,
         allow_plaintext_beyond_loopback: config.http.allows_plaintext_beyond_loopback(),
+        departure,
         ..config.limits.http()
-    };
-    Ok(tokio::spawn(bridge_http::serve(engine, settings, listener, shutdown)))
+    })
 }
 
-fn start_http(sources: Sources, listener: TcpListener, tokens: &Tokens) -> JoinHandle<std::io::Result<()>> {
+/// Without a listener nothing is served, and the part waits for its end.
+fn start_api(
+    settings: HttpSettings,
+    engine: Engine,
+    listener: Option<TcpListener>,
+    shutdown: &CancellationToken,
+) -> JoinHandle<Result<(), bridge_http::ServeError>> {
+    let shutdown = shutdown.clone();
+    let Some(listener) = listener else {
+        return tokio::spawn(async move {
+            shutdown.cancelled().await;
+            Ok(())
+        });
+    };
+    tokio::spawn(bridge_http::serve(engine, settings, listener, shutdown))
+}
+
+fn start_http(
+    sources: Sources,
+    listener: TcpListener,
+    tokens: &Tokens,
+    departure: Departure,
+) -> JoinHandle<std::io::Result<()>> {
     let (engine, link) = (sources.engine.clone(), sources.link.clone());
     let metrics = Metrics::new(sources).expect("a test checks that the names are unique");
-    let health = Health { engine, link, metrics, stopping: tokens.bridges.clone() };
+    let health = Health { engine, link, metrics, stopping: tokens.bridges.clone(), departure };
     tokio::spawn(http::serve(listener, health, tokens.http.clone()))
 }

@@ -45,7 +45,7 @@ pub enum ErrorReason {
     StorageUnavailable = 18,
     /// INTERNAL: a fault of the daemon's; its log has the cause.
     Internal = 19,
-    /// UNAVAILABLE: the daemon stops, and with it this stream.
+    /// UNAVAILABLE: the daemon stops or is drained, and with it this stream; nothing new is published.
     ShuttingDown = 20,
     /// UNAUTHENTICATED: the call carries no token.
     TokenMissing = 21,
@@ -2010,6 +2010,708 @@ pub mod nodes_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "stanzabus.v1.Nodes";
     impl<T> tonic::server::NamedService for NodesServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks nothing in particular.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetServerInfoRequest {}
+/// What an instance is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetServerInfoResponse {
+    /// The version of the program: three numbers (semver.org).
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// The component's domain: that of the addresses of principals.
+    #[prost(string, tag = "2")]
+    pub domain: ::prost::alloc::string::String,
+    /// Where events are kept.
+    #[prost(enumeration = "StoreKind", tag = "3")]
+    pub store: i32,
+    /// When the process started.
+    #[prost(message, optional, tag = "4")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it is being drained, or stops.
+    #[prost(bool, tag = "5")]
+    pub is_draining: bool,
+    /// The bounds in force, by the names that they have under \[limits\] in the configuration, which say their units.
+    #[prost(map = "string, uint64", tag = "6")]
+    pub limits: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
+}
+/// Asks nothing in particular.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainRequest {}
+/// The instance can be stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainResponse {
+    /// Publishes that were not answered by then; 0 as a rule.
+    #[prost(uint64, tag = "1")]
+    pub pending_publishes: u64,
+}
+/// Which advisories to read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamAdvisoriesRequest {
+    /// Also those that the instance has kept, the oldest first.
+    #[prost(bool, tag = "1")]
+    pub include_recent: bool,
+}
+/// A frame of the stream. More kinds of frames will come: a reader passes over those that it does not know.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamAdvisoriesResponse {
+    /// What the frame is.
+    #[prost(oneof = "stream_advisories_response::Frame", tags = "1, 2, 3")]
+    pub frame: ::core::option::Option<stream_advisories_response::Frame>,
+}
+/// Nested message and enum types in `StreamAdvisoriesResponse`.
+pub mod stream_advisories_response {
+    /// What the frame is.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Frame {
+        /// What happens from now on is told. Always the first frame.
+        #[prost(message, tag = "1")]
+        Opened(super::AdvisoriesOpened),
+        /// What has happened.
+        #[prost(message, tag = "2")]
+        Advisory(super::Advisory),
+        /// The reader was too slow for some.
+        #[prost(message, tag = "3")]
+        Missed(super::AdvisoriesMissed),
+    }
+}
+/// Where the instance stood when the reader came.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdvisoriesOpened {
+    /// The number of its newest advisory; 0 if there was none since it started.
+    #[prost(uint64, tag = "1")]
+    pub newest_number: u64,
+}
+/// Advisories that are gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdvisoriesMissed {
+    /// How many. At least 1.
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+}
+/// Something that an operator should know.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Advisory {
+    /// Counts from 1, without holes, since the instance started.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// When it happened, by the instance's clock.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What it is, for programs.
+    #[prost(enumeration = "AdvisoryKind", tag = "3")]
+    pub kind: i32,
+    /// What it is, for people.
+    #[prost(string, tag = "4")]
+    pub message: ::prost::alloc::string::String,
+    /// The node that it is about, if it is about one.
+    #[prost(string, tag = "5")]
+    pub node: ::prost::alloc::string::String,
+    /// The address that it is about, if it is about one.
+    #[prost(string, tag = "6")]
+    pub jid: ::prost::alloc::string::String,
+}
+/// Where events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StoreKind {
+    Unspecified = 0,
+    /// In one file, by this instance alone.
+    Sqlite = 1,
+    /// In a database that other instances may share.
+    Postgresql = 2,
+}
+impl StoreKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STORE_KIND_UNSPECIFIED",
+            Self::Sqlite => "STORE_KIND_SQLITE",
+            Self::Postgresql => "STORE_KIND_POSTGRESQL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STORE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "STORE_KIND_SQLITE" => Some(Self::Sqlite),
+            "STORE_KIND_POSTGRESQL" => Some(Self::Postgresql),
+            _ => None,
+        }
+    }
+}
+/// What an advisory says. More kinds will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AdvisoryKind {
+    Unspecified = 0,
+    /// The XMPP server has accepted the link.
+    LinkUp = 1,
+    /// The link to the XMPP server is lost. What is due to its users waits.
+    LinkDown = 2,
+    /// The store cannot be written or read. Publishes are refused with UNAVAILABLE.
+    StoreAway = 3,
+    /// The store works again.
+    StoreBack = 4,
+    /// So many events of a node wait for their delivery that its publishers have to wait, or that its slowest subscribers lose
+    /// the oldest, as it is configured.
+    NodeFull = 5,
+    /// A node that was full has room again.
+    NodeHasRoom = 6,
+    /// A subscription gets nothing any more until its subscriber shows up: its notifications have come back for too long.
+    SubscriptionParked = 7,
+    /// The store has something of a node that cannot be read: nothing of it is delivered any more.
+    NodeUnreadable = 8,
+    /// Events of a node that were committed are gone from the store, and its log goes on in a new epoch.
+    EpochRenewed = 9,
+    /// Tokens or certificates that have changed cannot be used; those from before stay in force.
+    CredentialsUnusable = 10,
+    /// The instance is being drained.
+    Draining = 11,
+}
+impl AdvisoryKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ADVISORY_KIND_UNSPECIFIED",
+            Self::LinkUp => "ADVISORY_KIND_LINK_UP",
+            Self::LinkDown => "ADVISORY_KIND_LINK_DOWN",
+            Self::StoreAway => "ADVISORY_KIND_STORE_AWAY",
+            Self::StoreBack => "ADVISORY_KIND_STORE_BACK",
+            Self::NodeFull => "ADVISORY_KIND_NODE_FULL",
+            Self::NodeHasRoom => "ADVISORY_KIND_NODE_HAS_ROOM",
+            Self::SubscriptionParked => "ADVISORY_KIND_SUBSCRIPTION_PARKED",
+            Self::NodeUnreadable => "ADVISORY_KIND_NODE_UNREADABLE",
+            Self::EpochRenewed => "ADVISORY_KIND_EPOCH_RENEWED",
+            Self::CredentialsUnusable => "ADVISORY_KIND_CREDENTIALS_UNUSABLE",
+            Self::Draining => "ADVISORY_KIND_DRAINING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ADVISORY_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "ADVISORY_KIND_LINK_UP" => Some(Self::LinkUp),
+            "ADVISORY_KIND_LINK_DOWN" => Some(Self::LinkDown),
+            "ADVISORY_KIND_STORE_AWAY" => Some(Self::StoreAway),
+            "ADVISORY_KIND_STORE_BACK" => Some(Self::StoreBack),
+            "ADVISORY_KIND_NODE_FULL" => Some(Self::NodeFull),
+            "ADVISORY_KIND_NODE_HAS_ROOM" => Some(Self::NodeHasRoom),
+            "ADVISORY_KIND_SUBSCRIPTION_PARKED" => Some(Self::SubscriptionParked),
+            "ADVISORY_KIND_NODE_UNREADABLE" => Some(Self::NodeUnreadable),
+            "ADVISORY_KIND_EPOCH_RENEWED" => Some(Self::EpochRenewed),
+            "ADVISORY_KIND_CREDENTIALS_UNUSABLE" => Some(Self::CredentialsUnusable),
+            "ADVISORY_KIND_DRAINING" => Some(Self::Draining),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod operations_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What the operator of the bus asks one instance of it. For the admins of its configuration, and nobody else: all others
+    /// get PERMISSION_DENIED.
+    ///
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
+    /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
+    #[derive(Debug, Clone)]
+    pub struct OperationsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl OperationsClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> OperationsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> OperationsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            OperationsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Says what this instance is: version, store, domain, bounds.
+        ///
+        /// Errors: PERMISSION_DENIED.
+        pub async fn get_server_info(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetServerInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetServerInfoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Operations/GetServerInfo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Operations", "GetServerInfo"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has this instance let go of its clients, so that it can be stopped without anybody noticing: health and /readyz
+        /// turn red; streams of publishers get going_away, and what they had sent is answered; readers get UNAVAILABLE with the
+        /// reason SHUTTING_DOWN and come back elsewhere with their last position; new publishes get the same. So it goes over HTTP:
+        /// streams of events end with going-away, and publishes get 503 with this reason. Everything else goes on, XMPP included,
+        /// until the process is told to stop. There is no way back but a restart. Calling it again is no error.
+        ///
+        /// Answered once the publishes under way are, or after four tenths of the limit drain_ms of the daemon's configuration.
+        ///
+        /// Errors: PERMISSION_DENIED.
+        pub async fn drain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::DrainResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Operations/Drain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Operations", "Drain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What an operator should know, as it happens. The first frame is opened. The instance keeps its newest 1,000 advisories,
+        /// whether or not anybody reads them; a reader that is slower than that gets a missed frame in the place of what is gone.
+        /// The stream goes on while the instance is drained, and ends with UNAVAILABLE when the daemon stops.
+        ///
+        /// Errors: PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn stream_advisories(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StreamAdvisoriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StreamAdvisoriesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Operations/StreamAdvisories",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Operations", "StreamAdvisories"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod operations_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with OperationsServer.
+    #[async_trait]
+    pub trait Operations: std::marker::Send + std::marker::Sync + 'static {
+        /// Says what this instance is: version, store, domain, bounds.
+        ///
+        /// Errors: PERMISSION_DENIED.
+        async fn get_server_info(
+            &self,
+            request: tonic::Request<super::GetServerInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetServerInfoResponse>,
+            tonic::Status,
+        >;
+        /// Has this instance let go of its clients, so that it can be stopped without anybody noticing: health and /readyz
+        /// turn red; streams of publishers get going_away, and what they had sent is answered; readers get UNAVAILABLE with the
+        /// reason SHUTTING_DOWN and come back elsewhere with their last position; new publishes get the same. So it goes over HTTP:
+        /// streams of events end with going-away, and publishes get 503 with this reason. Everything else goes on, XMPP included,
+        /// until the process is told to stop. There is no way back but a restart. Calling it again is no error.
+        ///
+        /// Answered once the publishes under way are, or after four tenths of the limit drain_ms of the daemon's configuration.
+        ///
+        /// Errors: PERMISSION_DENIED.
+        async fn drain(
+            &self,
+            request: tonic::Request<super::DrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::DrainResponse>, tonic::Status>;
+        /// Server streaming response type for the StreamAdvisories method.
+        type StreamAdvisoriesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::StreamAdvisoriesResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What an operator should know, as it happens. The first frame is opened. The instance keeps its newest 1,000 advisories,
+        /// whether or not anybody reads them; a reader that is slower than that gets a missed frame in the place of what is gone.
+        /// The stream goes on while the instance is drained, and ends with UNAVAILABLE when the daemon stops.
+        ///
+        /// Errors: PERMISSION_DENIED, UNAVAILABLE.
+        async fn stream_advisories(
+            &self,
+            request: tonic::Request<super::StreamAdvisoriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::StreamAdvisoriesStream>,
+            tonic::Status,
+        >;
+    }
+    /// What the operator of the bus asks one instance of it. For the admins of its configuration, and nobody else: all others
+    /// get PERMISSION_DENIED.
+    ///
+    /// Every call carries a token as metadata, "authorization: Bearer TOKEN", or comes over a connection whose client has shown a
+    /// certificate that stands for a principal; else it fails with UNAUTHENTICATED, and so does a stream whose credential ends. Errors carry a google.rpc.ErrorInfo whose
+    /// reason is explained at ErrorReason, and a google.rpc.RetryInfo when the same call may work later.
+    #[derive(Debug)]
+    pub struct OperationsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> OperationsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for OperationsServer<T>
+    where
+        T: Operations,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stanzabus.v1.Operations/GetServerInfo" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetServerInfoSvc<T: Operations>(pub Arc<T>);
+                    impl<
+                        T: Operations,
+                    > tonic::server::UnaryService<super::GetServerInfoRequest>
+                    for GetServerInfoSvc<T> {
+                        type Response = super::GetServerInfoResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetServerInfoRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operations>::get_server_info(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetServerInfoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Operations/Drain" => {
+                    #[allow(non_camel_case_types)]
+                    struct DrainSvc<T: Operations>(pub Arc<T>);
+                    impl<T: Operations> tonic::server::UnaryService<super::DrainRequest>
+                    for DrainSvc<T> {
+                        type Response = super::DrainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DrainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operations>::drain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Operations/StreamAdvisories" => {
+                    #[allow(non_camel_case_types)]
+                    struct StreamAdvisoriesSvc<T: Operations>(pub Arc<T>);
+                    impl<
+                        T: Operations,
+                    > tonic::server::ServerStreamingService<
+                        super::StreamAdvisoriesRequest,
+                    > for StreamAdvisoriesSvc<T> {
+                        type Response = super::StreamAdvisoriesResponse;
+                        type ResponseStream = T::StreamAdvisoriesStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StreamAdvisoriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operations>::stream_advisories(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StreamAdvisoriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for OperationsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stanzabus.v1.Operations";
+    impl<T> tonic::server::NamedService for OperationsServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -8,6 +8,7 @@ mod cloud_events;
 mod hostile;
 mod items;
 mod nodes;
+mod operations;
 mod probes;
 mod publish;
 mod publish_stream;

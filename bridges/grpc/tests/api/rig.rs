@@ -40,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 type Authenticated = InterceptedService<Channel, SendToken>;
 
 pub(crate) struct Rig {
+    pub(crate) engine: Engine,
     pub(crate) address: SocketAddr,
     pub(crate) health: Health,
     pub(crate) shutdown: CancellationToken,
@@ -66,8 +67,9 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (health, shutdown) = (Health::new().await, CancellationToken::new());
-        let serving = serve(parts.engine, grpc, health.clone(), listener, shutdown.clone());
-        Self { address, health, shutdown, server: tokio::spawn(serving), engine_stop, _folder: folder }
+        let serving = serve(parts.engine.clone(), grpc, health.clone(), listener, shutdown.clone());
+        let (engine, server) = (parts.engine, tokio::spawn(serving));
+        Self { engine, address, health, shutdown, server, engine_stop, _folder: folder }
     }
 
     /// Connects when it is first used, so that the server need not be up yet.

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use bridge_http::HttpSettings;
+use bus_admission::Departure;
 use bus_domain::{AccessModel, Affiliation, Durability, NodeConfig, RedirectUri, publish, retract};
 use bus_engine::{EncodedEvents, EngineLimits, Settings, Verb, payload_from_text};
 use serde_json::json;
 
-use crate::rig::{BOB, DOMAIN, Rig, expect_problem, order, request, soon, stream};
+use crate::rig::{BOB, DOMAIN, Rig, expect_problem, order, publish_request, request, soon, stream};
 
 #[tokio::test]
 async fn a_stream_starts_where_it_says_and_goes_on_live() {
@@ -183,6 +184,26 @@ async fn a_stream_on_which_nothing_happens_says_that_it_goes_on() {
     }
     rig.publish("orders", &order("a")).await;
     assert_eq!(events.next().await.name, None, "and what happens comes in between");
+}
+
+#[tokio::test]
+async fn who_is_sent_away_reads_and_publishes_elsewhere() {
+    let departure = Departure::default();
+    let http = HttpSettings { departure: departure.clone(), ..HttpSettings::default() };
+    let rig = Rig::start_as(Settings::default(), http).await;
+    rig.create("orders").await;
+    rig.publish("orders", &order("before")).await;
+    let mut events = rig.open(stream("orders", "")).await;
+    events.next().await;
+    departure.begin();
+    assert_eq!(events.expect(None, Some("going-away")).await, json!({}));
+    events.expect_end().await;
+    let refused = rig.send(publish_request("orders", &order("after"))).await;
+    expect_problem(&refused, 503, "SHUTTING_DOWN", None);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(departure.publishes_answered(Duration::MAX).await, 0);
+    let item = rig.send(request("GET", "/v1/nodes/orders/items/none", BOB)).await;
+    expect_problem(&item, 404, "ITEM_NOT_FOUND", None);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::emit::{self, emit_all};
 use super::queue::Reply;
 use super::{Action, Batch, BatchFailure, EntryResult, FactsAfter};
+use crate::advisories::AdvisoryAbout;
 use crate::dispatcher::RecipientChange;
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
@@ -162,7 +163,10 @@ impl Driver {
                 _ => {}
             }
         }
-        for CommittedNode { node, events, head_seq, .. } in nodes {
+        for CommittedNode { node, events, head_seq, is_renewed, .. } in nodes {
+            if *is_renewed {
+                self.shared.advise(AdvisoryAbout::EpochRenewed(node.name.clone()));
+            }
             self.shared.known_heads.note(node.id, node.epoch, *head_seq);
             let published = events.iter().filter(|event| matches!(event.kind, EventKind::Published { .. }));
             self.shared.statistics.published(node.config.durability).add(published.count() as u64);

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::{Durability, Event, NodeId, Seq};
+use bus_domain::{Durability, Event, NodeId, NodeName, Seq};
 use bus_store::{Leg, Position, StoreError, Undelivered, UndeliveredPage};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::followed::Followed;
 use super::state::{Dispatcher, DispatcherBounds, Lag, Need};
 use super::{DeliveryInput, LaggingBounds, Mail, NodeSignal, NotificationSink};
+use crate::advisories::AdvisoryAbout;
 use crate::engine::EngineShared;
 use crate::statistics::microseconds;
 
@@ -77,7 +78,7 @@ struct Driver {
     /// Deleted nodes may have rows left.
     has_to_reap: bool,
     /// As told to the committer.
-    undelivered_full: HashSet<NodeId>,
+    undelivered_full: HashMap<NodeId, NodeName>,
     followed: Followed,
     roster_changes: RosterChanges,
 }
@@ -108,7 +109,7 @@ impl Driver {
             adopts_lagging: false,
             parked_counted_at: None,
             has_to_reap: true,
-            undelivered_full: HashSet::new(),
+            undelivered_full: HashMap::new(),
             followed: Followed::default(),
             roster_changes: RosterChanges::default(),
         }
@@ -302,6 +303,7 @@ impl Driver {
             self.rest("delivery waits for the store", error);
         } else {
             tracing::error!(%error, ?need, "a node's delivery stops, because it cannot be read");
+            self.shared.advise(AdvisoryAbout::NodeUnreadable { cause: AdvisoryAbout::cause(error) });
             self.shared.statistics.nodes_unreadable.add(1);
         }
         self.dispatcher.failed(need, !error.is_transient());
@@ -373,10 +375,28 @@ impl Driver {
     fn note_undelivered(&mut self) {
         let events_max = self.shared.settings.limits.node_undelivered_events_max;
         let full = self.dispatcher.nodes_behind_by(events_max);
-        if full != self.undelivered_full {
-            self.shared.queue.undelivered_full(full.clone());
+        let are_known = full.iter().all(|node| self.undelivered_full.contains_key(node));
+        if !are_known || full.len() != self.undelivered_full.len() {
+            self.advise_of_full(&full);
             self.shared.statistics.nodes_undelivered_full.set(full.len() as u64);
-            self.undelivered_full = full;
+            self.shared.queue.undelivered_full(full);
+        }
+    }
+
+    fn advise_of_full(&mut self, full: &HashSet<NodeId>) {
+        let (has_room, stays): (HashMap<_, _>, HashMap<_, _>) = std::mem::take(&mut self.undelivered_full)
+            .into_iter()
+            .partition(|(node, _)| !full.contains(node));
+        self.undelivered_full = stays;
+        for name in has_room.into_values() {
+            self.shared.advise(AdvisoryAbout::NodeHasRoom(name));
+        }
+        for node in full {
+            if let Some(name) = self.dispatcher.name_of(*node)
+                && self.undelivered_full.insert(*node, name.clone()).is_none()
+            {
+                self.shared.advise(AdvisoryAbout::NodeFull(name));
+            }
         }
     }
 

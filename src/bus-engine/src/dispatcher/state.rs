@@ -329,6 +329,11 @@ impl Dispatcher {
         self.nodes.iter().filter(|(_, delivery)| is_behind(delivery)).map(|(id, _)| *id).collect()
     }
 
+    /// The name of a node that is in memory.
+    pub fn name_of(&self, node: NodeId) -> Option<NodeName> {
+        self.nodes.get(&node).map(|delivery| delivery.node.name.clone())
+    }
+
     fn prove(&mut self, through_ticket: u64) {
         self.proven_ticket = self.proven_ticket.max(through_ticket);
         for (node, position) in self.marks.take_proven(self.proven_ticket) {

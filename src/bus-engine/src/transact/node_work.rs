@@ -268,7 +268,8 @@ impl NodeWork {
             return None;
         }
         let node = DeliveryNode::of(&facts);
-        Some(CommittedNode { node, head_seq: head.seq, events, delta: self.delta, notices: self.notices })
+        let (delta, notices) = (self.delta, self.notices);
+        Some(CommittedNode { node, head_seq: head.seq, events, delta, notices, is_renewed: self.is_renewed })
     }
 
     /// The items published here, in the order of their last drafts. None where no items are kept.

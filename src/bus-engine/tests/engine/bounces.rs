@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 
 use bus_domain::bounce::BounceClass::{self, Failing, Gone, Ignored, Retry};
-use bus_domain::{Affiliation, Epoch, Jid, SubscriptionId};
-use bus_engine::{EngineLimits, EventRef, MessageRef, Settings};
+use bus_domain::{Actor, Affiliation, Epoch, Jid, Role, SubscriptionId};
+use bus_engine::{AdvisoryAbout, AdvisoryFrame, EngineLimits, EventRef, MessageRef, Settings};
 use futures::FutureExt as _;
 
-use crate::fixture::{Bus, Leg};
+use crate::fixture::{Bus, Leg, bare, name};
 
 const A: &str = "a@example.org";
 const B: &str = "b@example.org";
@@ -151,6 +151,10 @@ async fn failures_of_a_week_park_and_subscribing_again_revives() {
     fail(&bus, &mut leg, Failing, 1).await;
     bus.until_stored(PARKED, 1).await;
     assert_eq!(bus.engine.next_notice().now_or_never(), None, "no message follows one that came back");
+    let admin = Actor::new(bare("admin"), Role::Admin);
+    let mut advisories = bus.engine.advisories(&admin, true).unwrap();
+    let AdvisoryFrame::Advisory(told) = advisories.next().await else { panic!("operators are told") };
+    assert_eq!(told.about, AdvisoryAbout::SubscriptionParked { node: name("n"), jid: before.jid.clone() });
     bus.publish("n", &["5"]).await;
     assert_eq!(take(&mut leg, 1).await[B], [(5, 4)]);
 

@@ -84,7 +84,7 @@ async fn a_log_that_has_lost_what_was_committed_begins_a_new_life_while_it_is_re
 }
 
 /// What a database does that crashes and comes back without its newest commits.
-async fn lose_events_behind(bus: &Bus, node: &str, seq: i64) {
+pub(crate) async fn lose_events_behind(bus: &Bus, node: &str, seq: i64) {
     let path = bus.folder.path().join("bus.db");
     let mut connection =
         sqlx::SqliteConnection::connect(path.to_str().expect("UTF-8")).await.expect("a connection");

@@ -1,5 +1,6 @@
 //! The engine as legs see it, on the embedded store.
 
+mod advisories;
 mod archive;
 mod bounces;
 mod collections;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bridge_grpc::v1;
 use bridge_grpc::v1::nodes_client::NodesClient;
+use bridge_grpc::v1::operations_client::OperationsClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
 use futures::Stream;
@@ -180,6 +181,36 @@ impl GrpcClient {
         let request = v1::SetAffiliationsRequest { node: node.to_owned(), entries: vec![entry] };
         let answer = self.nodes().set_affiliations(request).await;
         answer.map(drop).map_err(|status| refused(format!("change affiliations of {node}"), &status))
+    }
+
+    /// What the daemon is.
+    pub(crate) async fn server_info(&self) -> Result<v1::GetServerInfoResponse, GrpcError> {
+        let answer = self.operations().get_server_info(v1::GetServerInfoRequest {}).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| refused("ask the server".to_owned(), &status))
+    }
+
+    /// Has the daemon let go of its clients.
+    pub(crate) async fn drain(&self) -> Result<v1::DrainResponse, GrpcError> {
+        let answer = self.operations().drain(v1::DrainRequest {}).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| refused("drain".to_owned(), &status))
+    }
+
+    /// Reads what an operator should know.
+    pub(crate) async fn advisories(
+        &self,
+        include_recent: bool,
+    ) -> Result<Streaming<v1::StreamAdvisoriesResponse>, GrpcError> {
+        let answer =
+            self.operations().stream_advisories(v1::StreamAdvisoriesRequest { include_recent }).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| refused("read advisories".to_owned(), &status))
+    }
+
+    fn operations(&self) -> OperationsClient<InterceptedService<Channel, BearerToken>> {
+        OperationsClient::new(self.service.clone())
     }
 
     fn nodes(&self) -> NodesClient<InterceptedService<Channel, BearerToken>> {

@@ -1,6 +1,7 @@
 mod legs;
 mod store;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bridge_grpc::GrpcSettings;
@@ -139,6 +140,13 @@ impl LimitsConfig {
     /// How long the way out may take, from SIGTERM on.
     pub(crate) fn drain(&self) -> Duration {
         self.legs.drain()
+    }
+
+    /// The bounds in force, by their names; one that stands for no bound is left out.
+    pub(crate) fn by_name(&self) -> BTreeMap<String, u64> {
+        let fields = serde_json::to_value(self).expect("bounds are plain numbers");
+        let fields = fields.as_object().into_iter().flatten();
+        fields.filter_map(|(name, value)| Some((name.clone(), value.as_u64()?))).collect()
     }
 
     /// Finds bounds that allow nothing, or contradict each other.

@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -21,6 +21,28 @@ pub(crate) struct Said {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// A command that goes on; killed when it is dropped.
+pub(crate) struct Running {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Waits for the next line.
+    pub(crate) fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// A daemon that is up; killed when it is dropped.
@@ -91,6 +113,14 @@ impl Bus {
         let mut daemon = Daemon { child, log, lines: Vec::new() };
         daemon.wait_for("gRPC is served");
         daemon
+    }
+
+    /// Starts a command that goes on, and whose output is read line by line.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = command(self.folder.path(), arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Running { child, output }
     }
 
     /// Status and body.

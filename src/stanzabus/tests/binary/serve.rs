@@ -123,6 +123,39 @@ fn a_publish_may_be_repeated_and_may_expect_a_position() {
 }
 
 #[test]
+fn an_operator_asks_the_daemon_what_it_is_and_drains_it() {
+    let bus = Bus::initialised();
+    let daemon = bus.serve();
+    let info = bus.run(&["server", "info"]);
+    for expected in [
+        "\"domain\":\"events.example.org\"",
+        "\"store\":\"sqlite\"",
+        "\"is_draining\":false",
+        "\"payload_bytes_max\":204800",
+    ] {
+        assert!(info.stdout.contains(expected), "{expected}: {info:?}");
+    }
+    assert_eq!(bus.run(&["node", "create", "orders"]).status, Some(0));
+    let drained = bus.run(&["server", "drain"]);
+    assert_eq!(
+        (drained.status, drained.stdout.as_str()),
+        (Some(0), "{\"pending_publishes\":0}\n"),
+        "{drained:?}"
+    );
+    let refused = bus.run(&["pub", "orders", "--xml", "<order xmlns='urn:x'/>"]);
+    assert!(refused.stderr.contains("(UNAVAILABLE)"), "{refused:?}");
+    assert!(bus.run(&["server", "info"]).stdout.contains("\"is_draining\":true"));
+    let (status, reasons) = bus.get("/readyz");
+    assert_eq!(status, 503);
+    assert!(reasons.contains("draining: an admin has sent the clients away"), "{reasons}");
+    let mut advisories = bus.start(&["server", "advisories", "--recent"]);
+    let line = advisories.next_line();
+    assert!(line.contains("\"kind\":\"draining\",\"jid\":\"cli@events.example.org\""), "{line}");
+    drop(advisories);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn doctor_knows_a_running_daemon() {
     let bus = Bus::initialised();
     let _daemon = bus.serve();

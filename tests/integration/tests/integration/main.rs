@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod access;
+mod advisories;
 #[cfg(test)]
 mod bounces;
 mod cloud_events;

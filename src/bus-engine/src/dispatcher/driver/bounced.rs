@@ -5,6 +5,7 @@ use bus_store::{DeliveryTarget, FailureNote, Leg, SubscriptionKey};
 
 use super::super::{Judged, PendingBounce, Verdict};
 use super::Driver;
+use crate::advisories::AdvisoryAbout;
 use crate::{Command, Verb};
 
 /// Judges what came back: one read and one write, whatever the number.
@@ -81,6 +82,7 @@ impl Driver {
             failing_since_ms = failures.since_ms,
             "a subscription is parked: its notifications have come back for long; subscribing again revives it"
         );
+        self.shared.advise(AdvisoryAbout::SubscriptionParked { node: node.clone(), jid: jid.clone() });
         let actor = Actor::new(jid.to_bare(), Role::User);
         let command = Command { actor, node, verb: Verb::Park(parking) };
         drop(self.shared.queue.submit(command, &self.shared));

@@ -3,6 +3,7 @@ use std::fs;
 use bridge_grpc::v1;
 use bridge_grpc::v1::new_event::Payload;
 use bridge_grpc::v1::nodes_client::NodesClient;
+use bridge_grpc::v1::operations_client::OperationsClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
 use bridge_grpc::v1::subscriptions_client::SubscriptionsClient;
@@ -189,6 +190,13 @@ impl GrpcCaller {
         let mut subscriber = SubscriberClient::new(self.channel.clone());
         let requests = self.with_token(ReceiverStream::new(requests));
         subscriber.subscribe(requests).await.map(Response::into_inner)
+    }
+
+    /// What the daemon tells operators, from its start on.
+    pub(crate) async fn advisories(&self) -> Result<Streaming<v1::StreamAdvisoriesResponse>, Status> {
+        let request = self.with_token(v1::StreamAdvisoriesRequest { include_recent: true });
+        let mut operations = OperationsClient::new(self.channel.clone());
+        operations.stream_advisories(request).await.map(Response::into_inner)
     }
 
     fn with_token<Message>(&self, message: Message) -> Request<Message> {
