@@ -2,8 +2,8 @@
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
 //! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs` with `tail.rs`,
-//! `subscribe_stream.rs` and `pull.rs`, `subscriptions.rs`, `nodes.rs` with `items.rs`), one
-//! mapping from errors to statuses (`status.rs`), one from tokens and certificates to callers (`auth.rs`, over bus-admission).
+//! `subscribe_stream.rs` and `pull.rs`, `subscriptions.rs`, `nodes.rs` with `items.rs`, `operations.rs`), one
+//! mapping from errors to statuses (`status.rs`), one from credentials to callers (`auth.rs`, over bus-admission).
 
 mod auth;
 mod connections;
@@ -43,8 +43,8 @@ pub mod v1 {
 }
 
 pub use bus_admission::{
-    AccessToken, CertificateName, Credentials, CredentialsInForce, TlsIdentity, TlsProtocol, TlsServer,
-    token_sha256_hex,
+    AccessToken, CertificateName, Credentials, CredentialsInForce, JwtIssuer, JwtRule, TlsIdentity,
+    TlsProtocol, TlsServer, token_sha256_hex,
 };
 pub use health::Health;
 pub use serve::serve;

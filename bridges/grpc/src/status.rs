@@ -42,7 +42,7 @@ pub(crate) fn invalid_field(field: &str, problem: impl Display) -> Status {
 pub(crate) fn refused(refusal: &Refusal) -> Status {
     let reason = match refusal {
         Refusal::TokenMissing => ErrorReason::TokenMissing,
-        Refusal::TokenInvalid => ErrorReason::TokenInvalid,
+        Refusal::TokenInvalid | Refusal::Jwt { .. } => ErrorReason::TokenInvalid,
         Refusal::TokenExpired => ErrorReason::TokenExpired,
         Refusal::CertificateUnknown { .. } => ErrorReason::CertificateUnknown,
         Refusal::CredentialChanged => ErrorReason::CredentialChanged,

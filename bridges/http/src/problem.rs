@@ -57,7 +57,7 @@ impl Problem {
     pub(crate) fn refused(refusal: &Refusal) -> Self {
         let reason = match refusal {
             Refusal::TokenMissing => "TOKEN_MISSING",
-            Refusal::TokenInvalid => "TOKEN_INVALID",
+            Refusal::TokenInvalid | Refusal::Jwt { .. } => "TOKEN_INVALID",
             Refusal::TokenExpired => "TOKEN_EXPIRED",
             Refusal::CertificateUnknown { .. } => "CERTIFICATE_UNKNOWN",
             Refusal::CredentialChanged => "CREDENTIAL_CHANGED",

@@ -119,8 +119,9 @@ pub fn bearer_token(authorization: &str) -> Option<&str> {
 fn refusal(shown: &Shown, why: NotKnown) -> Refusal {
     match (shown, why) {
         (_, NotKnown::Changed) => Refusal::CredentialChanged,
-        (Shown::Token(_), NotKnown::Unlisted) => Refusal::TokenInvalid,
-        (Shown::Token(_), NotKnown::Expired) => Refusal::TokenExpired,
         (Shown::Certificate(names), _) => Refusal::CertificateUnknown { names: names.join(", ") },
+        (_, NotKnown::Unlisted) => Refusal::TokenInvalid,
+        (_, NotKnown::Expired) => Refusal::TokenExpired,
+        (_, NotKnown::Jwt(problem)) => Refusal::Jwt { problem },
     }
 }

@@ -6,6 +6,9 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::JwtIssuer;
+use crate::jwt::{self, JwtProblem};
+
 type TokenHash = [u8; 32];
 
 /// Who may call.
@@ -15,6 +18,8 @@ pub struct Credentials {
     pub tokens: Vec<AccessToken>,
     /// For whom the certificates of clients stand.
     pub certificates: Vec<CertificateName>,
+    /// Who else may say who somebody is.
+    pub issuers: Vec<JwtIssuer>,
     /// Bare JIDs that count as owners of every node (`[xmpp] admins`); every other principal may create nodes.
     pub admins: Vec<BareJid>,
 }
@@ -66,6 +71,14 @@ pub enum CredentialError {
         /// Whose certificate.
         principal: String,
     },
+    /// The keys of an issuer cannot be used.
+    #[error("the JWKS of the issuer {issuer:?} {problem}")]
+    Jwks {
+        /// Whose.
+        issuer: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 /// What a caller has shown.
@@ -73,6 +86,8 @@ pub enum CredentialError {
 pub(crate) enum Shown {
     /// A token, by its hash.
     Token(TokenHash),
+    /// A token that an issuer has signed.
+    Jwt(Arc<str>),
     /// A certificate that an authority of ours has signed, by its subject alternative names.
     Certificate(Arc<[String]>),
 }
@@ -89,6 +104,8 @@ pub(crate) struct Standing {
 pub(crate) enum NotKnown {
     /// Nobody's.
     Unlisted,
+    /// Signed by an issuer, or not, and no good.
+    Jwt(JwtProblem),
     /// Somebody's once.
     Expired,
     /// It makes its holder somebody else than before.
@@ -110,10 +127,10 @@ impl CredentialsInForce {
         self.0.subscribe()
     }
 
-    /// How many credentials there are.
+    /// How many ways there are to be somebody.
     pub fn count(&self) -> usize {
         let now = self.0.borrow();
-        now.tokens.len() + now.certificates.len()
+        now.tokens.len() + now.certificates.len() + now.issuers.len()
     }
 }
 
@@ -138,6 +155,12 @@ impl Credentials {
                     return Err(NotKnown::Expired);
                 }
                 Ok(self.standing(&token.principal, token.expires_at_ms))
+            }
+            Shown::Jwt(token) => {
+                jwt::find(&self.issuers, &self.admins, token, now_ms).map_err(|problem| match problem {
+                    JwtProblem::Expired => NotKnown::Expired,
+                    other => NotKnown::Jwt(other),
+                })
             }
             Shown::Certificate(names) => {
                 let listed = self.certificates.iter().find(|listed| names.contains(&listed.name));
@@ -204,7 +227,7 @@ impl CertificateName {
 
 impl Shown {
     pub(crate) fn token(token: &str) -> Self {
-        Self::Token(Sha256::digest(token).into())
+        if jwt::is_jwt(token) { Self::Jwt(token.into()) } else { Self::Token(Sha256::digest(token).into()) }
     }
 }
 
@@ -222,7 +245,7 @@ fn equal_in_constant_time(left: &TokenHash, right: &TokenHash) -> bool {
 }
 
 /// A name that would turn into another domain or a resource makes no principal.
-fn principal_jid(principal: &str, component_domain: &str) -> Result<BareJid, CredentialError> {
+pub(crate) fn principal_jid(principal: &str, component_domain: &str) -> Result<BareJid, CredentialError> {
     let jid = BareJid::new(&format!("{principal}@{component_domain}")).ok();
     let domain = BareJid::new(component_domain).ok().filter(|domain| domain.node().is_none());
     let jid = jid

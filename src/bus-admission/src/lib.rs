@@ -1,5 +1,5 @@
-//! Who is let in, on every leg that listens by itself: connections, bounded and with TLS, and callers, by their tokens or
-//! by the names in their certificates.
+//! Who is let in, on every leg that listens by itself: connections, bounded and with TLS, and callers, by their tokens,
+//! by what an issuer has signed (`jwt.rs`), or by the names in their certificates.
 //!
 //! * [`accept`] takes a listener's connections ([`Connection`]) within the bounds of [`Accepting`]; [`TlsServer`] agrees on
 //!   TLS with them.
@@ -12,6 +12,7 @@ mod authentication;
 mod connections;
 mod credentials;
 mod departure;
+mod jwt;
 mod refusal;
 mod tls;
 
@@ -22,5 +23,6 @@ pub use credentials::{
     AccessToken, CertificateName, CredentialError, Credentials, CredentialsInForce, token_sha256_hex,
 };
 pub use departure::Departure;
+pub use jwt::{JwtIssuer, JwtProblem, JwtRule};
 pub use refusal::Refusal;
 pub use tls::{TlsError, TlsIdentity, TlsProtocol, TlsServer};

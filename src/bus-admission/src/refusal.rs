@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::JwtProblem;
+
 /// Why a caller is none, or no longer. Each leg has one mapping from here to its own errors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -15,6 +17,13 @@ pub enum Refusal {
          daemon's configuration"
     )]
     TokenInvalid,
+    /// The token is a JWT, and no good.
+    #[error("the JWT does not count: {problem}")]
+    Jwt {
+        /// Why not.
+        #[source]
+        problem: JwtProblem,
+    },
     /// The token was good once.
     #[error("the token has expired; make another one with `stanzabus token create`")]
     TokenExpired,

@@ -99,8 +99,9 @@ impl Loaded {
 
     /// Who may call over gRPC and HTTP.
     pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
-        let Config { xmpp, grpc, .. } = &self.config;
-        grpc.credentials(&self.folder, &xmpp.domain()?, xmpp.admins()?)
+        let Config { xmpp, access, grpc, .. } = &self.config;
+        let creator_domains = access.creator_domains()?.into_iter().collect();
+        grpc.credentials(&self.folder, &xmpp.domain()?, xmpp.admins()?, &creator_domains)
     }
 
     /// Looks at every value but the secrets, which not everybody may read.

@@ -7,6 +7,7 @@ mod bounds;
 mod cloud_events;
 mod hostile;
 mod items;
+mod jwt;
 mod nodes;
 mod operations;
 mod probes;

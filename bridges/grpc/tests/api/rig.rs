@@ -186,6 +186,7 @@ pub(crate) fn credentials() -> Credentials {
     Credentials {
         tokens: [ADMIN, ALICE, BOB].map(token).into(),
         certificates: Vec::new(),
+        issuers: Vec::new(),
         admins: vec![BareJid::new(&jid_of(ADMIN)).unwrap()],
     }
 }

@@ -1,7 +1,8 @@
 //! Who is let in, and for how long.
 
 use bridge_http::{HttpSettings, ServeError, serve};
-use bus_admission::Credentials;
+use bus_admission::{Credentials, JwtIssuer, JwtRule};
+use bus_domain::BareJid;
 use bus_engine::{Engine, Settings, SystemClock, SystemIds};
 use bus_store_sqlite::SqliteStore;
 use harness::HttpRequest;
@@ -11,7 +12,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::rig::{
-    ALICE, BOB, Rig, access_token, credentials, expect_problem, order, publish_request, request, stream,
+    ALICE, BOB, DOMAIN, Rig, access_token, credentials, expect_problem, order, publish_request, request,
+    stream,
 };
 
 #[tokio::test]
@@ -64,6 +66,40 @@ async fn a_stream_ends_with_its_credential() {
     let ended = events.expect(None, Some("ended")).await;
     assert_eq!((&ended["reason"], &ended["status"]), (&json!("TOKEN_INVALID"), &json!(401)));
     events.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_token_that_an_issuer_has_signed_counts_as_long_as_its_keys_do() {
+    let rig = Rig::start().await;
+    rig.create("orders").await;
+    let rule = JwtRule {
+        issuer: "https://login.example.org".to_owned(),
+        audience: "stanzabus".to_owned(),
+        claim: "sub".to_owned(),
+        prefix: "login-".to_owned(),
+        domain: BareJid::new(DOMAIN).unwrap(),
+        may_create: false,
+        may_administer: false,
+    };
+    let keys = include_str!("../../../../src/bus-admission/src/jwt/fixtures/rsa.jwks.json");
+    let token = include_str!("../../../../src/bus-admission/src/jwt/fixtures/rs256.jwt").trim();
+    let replace = |keys: &str| {
+        let issuers = vec![JwtIssuer::new(rule.clone(), keys).unwrap()];
+        rig.credentials.replace(Credentials { issuers, ..credentials() });
+    };
+    let shown = |path: &str| {
+        let request = HttpRequest { method: "GET", path: path.into(), ..HttpRequest::default() };
+        request.header("Authorization", format!("Bearer {token}"))
+    };
+    replace(keys);
+    expect_problem(&rig.send(shown("/v1/nodes/orders/items/none")).await, 404, "ITEM_NOT_FOUND", None);
+    let mut events = rig.open(shown("/v1/nodes/orders/events")).await;
+    events.next().await;
+    replace(&keys.replace("\"rsa\"", "\"another\""));
+    assert_eq!(events.expect(None, Some("ended")).await["reason"], "TOKEN_INVALID");
+    let refused = rig.send(shown("/v1/nodes/orders/items/none")).await;
+    expect_problem(&refused, 401, "TOKEN_INVALID", None);
+    assert!(refused.body.contains("no key of its kid and algorithm"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ fn credentials() -> Credentials {
     Credentials {
         tokens: vec![token("alice", ALICE), token("bob", BOB).expiring(NOW_MS + 1)],
         certificates: vec![CertificateName::new("carol", DOMAIN, "carol.example.org").unwrap()],
+        issuers: Vec::new(),
         admins: vec![BareJid::new("alice@events.example.org").unwrap()],
     }
 }

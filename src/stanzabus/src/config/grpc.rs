@@ -1,6 +1,8 @@
 mod client_tls;
+mod jwt;
 mod token_list;
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ pub(crate) use client_tls::ClientTls;
 pub(crate) use token_list::{ListedToken, TokenList};
 
 use client_tls::ClientTlsConfig;
+use jwt::JwtConfig;
 
 /// `[grpc]`: the gRPC service.
 #[derive(Deserialize, JsonSchema)]
@@ -39,6 +42,8 @@ pub(crate) struct GrpcConfig {
     tokens_file: PathBuf,
     /// The certificates of clients that stand for a principal, without a token.
     certificates: Vec<CertificateConfig>,
+    /// Who else may say who a caller is: issuers of signed tokens.
+    jwt: Vec<JwtConfig>,
 }
 
 /// `[[grpc.tokens]]`: one who may call.
@@ -75,6 +80,7 @@ impl Default for GrpcConfig {
             tokens: Vec::new(),
             tokens_file: "stanzabus.tokens".into(),
             certificates: Vec::new(),
+            jwt: Vec::new(),
         }
     }
 }
@@ -147,7 +153,8 @@ impl GrpcConfig {
     /// The files whose change is to be noticed while the daemon runs.
     pub(crate) fn watched_files(&self, folder: &Path) -> Vec<PathBuf> {
         let tls = self.tls.iter().flat_map(|tls| tls.paths(folder));
-        tls.chain([self.tokens_path(folder)]).collect()
+        let keys = self.jwt.iter().map(|issuer| issuer.path(folder));
+        tls.chain([self.tokens_path(folder)]).chain(keys).collect()
     }
 
     /// The file of tokens that `stanzabus token` keeps.
@@ -161,7 +168,10 @@ impl GrpcConfig {
         folder: &Path,
         domain: &BareJid,
         admins: Vec<BareJid>,
+        creator_domains: &HashSet<BareJid>,
     ) -> Result<Credentials, ConfigError> {
+        let issuers = self.jwt.iter().map(|issuer| issuer.read(folder, domain, creator_domains));
+        let issuers = issuers.collect::<Result<_, _>>()?;
         let domain = domain.as_str();
         let token = |listed: ListedToken| -> Result<AccessToken, ConfigError> {
             let token = AccessToken::new(&listed.principal, domain, &listed.sha256);
@@ -178,6 +188,7 @@ impl GrpcConfig {
         Ok(Credentials {
             tokens: self.all_tokens(folder)?.into_iter().map(token).collect::<Result<_, _>>()?,
             certificates: self.certificates.iter().map(certificate).collect::<Result<_, _>>()?,
+            issuers,
             admins,
         })
     }

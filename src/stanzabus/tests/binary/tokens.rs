@@ -55,6 +55,30 @@ fn a_token_counts_from_when_it_is_made_until_it_is_revoked() {
 }
 
 #[test]
+fn a_token_that_an_issuer_has_signed_counts_as_long_as_its_key_does() {
+    let bus = Bus::initialised();
+    let keys = include_str!("../../../bus-admission/src/jwt/fixtures/rsa.jwks.json");
+    let token = include_str!("../../../bus-admission/src/jwt/fixtures/rs256.jwt");
+    let issuer = "[[grpc.jwt]]\nissuer = \"https://login.example.org\"\naudience = \"stanzabus\"\njwks_file = \"login.json\"";
+    bus.edit("# [[grpc.certificates]]", &format!("{issuer}\n# [[grpc.certificates]]"));
+    let unreadable = bus.run(&["config", "check"]);
+    assert!(unreadable.stderr.contains("grpc.jwt: cannot read jwks_file"), "{unreadable:?}");
+    bus.write("login.json", "{\"keys\":[]}");
+    let without_keys = bus.run(&["config", "check"]);
+    assert!(without_keys.stderr.contains("has no public key for signatures"), "{without_keys:?}");
+    bus.write("login.json", keys);
+    assert_eq!(bus.run(&["config", "check"]).status, Some(0));
+
+    let mut daemon = bus.serve();
+    assert_eq!(call(&bus, token).status, Some(0));
+    bus.write("login.json", &keys.replace("\"rsa\"", "\"another\""));
+    daemon.wait_for_another(READ_ANEW);
+    let refused = call(&bus, token);
+    assert!(refused.stderr.contains("no key of its kid and algorithm"), "{refused:?}");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn a_configuration_that_is_read_anew_at_sighup_counts() {
     let bus = Bus::initialised();
     let mut daemon = bus.serve();

@@ -1,0 +1,78 @@
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bus_admission::{JwtIssuer, JwtRule};
+use jid::BareJid;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::{ConfigError, parse_domain};
+
+/// `[[grpc.jwt]]`: an issuer of signed tokens (JWT), and whom these make their holders.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JwtConfig {
+    /// The `iss` of its tokens, exactly.
+    issuer: String,
+    /// What must be among the `aud` of its tokens; tokens for other services do not count here.
+    audience: String,
+    /// A file with its public keys (JWKS): RSA, P-256, P-384 and Ed25519. A change counts at once.
+    jwks_file: PathBuf,
+    /// The claim that names the holder [default: sub].
+    #[serde(default = "sub")]
+    claim: String,
+    /// What is put in front of that name, so that the issuer cannot speak for principals of other tokens.
+    #[serde(default)]
+    prefix: String,
+    /// The domain of the principals [default: the component's]. With a domain of users, its tokens stand for these users:
+    /// only for an issuer that the domain's operator trusts with them.
+    #[serde(default)]
+    domain: Option<String>,
+    /// Whether a holder whose address is among `xmpp.admins` is an admin.
+    #[serde(default)]
+    may_administer: bool,
+}
+
+fn sub() -> String {
+    "sub".to_owned()
+}
+
+impl JwtConfig {
+    /// Where its keys are.
+    pub(super) fn path(&self, folder: &Path) -> PathBuf {
+        folder.join(&self.jwks_file)
+    }
+
+    /// The issuer with its keys of now. Its holders may create nodes like other principals, or like the users of their
+    /// domain.
+    pub(super) fn read(
+        &self,
+        folder: &Path,
+        component_domain: &BareJid,
+        creator_domains: &HashSet<BareJid>,
+    ) -> Result<JwtIssuer, ConfigError> {
+        for (key, text) in [("issuer", &self.issuer), ("audience", &self.audience), ("claim", &self.claim)] {
+            if text.is_empty() {
+                return Err(ConfigError::invalid("grpc.jwt", format!("{key} must not be empty")));
+            }
+        }
+        let domain = self.domain.as_deref().map(|text| parse_domain("grpc.jwt", text)).transpose()?;
+        let path = self.path(folder);
+        let jwks = fs::read_to_string(&path).map_err(|error| {
+            ConfigError::invalid("grpc.jwt", format!("cannot read jwks_file {}: {error}", path.display()))
+        })?;
+        let rule = JwtRule {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            claim: self.claim.clone(),
+            prefix: self.prefix.clone(),
+            may_create: domain
+                .as_ref()
+                .is_none_or(|domain| domain == component_domain || creator_domains.contains(domain)),
+            domain: domain.unwrap_or_else(|| component_domain.clone()),
+            may_administer: self.may_administer,
+        };
+        JwtIssuer::new(rule, &jwks).map_err(|error| ConfigError::invalid("grpc.jwt", error.to_string()))
+    }
+}
