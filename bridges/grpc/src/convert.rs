@@ -17,7 +17,8 @@ pub(crate) use self::failure::failure;
 pub(crate) use self::payload::{PayloadForm, event_field};
 pub(crate) use self::subscription::{
     backlog_to_message, consumer_name, consumer_to_message, dead_letter_to_message, delivery_to_message,
-    duration, in_order, lease_result, leases, optional_ms, start_from_message, wish_from_message,
+    duration, gap_to_message, in_order, lease_result, leases, optional_ms, start_from_message,
+    wish_from_message,
 };
 use crate::status::invalid_field;
 use crate::v1;

@@ -9,7 +9,9 @@ use bus_engine::{ConsumerFrame, ConsumerSession, Credit, Engine};
 use futures::FutureExt as _;
 use tonic::Status;
 
-use crate::convert::{consumer_name, delivery_to_message, in_order, lease_result, leases, optional_ms};
+use crate::convert::{
+    consumer_name, delivery_to_message, gap_to_message, in_order, lease_result, leases, optional_ms,
+};
 use crate::status::{consumer_status, invalid_field, shutting_down, status};
 use crate::subscribe_stream::{extend, refuse};
 use crate::v1;
@@ -43,26 +45,35 @@ pub(crate) async fn pull(
     let messages = u64::from(request.messages_max.max(1));
     let bytes = if request.bytes_max == 0 { BYTES } else { request.bytes_max };
     session.add_credit(Credit { messages, bytes });
+    let mut gaps = Vec::new();
+    let wait = Duration::from_millis(wait_ms.max(1));
     let first = tokio::select! {
         biased;
         () = departure.begun() => return Err(shutting_down()),
-        taken = tokio::time::timeout(Duration::from_millis(wait_ms.max(1)), next_events(&mut session)) => taken,
+        taken = tokio::time::timeout(wait, next_events(&mut session, &mut gaps)) => taken,
     };
-    let Ok(first) = first else { return Ok(v1::PullResponse::default()) };
-    let mut events = first?;
-    while (events.len() as u64) < messages
-        && let Some(more) = next_events(&mut session).now_or_never()
+    let mut events = first.unwrap_or_else(|_| Ok(Vec::new()))?;
+    while !events.is_empty()
+        && (events.len() as u64) < messages
+        && let Some(more) = next_events(&mut session, &mut gaps).now_or_never()
     {
         events.extend(more?);
     }
     let ids = engine.event_ids();
-    Ok(v1::PullResponse { deliveries: events.iter().map(|event| delivery_to_message(ids, event)).collect() })
+    let deliveries = events.iter().map(|event| delivery_to_message(ids, event)).collect();
+    Ok(v1::PullResponse { deliveries, gaps })
 }
 
-async fn next_events(session: &mut ConsumerSession) -> Result<Vec<bus_engine::Delivered>, Status> {
+/// The next events; what is found to be gone before them is noted.
+async fn next_events(
+    session: &mut ConsumerSession,
+    gaps: &mut Vec<v1::SubscriptionGap>,
+) -> Result<Vec<bus_engine::Delivered>, Status> {
     loop {
-        if let ConsumerFrame::Events(events) = session.next().await.map_err(|error| status(&error))? {
-            return Ok(events);
+        match session.next().await.map_err(|error| status(&error))? {
+            ConsumerFrame::Events(events) => return Ok(events),
+            ConsumerFrame::Gap { facts, first_seq } => gaps.push(gap_to_message(&facts, first_seq)),
+            ConsumerFrame::Leases(_) | ConsumerFrame::Committed { .. } => {}
         }
     }
 }

@@ -9,8 +9,8 @@ use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use tonic::Status;
 
 use crate::convert::{
-    backlog_to_message, consumer_name, consumer_to_message, delivery_to_message, duration, lease_result,
-    leases, node_name, optional_ms,
+    backlog_to_message, consumer_name, consumer_to_message, delivery_to_message, duration, gap_to_message,
+    lease_result, leases, node_name, optional_ms,
 };
 use crate::status::{consumer_status, invalid_field, refused, shutting_down, status};
 use crate::v1;
@@ -193,11 +193,7 @@ fn frame_of(ids: &EventIds, frame: Result<ConsumerFrame, bus_domain::BusError>) 
         ConsumerFrame::Committed { node, epoch, through_seq } => {
             Frame::Committed(v1::Committed { node: node.as_str().to_owned(), epoch: epoch.0, through_seq })
         }
-        ConsumerFrame::Gap { facts, first_seq } => Frame::Gap(v1::SubscriptionGap {
-            node: facts.name.as_str().to_owned(),
-            epoch: facts.epoch.0,
-            first_seq,
-        }),
+        ConsumerFrame::Gap { facts, first_seq } => Frame::Gap(gap_to_message(&facts, first_seq)),
     };
     Ok(Next::Frame(Box::new(frame)))
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use bus_domain::NodeName;
 use bus_domain::consumer::create::Wish;
 use bus_domain::consumer::lease::LeaseId;
 use bus_domain::consumer::redrive::Particulars;
 use bus_domain::consumer::start::Start;
 use bus_domain::consumer::{Consumer, ConsumerName, Mode, NodePattern};
+use bus_domain::{NodeFacts, NodeName, Seq};
 use bus_engine::{BacklogOfNode, DeadLetterEntry, Delivered, EventIds, LeaseOutcome};
 use prost_types::{Duration, Timestamp};
 use tonic::Status;
@@ -106,6 +106,11 @@ pub(crate) fn delivery_to_message(ids: &EventIds, delivered: &Delivered) -> v1::
         lease_id: delivered.lease.as_ref().map_or_else(String::new, LeaseId::encode),
         attempt: delivered.lease.map_or(0, |lease| lease.attempt),
     }
+}
+
+/// Events that were gone before they could be handed out.
+pub(crate) fn gap_to_message(facts: &NodeFacts, first_seq: Seq) -> v1::SubscriptionGap {
+    v1::SubscriptionGap { node: facts.name.as_str().to_owned(), epoch: facts.epoch.0, first_seq }
 }
 
 /// Leases as they were sent: those that can be one, and the others, which are unknown for certain.

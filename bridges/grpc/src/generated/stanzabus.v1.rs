@@ -3811,6 +3811,9 @@ pub struct PullResponse {
     /// Empty if there was nothing.
     #[prost(message, repeated, tag = "1")]
     pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+    /// What retention has taken before it was handed out, as far as it was noticed since the call began.
+    #[prost(message, repeated, tag = "2")]
+    pub gaps: ::prost::alloc::vec::Vec<SubscriptionGap>,
 }
 /// What has become of events.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -2,10 +2,12 @@ use bridge_grpc::v1;
 use bridge_grpc::v1::start_position::At;
 use bridge_grpc::v1::subscribe_request::Frame as Asked;
 use bridge_grpc::v1::subscribe_response::Frame;
+use bus_engine::{Delivery, EngineLimits, NotificationSink, Settings, SinkFull};
 use prost_types::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
 use crate::rig::{ADMIN, ALICE, BOB, Rig, event, expect_refusal, jid_of, refusal, soon};
@@ -322,6 +324,64 @@ async fn a_queue_can_be_worked_off_by_single_calls() {
         v1::PullRequest { subscription: "workers".into(), messages_max: 1_001, ..Default::default() };
     let refused = rig.subscriber(ALICE).pull(too_many).await;
     expect_refusal(refused, Code::InvalidArgument, "REQUEST_INVALID", Some("messages_max"));
+}
+
+/// Delivers to nobody, and lets what is due to nobody pass.
+struct Nobody;
+
+impl NotificationSink for Nobody {
+    fn try_send(&mut self, _: &Delivery<'_>) -> Result<(), SinkFull> {
+        Err(SinkFull)
+    }
+}
+
+#[tokio::test]
+async fn a_pull_says_what_is_gone() {
+    let engine = EngineLimits { recent_bytes_max: 1, ..EngineLimits::default() };
+    let rig = Rig::start_with(Settings { engine, ..Settings::default() }).await;
+    let config = v1::NodeConfig { items_max: Some(1), history_events_max: Some(1), ..Default::default() };
+    rig.create_with("jobs", config).await;
+    create(&rig, "workers", queue(&["jobs"])).await;
+    for id in ["a", "b", "c"] {
+        rig.publish("jobs", vec![event(id, PAYLOAD)]).await;
+    }
+    let (engine, stop) = (rig.engine.clone(), CancellationToken::new());
+    let (_inputs, receiver) = mpsc::channel(1);
+    let work = async { tokio::join!(engine.deliver(Nobody, receiver), engine.retain(stop.clone())) };
+    let pulled = async {
+        let mut poll = tokio::time::interval(std::time::Duration::from_millis(20));
+        let trimmed = async || {
+            let request = v1::TailRequest {
+                node: "jobs".into(),
+                start: Some(v1::tail_request::Start::Earliest(true)),
+                ..Default::default()
+            };
+            let mut frames = rig.subscriber(ALICE).tail(request).await.unwrap().into_inner();
+            loop {
+                if let Some(v1::tail_response::Frame::Event(event)) =
+                    frames.message().await.unwrap().unwrap().frame
+                {
+                    return event.seq == 3;
+                }
+            }
+        };
+        while !trimmed().await {
+            poll.tick().await;
+        }
+        let request =
+            v1::PullRequest { subscription: "workers".into(), messages_max: 9, ..Default::default() };
+        rig.subscriber(ALICE).pull(request).await.unwrap().into_inner()
+    };
+    let response = soon(async {
+        tokio::select! {
+            _ = work => unreachable!("it goes on"),
+            response = pulled => response,
+        }
+    })
+    .await;
+    let gaps: Vec<_> = response.gaps.iter().map(|gap| (gap.node.as_str(), gap.first_seq)).collect();
+    assert_eq!(gaps, [("jobs", 3)]);
+    assert_eq!(response.deliveries[0].event.as_ref().unwrap().seq, 3);
 }
 
 #[tokio::test]

@@ -266,7 +266,10 @@ impl ConsumerState {
         let is_gap = gone_through_seq > after_seq;
         if is_gap {
             node.handed_seq = gone_through_seq;
-            node.settled_seq = node.settled_seq.max(gone_through_seq);
+            // The reader of a stream is told again until it has committed something behind the gap.
+            if self.config.mode == Mode::Queue {
+                node.settled_seq = node.settled_seq.max(gone_through_seq);
+            }
         }
         node.page.extend(events);
         is_gap.then(|| Action::Gap { facts: Arc::clone(&node.facts), first_seq: gone_through_seq + 1 })

@@ -87,7 +87,12 @@ async fn a_trimmed_range_is_told_as_a_gap_and_what_is_leased_is_kept() {
     let mut session = open(&bus, "behind").await;
     let ConsumerFrame::Gap { first_seq: 5, .. } = next(&mut session).await else { panic!("a gap") };
     assert_eq!(seqs(&events(&mut session, 2).await), [5, 6]);
-    drop(leg);
+    drop((worker, session));
+    leg.detach().await;
+    let bus = bus.restart().await;
+    let mut session = open(&bus, "behind").await;
+    let ConsumerFrame::Gap { first_seq: 5, .. } = next(&mut session).await else { panic!("told again") };
+    assert_eq!(seqs(&events(&mut session, 2).await), [5, 6]);
 }
 
 #[tokio::test]
