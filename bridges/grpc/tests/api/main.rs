@@ -13,6 +13,7 @@ mod operations;
 mod probes;
 mod publish;
 mod publish_stream;
+mod pulls;
 mod readers;
 mod repeats;
 mod rig;
