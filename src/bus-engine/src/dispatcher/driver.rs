@@ -276,7 +276,7 @@ impl Driver {
             }
             Need::Below { node } => {
                 let wanted = self.dispatcher.sources(node);
-                let below = self.below(&wanted).await?;
+                let below = self.below(node, &wanted).await?;
                 self.dispatcher.take_below(node, below);
             }
             Need::Lagging { key, after_seq, events_max: window_events } => {

@@ -137,6 +137,26 @@ async fn what_a_crash_has_left_below_a_deleted_node_goes_after_it() {
 }
 
 #[tokio::test]
+async fn what_is_due_waits_until_the_rules_above_can_be_read() {
+    let bus = bus(NodeConfig::default()).await;
+    bus.subscribe("n", "b").await;
+    bus.publish("n", &["1"]).await;
+    let bus = bus.stop().await;
+    bus.tamper("UPDATE nodes SET config = '{' || config WHERE name = 'top'").await;
+    let bus = bus.restart().await;
+    let leg = bus.attach();
+    leg.up().await;
+    bus.until("delivery has met it", |counts| counts.nodes_unreadable == 1).await;
+    leg.detach().await;
+    let bus = bus.stop().await;
+    bus.tamper("UPDATE nodes SET config = substr(config, 2) WHERE name = 'top'").await;
+    let bus = bus.restart().await;
+    let mut leg = bus.attach();
+    leg.up().await;
+    assert_eq!(leg.take(1).await, [(1, 0, B.into())]);
+}
+
+#[tokio::test]
 async fn trees_end_where_the_operator_says() {
     let settings = bus_engine::Settings {
         limits: bus_domain::Limits {

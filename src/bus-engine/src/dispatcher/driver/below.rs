@@ -9,8 +9,13 @@ use super::Driver;
 use crate::engine::EngineShared;
 
 impl Driver {
-    /// The rules of now of the nodes that the next events of a node need.
-    pub(super) async fn below(&mut self, wanted: &[(NodeId, NodeName)]) -> Result<Below, StoreError> {
+    /// The rules of now of the nodes that the next events of a node need. The node itself has to be readable: what is due
+    /// there waits for it. Of other nodes that cannot be read, nothing is shown.
+    pub(super) async fn below(
+        &mut self,
+        node: NodeId,
+        wanted: &[(NodeId, NodeName)],
+    ) -> Result<Below, StoreError> {
         let mut nodes = HashMap::with_capacity(wanted.len());
         let mut cached: Vec<Arc<NodeFacts>> = Vec::new();
         for (id, name) in wanted {
@@ -34,6 +39,10 @@ impl Driver {
                 }
             }
         }
+        if let Some(Known::Unreadable) = nodes.get(&node) {
+            let message = format!("node {} or what is above it cannot be read", node.0);
+            return Err(StoreError::Inconsistent { table: "nodes", message });
+        }
         nodes.extend(cached.into_iter().map(|facts| (facts.id, Known::Rules(facts))));
         Ok(Below::new(nodes, self.dispatcher.admins()))
     }
@@ -45,7 +54,7 @@ impl Driver {
         events: &[Arc<bus_domain::Event>],
     ) -> Result<Below, StoreError> {
         let DeliveryTarget { node, name, config, .. } = target;
-        self.below(&sources((*node, name, config), events.iter())).await
+        self.below(*node, &sources((*node, name, config), events.iter())).await
     }
 }
 
