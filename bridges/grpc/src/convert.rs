@@ -1,6 +1,7 @@
 //! Between messages and the values of bus-domain. Every string that can reach XML is checked here.
 
 mod config;
+mod destination;
 mod failure;
 mod payload;
 mod subscription;

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use bus_admission::{Caller, Departure};
+use bus_domain::NodeName;
+use bus_domain::consumer::{ConsumerName, StandingState};
 use bus_engine::{Advisory, AdvisoryAbout, AdvisoryFrame, AdvisoryReader, Engine};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
@@ -159,6 +161,7 @@ fn advisory_to_message(advisory: &Advisory) -> v1::Advisory {
             let message = format!("tokens or certificates stay as they were: {cause}");
             (Kind::CredentialsUnusable, message, None, None)
         }
+        About::Destination { consumer, state, reason } => of_destination(consumer, *state, reason),
         About::Draining { admin } => {
             (Kind::Draining, "the instance is being drained".to_owned(), None, Some(admin.to_string()))
         }
@@ -171,4 +174,23 @@ fn advisory_to_message(advisory: &Advisory) -> v1::Advisory {
         node: node.map(ToString::to_string).unwrap_or_default(),
         jid: jid.unwrap_or_default(),
     }
+}
+
+type Told<'a> = (v1::AdvisoryKind, String, Option<&'a NodeName>, Option<String>);
+
+fn of_destination<'a>(consumer: &ConsumerName, state: StandingState, reason: &str) -> Told<'a> {
+    use StandingState::{Active, Failing, Gone, Pending, Refused};
+    let kind = match state {
+        Active => v1::AdvisoryKind::DestinationActive,
+        Pending | Failing | Refused | Gone => v1::AdvisoryKind::DestinationAway,
+    };
+    let what = match state {
+        Active => "takes its events",
+        Pending => "was not reached yet",
+        Failing => "fails",
+        Refused => "does not agree to get events",
+        Gone => "is gone, and the subscription paused",
+    };
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    (kind, format!("the destination of the subscription {consumer} {what}{why}"), None, None)
 }

@@ -95,7 +95,10 @@ fn router(
         departure: departure.clone(),
     };
     let subscriber = SubscriberServer::new(subscriber, bytes_max);
-    let subscriptions = SubscriptionsServer::new(SubscriptionsService { engine: engine.clone() });
+    let subscriptions = SubscriptionsServer::new(SubscriptionsService {
+        engine: engine.clone(),
+        guard: settings.guard.clone(),
+    });
     let nodes = NodesServer::new(NodesService { engine: engine.clone(), service });
     let operations = OperationsServer::new(OperationsService {
         engine: engine.clone(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus_admission::{CredentialsInForce, Departure, PlaintextError, TlsServer};
 use bus_domain::BareJid;
+use outbound_http::Guard;
 use thiserror::Error;
 
 /// What the leg is started with. It makes no connections and opens no ports: the listener comes from outside.
@@ -28,6 +29,8 @@ pub struct GrpcSettings {
     pub encoded_events_bytes_max: usize,
     /// Where the leg counts.
     pub statistics: Arc<GrpcStatistics>,
+    /// Where destinations of subscriptions may be.
+    pub guard: Guard,
     /// What the instance says of itself to its admins.
     pub info: ServerInfo,
     /// Begins when an admin has the instance drained, and when the leg stops: the clients of all legs that share it are sent
@@ -49,6 +52,7 @@ impl Default for GrpcSettings {
             streams_per_connection_max: 1_024,
             encoded_events_bytes_max: 16 * 1024 * 1024,
             statistics: Arc::default(),
+            guard: Guard::default(),
             info: ServerInfo::default(),
             departure: Departure::default(),
             shutdown_grace: Duration::from_secs(5),

@@ -142,6 +142,8 @@ fn of_consumer(error: &ConsumerError) -> (Code, ErrorReason) {
         ConsumerError::Invalid { .. } => (Code::InvalidArgument, ErrorReason::SubscriptionInvalid),
         ConsumerError::TooMany { .. } => (Code::ResourceExhausted, ErrorReason::LimitReached),
         ConsumerError::WrongMode { .. } => (Code::FailedPrecondition, ErrorReason::SubscriptionMode),
+        ConsumerError::HasDestination => (Code::FailedPrecondition, ErrorReason::SubscriptionHasDestination),
+        ConsumerError::DestinationForbidden => (Code::PermissionDenied, ErrorReason::DestinationForbidden),
         ConsumerError::InUse => (Code::FailedPrecondition, ErrorReason::SubscriptionInUse),
         ConsumerError::TakenOver => (Code::Aborted, ErrorReason::SubscriptionTakenOver),
         ConsumerError::Moved => (Code::Aborted, ErrorReason::SubscriptionMoved),

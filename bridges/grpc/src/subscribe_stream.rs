@@ -152,7 +152,7 @@ impl Reading {
             )),
         };
         self.stage = Stage::Open(Box::new(session));
-        Ok(Next::Frame(Box::new(Frame::Opened(opened))))
+        Ok(Next::Frame(Box::new(Frame::Opened(Box::new(opened)))))
     }
 }
 

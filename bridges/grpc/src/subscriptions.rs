@@ -3,6 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus_domain::consumer::ConsumerName;
 use bus_domain::{BusError, Seq};
 use bus_engine::Engine;
+use outbound_http::Guard;
 use tonic::{Request, Response, Status};
 
 use crate::auth::authenticated;
@@ -20,6 +21,8 @@ pub(crate) type SubscriptionsServer = v1::subscriptions_server::SubscriptionsSer
 #[derive(Debug)]
 pub(crate) struct SubscriptionsService {
     pub(crate) engine: Engine,
+    /// Where destinations may be.
+    pub(crate) guard: Guard,
 }
 
 #[tonic::async_trait]
@@ -30,7 +33,7 @@ impl v1::subscriptions_server::Subscriptions for SubscriptionsService {
     ) -> Result<Response<v1::CreateSubscriptionResponse>, Status> {
         let (actor, message) = authenticated(request)?;
         let name = consumer_name("name", &message.name)?;
-        let wish = wish_from_message(message.config, message.start)?;
+        let wish = wish_from_message(message.config, message.start, &self.guard)?;
         let created = self.engine.create_consumer(&actor, name, &wish).await.map_err(refused)?;
         Ok(Response::new(v1::CreateSubscriptionResponse {
             subscription: Some(consumer_to_message(&created)),

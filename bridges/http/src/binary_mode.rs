@@ -1,11 +1,12 @@
 //! CloudEvents in HTTP's binary content mode (HTTP binding §3.1): attributes are headers, data is the body.
 
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bus_cloudevents::{
     AttributeProblem, AttributeType, AttributeValue, CloudEvent, CloudEventError, Data, optional_type,
 };
-use percent_encoding::percent_decode_str;
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 const PREFIX: &str = "ce-";
 
@@ -45,6 +46,30 @@ pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<CloudEvent, Cloud
         event.set_data(Data::of_bytes(body, content_type.as_deref()));
     }
     Ok(event)
+}
+
+/// What is percent-encoded in a header (§3.1.3.2), beside everything that is not ASCII.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+/// Writes an event; `None` if it has no data, or data of no media type.
+pub(crate) fn write(event: &CloudEvent) -> Option<(HeaderMap, Bytes)> {
+    let (content_type, data) = event.content_type().zip(event.data())?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).ok()?);
+    let mut set = |name: &str, text: &str| {
+        let name = HeaderName::try_from(format!("{PREFIX}{name}")).ok()?;
+        let value = utf8_percent_encode(text, ESCAPED).to_string();
+        headers.insert(name, HeaderValue::try_from(value).ok()?);
+        Some(())
+    };
+    let required = [("id", event.id()), ("source", event.source()), ("type", event.event_type())];
+    for (name, text) in required.into_iter().chain([("specversion", "1.0")]) {
+        set(name, text)?;
+    }
+    for (name, value) in event.attributes().filter(|(name, _)| *name != "datacontenttype") {
+        set(name, &value.to_string())?;
+    }
+    Some((headers, Bytes::copy_from_slice(data.as_bytes())))
 }
 
 /// The value of an attribute's header, if there is one.

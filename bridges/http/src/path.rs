@@ -4,6 +4,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use bus_domain::consumer::ConsumerName;
 use bus_domain::{ItemId, NodeName};
 
 use crate::problem::Problem;
@@ -14,6 +15,9 @@ pub(crate) struct NodePath(pub(crate) NodeName);
 
 /// The item that a path names.
 pub(crate) struct ItemPath(pub(crate) ItemId);
+
+/// The durable subscription that a path names.
+pub(crate) struct SubscriptionPath(pub(crate) ConsumerName);
 
 impl FromRequestParts<Arc<Api>> for NodePath {
     type Rejection = Problem;
@@ -30,6 +34,15 @@ impl FromRequestParts<Arc<Api>> for ItemPath {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let text = parameter("item_id", parts, api).await?;
         ItemId::new(&text).map(Self).map_err(|problem| Problem::invalid("item_id", problem))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for SubscriptionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let text = parameter("subscription", parts, api).await?;
+        ConsumerName::new(&text).map(Self).map_err(|problem| Problem::invalid("subscription", problem))
     }
 }
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bus_admission::Refusal;
 use bus_cloudevents::Position;
 use bus_domain::BusError;
+use bus_domain::consumer::ConsumerError;
 use serde_json::{Map, Value, json};
 
 /// An answer that says why not.
@@ -146,6 +147,7 @@ fn status_and_reason(error: &BusError) -> (StatusCode, &'static str) {
         | BusError::InvalidSubId
         | BusError::InvalidOptions { .. } => (StatusCode::BAD_REQUEST, "REQUEST_INVALID"),
         // Of subscriptions of services; no request here is about them.
+        BusError::Consumer(ConsumerError::NotFound) => (StatusCode::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND"),
         BusError::Consumer(_) => (StatusCode::BAD_REQUEST, "SUBSCRIPTION_INVALID"),
         BusError::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "UNSUPPORTED"),
         BusError::HeadMoved { .. } => (StatusCode::CONFLICT, "SEQ_MISMATCH"),

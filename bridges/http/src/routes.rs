@@ -7,7 +7,7 @@ use bus_admission::Authentication;
 use bus_engine::Engine;
 
 use crate::problem::Problem;
-use crate::{HttpSettings, events, items, publish};
+use crate::{HttpSettings, events, items, publish, webhook};
 
 /// What requests are answered with.
 pub(crate) struct Api {
@@ -21,6 +21,10 @@ pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/nodes/{node}/events", get(events::get).post(publish::post))
         .route("/v1/nodes/{node}/items/{item_id}", get(items::get))
+        .route(
+            "/v1/webhooks/{subscription}/agreement",
+            get(webhook::agreement::take).post(webhook::agreement::take),
+        )
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "there is nothing at this path")
         })

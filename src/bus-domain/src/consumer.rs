@@ -5,6 +5,7 @@
 //! workers share the events: each is leased to one of them, until it is acknowledged, refused, or its lease runs out.
 
 pub mod create;
+pub mod destination;
 pub mod lease;
 mod name;
 pub mod pattern;
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 use crate::{Actor, NodeName, Role};
 
+pub use destination::{Destination, Standing, StandingState};
 pub use name::ConsumerName;
 pub use pattern::NodePattern;
 
@@ -53,6 +55,9 @@ pub struct ConsumerConfig {
     pub dead_letter_node: Option<DeadLetterNode>,
     /// Events that may be leased at a time.
     pub in_flight_max: u32,
+    /// Where events are brought; `None` if they are fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
 }
 
 /// A node's name in a stored configuration.
@@ -75,6 +80,8 @@ pub struct Consumer {
     pub is_paused: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_at_ms: i64,
+    /// How it stands with its destination; `None` before that was tried.
+    pub standing: Option<Standing>,
 }
 
 /// What is wrong with a request about a consumer.
@@ -115,6 +122,12 @@ pub enum ConsumerError {
     /// It was moved to another place, and streams begin anew.
     #[error("the subscription was moved to another position; open it again to go on from there")]
     Moved,
+    /// Its events are brought to its destination.
+    #[error("the events of this subscription are brought to its destination; nobody else reads it")]
+    HasDestination,
+    /// The principal must not have the bus send to addresses that it names.
+    #[error("destinations outside of the bus are for admins, and for those whom [outbound] principals names")]
+    DestinationForbidden,
     /// Another instance of the bus serves it.
     #[error("another instance of the bus serves the subscription at the moment; try again there, or later")]
     Elsewhere,

@@ -333,7 +333,8 @@ impl BusError {
             | Self::PresenceSubscriptionRequired
             | Self::NotInRosterGroup
             | Self::AssociationForbidden
-            | Self::SubscriptionPending => ErrorClass::Denied,
+            | Self::SubscriptionPending
+            | Self::Consumer(ConsumerError::DestinationForbidden) => ErrorClass::Denied,
             Self::Consumer(ConsumerError::Elsewhere | ConsumerError::TooMany { .. })
             | Self::LimitReached(_)
             | Self::Busy

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bus_domain::consumer::{ConsumerName, StandingState};
 use bus_domain::{Actor, BareJid, BusError, Jid, NodeName, administer};
 use tokio::sync::watch;
 
@@ -67,6 +68,15 @@ pub enum AdvisoryAbout {
     CredentialsUnusable {
         /// Why.
         cause: String,
+    },
+    /// How a subscription stands with the destination that its events are brought to.
+    Destination {
+        /// Which one.
+        consumer: ConsumerName,
+        /// How.
+        state: StandingState,
+        /// Why; empty when all is well.
+        reason: String,
     },
     /// The instance is being drained, as this admin wants it.
     Draining {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus_domain::{BusError, NodeFacts, NodeId, NodeName, relation};
 use bus_store::{Store, StoreError};
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::advisories::{Advisories, AdvisoryAbout};
@@ -53,6 +53,8 @@ pub(crate) struct EngineShared {
     pub(crate) mailbox: Mailbox,
     pub(crate) feeds: WantedFeeds,
     pub(crate) consumers: Consumers,
+    /// Counts what has changed about consumers with destinations.
+    pub(crate) destinations: watch::Sender<u64>,
     pub(crate) notices: Notices,
     pub(crate) advisories: Advisories,
     pub(crate) rosters: RostersLent,
@@ -100,6 +102,7 @@ impl Engine {
             mailbox: Mailbox::default(),
             feeds: WantedFeeds::default(),
             consumers: Consumers::new(&*ids),
+            destinations: watch::Sender::new(0),
             notices: Notices::default(),
             advisories: Advisories::default(),
             rosters: RostersLent::new(),

@@ -82,6 +82,11 @@ impl EventIds {
         })
     }
 
+    /// A key that opens one thing for one purpose, and that nobody else can make.
+    pub(crate) fn key_for(&self, purpose: &[u8], id: i64) -> String {
+        URL_SAFE_NO_PAD.encode(self.mac(&[purpose, &id.to_be_bytes()].concat()))
+    }
+
     /// Puts the MAC of all before it into the last bytes.
     fn seal(&self, bytes: &mut [u8]) {
         let (content, mac) = bytes.split_at_mut(bytes.len() - MAC_BYTES);

@@ -9,6 +9,7 @@
 //! * `retention` takes away what nodes need not keep, in bounded steps, beside everything else.
 //! * [`PresenceTable`] knows who is available, as far as a leg is told; `presence_effects` does what follows from it.
 //! * A [`ConsumerSession`] reads a durable subscription of a service, with acknowledgements, retries and dead letters.
+//! * A [`Carrier`] of a bridge brings the events of such a subscription to a destination that it names.
 //! * [`Pushes`] keeps devices and brings durable push jobs to them, through the [`PushSink`]s of a bridge.
 //! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
 //!
@@ -37,6 +38,7 @@ mod notices;
 mod options;
 mod orphans;
 mod outage;
+mod outbound;
 mod payload;
 mod pending;
 mod presence;
@@ -83,6 +85,7 @@ pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
 pub use idempotency::once;
 pub use ids::{EventIds, EventRef, MessageRef};
 pub use notices::{Notice, NoticeAbout};
+pub use outbound::{Agreement, Brought, Carrier, Condition, Verdict};
 pub use payload::{payload_from_element, payload_from_text};
 pub use presence::{
     Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, WantedPresence,

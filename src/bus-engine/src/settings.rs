@@ -88,4 +88,6 @@ pub struct Settings {
     pub engine: EngineLimits,
     /// Who counts as an owner of every node, also when events are delivered.
     pub admins: HashSet<BareJid>,
+    /// Who besides them may have the bus send to addresses that they name.
+    pub outbound_principals: HashSet<BareJid>,
 }

@@ -45,6 +45,14 @@ statistics! {
     consumer_flushes: Counter => u64,
     /// Events that were written to dead-letter nodes.
     dead_letters: Counter => u64,
+    /// Requests to destinations of consumers that were begun.
+    outbound_requests: Counter => u64,
+    /// Events that destinations have taken.
+    outbound_events: Counter => u64,
+    /// Requests that destinations have not answered, or not as they should.
+    outbound_failures: Counter => u64,
+    /// Times at which events were gone before they could be brought to a destination.
+    outbound_gaps: Counter => u64,
     /// Microseconds from the start of each transaction to the end of its sync.
     commit_us: Histogram<Microseconds> => HistogramSnapshot,
     /// Events of each committed transaction.

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName};
+use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, Standing};
 use bus_domain::{BareJid, Epoch, NodeId, NodeName, Seq};
 use bus_store::{
     Claim, CommitLevel, ConsumerCursor, ConsumerMoves, ConsumerProgress, ConsumerStore, CursorPlace,
@@ -15,9 +15,10 @@ use crate::{PostgresStore, rows};
 statements! {
     INSERT = "INSERT INTO consumers (name, owner, config, created_at_ms) VALUES ($1, $2, $3::text::jsonb, $4)
          ON CONFLICT (name) DO NOTHING RETURNING consumer_id";
-    FIND = "SELECT consumer_id, name, owner, config::text AS config, is_paused, created_at_ms
+    FIND = "SELECT consumer_id, name, owner, config::text AS config, is_paused, created_at_ms, standing::text AS standing
          FROM consumers WHERE name = $1";
-    LIST = "SELECT consumer_id, name, owner, config::text AS config, is_paused, created_at_ms FROM consumers
+    LIST = "SELECT consumer_id, name, owner, config::text AS config, is_paused, created_at_ms, standing::text AS standing
+         FROM consumers
          WHERE owner = coalesce($1::text, owner) AND name > $2 ORDER BY name LIMIT $3";
     COUNT = "SELECT count(*) AS consumers FROM consumers WHERE owner = $1";
     CLAIM = "UPDATE consumers SET instance = $2, claimed_until_ms = $4, fence = fence + 1
@@ -58,6 +59,10 @@ statements! {
          USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (consumer_id, node_id, seq)
          WHERE d.node_id = k.node_id AND d.seq = k.seq AND d.consumer_id = k.consumer_id";
     CLEAR = "DELETE FROM consumer_deliveries WHERE consumer_id = $1 AND node_id = ANY($2)";
+    DESTINATIONS = "SELECT consumer_id, name, owner, config::text AS config, is_paused, created_at_ms,
+                standing::text AS standing
+         FROM consumers WHERE config -> 'destination' IS NOT NULL AND name > $1 ORDER BY name LIMIT $2";
+    STAND = "UPDATE consumers SET standing = $3::text::jsonb WHERE consumer_id = $1 AND fence = coalesce($2, fence)";
     PAUSE = "UPDATE consumers SET is_paused = $3 WHERE consumer_id = $1 AND fence = $2";
     DELETE = "DELETE FROM consumers WHERE consumer_id = $1 AND fence = $2";
     DELETE_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = $1";
@@ -199,6 +204,30 @@ impl ConsumerStore for PostgresStore {
         Ok(paused > 0)
     }
 
+    async fn list_with_destinations(
+        &self,
+        after: Option<&ConsumerName>,
+        consumers_max: u32,
+    ) -> Result<Vec<Consumer>, StoreError> {
+        let list =
+            query(DESTINATIONS).bind(after.map_or("", ConsumerName::as_str)).bind(i64::from(consumers_max));
+        self.pool.session().await?.fetch_all(list).await?.iter().map(consumer).collect()
+    }
+
+    async fn set_standing(
+        &self,
+        consumer: ConsumerId,
+        fence: Option<u64>,
+        standing: &Standing,
+    ) -> Result<bool, StoreError> {
+        let standing = serde_json::to_string(standing).map_err(|error| inconsistent("consumers", &error))?;
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let stand = query(STAND).bind(consumer.0).bind(fence.map(signed)).bind(standing);
+        let changed = transaction.execute(stand).await?;
+        transaction.commit_write().await?;
+        Ok(changed > 0)
+    }
+
     async fn delete_consumer(&self, consumer: ConsumerId, fence: u64) -> Result<bool, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         if transaction.execute(query(DELETE).bind(consumer.0).bind(signed(fence))).await? == 0 {
@@ -290,7 +319,14 @@ fn consumer(row: &PgRow) -> Result<Consumer, StoreError> {
             .map_err(|error| inconsistent("consumers", &error))?,
         is_paused: rows::boolean(row, "is_paused")?,
         created_at_ms: rows::integer(row, "created_at_ms")?,
+        standing: standing(row)?,
     })
+}
+
+fn standing(row: &PgRow) -> Result<Option<Standing>, StoreError> {
+    let text = rows::optional_text(row, "standing")?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| inconsistent("consumers", &error)))
+        .transpose()
 }
 
 fn cursor(row: &PgRow) -> Result<ConsumerCursor, StoreError> {

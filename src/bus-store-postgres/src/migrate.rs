@@ -10,7 +10,7 @@ use crate::error::{no_answer, store_error, unavailable};
 use crate::{PostgresLimits, PostgresUrl};
 
 /// The migrations of `schemas/postgres`, in order.
-const MIGRATIONS: [(i64, &str, &str); 16] = [
+const MIGRATIONS: [(i64, &str, &str); 17] = [
     (1, "init", include_str!("../../../schemas/postgres/0001_init.sql")),
     (2, "retention", include_str!("../../../schemas/postgres/0002_retention.sql")),
     (3, "lagging", include_str!("../../../schemas/postgres/0003_lagging.sql")),
@@ -27,6 +27,7 @@ const MIGRATIONS: [(i64, &str, &str); 16] = [
     (14, "idempotency", include_str!("../../../schemas/postgres/0014_idempotency.sql")),
     (15, "consumers", include_str!("../../../schemas/postgres/0015_consumers.sql")),
     (16, "push", include_str!("../../../schemas/postgres/0016_push.sql")),
+    (17, "destinations", include_str!("../../../schemas/postgres/0017_destinations.sql")),
 ];
 
 /// Another instance may be at it: its turn is waited for so long. A migration itself may take any time.

@@ -263,6 +263,11 @@ pub(crate) fn optional_unsigned(row: &PgRow, column: &str) -> Result<Option<u64>
     Ok(value.map(i64::cast_unsigned))
 }
 
+/// A column of text that may be empty.
+pub(crate) fn optional_text(row: &PgRow, column: &str) -> Result<Option<String>, StoreError> {
+    row.try_get(column).map_err(store_error)
+}
+
 /// A text column.
 pub(crate) fn text(row: &PgRow, column: &str) -> Result<String, StoreError> {
     row.try_get(column).map_err(store_error)

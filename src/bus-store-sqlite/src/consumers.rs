@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName};
+use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, Standing};
 use bus_domain::{BareJid, NodeId, NodeName};
 use bus_store::{
     Claim, CommitLevel, ConsumerCursor, ConsumerMoves, ConsumerProgress, ConsumerStore, CursorPlace,
@@ -18,8 +18,8 @@ use crate::{SqliteStore, rows};
 statements! {
     INSERT = "INSERT INTO consumers (name, owner, config, created_at_ms) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (name) DO NOTHING RETURNING consumer_id";
-    FIND = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms FROM consumers WHERE name = ?1";
-    LIST = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms FROM consumers
+    FIND = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms, standing FROM consumers WHERE name = ?1";
+    LIST = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms, standing FROM consumers
          WHERE owner = coalesce(?1, owner) AND name > ?2 ORDER BY name LIMIT ?3";
     COUNT = "SELECT count(*) FROM consumers WHERE owner = ?1";
     CLAIM = "UPDATE consumers SET instance = ?2, claimed_until_ms = ?4, fence = fence + 1
@@ -52,6 +52,10 @@ statements! {
          (SELECT value ->> 1, value ->> 2, value ->> 0 FROM json_each(?1))";
     CLEAR = "DELETE FROM consumer_deliveries WHERE (node_id, consumer_id) IN
          (SELECT value ->> 1, value ->> 0 FROM json_each(?1))";
+    DESTINATIONS = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms, standing FROM consumers
+         WHERE CASE WHEN json_valid(config) THEN config ->> 'destination' END IS NOT NULL AND name > ?1
+         ORDER BY name LIMIT ?2";
+    STAND = "UPDATE consumers SET standing = ?3 WHERE consumer_id = ?1 AND fence = coalesce(?2, fence)";
     PAUSE = "UPDATE consumers SET is_paused = ?3 WHERE consumer_id = ?1 AND fence = ?2";
     DELETE = "DELETE FROM consumers WHERE consumer_id = ?1 AND fence = ?2";
     DELETE_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = ?1";
@@ -188,6 +192,30 @@ impl ConsumerStore for SqliteStore {
         Ok(paused > 0)
     }
 
+    async fn list_with_destinations(
+        &self,
+        after: Option<&ConsumerName>,
+        consumers_max: u32,
+    ) -> Result<Vec<Consumer>, StoreError> {
+        let list =
+            query(DESTINATIONS).bind(after.map_or("", ConsumerName::as_str)).bind(i64::from(consumers_max));
+        list.fetch_all(&self.readers).await.map_err(store_error)?.iter().map(consumer).collect()
+    }
+
+    async fn set_standing(
+        &self,
+        consumer: ConsumerId,
+        fence: Option<u64>,
+        standing: &Standing,
+    ) -> Result<bool, StoreError> {
+        let standing = serde_json::to_string(standing).map_err(|error| inconsistent("consumers", &error))?;
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let stand = query(STAND).bind(consumer.0).bind(fence.map(signed)).bind(standing);
+        let changed = transaction.execute(stand).await?;
+        transaction.commit_write().await?;
+        Ok(changed > 0)
+    }
+
     async fn delete_consumer(&self, consumer: ConsumerId, fence: u64) -> Result<bool, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
         if transaction.execute(query(DELETE).bind(consumer.0).bind(signed(fence))).await? == 0 {
@@ -272,7 +300,14 @@ fn consumer(row: &SqliteRow) -> Result<Consumer, StoreError> {
             .map_err(|error| inconsistent("consumers", &error))?,
         is_paused: rows::integer(row, "is_paused")? != 0,
         created_at_ms: rows::integer(row, "created_at_ms")?,
+        standing: standing(row)?,
     })
+}
+
+fn standing(row: &SqliteRow) -> Result<Option<Standing>, StoreError> {
+    let text: Option<String> = row.try_get("standing").map_err(store_error)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| inconsistent("consumers", &error)))
+        .transpose()
 }
 
 fn cursor(row: &SqliteRow) -> Result<ConsumerCursor, StoreError> {

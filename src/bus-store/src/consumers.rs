@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bus_domain::consumer::redrive::{Redrive, Undeliverable};
-use bus_domain::consumer::{Consumer, ConsumerConfig, ConsumerId, ConsumerName};
+use bus_domain::consumer::{Consumer, ConsumerConfig, ConsumerId, ConsumerName, Standing};
 use bus_domain::{BareJid, Epoch, NodeId, NodeName, Seq};
 
 use crate::{Head, StoreError};
@@ -64,6 +64,22 @@ pub trait ConsumerStore {
         consumer: ConsumerId,
         fence: u64,
         is_paused: bool,
+    ) -> Result<bool, StoreError>;
+
+    /// A page of the consumers that have destinations, in the order of their names, behind `after`.
+    async fn list_with_destinations(
+        &self,
+        after: Option<&ConsumerName>,
+        consumers_max: u32,
+    ) -> Result<Vec<Consumer>, StoreError>;
+
+    /// Notes how a consumer stands with its destination: under a claim, or whoever has claimed it. False if the fence has
+    /// moved, or the consumer is gone.
+    async fn set_standing(
+        &self,
+        consumer: ConsumerId,
+        fence: Option<u64>,
+        standing: &Standing,
     ) -> Result<bool, StoreError>;
 
     /// Removes a consumer with everything of it. False if the fence has moved.

@@ -13,7 +13,9 @@ pub(crate) use node::{
     AccessModel, Affiliation, ConfigureArguments, CreateArguments, Durability, ItemsArguments, NodeCommand,
     ProcessingHint, PublishModel, WhenItemsFull, WhenUndeliveredFull,
 };
-pub(crate) use sub::{CreateSubArguments, DeadLetterCommand, StartArguments, SubCommand};
+pub(crate) use sub::{
+    CreateSubArguments, DeadLetterCommand, StartArguments, SubCommand, WebhookArguments, WebhookMode,
+};
 
 /// A durable event bus on XMPP.
 ///

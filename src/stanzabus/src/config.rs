@@ -13,6 +13,7 @@ mod http;
 mod keys;
 mod limits;
 mod log;
+mod outbound;
 mod secret_file;
 mod store;
 mod tls;
@@ -38,6 +39,7 @@ use contacts::ContactsConfig;
 use http::HttpConfig;
 use keys::KnownKeys;
 use limits::LimitsConfig;
+use outbound::OutboundConfig;
 use store::StoreConfig;
 use xmpp::XmppConfig;
 
@@ -62,6 +64,9 @@ pub(crate) struct Config {
     /// Metrics and health, and the HTTP API.
     #[serde(default)]
     pub(crate) http: HttpConfig,
+    /// What is sent to addresses that callers name.
+    #[serde(default)]
+    pub(crate) outbound: OutboundConfig,
     /// Every bound.
     #[serde(default)]
     pub(crate) limits: LimitsConfig,
@@ -94,6 +99,7 @@ impl Loaded {
         self.config.store.address_with_password(&self.folder)?;
         self.config.grpc.tls_server(&self.folder)?;
         self.config.http.tls_server(&self.folder)?;
+        self.config.outbound.client(&self.folder)?;
         self.config.xmpp.secret(&self.folder).map(drop)
     }
 
@@ -106,7 +112,7 @@ impl Loaded {
 
     /// Looks at every value but the secrets, which not everybody may read.
     pub(crate) fn check_all_but_secret(&self) -> Result<(), ConfigError> {
-        let Config { xmpp, access, contacts, store, grpc, http, limits, log } = &self.config;
+        let Config { xmpp, access, contacts, store, grpc, http, outbound, limits, log } = &self.config;
         xmpp.domain()?;
         xmpp.host()?;
         xmpp.tls(&self.folder)?;
@@ -118,6 +124,10 @@ impl Loaded {
         self.credentials()?;
         http.listen()?;
         http.api_listen()?;
+        outbound.principals(&xmpp.domain()?)?;
+        outbound.guard()?;
+        outbound.origin(&xmpp.domain()?)?;
+        outbound.callback_url()?;
         limits.check()?;
         log.filter()?;
         Ok(())

@@ -14,6 +14,7 @@ mod http;
 mod init;
 mod leg_xmpp;
 mod metrics;
+mod outbound;
 mod reload;
 mod serve;
 mod service_manager;

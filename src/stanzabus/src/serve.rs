@@ -23,7 +23,7 @@ use crate::metrics::{Metrics, Sources};
 use crate::reload::{Reloading, Replaceable};
 use crate::service_manager::ServiceManager;
 use crate::signals::StopSignals;
-use crate::{store, telemetry};
+use crate::{outbound, store, telemetry};
 
 /// Runs until SIGTERM or SIGINT; then finishes what was accepted, unless a second signal comes. An XMPP server that is
 /// away ends nothing.
@@ -61,6 +61,7 @@ struct Daemon {
     retention: JoinHandle<()>,
     grpc: JoinHandle<Result<(), bridge_grpc::ServeError>>,
     api: JoinHandle<Result<(), bridge_http::ServeError>>,
+    outbound: JoinHandle<()>,
     http: JoinHandle<std::io::Result<()>>,
     leg: XmppLeg,
     replaceable: Replaceable,
@@ -93,7 +94,11 @@ impl Daemon {
         let tokens = Tokens::default();
         let EngineParts { engine, committer } = Engine::start(
             Arc::clone(&store),
-            Settings { admins: config.xmpp.admins()?.into_iter().collect(), ..config.limits.engine() },
+            Settings {
+                admins: config.xmpp.admins()?.into_iter().collect(),
+                outbound_principals: config.outbound.principals(&config.xmpp.domain()?)?,
+                ..config.limits.engine()
+            },
             Arc::new(SystemClock),
             Arc::new(SystemIds),
             tokens.committer.clone(),
@@ -121,6 +126,8 @@ impl Daemon {
         let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.bridges).await;
         let api_settings = api_settings(loaded, &replaceable, departure.clone())?;
         let api = start_api(api_settings, engine.clone(), api_listener, &tokens.bridges);
+        let grace = config.limits.http().shutdown_grace;
+        let outbound = outbound::start(loaded, &engine, grace, &tokens.bridges)?;
         let sources = Sources {
             engine: engine.clone(),
             link,
@@ -129,7 +136,7 @@ impl Daemon {
             requests: leg.gauges(),
         };
         let http = start_http(sources, http_listener, &tokens, departure);
-        Ok(Self { store, engine, committer, retention, grpc, api, http, leg, replaceable, tokens })
+        Ok(Self { store, engine, committer, retention, grpc, api, outbound, http, leg, replaceable, tokens })
     }
 
     /// Resolves only when a part ends that should not.
@@ -139,6 +146,7 @@ impl Daemon {
             ended = &mut self.retention => ("retention", ended.err().map(|error| error.to_string())),
             ended = &mut self.grpc => ("the gRPC server", error_of(ended)),
             ended = &mut self.api => ("the HTTP API", error_of(ended)),
+            ended = &mut self.outbound => ("what is sent out", ended.err().map(|error| error.to_string())),
             ended = &mut self.http => ("the HTTP server", error_of(ended)),
             ended = self.leg.ended() => ended,
         };
@@ -154,6 +162,7 @@ impl Daemon {
         self.leg.stop_requests().await;
         finish(self.grpc).await;
         finish(self.api).await;
+        finish(self.outbound).await;
         finish(self.retention).await;
         self.tokens.committer.cancel();
         finish(self.committer).await;
@@ -222,6 +231,7 @@ fn grpc_settings(
         credentials,
         tls,
         allow_plaintext_beyond_loopback: config.grpc.allows_plaintext_beyond_loopback(),
+        guard: config.outbound.guard()?,
         statistics: Arc::clone(statistics),
         info,
         ..config.limits.grpc()

@@ -1,9 +1,12 @@
 //! Durable subscriptions of services.
 
 use bus_domain::consumer::create::{Wish, decide};
+use bus_domain::consumer::destination::{ContentMode, Pace, Secret, Webhook};
 use bus_domain::consumer::redrive::{Redrive, Undeliverable};
 use bus_domain::consumer::start::Start;
-use bus_domain::consumer::{ConsumerId, ConsumerName, Mode, NodePattern};
+use bus_domain::consumer::{
+    ConsumerId, ConsumerName, Destination, Mode, NodePattern, Standing, StandingState,
+};
 use bus_domain::{Limits, NodeId, NodeName};
 use bus_store::{Claim, ConsumerMoves, CursorPlace, DeliveryRow, EpochRenewal, NewConsumer, Store};
 
@@ -21,6 +24,7 @@ fn new(name: &str, nodes: &[NodeId]) -> NewConsumer {
         attempts_max: None,
         dead_letter_node: None,
         in_flight_max: None,
+        destination: None,
     };
     NewConsumer {
         name: ConsumerName::new(name).expect("a name"),
@@ -88,6 +92,36 @@ pub async fn a_consumer_comes_back_as_it_was_made(store: &dyn Store) {
     let names = store.names_of_nodes("m", None, 9).await.expect("a page");
     assert_eq!(names.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["m", "n"]);
     assert_eq!(store.names_of_nodes("", Some(&name("m")), 9).await.expect("a page"), [(node, name("n"))]);
+}
+
+pub async fn those_with_destinations_are_found_and_say_how_they_stand(store: &dyn Store) {
+    let pace = Pace { requests_in_flight_max: 8, batch_events_max: 1, requests_per_minute: Some(60) };
+    let uri = "https://example.org/hook".to_owned();
+    let secret = Some(Secret("whsec_c2VjcmV0".to_owned()));
+    let webhook = Webhook { uri, mode: ContentMode::Structured, secret, bearer_token: None, pace };
+    let mut wanted = new("b", &[]);
+    wanted.config.destination = Some(Destination::Webhook(webhook));
+    let id = store.create_consumer(&wanted).await.expect("insert").expect("a free name");
+    create(store, "c", &[]).await;
+    let list = async |after: Option<&ConsumerName>, max| {
+        store.list_with_destinations(after, max).await.expect("a page")
+    };
+    let found = list(None, 9).await;
+    assert_eq!(found.iter().map(|it| (it.id, &it.config)).collect::<Vec<_>>(), [(id, &wanted.config)]);
+    assert_eq!(found[0].standing, None, "nothing was tried");
+    assert_eq!((list(Some(&wanted.name), 9).await, list(None, 0).await), (vec![], vec![]));
+    let standing = |state| {
+        let reason = "no answer".to_owned();
+        Standing { state, reason, since_ms: 9, allowed_per_minute: Some(120) }
+    };
+    let fence = claim(store, id, INSTANCE, 0).await.expect("a claim");
+    let set = async |fence, state| store.set_standing(id, fence, &standing(state)).await.expect("a write");
+    assert!(set(Some(fence), StandingState::Failing).await);
+    assert!(!set(Some(fence - 1), StandingState::Active).await, "somebody else has it");
+    let found = async || list(None, 1).await[0].standing.clone();
+    assert_eq!(found().await, Some(standing(StandingState::Failing)));
+    assert!(set(None, StandingState::Gone).await);
+    assert_eq!(found().await, Some(standing(StandingState::Gone)));
 }
 
 pub async fn a_claim_is_held_by_one_until_it_lapses(store: &dyn Store) {

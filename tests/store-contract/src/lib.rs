@@ -102,6 +102,7 @@ macro_rules! consumers_suite {
     ($open:path) => {
         $crate::suite!($open;
             consumers: a_consumer_comes_back_as_it_was_made,
+            consumers: those_with_destinations_are_found_and_say_how_they_stand,
             consumers: a_claim_is_held_by_one_until_it_lapses,
             consumers: consumers_move_together_and_only_under_their_fences,
             consumers: a_dead_letter_and_its_event_are_one_transaction,

@@ -9,9 +9,11 @@ use bus_domain::consumer::start::Start;
 use bus_domain::consumer::{Consumer, ConsumerName, Mode, NodePattern};
 use bus_domain::{NodeFacts, NodeName, Seq};
 use bus_engine::{BacklogOfNode, DeadLetterEntry, Delivered, EventIds, LeaseOutcome};
+use outbound_http::Guard;
 use prost_types::{Duration, Timestamp};
 use tonic::Status;
 
+use super::destination::{destination_from_message, destination_to_message, standing_to_message};
 use super::{PayloadForm, enum_value, event_to_message, node_name, timestamp};
 use crate::status::invalid_field;
 use crate::v1;
@@ -29,6 +31,7 @@ pub(crate) fn consumer_name(field: &str, text: &str) -> Result<ConsumerName, Sta
 pub(crate) fn wish_from_message(
     config: Option<v1::SubscriptionConfig>,
     start: Option<v1::StartPosition>,
+    guard: &Guard,
 ) -> Result<Wish, Status> {
     let config = config.ok_or_else(|| invalid_field("config", "must be set"))?;
     let nodes = config.nodes.iter().enumerate().map(|(index, node)| {
@@ -57,6 +60,7 @@ pub(crate) fn wish_from_message(
         attempts_max: config.attempts_max,
         dead_letter_node,
         in_flight_max: config.in_flight_max,
+        destination: config.destination.map(|it| destination_from_message(it, guard)).transpose()?,
     })
 }
 
@@ -93,9 +97,11 @@ pub(crate) fn consumer_to_message(consumer: &Consumer) -> v1::Subscription {
             attempts_max: (config.attempts_max > 0).then_some(config.attempts_max),
             dead_letter_node: dead_letter_node.map_or_else(String::new, |node| node.0.as_str().to_owned()),
             in_flight_max: is_queue.then_some(config.in_flight_max),
+            destination: config.destination.as_ref().map(destination_to_message),
         }),
         paused: consumer.is_paused,
         create_time: Some(timestamp(consumer.created_at_ms)),
+        destination_standing: consumer.standing.as_ref().map(standing_to_message),
     }
 }
 

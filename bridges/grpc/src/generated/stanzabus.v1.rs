@@ -102,6 +102,10 @@ pub enum ErrorReason {
     ReaderStalled = 68,
     /// OUT_OF_RANGE: the log has lost what comes behind the position. Metadata: first_seq.
     SeqTrimmed = 69,
+    /// FAILED_PRECONDITION: the events of the subscription are brought to its destination; nobody else reads it.
+    SubscriptionHasDestination = 80,
+    /// PERMISSION_DENIED: destinations outside of the bus are for admins, and for those whom \[outbound\] principals names.
+    DestinationForbidden = 81,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -160,6 +164,10 @@ impl ErrorReason {
             Self::SubscriptionElsewhere => "ERROR_REASON_SUBSCRIPTION_ELSEWHERE",
             Self::ReaderStalled => "ERROR_REASON_READER_STALLED",
             Self::SeqTrimmed => "ERROR_REASON_SEQ_TRIMMED",
+            Self::SubscriptionHasDestination => {
+                "ERROR_REASON_SUBSCRIPTION_HAS_DESTINATION"
+            }
+            Self::DestinationForbidden => "ERROR_REASON_DESTINATION_FORBIDDEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -215,6 +223,10 @@ impl ErrorReason {
             "ERROR_REASON_SUBSCRIPTION_ELSEWHERE" => Some(Self::SubscriptionElsewhere),
             "ERROR_REASON_READER_STALLED" => Some(Self::ReaderStalled),
             "ERROR_REASON_SEQ_TRIMMED" => Some(Self::SeqTrimmed),
+            "ERROR_REASON_SUBSCRIPTION_HAS_DESTINATION" => {
+                Some(Self::SubscriptionHasDestination)
+            }
+            "ERROR_REASON_DESTINATION_FORBIDDEN" => Some(Self::DestinationForbidden),
             _ => None,
         }
     }
@@ -2174,6 +2186,10 @@ pub enum AdvisoryKind {
     CredentialsUnusable = 10,
     /// The instance is being drained.
     Draining = 11,
+    /// The destination of a subscription takes its events, or takes them again.
+    DestinationActive = 20,
+    /// The destination of a subscription does not agree, fails, or is gone. What is due to it waits.
+    DestinationAway = 21,
 }
 impl AdvisoryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2194,6 +2210,8 @@ impl AdvisoryKind {
             Self::EpochRenewed => "ADVISORY_KIND_EPOCH_RENEWED",
             Self::CredentialsUnusable => "ADVISORY_KIND_CREDENTIALS_UNUSABLE",
             Self::Draining => "ADVISORY_KIND_DRAINING",
+            Self::DestinationActive => "ADVISORY_KIND_DESTINATION_ACTIVE",
+            Self::DestinationAway => "ADVISORY_KIND_DESTINATION_AWAY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2211,6 +2229,8 @@ impl AdvisoryKind {
             "ADVISORY_KIND_EPOCH_RENEWED" => Some(Self::EpochRenewed),
             "ADVISORY_KIND_CREDENTIALS_UNUSABLE" => Some(Self::CredentialsUnusable),
             "ADVISORY_KIND_DRAINING" => Some(Self::Draining),
+            "ADVISORY_KIND_DESTINATION_ACTIVE" => Some(Self::DestinationActive),
+            "ADVISORY_KIND_DESTINATION_AWAY" => Some(Self::DestinationAway),
             _ => None,
         }
     }
@@ -3346,6 +3366,9 @@ pub struct Subscription {
     /// When it was made.
     #[prost(message, optional, tag = "5")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How it stands with the destination of its configuration; not set without one, and before the first attempt.
+    #[prost(message, optional, tag = "20")]
+    pub destination_standing: ::core::option::Option<DestinationStanding>,
 }
 /// How a subscription behaves.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3381,6 +3404,77 @@ pub struct SubscriptionConfig {
     /// Events that may be leased at a time: at least 1, 1000 by default. QUEUE only.
     #[prost(uint32, optional, tag = "7")]
     pub in_flight_max: ::core::option::Option<u32>,
+    /// Where the daemon brings the events itself; then nobody else reads the subscription (FAILED_PRECONDITION with
+    /// SUBSCRIPTION_HAS_DESTINATION). Only admins, and principals that the daemon's configuration names, may have it send
+    /// (PERMISSION_DENIED with DESTINATION_FORBIDDEN).
+    #[prost(oneof = "subscription_config::Destination", tags = "20")]
+    pub destination: ::core::option::Option<subscription_config::Destination>,
+}
+/// Nested message and enum types in `SubscriptionConfig`.
+pub mod subscription_config {
+    /// Where the daemon brings the events itself; then nobody else reads the subscription (FAILED_PRECONDITION with
+    /// SUBSCRIPTION_HAS_DESTINATION). Only admins, and principals that the daemon's configuration names, may have it send
+    /// (PERMISSION_DENIED with DESTINATION_FORBIDDEN).
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Destination {
+        /// An HTTP server that takes CloudEvents. QUEUE only.
+        #[prost(message, tag = "20")]
+        Webhook(super::Webhook),
+    }
+}
+/// An HTTP server that takes CloudEvents, as the CloudEvents specification of webhooks has it.
+///
+/// Before anything is sent, the server is asked with OPTIONS whether it wants events (WebHook-Request-Origin, and
+/// WebHook-Request-Rate where there is a rate), and must answer with WebHook-Allowed-Origin; it is asked again from time to
+/// time until it does. Each request is a POST. Any status of the 200s acknowledges its events. 410 pauses the subscription. 429
+/// and 503 with Retry-After hold all requests back for that long, at most an hour. 413 and 415 give the events up to the
+/// dead-letter node, if there is one. Everything else, redirects included, is a failed attempt, by the retry schedule; a server that
+/// fails is left alone for up to a minute, and tried by one request at a time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Webhook {
+    /// Where it is: https, without user and password, and at an address of the public internet unless the daemon's configuration allows
+    /// others. At most 2,048 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub uri: ::prost::alloc::string::String,
+    /// In which form it gets events; STRUCTURED by default.
+    #[prost(enumeration = "WebhookMode", tag = "2")]
+    pub mode: i32,
+    /// Signs each request after Standard Webhooks: the headers webhook-id, webhook-timestamp and webhook-signature, which is
+    /// "v1," and the Base64 of the HMAC-SHA256 of id, timestamp and body, joined by dots. "whsec\_" and the Base64 of 24 to 64
+    /// bytes. The signature covers the body, and no attributes that travel as headers (BINARY). Empty for none. Never shown again.
+    #[prost(string, tag = "3")]
+    pub secret: ::prost::alloc::string::String,
+    /// Sent as "Authorization: Bearer". Printable ASCII without spaces, at most 4,096 bytes. Empty for none. Never shown again.
+    #[prost(string, tag = "4")]
+    pub bearer_token: ::prost::alloc::string::String,
+    /// Requests that begin in a minute: at least 1. What the server allows holds if it is less. No bound by default.
+    #[prost(uint32, optional, tag = "5")]
+    pub requests_per_minute: ::core::option::Option<u32>,
+    /// Requests under way at a time: 1 to 100, 8 by default.
+    #[prost(uint32, optional, tag = "6")]
+    pub requests_in_flight_max: ::core::option::Option<u32>,
+    /// Events of one request: 1 to 1,000, 100 by default. BATCH only.
+    #[prost(uint32, optional, tag = "7")]
+    pub batch_events_max: ::core::option::Option<u32>,
+    /// Whether requests are signed. Only in answers.
+    #[prost(bool, tag = "8")]
+    pub is_signed: bool,
+}
+/// How a subscription stands with its destination.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DestinationStanding {
+    /// In a word.
+    #[prost(enumeration = "DestinationState", tag = "1")]
+    pub state: i32,
+    /// Why; empty when all is well.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(message, optional, tag = "3")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Requests in a minute that the destination allows; not set for any number.
+    #[prost(uint32, optional, tag = "4")]
+    pub allowed_per_minute: ::core::option::Option<u32>,
 }
 /// A place in the logs of the nodes of a subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3480,6 +3574,86 @@ pub struct NodeBacklog {
     /// Events that wait for another attempt. QUEUE only.
     #[prost(uint64, tag = "6")]
     pub waiting: u64,
+}
+/// In which form a webhook gets events (content modes of the CloudEvents HTTP binding).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WebhookMode {
+    Unspecified = 0,
+    /// The event as JSON: application/cloudevents+json.
+    Structured = 1,
+    /// The attributes as headers, the data as body. An event that has no data, or data of no content type, comes as in STRUCTURED.
+    Binary = 2,
+    /// Several events as a JSON array: application/cloudevents-batch+json.
+    Batch = 3,
+}
+impl WebhookMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WEBHOOK_MODE_UNSPECIFIED",
+            Self::Structured => "WEBHOOK_MODE_STRUCTURED",
+            Self::Binary => "WEBHOOK_MODE_BINARY",
+            Self::Batch => "WEBHOOK_MODE_BATCH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WEBHOOK_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "WEBHOOK_MODE_STRUCTURED" => Some(Self::Structured),
+            "WEBHOOK_MODE_BINARY" => Some(Self::Binary),
+            "WEBHOOK_MODE_BATCH" => Some(Self::Batch),
+            _ => None,
+        }
+    }
+}
+/// How a subscription stands with its destination, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DestinationState {
+    Unspecified = 0,
+    /// The destination was not reached yet. Nothing was sent.
+    Pending = 1,
+    /// It has agreed, and gets what comes.
+    Active = 2,
+    /// It has agreed, and has failed several times in a row. It is tried by one request at a time.
+    Failing = 3,
+    /// It does not agree. It is asked again from time to time. Nothing was sent.
+    Refused = 4,
+    /// It is gone for good, and the subscription paused. Resume it, and the destination is asked again.
+    Gone = 5,
+}
+impl DestinationState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DESTINATION_STATE_UNSPECIFIED",
+            Self::Pending => "DESTINATION_STATE_PENDING",
+            Self::Active => "DESTINATION_STATE_ACTIVE",
+            Self::Failing => "DESTINATION_STATE_FAILING",
+            Self::Refused => "DESTINATION_STATE_REFUSED",
+            Self::Gone => "DESTINATION_STATE_GONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DESTINATION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DESTINATION_STATE_PENDING" => Some(Self::Pending),
+            "DESTINATION_STATE_ACTIVE" => Some(Self::Active),
+            "DESTINATION_STATE_FAILING" => Some(Self::Failing),
+            "DESTINATION_STATE_REFUSED" => Some(Self::Refused),
+            "DESTINATION_STATE_GONE" => Some(Self::Gone),
+            _ => None,
+        }
+    }
 }
 /// How a subscription is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3711,7 +3885,7 @@ pub mod subscribe_response {
     pub enum Frame {
         /// The subscription can be read. Always the first frame.
         #[prost(message, tag = "1")]
-        Opened(super::SubscriptionOpened),
+        Opened(::prost::alloc::boxed::Box<super::SubscriptionOpened>),
         /// The next events.
         #[prost(message, tag = "2")]
         Deliveries(super::Deliveries),
@@ -4746,7 +4920,8 @@ pub mod subscriptions_client {
         /// Makes a subscription.
         ///
         /// Errors: ALREADY_EXISTS, NOT_FOUND and PERMISSION_DENIED (of a node that is named, or of the dead-letter node),
-        /// INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), RESOURCE_EXHAUSTED (the principal has too many).
+        /// INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), RESOURCE_EXHAUSTED (the principal has too many). A destination also:
+        /// PERMISSION_DENIED with DESTINATION_FORBIDDEN.
         pub async fn create_subscription(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateSubscriptionRequest>,
@@ -5040,7 +5215,8 @@ pub mod subscriptions_server {
         /// Makes a subscription.
         ///
         /// Errors: ALREADY_EXISTS, NOT_FOUND and PERMISSION_DENIED (of a node that is named, or of the dead-letter node),
-        /// INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), RESOURCE_EXHAUSTED (the principal has too many).
+        /// INVALID_ARGUMENT, OUT_OF_RANGE (start.after_seq), RESOURCE_EXHAUSTED (the principal has too many). A destination also:
+        /// PERMISSION_DENIED with DESTINATION_FORBIDDEN.
         async fn create_subscription(
             &self,
             request: tonic::Request<super::CreateSubscriptionRequest>,

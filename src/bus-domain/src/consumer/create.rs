@@ -1,7 +1,9 @@
 //! Create: how a new consumer may be.
 
 use super::start::Start;
-use super::{ConsumerConfig, ConsumerError, DeadLetterNode, Mode, NodePattern, retry};
+use super::{
+    ConsumerConfig, ConsumerError, DeadLetterNode, Destination, Mode, NodePattern, destination, retry,
+};
 use crate::{Limits, NodeName};
 
 /// What somebody wants a consumer to be; what is `None` is the default.
@@ -23,6 +25,8 @@ pub struct Wish {
     pub dead_letter_node: Option<NodeName>,
     /// Events that may be leased at a time; [`IN_FLIGHT_MAX`] if not given.
     pub in_flight_max: Option<u32>,
+    /// Where events are brought, if they are not fetched.
+    pub destination: Option<Destination>,
 }
 
 /// How long a worker has for an event by default, in milliseconds.
@@ -52,6 +56,9 @@ pub fn decide(wish: &Wish, limits: &Limits) -> Result<ConsumerConfig, ConsumerEr
             return invalid("a dead-letter node is for QUEUE");
         }
     }
+    if let Some(destination) = &wish.destination {
+        destination::check(destination, wish.mode)?;
+    }
     let lease_ms = wish.lease_ms.unwrap_or(LEASE_MS);
     if !LEASE_MS_RANGE.contains(&lease_ms) {
         return invalid("lease must be from 1 second to 12 hours");
@@ -68,6 +75,7 @@ pub fn decide(wish: &Wish, limits: &Limits) -> Result<ConsumerConfig, ConsumerEr
         attempts_max: attempts(wish)?,
         dead_letter_node: wish.dead_letter_node.clone().map(DeadLetterNode),
         in_flight_max,
+        destination: wish.destination.clone(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus_domain::consumer::ConsumerName;
 use bus_domain::consumer::redrive::{DeadLetter, ENVELOPE_BYTES_MAX, Particulars, Undeliverable};
-use bus_domain::{Actor, BusError, Epoch, Event, ItemId, Jid, NodeFacts, NodeName, Payload, Role, Seq};
+use bus_domain::{BusError, Epoch, Event, ItemId, Jid, NodeFacts, NodeName, Payload, Seq};
 use bus_xml::{Element, XmlLimits, escape_attribute, parse_document, serialise};
 
 use super::running::Running;
@@ -73,8 +73,7 @@ async fn try_write(
         epoch: facts.epoch,
         seq,
     };
-    let is_admin = engine.settings().admins.contains(&consumer.owner);
-    let actor = Actor::new(consumer.owner.clone(), if is_admin { Role::Admin } else { Role::Creator });
+    let actor = engine.actor_of(&consumer.owner);
     let verb = Verb::DeadLetter(Box::new(DeadLetter { about, payload }));
     engine.execute(Command { actor, node: node.0, verb }).await.map(drop)
 }

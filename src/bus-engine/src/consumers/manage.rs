@@ -66,6 +66,9 @@ impl Engine {
     ) -> Result<Consumer, BusError> {
         let limits = &self.settings().limits;
         let config = create::decide(wish, limits)?;
+        if config.destination.is_some() {
+            self.check_outbound(actor)?;
+        }
         if let Some(node) = &wish.dead_letter_node {
             check_node(&*self.facts(node).await?, actor)?;
         }
@@ -83,7 +86,10 @@ impl Engine {
         let created = self.store().create_consumer(&new).await.map_err(|error| self.unavailable(&error))?;
         let NewConsumer { name, owner, config, .. } = new;
         let id = created.ok_or(ConsumerError::Exists)?;
-        Ok(Consumer { id, name, owner, config, is_paused: false, created_at_ms })
+        if config.destination.is_some() {
+            self.destinations_changed();
+        }
+        Ok(Consumer { id, name, owner, config, is_paused: false, created_at_ms, standing: None })
     }
 
     /// A consumer, as its owner or an admin may see it.
@@ -114,6 +120,7 @@ impl Engine {
         let (consumer, fence) = self.take_over(actor, name, &ConsumerError::NotFound).await?;
         let deleted = self.store().delete_consumer(consumer.id, fence).await;
         if deleted.map_err(|error| self.unavailable(&error))? {
+            self.destinations_changed();
             Ok(())
         } else {
             Err(ConsumerError::Elsewhere.into())
@@ -134,7 +141,11 @@ impl Engine {
         }
         running.lock().state.set_paused(is_paused);
         running.wake.notify_one();
-        self.find_consumer(actor, name).await
+        let consumer = self.find_consumer(actor, name).await?;
+        if consumer.config.destination.is_some() {
+            self.destinations_changed();
+        }
+        Ok(consumer)
     }
 
     /// Moves a consumer to another place on a node, or on all of its nodes. What was leased or waited there is forgotten;

@@ -38,6 +38,19 @@ impl Engine {
         name: &ConsumerName,
         worker: &str,
     ) -> Result<ConsumerSession, BusError> {
+        if self.consumer(actor, name).await?.config.destination.is_some() {
+            return Err(ConsumerError::HasDestination.into());
+        }
+        self.attach_consumer(actor, name, worker).await
+    }
+
+    /// The same, also where a destination gets the events.
+    pub(crate) async fn attach_consumer(
+        &self,
+        actor: &Actor,
+        name: &ConsumerName,
+        worker: &str,
+    ) -> Result<ConsumerSession, BusError> {
         loop {
             let running = self.run_consumer(actor, name).await?;
             let attached = {
@@ -62,6 +75,11 @@ impl ConsumerSession {
     /// What is read.
     pub fn consumer(&self) -> &Consumer {
         &self.running.consumer
+    }
+
+    /// The claim under which it is served here.
+    pub(crate) fn fence(&self) -> u64 {
+        self.running.fence
     }
 
     /// The next frame; waits for it. Safe to drop and call again.

@@ -30,6 +30,7 @@ fn wish(mode: Mode, nodes: &[&str]) -> Wish {
         attempts_max: None,
         dead_letter_node: None,
         in_flight_max: None,
+        destination: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `stanzabus sub` and `stanzabus dead-letter`.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `stanzabus sub …`
 #[derive(Debug, Subcommand)]
@@ -73,6 +75,46 @@ pub(crate) struct CreateSubArguments {
     /// After so many attempts an event goes there [default: 5].
     #[arg(long, value_name = "N", requires = "dead_letter_node")]
     pub(crate) attempts_max: Option<u32>,
+    /// Where the daemon brings the events itself.
+    #[command(flatten)]
+    pub(crate) webhook: WebhookArguments,
+}
+
+/// A webhook of `stanzabus sub create`.
+#[derive(Debug, Args)]
+pub(crate) struct WebhookArguments {
+    /// Have the daemon POST the events to this https URL, as CloudEvents.
+    #[arg(long = "webhook", value_name = "URL", requires = "queue")]
+    pub(crate) uri: Option<String>,
+    /// In which form.
+    #[arg(long = "webhook-mode", value_name = "MODE", requires = "uri", default_value = "structured")]
+    pub(crate) mode: WebhookMode,
+    /// Sign each request with the key in this file: its first line, `whsec_` and the Base64 of 24 to 64 bytes.
+    #[arg(long = "webhook-secret-file", value_name = "FILE", requires = "uri")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Send the token in the first line of this file, as `Authorization: Bearer`.
+    #[arg(long = "webhook-token-file", value_name = "FILE", requires = "uri")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Requests that begin in a minute, at most [default: any number].
+    #[arg(long = "webhook-rate", value_name = "N", requires = "uri")]
+    pub(crate) requests_per_minute: Option<u32>,
+    /// Requests under way at a time [default: 8].
+    #[arg(long = "webhook-in-flight", value_name = "N", requires = "uri")]
+    pub(crate) requests_in_flight_max: Option<u32>,
+    /// Events of one request, in mode batch [default: 100].
+    #[arg(long = "webhook-batch", value_name = "N", requires = "uri")]
+    pub(crate) batch_events_max: Option<u32>,
+}
+
+/// In which form a webhook gets events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WebhookMode {
+    /// Each as a JSON document.
+    Structured,
+    /// Each as headers and a body.
+    Binary,
+    /// Several as a JSON array.
+    Batch,
 }
 
 /// A place in the logs: one of them.

@@ -1,9 +1,12 @@
+mod destination;
+
 use std::path::Path;
 
 use bridge_grpc::v1;
 use serde::Serialize;
 use v1::start_position::At;
 
+use self::destination::DestinationPart;
 use crate::cli::{CreateSubArguments, StartArguments, SubCommand};
 use crate::client::{connect_grpc, output};
 use crate::failure::Failure;
@@ -13,7 +16,7 @@ pub(crate) async fn run(config: &Path, command: SubCommand) -> Result<(), Failur
     let client = connect_grpc(config).await?;
     match command {
         SubCommand::Create(arguments) => {
-            let created = client.create_subscription(request(arguments)).await?;
+            let created = client.create_subscription(request(arguments)?).await?;
             output::print_json(&SubscriptionLine::of(created))
         }
         SubCommand::List => {
@@ -64,7 +67,7 @@ pub(crate) async fn run(config: &Path, command: SubCommand) -> Result<(), Failur
     }
 }
 
-fn request(arguments: CreateSubArguments) -> v1::CreateSubscriptionRequest {
+fn request(arguments: CreateSubArguments) -> Result<v1::CreateSubscriptionRequest, Failure> {
     let CreateSubArguments { subscription, nodes, queue, start, .. } = arguments;
     let mode = if queue { v1::SubscriptionMode::Queue } else { v1::SubscriptionMode::Stream };
     let config = v1::SubscriptionConfig {
@@ -75,8 +78,10 @@ fn request(arguments: CreateSubArguments) -> v1::CreateSubscriptionRequest {
         attempts_max: arguments.attempts_max,
         dead_letter_node: arguments.dead_letter_node.unwrap_or_default(),
         in_flight_max: None,
+        destination: destination::of_arguments(arguments.webhook)?,
     };
-    v1::CreateSubscriptionRequest { name: subscription, config: Some(config), start: Some(position(start)) }
+    let (config, start) = (Some(config), Some(position(start)));
+    Ok(v1::CreateSubscriptionRequest { name: subscription, config, start })
 }
 
 fn position(start: StartArguments) -> v1::StartPosition {
@@ -112,6 +117,8 @@ struct SubscriptionLine {
     attempts_max: Option<u32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     dead_letter_node: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<DestinationPart>,
 }
 
 impl SubscriptionLine {
@@ -127,6 +134,9 @@ impl SubscriptionLine {
             retry_seconds: config.retry_schedule.iter().map(|delay| delay.seconds).collect(),
             attempts_max: config.attempts_max,
             dead_letter_node: config.dead_letter_node,
+            destination: config
+                .destination
+                .map(|it| DestinationPart::of(it, subscription.destination_standing)),
             nodes: config.nodes,
         }
     }

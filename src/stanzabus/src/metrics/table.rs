@@ -61,6 +61,14 @@ metrics! {
     ConsumerFlushes = "stanzabus_consumer_flushes_total", |read| Value::Number(read.engine.consumer_flushes);
     /// Events that were written to dead-letter nodes.
     DeadLetters = "stanzabus_dead_letters_total", |read| Value::Number(read.engine.dead_letters);
+    /// Requests that were begun to the destinations of durable subscriptions.
+    OutboundRequests = "stanzabus_outbound_requests_total", |read| Value::Number(read.engine.outbound_requests);
+    /// Events that such destinations have taken.
+    OutboundEvents = "stanzabus_outbound_events_total", |read| Value::Number(read.engine.outbound_events);
+    /// Requests that such destinations have not answered, or not as they should.
+    OutboundFailures = "stanzabus_outbound_failures_total", |read| Value::Number(read.engine.outbound_failures);
+    /// Times at which events had left their log before they could be brought to a destination.
+    OutboundGaps = "stanzabus_outbound_gaps_total", |read| Value::Number(read.engine.outbound_gaps);
     /// Commands that wait for their commit.
     QueuedCommands = "stanzabus_queued_commands", |read| Value::Number(read.engine.queued_commands);
     /// Bytes of the commands that wait for their commit.

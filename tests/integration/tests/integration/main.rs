@@ -43,5 +43,6 @@ mod stanza_js;
 #[cfg(test)]
 mod subscriptions;
 mod synced;
+mod webhooks;
 #[cfg(test)]
 mod webpush;

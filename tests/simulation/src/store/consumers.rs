@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bus_domain::consumer::redrive::{Redrive, Undeliverable};
-use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName};
+use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, Standing};
 use bus_domain::{BareJid, NodeId, NodeName};
 use bus_store::{
     Claim, ConsumerMoves, ConsumerProgress, ConsumerStore, ConsumerTransaction, CursorPlace, NewConsumer,
@@ -69,6 +69,23 @@ impl ConsumerStore for SimulatedStore {
         _consumer: ConsumerId,
         _fence: u64,
         _is_paused: bool,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn list_with_destinations(
+        &self,
+        _after: Option<&ConsumerName>,
+        _consumers_max: u32,
+    ) -> Result<Vec<Consumer>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn set_standing(
+        &self,
+        _consumer: ConsumerId,
+        _fence: Option<u64>,
+        _standing: &Standing,
     ) -> Result<bool, StoreError> {
         Ok(false)
     }

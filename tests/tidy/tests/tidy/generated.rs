@@ -72,6 +72,8 @@ fn generate(mut api: FileDescriptorSet, out: &Path) {
         // Else every event would have room for the attributes of a CloudEvent.
         .boxed(".stanzabus.v1.Event.payload.cloud_event")
         .boxed(".stanzabus.v1.NewEvent.payload.cloud_event")
+        // Else every frame would have room for a subscription.
+        .boxed(".stanzabus.v1.SubscribeResponse.frame.opened")
         .out_dir(out)
         .compile_fds(api.clone())
         .expect("the API generates");

@@ -1,0 +1,6 @@
+-- How consumers stand with the destinations that their events are brought to. Twin of the other stores' migrations with the
+-- same number.
+ALTER TABLE consumers ADD COLUMN standing TEXT; -- JSON, see bus-domain's Standing; NULL before the first attempt
+
+CREATE INDEX consumers_with_destination ON consumers (name)
+    WHERE CASE WHEN json_valid(config) THEN config ->> 'destination' END IS NOT NULL;

@@ -1,0 +1,265 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus_domain::BusError;
+use bus_domain::consumer::lease::LeaseId;
+use bus_domain::consumer::retry::Failure;
+use bus_domain::consumer::{Consumer, Standing, StandingState};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::flow::{FAILING_AFTER, Flow};
+use super::{Agreement, Brought, Carrier, Condition, Verdict};
+use crate::{ConsumerFrame, ConsumerSession, Credit, Delivered, Engine};
+
+/// How long a request may take at most. It always ends before the leases of its events do.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
+/// How long who does not agree, or does not answer, is left alone at first, and at most.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+const ASK_AGAIN_MAX: Duration = Duration::from_mins(10);
+/// Bytes that may be on their way from the log for one destination.
+const CREDIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// One consumer with its destination.
+struct Runner {
+    engine: Engine,
+    carrier: Arc<dyn Carrier>,
+    consumer: Arc<Consumer>,
+    session: ConsumerSession,
+    state: StandingState,
+    allowed_per_minute: Option<u32>,
+    flow: Flow,
+    /// Events for which no request has begun.
+    here: VecDeque<Delivered>,
+    requests: JoinSet<(Vec<LeaseId>, Brought)>,
+}
+
+/// Serves one consumer until it is told to stop, its destination is gone, or its session ends.
+pub(super) async fn run(
+    engine: Engine,
+    carrier: Arc<dyn Carrier>,
+    consumer: Consumer,
+    stop: CancellationToken,
+) -> Result<(), BusError> {
+    let mut session = engine.open_destination(&consumer).await?;
+    let agreed = tokio::select! {
+        agreed = until_agreed(&engine, &*carrier, &mut session) => agreed?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let Some(pace) = consumer.config.destination.as_ref().map(bus_domain::consumer::Destination::pace) else {
+        return Err(BusError::Internal);
+    };
+    let runner = Runner {
+        engine,
+        carrier,
+        state: agreed.state,
+        allowed_per_minute: agreed.allowed_per_minute,
+        flow: Flow::new(pace, agreed.allowed_per_minute, Instant::now()),
+        consumer: Arc::new(consumer),
+        session,
+        here: VecDeque::new(),
+        requests: JoinSet::new(),
+    };
+    runner.run(&stop).await
+}
+
+/// Asks until the destination agrees, here or by its key.
+async fn until_agreed(
+    engine: &Engine,
+    carrier: &dyn Carrier,
+    session: &mut ConsumerSession,
+) -> Result<Standing, BusError> {
+    let mut changes = engine.destination_changes();
+    let mut rest = ASK_AGAIN;
+    let mut ask_at = Instant::now();
+    loop {
+        changes.mark_unchanged();
+        let owner = engine.actor_of(&session.consumer().owner);
+        let consumer = engine.consumer(&owner, &session.consumer().name).await?;
+        let standing = consumer.standing.as_ref();
+        if let Some(agreed) = standing.filter(|standing| standing.is_agreed()) {
+            return Ok(agreed.clone());
+        }
+        if Instant::now() >= ask_at {
+            let (state, reason, allowed) = match carrier.ask(&consumer).await {
+                Agreement::Agreed { requests_per_minute } => {
+                    (StandingState::Active, String::new(), requests_per_minute)
+                }
+                Agreement::Refused { reason } => (StandingState::Refused, reason, None),
+                Agreement::Unanswered { reason } => (StandingState::Pending, reason, None),
+            };
+            if !standing.is_some_and(|it| it.state == state && it.reason == reason) {
+                engine.note_standing(session, state, &reason, allowed).await;
+            }
+            if state == StandingState::Active {
+                let since_ms = engine.now_ms();
+                return Ok(Standing { state, reason, since_ms, allowed_per_minute: allowed });
+            }
+            ask_at = Instant::now() + rest;
+            rest = (rest * 2).min(ASK_AGAIN_MAX);
+        }
+        tokio::select! {
+            // Nothing is to its credit: only its end comes, or word of events that are gone.
+            frame = session.next() => drop(frame?),
+            _ = changes.changed() => {}
+            () = sleep_until(ask_at) => {}
+        }
+    }
+}
+
+impl Runner {
+    async fn run(mut self, stop: &CancellationToken) -> Result<(), BusError> {
+        let mut is_stopping = false;
+        loop {
+            let now = Instant::now();
+            if is_stopping {
+                if self.requests.is_empty() {
+                    return self.finish().await;
+                }
+            } else {
+                self.begin(now);
+                self.ask(now);
+            }
+            let due_at = self.flow.due_at(now).filter(|_| !is_stopping);
+            tokio::select! {
+                frame = self.session.next() => self.take(frame?),
+                Some(ended) = self.requests.join_next() => match ended {
+                    Ok((leases, brought)) => is_stopping |= self.settle(&leases, brought).await,
+                    Err(error) => {
+                        tracing::error!(%error, consumer = %self.consumer.name, "a request was not carried out");
+                        return Err(BusError::Internal);
+                    }
+                },
+                () = stop.cancelled(), if !is_stopping => is_stopping = true,
+                () = sleep_until(due_at.unwrap_or(now)), if due_at.is_some() => {}
+            }
+            if is_stopping {
+                self.session.take_no_more();
+                self.give_back();
+            }
+        }
+    }
+
+    /// Begins requests with the events that are here.
+    fn begin(&mut self, now: Instant) {
+        let batch =
+            self.consumer.config.destination.as_ref().map_or(1, |it| it.pace().batch_events_max as usize);
+        while self.flow.free(now) > 0 && !self.here.is_empty() {
+            let events: Vec<Delivered> = self.here.drain(..self.here.len().min(batch)).collect();
+            let leases = events.iter().filter_map(|event| event.lease).collect();
+            let (carrier, consumer) = (Arc::clone(&self.carrier), Arc::clone(&self.consumer));
+            // A fifth of the lease is left for the answer to be written down.
+            let patience = REQUEST_PATIENCE.min(self.lease() * 4 / 5);
+            self.flow.begun(now);
+            self.engine.statistics().outbound_requests.add(1);
+            self.requests.spawn(async move { (leases, carrier.bring(&consumer, &events, patience).await) });
+        }
+    }
+
+    /// Asks for as many events as can be brought at once.
+    fn ask(&mut self, now: Instant) {
+        let messages = self.flow.ask(self.here.len(), now);
+        if messages > 0 {
+            self.session.add_credit(Credit { messages, bytes: CREDIT_BYTES });
+        }
+    }
+
+    fn take(&mut self, frame: ConsumerFrame) {
+        match frame {
+            ConsumerFrame::Events(events) => {
+                self.flow.came(events.len());
+                self.here.extend(events);
+                self.keep_over_pause();
+            }
+            ConsumerFrame::Gap { facts, first_seq } => {
+                let node = &facts.name;
+                tracing::warn!(consumer = %self.consumer.name, %node, first_seq, "events were gone before they were brought");
+                self.engine.statistics().outbound_gaps.add(1);
+            }
+            // What was not accepted comes again.
+            ConsumerFrame::Leases(_) | ConsumerFrame::Committed { .. } => {}
+        }
+    }
+
+    /// Takes note of what has become of a request; whether it was the last one.
+    async fn settle(&mut self, leases: &[LeaseId], brought: Brought) -> bool {
+        let Brought { verdicts, condition } = brought;
+        // A destination that does not speak of an event has not taken it.
+        let verdicts = verdicts.into_iter().chain(std::iter::repeat(Verdict::Later { delay_ms: None }));
+        let has_dead_letters = self.consumer.config.dead_letter_node.is_some();
+        let mut taken = Vec::with_capacity(leases.len());
+        for (lease, verdict) in leases.iter().zip(verdicts) {
+            let failure = match verdict {
+                Verdict::Taken => {
+                    taken.push(*lease);
+                    continue;
+                }
+                Verdict::Later { delay_ms } => Failure::Refused { delay_ms },
+                Verdict::Never if has_dead_letters => Failure::Terminated,
+                Verdict::Never => Failure::Refused { delay_ms: None },
+            };
+            // The consumer is a queue, so nothing can be wrong about it.
+            let _ = self.session.refuse(&[*lease], failure);
+        }
+        self.engine.statistics().outbound_events.add(taken.len() as u64);
+        let _ = self.session.acknowledge(&taken);
+        if self.flow.ended(&condition, Instant::now()).is_some() {
+            self.session.take_no_more();
+            self.flow.asks_no_more();
+            self.keep_over_pause();
+        }
+        match condition {
+            Condition::Well => self.stand(StandingState::Active, "").await,
+            Condition::Busy { .. } => {}
+            Condition::Failing { reason } => {
+                self.engine.statistics().outbound_failures.add(1);
+                tracing::debug!(consumer = %self.consumer.name, reason, "a destination fails");
+                if self.flow.failures_in_a_row() >= FAILING_AFTER {
+                    self.stand(StandingState::Failing, &reason).await;
+                }
+            }
+            Condition::Gone { reason } => {
+                self.stand(StandingState::Gone, &reason).await;
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn stand(&mut self, state: StandingState, reason: &str) {
+        if self.state != state && self.state != StandingState::Gone {
+            self.state = state;
+            self.engine.note_standing(&self.session, state, reason, self.allowed_per_minute).await;
+        }
+    }
+
+    /// Sees to it that the leases of what is here do not end while nothing may be sent.
+    fn keep_over_pause(&self) {
+        let now = Instant::now();
+        let Some(due_at) = self.flow.due_at(now) else { return };
+        let lease = self.lease() + due_at.saturating_duration_since(now);
+        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        let leases: Vec<LeaseId> = self.here.iter().filter_map(|event| event.lease).collect();
+        let _ = self.session.extend(&leases, Some(lease_ms));
+    }
+
+    /// Hands events back for which no request has begun, so that nobody waits for the end of their leases.
+    fn give_back(&mut self) {
+        let leases: Vec<LeaseId> = self.here.drain(..).filter_map(|event| event.lease).collect();
+        let _ = self.session.refuse(&leases, Failure::Refused { delay_ms: Some(0) });
+    }
+
+    /// Waits until what was said of events is on disk.
+    async fn finish(mut self) -> Result<(), BusError> {
+        while !self.session.is_answered() {
+            self.session.next().await?;
+        }
+        Ok(())
+    }
+
+    fn lease(&self) -> Duration {
+        Duration::from_millis(self.consumer.config.lease_ms)
+    }
+}
