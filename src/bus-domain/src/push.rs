@@ -2,14 +2,18 @@
 //!
 //! [`PushAddress`] is where a device is reached, [`PushMessage`] what it is told, in words that all services share, and
 //! [`PushVerdict`] what an answer means. Each provider's sender maps its own reasons to verdicts in one table; what then
-//! becomes of the device and of the job is decided here.
+//! becomes of the device and of the job is decided here. Who may do what is one table ([`may_push`]).
 
+mod access;
+mod account;
 mod address;
 mod backoff;
 mod device;
 mod message;
 mod verdict;
 
+pub use access::{PushAct, may_push};
+pub use account::{AccountName, NotAnAccountName, PushLane};
 pub use address::{AddressError, ApnsEnvironment, PushAddress, PushProvider};
 pub use backoff::Backoff;
 pub use device::{Device, DeviceId, JobId, JobState, NotAnId, PushJob};

@@ -91,8 +91,8 @@ pub use presence::{
     Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, WantedPresence,
 };
 pub use push::{
-    Push, PushCount, PushError, PushGauges, PushLimits, PushOrder, PushOutcome, PushSink, PushTargets,
-    Pushes, QueuedPush, Registration, Unfit,
+    JobFilter, Push, PushAccount, PushCount, PushError, PushGauges, PushLimits, PushOrder, PushOutcome,
+    PushSettings, PushSink, PushTargets, Pushes, QueuedPush, Registration, Unfit,
 };
 pub use queries::{ItemListing, NodeList, NodeView, Relatives};
 pub use rosters::{RosterAccess, RosterLook, Rosters};

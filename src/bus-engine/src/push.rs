@@ -3,35 +3,38 @@
 //! What is answered is on disk ([`Pushes::send`]). [`Pushes::run`] sends: `sender.rs` decides what is done with each job, `window.rs` how
 //! many are under way; both are state machines without I/O, which `driver.rs` carries out on a store and on a bridge's
 //! [`PushSink`]s. A job that is tried is claimed for a while and due again when the claim ends, so nothing is lost with the
-//! process.
+//! process. Each of our accounts at a provider is a lane of its own (`lane.rs`): what is wrong with one holds up no other.
 
 mod devices;
 mod driver;
 mod error;
 mod jobs;
+mod lane;
 mod sender;
 mod sink;
 mod statistics;
 mod window;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bus_domain::push::PushProvider;
-use bus_domain::{Actor, BareJid, Role};
-use bus_store::PushStore;
-use tokio::sync::Notify;
+use bus_domain::push::{PushAct, PushLane, may_push};
+use bus_domain::{Actor, BareJid};
+use bus_store::{PushQueue, PushStore};
 use tokio_util::sync::CancellationToken;
 
+use crate::pulse::Pulse;
 use crate::{Clock, IdSource};
 
 pub use devices::Registration;
 pub use error::PushError;
-pub use jobs::{PushOrder, PushTargets, QueuedPush};
+pub use jobs::{JobFilter, PushOrder, PushTargets, QueuedPush};
+pub use lane::PushAccount;
 pub use sink::{Push, PushOutcome, PushSink, Unfit};
 pub use statistics::{PushCount, PushGauges};
 
+use lane::Lane;
 use statistics::Counts;
 
 /// Bounds of pushing.
@@ -65,58 +68,83 @@ impl Default for PushLimits {
     }
 }
 
+/// What pushing is started with.
+#[derive(Default)]
+pub struct PushSettings {
+    /// Our accounts at the providers. Of several that a device could be of, it is of the first one.
+    pub accounts: Vec<PushAccount>,
+    /// Who may send besides the operator's admins.
+    pub senders: HashSet<BareJid>,
+    /// Bounds.
+    pub limits: PushLimits,
+}
+
 /// Pushing as legs see it. Cheap to clone.
 #[derive(Clone)]
 pub struct Pushes(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn PushStore>,
-    lanes: BTreeMap<PushProvider, Lane>,
+    lanes: Vec<Lane>,
+    senders: HashSet<BareJid>,
     limits: PushLimits,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     counts: Counts,
-}
-
-/// What belongs to one provider.
-struct Lane {
-    sink: Arc<dyn PushSink>,
-    /// There is something new to send.
-    enqueued: Notify,
-    gauges: statistics::LaneGauges,
+    /// How much waits, as last counted.
+    queues: Mutex<Vec<PushQueue>>,
+    /// Of what runs the senders.
+    pulse: Pulse,
 }
 
 impl Pushes {
-    /// Pushing through these sinks, one of each provider.
+    /// Pushing through these accounts.
     pub fn new(
         store: Arc<dyn PushStore>,
-        sinks: Vec<Arc<dyn PushSink>>,
-        limits: PushLimits,
+        settings: PushSettings,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Self {
-        let lane = |sink: Arc<dyn PushSink>| {
-            (
-                sink.provider(),
-                Lane { sink, enqueued: Notify::new(), gauges: statistics::LaneGauges::default() },
-            )
-        };
-        let lanes = sinks.into_iter().map(lane).collect();
-        Self(Arc::new(Shared { store, lanes, limits, clock, ids, counts: Counts::default() }))
+        let PushSettings { accounts, senders, limits } = settings;
+        let lanes = accounts.into_iter().map(Lane::new).collect();
+        Self(Arc::new(Shared {
+            store,
+            lanes,
+            senders,
+            limits,
+            clock,
+            ids,
+            counts: Counts::default(),
+            queues: Mutex::default(),
+            pulse: Pulse::default(),
+        }))
     }
 
-    /// The providers through whom anything can be sent.
-    pub fn providers(&self) -> impl Iterator<Item = PushProvider> {
-        self.0.lanes.keys().copied()
+    /// The accounts through which anything can be sent, in the order of the settings.
+    pub fn lanes(&self) -> impl Iterator<Item = &PushLane> {
+        self.0.lanes.iter().map(|lane| &lane.id)
+    }
+
+    /// Has an account send through another sink from now on, as when its credentials are read anew. What waits because the provider
+    /// did not let us in is tried at once. Says whether there is such an account.
+    pub fn replace_sink(&self, lane: &PushLane, sink: Arc<dyn PushSink>) -> bool {
+        match self.0.lane(lane) {
+            Ok(lane) => {
+                lane.sink.send_replace(Some(sink));
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// Sends what is enqueued until it is told to stop, then lets what is under way end.
     pub async fn run(&self, shutdown: CancellationToken) {
-        driver::run(&self.0, &shutdown).await;
+        self.0.pulse.during(driver::run(&self.0, &shutdown)).await;
     }
 
-    fn lane(&self, provider: PushProvider) -> Result<&Lane, PushError> {
-        self.0.lanes.get(&provider).ok_or(PushError::ProviderNotConfigured { provider })
+    /// Whether what runs the senders has not come back to the runtime for so long: then only a restart helps.
+    pub fn is_stuck(&self, silence: Duration) -> bool {
+        self.0.pulse.silent_for() >= silence
     }
 
     fn now_ms(&self) -> i64 {
@@ -124,12 +152,15 @@ impl Pushes {
     }
 }
 
-/// Whether somebody may see and change what belongs to the owner: everybody their own, service principals and admins all.
-fn may_manage(actor: &Actor, owner: &BareJid) -> Result<(), PushError> {
-    if actor.role() == Role::User && actor.bare() != owner { Err(PushError::Forbidden) } else { Ok(()) }
-}
+impl Shared {
+    fn lane(&self, id: &PushLane) -> Result<&Lane, PushError> {
+        let found = self.lanes.iter().find(|lane| lane.id == *id);
+        found.ok_or_else(|| PushError::AccountNotConfigured { lane: id.clone() })
+    }
 
-/// Whether somebody may send: service principals and admins.
-fn may_send(actor: &Actor) -> Result<(), PushError> {
-    if actor.role() == Role::User { Err(PushError::Forbidden) } else { Ok(()) }
+    /// Asks the access table.
+    fn check(&self, actor: &Actor, act: PushAct<'_>) -> Result<(), PushError> {
+        let is_sender = self.senders.contains(actor.bare());
+        if may_push(actor, is_sender, act) { Ok(()) } else { Err(PushError::Forbidden) }
+    }
 }

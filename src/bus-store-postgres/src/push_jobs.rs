@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use bus_domain::push::{JobId, JobState, PushJob, PushMessage, PushProvider};
+use bus_domain::push::{JobId, JobState, PushJob, PushLane, PushMessage, PushProvider};
 use bus_store::{
     ClaimedJob, CommitLevel, JobRecord, JobResult, JobSettlement, PushJobStore, PushQueue, StoreError,
 };
@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::PostgresStore;
-use crate::devices::{self, device, device_id, id_list};
+use crate::devices::{self, account, device, device_id, id_list};
 use crate::error::store_error;
 use crate::rows::{inconsistent, integer, optional_integer, text, unsigned};
 use crate::statement::{PgQuery, query, statements};
@@ -17,20 +17,21 @@ use crate::statement::{PgQuery, query, statements};
 /// The columns that [`record`] reads.
 macro_rules! job_columns {
     () => {
-        "j.job_id, j.device_id, j.provider, j.message, j.state, j.enqueued_at_ms, j.due_at_ms, j.expires_at_ms, j.attempts, j.reason,
+        "j.job_id, j.device_id, j.provider, j.account, j.message, j.state, j.enqueued_at_ms, j.due_at_ms, j.expires_at_ms, j.attempts, j.reason,
          j.finished_at_ms"
     };
 }
 
 statements! {
-    ENQUEUE = "INSERT INTO push_jobs (job_id, device_id, provider, message, state, enqueued_at_ms, due_at_ms, expires_at_ms, attempts)
-         SELECT n.id, n.device, n.provider, n.message, 'waiting', n.enqueued_at_ms, n.due_at_ms, n.expires_at_ms, n.attempts
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-             AS n (id, device, provider, message, enqueued_at_ms, due_at_ms, expires_at_ms, attempts)
+    ENQUEUE = "INSERT INTO push_jobs (job_id, device_id, provider, message, state, enqueued_at_ms, due_at_ms, expires_at_ms, attempts,
+             account)
+         SELECT n.id, n.device, n.provider, n.message, 'waiting', n.enqueued_at_ms, n.due_at_ms, n.expires_at_ms, n.attempts, n.account
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[])
+             AS n (id, device, provider, message, enqueued_at_ms, due_at_ms, expires_at_ms, attempts, account)
          ORDER BY n.id
          ON CONFLICT (job_id) DO NOTHING RETURNING job_id";
     CLAIM = concat!("WITH due AS
-             (SELECT job_id FROM push_jobs WHERE provider = $1 AND state = 'waiting' AND due_at_ms <= $2
+             (SELECT job_id FROM push_jobs WHERE provider = $1 AND account = $5 AND state = 'waiting' AND due_at_ms <= $2
               ORDER BY due_at_ms LIMIT $4 FOR UPDATE SKIP LOCKED)
          UPDATE push_jobs j SET due_at_ms = $3 FROM due WHERE j.job_id = due.job_id
          RETURNING ", job_columns!());
@@ -42,9 +43,19 @@ statements! {
     CANCEL = "DELETE FROM push_jobs WHERE state = 'waiting' AND job_id = ANY($1) RETURNING job_id";
     FIND = concat!("SELECT ", job_columns!(), " FROM push_jobs j WHERE j.job_id = ANY($1) ORDER BY j.job_id");
     DEAD = concat!("SELECT ", job_columns!(), " FROM push_jobs j WHERE j.state = 'dead' AND j.job_id > $1 ORDER BY j.job_id LIMIT $2");
-    NEXT_DUE = "SELECT min(due_at_ms) AS due_at_ms FROM push_jobs WHERE provider = $1 AND state = 'waiting'";
-    QUEUES = "SELECT provider, count(*) AS waiting, min(enqueued_at_ms) AS oldest_ms FROM push_jobs
-         WHERE state = 'waiting' GROUP BY provider ORDER BY provider";
+    REDRIVE = "UPDATE push_jobs SET state = 'waiting', due_at_ms = $2, enqueued_at_ms = $2,
+             expires_at_ms = $2 + (expires_at_ms - enqueued_at_ms), attempts = 0, reason = NULL, finished_at_ms = NULL
+         WHERE state = 'dead' AND job_id = ANY($1) RETURNING job_id";
+    REMOVE_DEAD = "DELETE FROM push_jobs WHERE state = 'dead' AND job_id = ANY($1) RETURNING job_id";
+    AFTER = concat!("SELECT ", job_columns!(), " FROM push_jobs j WHERE j.job_id > $1 ORDER BY j.job_id LIMIT $2");
+    EXPIRE = "UPDATE push_jobs SET state = 'dead', reason = 'expired', finished_at_ms = $3 WHERE job_id IN
+             (SELECT job_id FROM push_jobs WHERE provider = $1 AND account = $2 AND state = 'waiting' AND due_at_ms <= $3
+                  AND expires_at_ms <= $3
+              ORDER BY due_at_ms LIMIT $4 FOR UPDATE SKIP LOCKED)";
+    NEXT_DUE = "SELECT min(due_at_ms) AS due_at_ms FROM push_jobs
+         WHERE provider = $1 AND account = $2 AND state = 'waiting'";
+    QUEUES = "SELECT provider, account, count(*) AS waiting, min(enqueued_at_ms) AS oldest_ms FROM push_jobs
+         WHERE state = 'waiting' GROUP BY provider, account ORDER BY provider, account";
     FORGET = "DELETE FROM push_jobs WHERE job_id IN
              (SELECT job_id FROM push_jobs WHERE finished_at_ms <= $1 ORDER BY finished_at_ms LIMIT $2)";
 }
@@ -61,14 +72,18 @@ impl PushJobStore for PostgresStore {
 
     async fn claim_jobs(
         &self,
-        provider: PushProvider,
+        lane: &PushLane,
         now_ms: i64,
         until_ms: i64,
         jobs_max: u32,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        let claim =
-            query(CLAIM).bind(provider.as_str()).bind(now_ms).bind(until_ms).bind(i64::from(jobs_max));
+        let claim = query(CLAIM)
+            .bind(lane.provider.as_str())
+            .bind(now_ms)
+            .bind(until_ms)
+            .bind(i64::from(jobs_max))
+            .bind(lane.account.as_str());
         let jobs = transaction.fetch_all(claim).await?;
         let jobs = jobs.iter().map(job).collect::<Result<Vec<_>, _>>()?;
         let wanted: Vec<_> = jobs.iter().map(|job| job.device).collect();
@@ -103,16 +118,47 @@ impl PushJobStore for PostgresStore {
         self.job_records(query(DEAD).bind(after).bind(i64::from(jobs_max))).await
     }
 
-    async fn next_due_ms(&self, provider: PushProvider) -> Result<Option<i64>, StoreError> {
-        let next = query(NEXT_DUE).bind(provider.as_str());
+    async fn next_due_ms(&self, lane: &PushLane) -> Result<Option<i64>, StoreError> {
+        let next = query(NEXT_DUE).bind(lane.provider.as_str()).bind(lane.account.as_str());
         optional_integer(&self.pool.session().await?.fetch_one(next).await?, "due_at_ms")
+    }
+
+    async fn redrive_jobs(&self, ids: &[JobId], now_ms: i64) -> Result<Vec<JobId>, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let redriven = transaction.fetch_all(query(REDRIVE).bind(id_list(ids)).bind(now_ms)).await?;
+        transaction.commit_write().await?;
+        redriven.iter().map(job_id).collect()
+    }
+
+    async fn remove_dead_jobs(&self, ids: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let removed = transaction.fetch_all(query(REMOVE_DEAD).bind(id_list(ids))).await?;
+        transaction.commit_write().await?;
+        removed.iter().map(job_id).collect()
+    }
+
+    async fn jobs_after(&self, after: Option<JobId>, jobs_max: u32) -> Result<Vec<JobRecord>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.job_records(query(AFTER).bind(after).bind(i64::from(jobs_max))).await
+    }
+
+    async fn expire_jobs(&self, lane: &PushLane, now_ms: i64, jobs_max: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        let expire = query(EXPIRE)
+            .bind(lane.provider.as_str())
+            .bind(lane.account.as_str())
+            .bind(now_ms)
+            .bind(i64::from(jobs_max));
+        let expired = transaction.execute(expire).await?;
+        transaction.commit_write().await?;
+        Ok(expired)
     }
 
     async fn push_queues(&self) -> Result<Vec<PushQueue>, StoreError> {
         let rows = self.pool.session().await?.fetch_all(query(QUEUES)).await?;
         let queue = |row: &PgRow| {
             Ok(PushQueue {
-                provider: provider(row)?,
+                lane: PushLane { provider: provider(row)?, account: account(row)? },
                 waiting: unsigned(row, "waiting")?,
                 oldest_enqueued_at_ms: integer(row, "oldest_ms")?,
             })
@@ -147,7 +193,8 @@ fn enqueueing(jobs: &[PushJob]) -> Result<PgQuery<'static>, StoreError> {
         .bind(numbers(|job| job.enqueued_at_ms))
         .bind(numbers(|job| job.due_at_ms))
         .bind(numbers(|job| job.expires_at_ms))
-        .bind(numbers(|job| i64::from(job.attempts))))
+        .bind(numbers(|job| i64::from(job.attempts)))
+        .bind(texts(|job| job.account.as_str().to_owned())))
 }
 
 fn settling(settlements: &[JobSettlement]) -> PgQuery<'static> {
@@ -175,6 +222,7 @@ fn job(row: &PgRow) -> Result<PushJob, StoreError> {
         id: record.id,
         device: record.device,
         provider: record.provider,
+        account: record.account,
         message,
         enqueued_at_ms: record.enqueued_at_ms,
         due_at_ms: record.due_at_ms,
@@ -201,6 +249,7 @@ fn record(row: &PgRow) -> Result<JobRecord, StoreError> {
         id: job_id(row)?,
         device: device_id(row)?,
         provider: provider(row)?,
+        account: account(row)?,
         message,
         state,
         enqueued_at_ms: integer(row, "enqueued_at_ms")?,

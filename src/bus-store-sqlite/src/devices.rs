@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bus_domain::BareJid;
-use bus_domain::push::{Device, DeviceId, PushProvider};
+use bus_domain::push::{AccountName, Device, DeviceId, PushProvider};
 use bus_store::{CommitLevel, DeviceJudgement, DeviceStore, StoreError};
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -14,17 +14,17 @@ use crate::statement::{SqliteQuery, query, statements};
 /// The columns that [`device`] reads.
 macro_rules! device_columns {
     () => {
-        "d.device_id, d.owner, d.address, d.registered_at_ms, d.seen_at_ms, d.quarantined"
+        "d.device_id, d.owner, d.address, d.account, d.registered_at_ms, d.seen_at_ms, d.quarantined"
     };
 }
 
 statements! {
     REMOVE_OTHERS = "DELETE FROM push_devices WHERE provider = ?1 AND token = ?2 AND device_id <> ?3";
-    PUT = "INSERT INTO push_devices (device_id, owner, provider, token, address, registered_at_ms, seen_at_ms, quarantined)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    PUT = "INSERT INTO push_devices (device_id, owner, provider, token, address, registered_at_ms, seen_at_ms, quarantined, account)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (device_id) DO UPDATE SET owner = excluded.owner, provider = excluded.provider, token = excluded.token,
              address = excluded.address, registered_at_ms = excluded.registered_at_ms, seen_at_ms = excluded.seen_at_ms,
-             quarantined = excluded.quarantined";
+             quarantined = excluded.quarantined, account = excluded.account";
     pub(crate) FIND_ALL = concat!("SELECT ", device_columns!(), " FROM push_devices d
          WHERE d.device_id IN (SELECT value FROM json_each(?1))");
     BY_TOKEN = concat!("SELECT ", device_columns!(), " FROM push_devices d WHERE d.provider = ?1 AND d.token = ?2");
@@ -59,7 +59,8 @@ impl DeviceStore for SqliteStore {
             .bind(address)
             .bind(device.registered_at_ms)
             .bind(device.seen_at_ms)
-            .bind(device.quarantined.as_deref());
+            .bind(device.quarantined.as_deref())
+            .bind(device.account.as_str());
         transaction.execute(put).await?;
         transaction.commit_write().await
     }
@@ -135,10 +136,15 @@ pub(crate) fn device(row: &SqliteRow) -> Result<Device, StoreError> {
         id: device_id(row)?,
         owner: rows::bare_jid(row, "owner")?,
         address: address.map_err(|error| inconsistent("push_devices", &error))?,
+        account: account(row)?,
         registered_at_ms: integer(row, "registered_at_ms")?,
         seen_at_ms: integer(row, "seen_at_ms")?,
         quarantined: row.try_get("quarantined").map_err(store_error)?,
     })
+}
+
+pub(crate) fn account(row: &SqliteRow) -> Result<AccountName, StoreError> {
+    text(row, "account")?.parse().map_err(|error| inconsistent("push account", &error))
 }
 
 pub(crate) fn device_id(row: &SqliteRow) -> Result<DeviceId, StoreError> {

@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "consumers", include_str!("../../../schemas/sqlite/0015_consumers.sql")),
     (16, "push", include_str!("../../../schemas/sqlite/0016_push.sql")),
     (17, "destinations", include_str!("../../../schemas/sqlite/0017_destinations.sql")),
+    (18, "push_accounts", include_str!("../../../schemas/sqlite/0018_push_accounts.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

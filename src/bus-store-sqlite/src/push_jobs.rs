@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use bus_domain::push::{JobId, JobState, PushJob, PushMessage, PushProvider};
+use bus_domain::push::{JobId, JobState, PushJob, PushLane, PushMessage, PushProvider};
 use bus_store::{
     ClaimedJob, CommitLevel, JobRecord, JobResult, JobSettlement, PushJobStore, PushQueue, StoreError,
 };
@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::SqliteStore;
-use crate::devices::{self, device, device_id, id_list};
+use crate::devices::{self, account, device, device_id, id_list};
 use crate::error::store_error;
 use crate::rows::{inconsistent, integer, optional_integer, text, unsigned};
 use crate::statement::{SqliteQuery, query, statements};
@@ -18,17 +18,18 @@ use crate::statement::{SqliteQuery, query, statements};
 /// The columns that [`record`] reads.
 macro_rules! job_columns {
     () => {
-        "job_id, device_id, provider, message, state, enqueued_at_ms, due_at_ms, expires_at_ms, attempts, reason, finished_at_ms"
+        "job_id, device_id, provider, account, message, state, enqueued_at_ms, due_at_ms, expires_at_ms, attempts, reason, finished_at_ms"
     };
 }
 
 statements! {
-    ENQUEUE = "INSERT INTO push_jobs (job_id, device_id, provider, message, state, enqueued_at_ms, due_at_ms, expires_at_ms, attempts)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', value ->> 4, value ->> 5, value ->> 6, value ->> 7
+    ENQUEUE = "INSERT INTO push_jobs (job_id, device_id, provider, message, state, enqueued_at_ms, due_at_ms, expires_at_ms, attempts,
+             account)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
          FROM json_each(?1) WHERE true
          ON CONFLICT (job_id) DO NOTHING RETURNING job_id";
     CLAIM = concat!("UPDATE push_jobs SET due_at_ms = ?3 WHERE job_id IN
-             (SELECT job_id FROM push_jobs WHERE provider = ?1 AND state = 'waiting' AND due_at_ms <= ?2
+             (SELECT job_id FROM push_jobs WHERE provider = ?1 AND account = ?5 AND state = 'waiting' AND due_at_ms <= ?2
               ORDER BY due_at_ms LIMIT ?4)
          RETURNING ", job_columns!());
     SETTLE = "UPDATE push_jobs SET state = s.value ->> 2, due_at_ms = s.value ->> 3, attempts = s.value ->> 4,
@@ -40,9 +41,19 @@ statements! {
     FIND = concat!("SELECT ", job_columns!(), " FROM push_jobs
          WHERE job_id IN (SELECT value FROM json_each(?1)) ORDER BY job_id");
     DEAD = concat!("SELECT ", job_columns!(), " FROM push_jobs WHERE state = 'dead' AND job_id > ?1 ORDER BY job_id LIMIT ?2");
-    NEXT_DUE = "SELECT min(due_at_ms) AS due_at_ms FROM push_jobs WHERE provider = ?1 AND state = 'waiting'";
-    QUEUES = "SELECT provider, count(*) AS waiting, min(enqueued_at_ms) AS oldest_ms FROM push_jobs
-         WHERE state = 'waiting' GROUP BY provider ORDER BY provider";
+    REDRIVE = "UPDATE push_jobs SET state = 'waiting', due_at_ms = ?2, enqueued_at_ms = ?2,
+             expires_at_ms = ?2 + (expires_at_ms - enqueued_at_ms), attempts = 0, reason = NULL, finished_at_ms = NULL
+         WHERE state = 'dead' AND job_id IN (SELECT value FROM json_each(?1)) RETURNING job_id";
+    REMOVE_DEAD = "DELETE FROM push_jobs WHERE state = 'dead' AND job_id IN (SELECT value FROM json_each(?1)) RETURNING job_id";
+    AFTER = concat!("SELECT ", job_columns!(), " FROM push_jobs WHERE job_id > ?1 ORDER BY job_id LIMIT ?2");
+    EXPIRE = "UPDATE push_jobs SET state = 'dead', reason = 'expired', finished_at_ms = ?3 WHERE job_id IN
+             (SELECT job_id FROM push_jobs WHERE provider = ?1 AND account = ?2 AND state = 'waiting' AND due_at_ms <= ?3
+                  AND expires_at_ms <= ?3
+              ORDER BY due_at_ms LIMIT ?4)";
+    NEXT_DUE = "SELECT min(due_at_ms) AS due_at_ms FROM push_jobs
+         WHERE provider = ?1 AND account = ?2 AND state = 'waiting'";
+    QUEUES = "SELECT provider, account, count(*) AS waiting, min(enqueued_at_ms) AS oldest_ms FROM push_jobs
+         WHERE state = 'waiting' GROUP BY provider, account ORDER BY provider, account";
     FORGET = "DELETE FROM push_jobs WHERE job_id IN
              (SELECT job_id FROM push_jobs WHERE finished_at_ms <= ?1 ORDER BY finished_at_ms LIMIT ?2)";
 }
@@ -59,14 +70,18 @@ impl PushJobStore for SqliteStore {
 
     async fn claim_jobs(
         &self,
-        provider: PushProvider,
+        lane: &PushLane,
         now_ms: i64,
         until_ms: i64,
         jobs_max: u32,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
         let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
-        let claim =
-            query(CLAIM).bind(provider.as_str()).bind(now_ms).bind(until_ms).bind(i64::from(jobs_max));
+        let claim = query(CLAIM)
+            .bind(lane.provider.as_str())
+            .bind(now_ms)
+            .bind(until_ms)
+            .bind(i64::from(jobs_max))
+            .bind(lane.account.as_str());
         let jobs = transaction.fetch_all(claim).await?;
         let jobs = jobs.iter().map(job).collect::<Result<Vec<_>, _>>()?;
         let wanted: Vec<_> = jobs.iter().map(|job| job.device).collect();
@@ -102,16 +117,51 @@ impl PushJobStore for SqliteStore {
         self.job_records(query(DEAD).bind(after).bind(i64::from(jobs_max))).await
     }
 
-    async fn next_due_ms(&self, provider: PushProvider) -> Result<Option<i64>, StoreError> {
-        let next = query(NEXT_DUE).bind(provider.as_str()).fetch_one(&self.readers).await;
+    async fn next_due_ms(&self, lane: &PushLane) -> Result<Option<i64>, StoreError> {
+        let next = query(NEXT_DUE)
+            .bind(lane.provider.as_str())
+            .bind(lane.account.as_str())
+            .fetch_one(&self.readers)
+            .await;
         optional_integer(&next.map_err(store_error)?, "due_at_ms")
+    }
+
+    async fn redrive_jobs(&self, ids: &[JobId], now_ms: i64) -> Result<Vec<JobId>, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let redriven = transaction.fetch_all(query(REDRIVE).bind(id_list(ids)).bind(now_ms)).await?;
+        transaction.commit_write().await?;
+        redriven.iter().map(job_id).collect()
+    }
+
+    async fn remove_dead_jobs(&self, ids: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Fsync).await?;
+        let removed = transaction.fetch_all(query(REMOVE_DEAD).bind(id_list(ids))).await?;
+        transaction.commit_write().await?;
+        removed.iter().map(job_id).collect()
+    }
+
+    async fn jobs_after(&self, after: Option<JobId>, jobs_max: u32) -> Result<Vec<JobRecord>, StoreError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.job_records(query(AFTER).bind(after).bind(i64::from(jobs_max))).await
+    }
+
+    async fn expire_jobs(&self, lane: &PushLane, now_ms: i64, jobs_max: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write(CommitLevel::Relaxed).await?;
+        let expire = query(EXPIRE)
+            .bind(lane.provider.as_str())
+            .bind(lane.account.as_str())
+            .bind(now_ms)
+            .bind(i64::from(jobs_max));
+        let expired = transaction.execute(expire).await?;
+        transaction.commit_write().await?;
+        Ok(expired)
     }
 
     async fn push_queues(&self) -> Result<Vec<PushQueue>, StoreError> {
         let rows = query(QUEUES).fetch_all(&self.readers).await.map_err(store_error)?;
         let queue = |row: &SqliteRow| {
             Ok(PushQueue {
-                provider: provider(row)?,
+                lane: PushLane { provider: provider(row)?, account: account(row)? },
                 waiting: unsigned(row, "waiting")?,
                 oldest_enqueued_at_ms: integer(row, "oldest_ms")?,
             })
@@ -146,6 +196,7 @@ fn job_values(job: &PushJob) -> Result<Value, StoreError> {
         job.due_at_ms,
         job.expires_at_ms,
         job.attempts,
+        job.account.as_str(),
     ]))
 }
 
@@ -174,6 +225,7 @@ fn job(row: &SqliteRow) -> Result<PushJob, StoreError> {
         id: record.id,
         device: record.device,
         provider: record.provider,
+        account: record.account,
         message,
         enqueued_at_ms: record.enqueued_at_ms,
         due_at_ms: record.due_at_ms,
@@ -200,6 +252,7 @@ fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
         id: job_id(row)?,
         device: device_id(row)?,
         provider: provider(row)?,
+        account: account(row)?,
         message,
         state,
         enqueued_at_ms: integer(row, "enqueued_at_ms")?,

@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use bus_domain::push::{Device, DeviceId, JobId, JobState, PushJob, PushMessage, PushProvider};
+use bus_domain::push::{
+    AccountName, Device, DeviceId, JobId, JobState, PushJob, PushLane, PushMessage, PushProvider,
+};
 
 use crate::{DeviceStore, StoreError};
 
@@ -10,11 +12,11 @@ pub trait PushJobStore {
     /// which ones are new.
     async fn enqueue_jobs(&self, jobs: &[PushJob]) -> Result<Vec<JobId>, StoreError>;
 
-    /// Takes jobs of a provider that are due, the longest due first, with their devices. Until `until_ms` nobody else gets them:
+    /// Takes jobs of a lane that are due, the longest due first, with their devices. Until `until_ms` nobody else gets them:
     /// that is what they are due at from now on, so they come back by themselves if nothing becomes of them.
     async fn claim_jobs(
         &self,
-        provider: PushProvider,
+        lane: &PushLane,
         now_ms: i64,
         until_ms: i64,
         jobs_max: u32,
@@ -33,10 +35,24 @@ pub trait PushJobStore {
     /// A page of the jobs that were given up, in the order of their ids.
     async fn dead_jobs(&self, after: Option<JobId>, jobs_max: u32) -> Result<Vec<JobRecord>, StoreError>;
 
-    /// When the next job of a provider is due, in milliseconds since 1970.
-    async fn next_due_ms(&self, provider: PushProvider) -> Result<Option<i64>, StoreError>;
+    /// When the next job of a lane is due, in milliseconds since 1970.
+    async fn next_due_ms(&self, lane: &PushLane) -> Result<Option<i64>, StoreError>;
 
-    /// How much waits.
+    /// Has jobs that were given up wait again, due at this moment, as if they were new: they have as long as they had at first.
+    /// Says which.
+    async fn redrive_jobs(&self, ids: &[JobId], now_ms: i64) -> Result<Vec<JobId>, StoreError>;
+
+    /// Removes jobs that were given up, and says which.
+    async fn remove_dead_jobs(&self, ids: &[JobId]) -> Result<Vec<JobId>, StoreError>;
+
+    /// A page of all jobs, in the order of their ids.
+    async fn jobs_after(&self, after: Option<JobId>, jobs_max: u32) -> Result<Vec<JobRecord>, StoreError>;
+
+    /// Gives up jobs of a lane that have expired and are not claimed, as many as may be at once, and says how many there were: for
+    /// lanes that nobody sends from.
+    async fn expire_jobs(&self, lane: &PushLane, now_ms: i64, jobs_max: u32) -> Result<u64, StoreError>;
+
+    /// How much waits, by lane.
     async fn push_queues(&self) -> Result<Vec<PushQueue>, StoreError>;
 
     /// Forgets jobs that were over at this moment, as many as may be at once, and says how many there were. Their ids may
@@ -104,6 +120,8 @@ pub struct JobRecord {
     pub device: DeviceId,
     /// Through whom.
     pub provider: PushProvider,
+    /// With which credentials.
+    pub account: AccountName,
     /// What; forgotten once it is delivered.
     pub message: Option<PushMessage>,
     /// Where it stands.
@@ -122,11 +140,11 @@ pub struct JobRecord {
     pub finished_at_ms: Option<i64>,
 }
 
-/// How much waits for a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much waits in a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushQueue {
     /// Which.
-    pub provider: PushProvider,
+    pub lane: PushLane,
     /// How many jobs.
     pub waiting: u64,
     /// When the oldest of them was taken, in milliseconds since 1970.

@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod log;
 mod outbound;
+mod push;
 mod secret_file;
 mod store;
 mod tls;
@@ -31,6 +32,7 @@ pub(crate) use environment::{manager_variables, user_password};
 pub(crate) use error::ConfigError;
 pub(crate) use grpc::{ClientTls, GrpcConfig, ListedToken, TokenList};
 pub(crate) use log::{LogConfig, LogFormat};
+pub(crate) use push::{ConfiguredAccount, PushConnections, PushCredentials, key as push_key};
 pub(crate) use store::{StoreAddress, holds_password, parse_store_url};
 pub(crate) use xmpp::parent_domain;
 
@@ -40,6 +42,7 @@ use http::HttpConfig;
 use keys::KnownKeys;
 use limits::LimitsConfig;
 use outbound::OutboundConfig;
+use push::PushConfig;
 use store::StoreConfig;
 use xmpp::XmppConfig;
 
@@ -67,6 +70,9 @@ pub(crate) struct Config {
     /// What is sent to addresses that callers name.
     #[serde(default)]
     pub(crate) outbound: OutboundConfig,
+    /// Pushes to devices.
+    #[serde(default)]
+    pub(crate) push: PushConfig,
     /// Every bound.
     #[serde(default)]
     pub(crate) limits: LimitsConfig,
@@ -112,7 +118,7 @@ impl Loaded {
 
     /// Looks at every value but the secrets, which not everybody may read.
     pub(crate) fn check_all_but_secret(&self) -> Result<(), ConfigError> {
-        let Config { xmpp, access, contacts, store, grpc, http, outbound, limits, log } = &self.config;
+        let Config { xmpp, access, contacts, store, grpc, http, outbound, push, limits, log } = &self.config;
         xmpp.domain()?;
         xmpp.host()?;
         xmpp.tls(&self.folder)?;
@@ -128,6 +134,7 @@ impl Loaded {
         outbound.guard()?;
         outbound.origin(&xmpp.domain()?)?;
         outbound.callback_url()?;
+        push.check(&self.folder)?;
         limits.check()?;
         log.filter()?;
         Ok(())

@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bus_admission::Departure;
-use bus_engine::Engine;
+use bus_engine::{Engine, Pushes};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use xmpp_component::{Link, LinkState};
@@ -29,6 +29,8 @@ pub(crate) struct Health {
     pub(crate) engine: Engine,
     /// It must be up.
     pub(crate) link: Link,
+    /// Their senders must make progress.
+    pub(crate) pushes: Pushes,
     /// What is shown.
     pub(crate) metrics: Metrics,
     /// Once it is cancelled, the daemon is on its way out.
@@ -53,7 +55,8 @@ pub(crate) async fn serve(
 
 /// Alive as long as its tasks make progress; what is not is mended by a restart.
 async fn livez(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let stuck = health.engine.stuck_tasks(STUCK_TIME);
+    let mut stuck = health.engine.stuck_tasks(STUCK_TIME);
+    stuck.extend(health.pushes.is_stuck(STUCK_TIME).then_some("the senders of pushes"));
     if stuck.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }

@@ -15,6 +15,7 @@ mod init;
 mod leg_xmpp;
 mod metrics;
 mod outbound;
+mod push;
 mod reload;
 mod serve;
 mod service_manager;

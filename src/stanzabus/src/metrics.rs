@@ -1,6 +1,7 @@
 //! The metrics in one place. Values are read when somebody asks; nothing is counted twice.
 
 mod family;
+mod pushes;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bridge_grpc::{GrpcStatistics, GrpcStatisticsSnapshot};
-use bus_engine::{Engine, StatisticsSnapshot};
+use bus_engine::{Engine, Pushes, StatisticsSnapshot};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
@@ -17,6 +18,8 @@ use xmpp_component::{Link, LinkState, LinkStatistics};
 use xmpp_pubsub::{NotificationCounters, RequestGauges, RequestLoad};
 
 pub(crate) use table::Metric;
+
+use pushes::PushReading;
 
 /// Where the values are.
 pub(crate) struct Sources {
@@ -30,6 +33,8 @@ pub(crate) struct Sources {
     pub(crate) grpc: Arc<GrpcStatistics>,
     /// Requests over XMPP.
     pub(crate) requests: Arc<RequestGauges>,
+    /// Pushes to devices.
+    pub(crate) pushes: Pushes,
 }
 
 /// All of them at one moment.
@@ -41,6 +46,7 @@ struct Reading {
     grpc: GrpcStatisticsSnapshot,
     recent_bytes: usize,
     requests: RequestLoad,
+    pushes: PushReading,
 }
 
 impl Sources {
@@ -53,6 +59,7 @@ impl Sources {
             grpc: self.grpc.snapshot(),
             recent_bytes: self.engine.recent_bytes(),
             requests: self.requests.get(),
+            pushes: PushReading::of(&self.pushes, self.engine.now_ms()),
         }
     }
 }
@@ -94,6 +101,8 @@ impl Collector for BusCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let reading = self.sources.read();
-        Metric::ALL.iter().map(|metric| family::of(*metric, &reading)).collect()
+        // What has no sample is left out: the text format knows no empty families.
+        let families = Metric::ALL.iter().map(|metric| family::of(*metric, &reading));
+        families.filter(|family| !family.get_metric().is_empty()).collect()
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{self, ConfigError, Loaded};
 use crate::failure::Failure;
+use crate::push::PushParts;
 
 /// How long a changed file may go unnoticed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ pub(crate) struct Replaceable {
     pub(crate) credentials: CredentialsInForce,
     pub(crate) tls: Option<Arc<TlsServer>>,
     pub(crate) http_tls: Option<Arc<TlsServer>>,
+    pub(crate) push: PushParts,
 }
 
 /// A file as it was when it was last looked at: which one, its length, and when its content and who may read it were
@@ -67,6 +69,7 @@ impl Reloading {
                     // The rest takes a restart.
                     Ok(read) => {
                         self.loaded.config.grpc = read.config.grpc;
+                        self.loaded.config.push = read.config.push;
                         has_failed = false;
                     }
                     Err(error) => {
@@ -77,7 +80,7 @@ impl Reloading {
             }
             let was_told = has_failed;
             has_failed = false;
-            for replace in [replace_credentials, replace_tls, replace_http_tls] {
+            for replace in [replace_credentials, replace_tls, replace_http_tls, replace_push_credentials] {
                 let replaced = replace(&self.loaded, &replaceable);
                 if let Err(error) = replaced {
                     has_failed = true;
@@ -111,6 +114,11 @@ fn replace_http_tls(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), Co
     replaceable.http_tls.as_ref().map_or(Ok(()), |tls| loaded.config.http.replace_tls(&loaded.folder, tls))
 }
 
+/// Each account's by itself.
+fn replace_push_credentials(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), ConfigError> {
+    replaceable.push.credentials.replace(loaded, &replaceable.push.pushes)
+}
+
 fn look(loaded: &Loaded) -> Vec<Seen> {
     let seen = |path: &Path| -> Seen {
         let metadata = std::fs::metadata(path).ok()?;
@@ -118,7 +126,12 @@ fn look(loaded: &Loaded) -> Vec<Seen> {
         Some((metadata.ino(), metadata.len(), metadata.modified().ok()?, changed, changed_ns))
     };
     let config = &loaded.config;
-    let files =
-        [config.grpc.watched_files(&loaded.folder), config.http.watched_files(&loaded.folder)].concat();
+    let folder = &loaded.folder;
+    let files = [
+        config.grpc.watched_files(folder),
+        config.http.watched_files(folder),
+        config.push.watched_files(folder),
+    ];
+    let files = files.concat();
     files.iter().map(|path| seen(path)).collect()
 }

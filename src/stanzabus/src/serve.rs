@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bridge_grpc::{GrpcSettings, GrpcStatistics, ServerInfo};
 use bridge_http::HttpSettings;
 use bus_admission::{CredentialsInForce, Departure};
-use bus_engine::{Clock as _, Engine, EngineParts, Settings, SystemClock, SystemIds};
+use bus_engine::{AdvisoryAbout, Clock as _, Engine, EngineParts, Settings, SystemClock, SystemIds};
 use bus_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -20,10 +20,12 @@ use crate::failure::Failure;
 use crate::http::{self, Health};
 use crate::leg_xmpp::XmppLeg;
 use crate::metrics::{Metrics, Sources};
+use crate::push::{self, PushParts};
 use crate::reload::{Reloading, Replaceable};
 use crate::service_manager::ServiceManager;
 use crate::signals::StopSignals;
-use crate::{outbound, store, telemetry};
+use crate::store::{self, OpenStore};
+use crate::{outbound, telemetry};
 
 /// Runs until SIGTERM or SIGINT; then finishes what was accepted, unless a second signal comes. An XMPP server that is
 /// away ends nothing.
@@ -63,6 +65,7 @@ struct Daemon {
     api: JoinHandle<Result<(), bridge_http::ServeError>>,
     outbound: JoinHandle<()>,
     http: JoinHandle<std::io::Result<()>>,
+    push: JoinHandle<()>,
     leg: XmppLeg,
     replaceable: Replaceable,
     tokens: Tokens,
@@ -74,6 +77,7 @@ struct Tokens {
     retention: CancellationToken,
     /// The callers of gRPC and of the HTTP API.
     bridges: CancellationToken,
+    push: CancellationToken,
     committer: CancellationToken,
     link: CancellationToken,
     http: CancellationToken,
@@ -83,7 +87,7 @@ impl Daemon {
     async fn start(loaded: &Loaded) -> Result<Self, Failure> {
         let config = &loaded.config;
         // First, because a second daemon is told best by the file.
-        let store = store::open(loaded).await?;
+        let OpenStore { store, push: push_store } = store::open(loaded).await?;
         let grpc_listener = listen("gRPC", "grpc.listen", config.grpc.listen()?).await?;
         let http_listener = listen("HTTP", "http.listen", config.http.listen()?).await?;
         let api_listener = match config.http.api_listen()? {
@@ -110,6 +114,13 @@ impl Daemon {
             tokio::spawn(async move { engine.retain(stop).await })
         };
 
+        let push_parts = push::start(loaded, push_store)?;
+        tell_what_is_broken(&push_parts, &engine);
+        let push = {
+            let (pushes, stop) = (push_parts.pushes.clone(), tokens.push.clone());
+            tokio::spawn(async move { pushes.run(stop).await })
+        };
+
         let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
         let service = service_settings(loaded)?;
@@ -119,6 +130,7 @@ impl Daemon {
             credentials: CredentialsInForce::new(loaded.credentials()?),
             tls: config.grpc.tls_server(&loaded.folder)?.map(Arc::new),
             http_tls: config.http.tls_server(&loaded.folder)?.map(Arc::new),
+            push: push_parts.clone(),
         };
         let grpc_counters = Arc::<GrpcStatistics>::default();
         let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters)?;
@@ -134,9 +146,23 @@ impl Daemon {
             notifications: leg.counters(),
             grpc: grpc_counters,
             requests: leg.gauges(),
+            pushes: push_parts.pushes,
         };
         let http = start_http(sources, http_listener, &tokens, departure);
-        Ok(Self { store, engine, committer, retention, grpc, api, outbound, http, leg, replaceable, tokens })
+        Ok(Self {
+            store,
+            engine,
+            committer,
+            retention,
+            grpc,
+            api,
+            outbound,
+            http,
+            push,
+            leg,
+            replaceable,
+            tokens,
+        })
     }
 
     /// Resolves only when a part ends that should not.
@@ -148,6 +174,7 @@ impl Daemon {
             ended = &mut self.api => ("the HTTP API", error_of(ended)),
             ended = &mut self.outbound => ("what is sent out", ended.err().map(|error| error.to_string())),
             ended = &mut self.http => ("the HTTP server", error_of(ended)),
+            ended = &mut self.push => ("the senders of pushes", ended.err().map(|error| error.to_string())),
             ended = self.leg.ended() => ended,
         };
         tracing::error!(error, "{part} ended");
@@ -164,6 +191,8 @@ impl Daemon {
         finish(self.api).await;
         finish(self.outbound).await;
         finish(self.retention).await;
+        self.tokens.push.cancel();
+        finish(self.push).await;
         self.tokens.committer.cancel();
         finish(self.committer).await;
         self.tokens.link.cancel();
@@ -175,6 +204,14 @@ impl Daemon {
             Ok(()) => tracing::info!("stopped"),
             Err(error) => tracing::error!(%error, "stopped without closing the store in order"),
         }
+    }
+}
+
+/// Accounts whose pushes wait, in the log and for those who follow advisories.
+fn tell_what_is_broken(push: &PushParts, engine: &Engine) {
+    for (lane, problem) in &push.broken {
+        tracing::error!(%lane, problem, "pushes of this account wait until its credentials are mended; no restart is needed then");
+        engine.advise(AdvisoryAbout::CredentialsUnusable { cause: problem.clone() });
     }
 }
 
@@ -289,7 +326,8 @@ fn start_http(
     departure: Departure,
 ) -> JoinHandle<std::io::Result<()>> {
     let (engine, link) = (sources.engine.clone(), sources.link.clone());
+    let pushes = sources.pushes.clone();
     let metrics = Metrics::new(sources).expect("a test checks that the names are unique");
-    let health = Health { engine, link, metrics, stopping: tokens.bridges.clone(), departure };
+    let health = Health { engine, link, pushes, metrics, stopping: tokens.bridges.clone(), departure };
     tokio::spawn(http::serve(listener, health, tokens.http.clone()))
 }

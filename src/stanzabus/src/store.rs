@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bridge_grpc::StoreKind;
-use bus_store::Store;
+use bus_store::{PushStore, Store};
 use bus_store_postgres::PostgresStore;
 use bus_store_sqlite::SqliteStore;
 
@@ -18,14 +18,30 @@ pub(crate) fn kind(loaded: &Loaded) -> Result<StoreKind, Failure> {
     })
 }
 
+/// One store, by what is asked of it.
+pub(crate) struct OpenStore {
+    /// Nodes and their logs.
+    pub(crate) store: Arc<dyn Store>,
+    /// Devices and push jobs.
+    pub(crate) push: Arc<dyn PushStore>,
+}
+
 /// Opens the store that the configuration names.
-pub(crate) async fn open(loaded: &Loaded) -> Result<Arc<dyn Store>, Failure> {
+pub(crate) async fn open(loaded: &Loaded) -> Result<OpenStore, Failure> {
     match loaded.config.store.address_with_password(&loaded.folder)? {
         StoreAddress::Sqlite(path) => {
-            Ok(Arc::new(SqliteStore::open_within(&path, loaded.config.store.sqlite_bytes_max()).await?))
+            let store = SqliteStore::open_within(&path, loaded.config.store.sqlite_bytes_max()).await?;
+            Ok(OpenStore::of(store))
         }
         StoreAddress::Postgres(url) => {
-            Ok(Arc::new(PostgresStore::open(url, loaded.config.limits.postgres()).await?))
+            Ok(OpenStore::of(PostgresStore::open(url, loaded.config.limits.postgres()).await?))
         }
+    }
+}
+
+impl OpenStore {
+    fn of(store: impl Store + PushStore) -> Self {
+        let store = Arc::new(store);
+        Self { push: Arc::clone(&store) as _, store }
     }
 }

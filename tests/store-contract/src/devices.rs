@@ -1,6 +1,6 @@
 //! Where people can be reached.
 
-use bus_domain::push::{ApnsEnvironment, Device, DeviceId, PushAddress, PushProvider};
+use bus_domain::push::{AccountName, ApnsEnvironment, Device, DeviceId, PushAddress, PushProvider};
 use bus_store::{DeviceJudgement, PushStore};
 
 use crate::fixture::bare;
@@ -20,7 +20,8 @@ pub async fn a_device_comes_back_as_it_was_put(store: &dyn PushStore) {
         },
     ];
     for (number, address) in (1..).zip(addresses) {
-        let device = Device { address, quarantined: Some("é".to_owned()), ..device(number, "t") };
+        let account: AccountName = "team-7".parse().expect("a name");
+        let device = Device { address, account, quarantined: Some("é".to_owned()), ..device(number, "t") };
         store.put_device(&device).await.expect("put");
         assert_eq!(store.find_device(device.id).await.expect("found").as_ref(), Some(&device));
         let (provider, token) = (device.address.provider(), device.address.token());
@@ -112,6 +113,7 @@ pub(crate) fn device(number: u8, token: &str) -> Device {
         id: DeviceId([number; 16]),
         owner: bare("a@example.org"),
         address: PushAddress::Fcm { token: token.to_owned() },
+        account: AccountName::default(),
         registered_at_ms: 10,
         seen_at_ms: 11,
         quarantined: None,

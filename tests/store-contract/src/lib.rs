@@ -61,7 +61,10 @@ macro_rules! push_suite {
             push_jobs: a_late_settlement_changes_nothing,
             push_jobs: what_waits_can_be_cancelled,
             push_jobs: the_dead_are_paged_and_forgotten_in_time,
-            push_jobs: queues_are_counted_by_provider,
+            push_jobs: queues_are_counted_by_lane,
+            push_jobs: lanes_of_one_provider_share_nothing,
+            push_jobs: the_dead_begin_anew_or_are_removed,
+            push_jobs: what_has_expired_is_given_up_where_nobody_sends,
             push_jobs: many_jobs_are_one_statement,
         );
     };

@@ -1,6 +1,8 @@
 //! Messages on their way to devices.
 
-use bus_domain::push::{DeviceId, JobId, JobState, PushJob, PushMessage, PushProvider, Urgency};
+use bus_domain::push::{
+    AccountName, DeviceId, JobId, JobState, PushJob, PushLane, PushMessage, PushProvider, Urgency,
+};
 use bus_store::{JobRecord, JobResult, JobSettlement, PushQueue, PushStore};
 
 use crate::devices::device;
@@ -20,6 +22,7 @@ pub async fn a_job_comes_back_as_it_was_enqueued(store: &dyn PushStore) {
         id: job.id,
         device: job.device,
         provider: job.provider,
+        account: job.account.clone(),
         message: Some(job.message.clone()),
         state: JobState::Waiting,
         enqueued_at_ms: job.enqueued_at_ms,
@@ -30,7 +33,7 @@ pub async fn a_job_comes_back_as_it_was_enqueued(store: &dyn PushStore) {
         finished_at_ms: None,
     };
     assert_eq!(store.find_jobs(&[id(9), job.id]).await.expect("found"), [expected]);
-    let claimed = store.claim_jobs(PushProvider::Fcm, 10, 99, 9).await.expect("claimed");
+    let claimed = store.claim_jobs(&PushProvider::Fcm.into(), 10, 99, 9).await.expect("claimed");
     assert_eq!(claimed[0].job, PushJob { due_at_ms: 99, ..job });
 }
 
@@ -50,21 +53,21 @@ pub async fn a_claim_takes_what_is_due_and_nobody_else_gets_it_until_it_ends(sto
     let jobs: Vec<_> =
         (1..=5).map(|number| PushJob { due_at_ms: i64::from(number), ..job(number) }).collect();
     store.enqueue_jobs(&[jobs, vec![other]].concat()).await.expect("enqueued");
-    assert_eq!(store.next_due_ms(PushProvider::Fcm).await.expect("a read"), Some(1));
-    let first = store.claim_jobs(PushProvider::Fcm, 4, 20, 2).await.expect("claimed");
+    assert_eq!(store.next_due_ms(&PushProvider::Fcm.into()).await.expect("a read"), Some(1));
+    let first = store.claim_jobs(&PushProvider::Fcm.into(), 4, 20, 2).await.expect("claimed");
     assert_eq!(numbers(first.iter().map(|claimed| claimed.job.id)), [1, 2], "the longest due first");
     assert_eq!(claim(store, 4, 20).await, [3, 4]);
     assert_eq!(claim(store, 4, 20).await, Vec::<u8>::new());
-    assert_eq!(store.next_due_ms(PushProvider::Fcm).await.expect("a read"), Some(5));
+    assert_eq!(store.next_due_ms(&PushProvider::Fcm.into()).await.expect("a read"), Some(5));
     assert_eq!(claim(store, 20, 30).await, [1, 2, 3, 4, 5], "a claim ends by itself");
-    assert_eq!(store.next_due_ms(PushProvider::WebPush).await.expect("a read"), None);
+    assert_eq!(store.next_due_ms(&PushProvider::WebPush.into()).await.expect("a read"), None);
 }
 
 pub async fn a_claim_brings_the_devices_that_are_there(store: &dyn PushStore) {
     store.put_device(&device(1, "t")).await.expect("put");
     let of_the_same = PushJob { device: DeviceId([1; 16]), ..job(3) };
     store.enqueue_jobs(&[job(1), job(2), of_the_same]).await.expect("enqueued");
-    let mut claimed = store.claim_jobs(PushProvider::Fcm, 10, 20, 9).await.expect("claimed");
+    let mut claimed = store.claim_jobs(&PushProvider::Fcm.into(), 10, 20, 9).await.expect("claimed");
     claimed.sort_by_key(|claimed| claimed.job.id);
     let devices: Vec<_> = claimed.into_iter().map(|claimed| claimed.device).collect();
     assert_eq!(devices, [Some(device(1, "t")), None, Some(device(1, "t"))]);
@@ -146,17 +149,66 @@ pub async fn the_dead_are_paged_and_forgotten_in_time(store: &dyn PushStore) {
     assert_eq!(store.find_jobs(&[id(5)]).await.expect("found").len(), 1, "what waits stays");
 }
 
-pub async fn queues_are_counted_by_provider(store: &dyn PushStore) {
+pub async fn queues_are_counted_by_lane(store: &dyn PushStore) {
     assert_eq!(store.push_queues().await.expect("a read"), []);
     let apns =
         |number| PushJob { provider: PushProvider::Apns, enqueued_at_ms: i64::from(number), ..job(number) };
     store.enqueue_jobs(&[job(1), job(2), apns(3), apns(4)]).await.expect("enqueued");
     claim(store, 10, 20).await;
     settle(store, &[settlement(1, 20, JobResult::Delivered { at_ms: 15 })]).await;
-    let queue =
-        |provider, waiting, oldest_enqueued_at_ms| PushQueue { provider, waiting, oldest_enqueued_at_ms };
-    let expected = [queue(PushProvider::Apns, 2, 3), queue(PushProvider::Fcm, 1, 5)];
+    let other = lane("team-7");
+    store.enqueue_jobs(&[PushJob { account: other.account.clone(), ..job(6) }]).await.expect("enqueued");
+    let queue = |lane, waiting, oldest_enqueued_at_ms| PushQueue { lane, waiting, oldest_enqueued_at_ms };
+    let expected =
+        [queue(PushProvider::Apns.into(), 2, 3), queue(PushProvider::Fcm.into(), 1, 5), queue(other, 1, 5)];
     assert_eq!(store.push_queues().await.expect("a read"), expected);
+}
+
+pub async fn lanes_of_one_provider_share_nothing(store: &dyn PushStore) {
+    let other = lane("team-7");
+    let of_other = PushJob { account: other.account.clone(), due_at_ms: 7, ..job(2) };
+    store.enqueue_jobs(&[job(1), of_other]).await.expect("enqueued");
+    assert_eq!(claim(store, 10, 20).await, [1]);
+    assert_eq!(store.next_due_ms(&other).await.expect("a read"), Some(7));
+    let claimed = store.claim_jobs(&other, 10, 30, 9).await.expect("claimed");
+    assert_eq!(claimed.iter().map(|claimed| claimed.job.id).collect::<Vec<_>>(), [id(2)]);
+    assert_eq!(claimed[0].job.account, other.account);
+    assert_eq!(store.next_due_ms(&other).await.expect("a read"), Some(30));
+}
+
+pub async fn the_dead_begin_anew_or_are_removed(store: &dyn PushStore) {
+    let jobs: Vec<_> = (1..=4).map(job).collect();
+    store.enqueue_jobs(&jobs).await.expect("enqueued");
+    claim(store, 10, 20).await;
+    let dead = |number| settlement(number, 20, JobResult::Dead { at_ms: 30, reason: "never".to_owned() });
+    settle(store, &[dead(1), dead(2), settlement(3, 20, JobResult::Delivered { at_ms: 30 })]).await;
+    let ids = [id(1), id(3), id(4), id(9)];
+    assert_eq!(store.redrive_jobs(&ids, 1_000).await.expect("redriven"), [id(1)], "only what was given up");
+    let redriven = store.find_jobs(&[id(1)]).await.expect("found").remove(0);
+    assert_eq!((redriven.state, redriven.due_at_ms, redriven.attempts), (JobState::Waiting, 1_000, 0));
+    assert_eq!((redriven.enqueued_at_ms, redriven.expires_at_ms), (1_000, 1_095), "as long as at first");
+    assert_eq!((redriven.reason, redriven.finished_at_ms), (None, None));
+    let ids = [id(1), id(2), id(3), id(9)];
+    assert_eq!(store.remove_dead_jobs(&ids).await.expect("removed"), [id(2)]);
+    let left = store.jobs_after(None, 9).await.expect("a page");
+    assert_eq!(numbers(left.iter().map(|job| job.id)), [1, 3, 4]);
+    let page = store.jobs_after(Some(id(1)), 1).await.expect("a page");
+    assert_eq!(numbers(page.iter().map(|job| job.id)), [3]);
+}
+
+pub async fn what_has_expired_is_given_up_where_nobody_sends(store: &dyn PushStore) {
+    let jobs: Vec<_> =
+        (1..=4).map(|number| PushJob { expires_at_ms: i64::from(number) * 10, ..job(number) }).collect();
+    store.enqueue_jobs(&jobs).await.expect("enqueued");
+    let expire =
+        async |now_ms| store.expire_jobs(&PushProvider::Fcm.into(), now_ms, 2).await.expect("expired");
+    assert_eq!(store.expire_jobs(&lane("team-7"), 30, 9).await.expect("expired"), 0, "another lane");
+    assert_eq!((expire(30).await, expire(30).await), (2, 1));
+    let states = store.find_jobs(&[id(1), id(4)]).await.expect("found");
+    assert_eq!(states[0].reason.as_deref(), Some("expired"));
+    assert_eq!((states[0].state, states[0].finished_at_ms), (JobState::Dead, Some(30)));
+    assert_eq!(claim(store, 30, 90).await, [4]);
+    assert_eq!(expire(60).await, 0, "it is claimed");
 }
 
 pub async fn many_jobs_are_one_statement(store: &dyn PushStore) {
@@ -168,7 +220,7 @@ pub async fn many_jobs_are_one_statement(store: &dyn PushStore) {
         })
         .collect();
     assert_eq!(store.enqueue_jobs(&jobs).await.expect("enqueued").len(), 5_000);
-    let claimed = store.claim_jobs(PushProvider::Fcm, 10, 20, 5_000).await.expect("claimed");
+    let claimed = store.claim_jobs(&PushProvider::Fcm.into(), 10, 20, 5_000).await.expect("claimed");
     assert_eq!(claimed.len(), 5_000);
     let settlements: Vec<_> = claimed
         .iter()
@@ -186,6 +238,7 @@ fn job(number: u8) -> PushJob {
         id: id(number),
         device: DeviceId([number; 16]),
         provider: PushProvider::Fcm,
+        account: AccountName::default(),
         message: PushMessage::default(),
         enqueued_at_ms: 5,
         due_at_ms: 10,
@@ -199,7 +252,7 @@ fn settlement(number: u8, claimed_until_ms: i64, result: JobResult) -> JobSettle
 }
 
 async fn claim(store: &dyn PushStore, now_ms: i64, until_ms: i64) -> Vec<u8> {
-    let claimed = store.claim_jobs(PushProvider::Fcm, now_ms, until_ms, 9).await.expect("claimed");
+    let claimed = store.claim_jobs(&PushProvider::Fcm.into(), now_ms, until_ms, 9).await.expect("claimed");
     numbers(claimed.iter().map(|claimed| claimed.job.id))
 }
 
@@ -211,6 +264,10 @@ fn numbers(ids: impl Iterator<Item = JobId>) -> Vec<u8> {
     let mut numbers: Vec<_> = ids.map(|id| id.0[0]).collect();
     numbers.sort_unstable();
     numbers
+}
+
+fn lane(account: &str) -> PushLane {
+    PushLane { provider: PushProvider::Fcm, account: account.parse().expect("a name") }
 }
 
 fn id(number: u8) -> JobId {

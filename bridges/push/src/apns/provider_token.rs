@@ -25,6 +25,7 @@ struct Token {
 
 /// Apple takes a token for an hour, and refuses senders that make one more often than every 20 minutes
 /// (`TooManyProviderTokenUpdates`).
+const VALID_S: i64 = 3_600;
 const RENEWED_AFTER_S: i64 = 50 * 60;
 const RENEWED_NOT_BEFORE_S: i64 = 20 * 60;
 
@@ -59,6 +60,11 @@ impl ProviderTokens {
             Some(token) if now_s < token.issued_at_s + RENEWED_NOT_BEFORE_S => None,
             _ => Some(self.renew(&mut current, now_s)),
         }
+    }
+
+    /// Until when Apple takes the token of now, in milliseconds since 1970.
+    pub(super) fn end_at_ms(&self) -> Option<i64> {
+        self.lock().as_ref().map(|token| (token.issued_at_s + VALID_S).saturating_mul(1_000))
     }
 
     fn renew(&self, current: &mut Option<Token>, now_s: i64) -> HeaderValue {

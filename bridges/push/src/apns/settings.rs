@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::KeyError;
 
 /// What the APNs sender needs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApnsSettings {
     /// The team that the key is of: 10 capital letters and digits.
     pub team_id: String,

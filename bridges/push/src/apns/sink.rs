@@ -74,6 +74,10 @@ impl Sink for ApnsSink {
         self.prepare(address, message).map(drop)
     }
 
+    fn credentials_end_at_ms(&self) -> Option<i64> {
+        self.client.tokens.end_at_ms()
+    }
+
     async fn send(&self, push: &Push<'_>) -> Outcome {
         let Prepared { device, topic, push_type, payload } = match self.prepare(push.address, push.message) {
             Ok(prepared) => prepared,

@@ -85,6 +85,11 @@ impl AccessTokens {
         }
     }
 
+    /// Until when Google takes the token of now, in milliseconds since 1970.
+    pub(super) fn end_at_ms(&self) -> Option<i64> {
+        self.lock().as_ref().map(|token| token.expires_at_ms)
+    }
+
     /// Forgets a token that Google refuses, unless it has been replaced already.
     pub(super) fn forget(&self, refused: &HeaderValue) {
         self.lock().take_if(|token| token.header == refused);

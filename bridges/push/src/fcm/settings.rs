@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::{KeyError, keys};
 
 /// What the FCM sender needs.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FcmSettings {
     /// The service account's key, the JSON file that Google gives out. It names the project and where tokens are given out.
     pub account_json: Vec<u8>,

@@ -48,6 +48,10 @@ impl Sink for FcmSink {
         body(address, message, message.ttl_s).map(drop)
     }
 
+    fn credentials_end_at_ms(&self) -> Option<i64> {
+        self.client.tokens.end_at_ms()
+    }
+
     async fn send(&self, push: &Push<'_>) -> Outcome {
         let ttl_left_s = push.ttl_left_s(self.clock.now_ms());
         let body = match body(push.address, push.message, ttl_left_s) {

@@ -3,7 +3,7 @@ use thiserror::Error;
 use crate::KeyError;
 
 /// What the Web Push sender needs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebPushSettings {
     /// The private key that push services know us by, P-256 in PEM. Subscriptions are bound to it: who loses it loses them.
     pub vapid_key_pem: Vec<u8>,

@@ -8,7 +8,7 @@ use bridge_push::mock::{Fault, Rule};
 use bus_domain::push::{ApnsEnvironment, JobState, PushAddress, PushMessage, PushProvider};
 use bus_domain::{Actor, BareJid, Role};
 use bus_engine::{
-    Clock as _, PushLimits, PushOrder, PushStore, PushTargets, Pushes, Registration, SystemIds,
+    Clock as _, PushAccount, PushOrder, PushSettings, PushStore, PushTargets, Pushes, Registration, SystemIds,
 };
 use bus_store_sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,9 @@ async fn faults_goaways_and_kills_lose_nothing() {
         vec![Arc::new(fixture.webpush()), Arc::new(fixture.apns()), Arc::new(fixture.fcm())];
     let start = || {
         let clock = Arc::clone(&fixture.clock) as _;
-        Pushes::new(Arc::clone(&store) as _, sinks.clone(), PushLimits::default(), clock, Arc::new(SystemIds))
+        let accounts = sinks.iter().cloned().map(PushAccount::from).collect();
+        let settings = PushSettings { accounts, ..PushSettings::default() };
+        Pushes::new(Arc::clone(&store) as _, settings, clock, Arc::new(SystemIds))
     };
     let pushes = start();
     register(&pushes, &fixture).await;
@@ -67,7 +69,7 @@ async fn register(pushes: &Pushes, fixture: &Fixture) {
     };
     let browser = address_of(&fixture.mock.subscribe(None));
     for address in [apple, browser, PushAddress::Fcm { token: "token".to_owned() }] {
-        let registration = Registration { id: None, owner: owner(), address };
+        let registration = Registration { id: None, owner: owner(), address, account: None };
         pushes.register(&admin(), registration).await.unwrap();
     }
 }
@@ -135,7 +137,7 @@ async fn run_until_nothing_is_due(pushes: Pushes, store: &dyn PushStore, now_ms:
         tokio::time::sleep(Duration::from_millis(10)).await;
         let mut is_over = pushes.gauges().iter().all(|gauges| gauges.in_flight == 0);
         for provider in PushProvider::ALL {
-            let next_ms = store.next_due_ms(provider).await.unwrap();
+            let next_ms = store.next_due_ms(&provider.into()).await.unwrap();
             is_over &= next_ms.is_none_or(|next_ms| next_ms > now_ms);
         }
         looks = if is_over { looks + 1 } else { 0 };

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use jid::BareJid;
 use thiserror::Error;
 
-use super::{PushAddress, PushMessage, PushProvider};
+use super::{AccountName, PushAddress, PushMessage, PushProvider};
 
 /// A device's name: random, so that nobody guesses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +28,8 @@ pub struct Device {
     pub owner: BareJid,
     /// Where it is.
     pub address: PushAddress,
+    /// Through which of our accounts at its provider it is reached.
+    pub account: AccountName,
     /// When it registered last with this address, in milliseconds since 1970. What a provider says of before does not count.
     pub registered_at_ms: i64,
     /// When its app has shown itself last, in milliseconds since 1970.
@@ -45,6 +47,8 @@ pub struct PushJob {
     pub device: DeviceId,
     /// Through whom.
     pub provider: PushProvider,
+    /// With which credentials.
+    pub account: AccountName,
     /// What.
     pub message: PushMessage,
     /// When it was taken, in milliseconds since 1970.

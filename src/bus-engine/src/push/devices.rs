@@ -1,7 +1,7 @@
-use bus_domain::push::{Device, DeviceId, PushAddress, PushMessage};
+use bus_domain::push::{AccountName, Device, DeviceId, PushAct, PushAddress, PushMessage};
 use bus_domain::{Actor, BareJid};
 
-use super::{PushError, Pushes, may_manage};
+use super::{PushError, Pushes};
 
 /// A device that registers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Registration {
     pub owner: BareJid,
     /// Where it is.
     pub address: PushAddress,
+    /// Through which of our accounts it is reached; that of before, or the first that can, if it is not said.
+    pub account: Option<AccountName>,
 }
 
 /// Devices on a page.
@@ -25,29 +27,35 @@ impl Pushes {
     /// Who may not, and what its provider would refuse for certain; [`PushError::NoSuchDevice`] for an id that is not the
     /// owner's.
     pub async fn register(&self, actor: &Actor, registration: Registration) -> Result<Device, PushError> {
-        let Registration { id, owner, address } = registration;
-        may_manage(actor, &owner)?;
+        let Registration { id, owner, address, account } = registration;
+        self.0.check(actor, PushAct::ManageDevices(&owner))?;
         address.check()?;
-        self.lane(address.provider())?.sink.check(&address, &PushMessage::default())?;
         let store = &self.0.store;
         let known = match id {
             Some(id) => Some(store.find_device(id).await?.ok_or(PushError::NoSuchDevice)?),
             None => store.find_device_by_token(address.provider(), address.token()).await?,
         };
         let known = match known {
-            Some(device) if device.owner == owner => Some(device.id),
+            Some(device) if device.owner == owner => Some(device),
             Some(_) if id.is_some() => return Err(PushError::NoSuchDevice),
             _ => None,
         };
+        let of_before = known.as_ref().filter(|device| device.address.provider() == address.provider());
+        let account = account.or_else(|| of_before.map(|device| device.account.clone()));
+        let lane = self.account_for(&address, account)?;
+        if let Some(sink) = lane.sink() {
+            sink.check(&address, &PushMessage::default())?;
+        }
         let devices_max = self.0.limits.devices_per_owner_max;
         if known.is_none() && store.count_devices_of(&owner).await? >= devices_max {
             return Err(PushError::TooManyDevices { devices_max });
         }
         let now_ms = self.now_ms();
         let device = Device {
-            id: known.unwrap_or_else(|| DeviceId(self.0.ids.random_bytes())),
+            id: known.map_or_else(|| DeviceId(self.0.ids.random_bytes()), |device| device.id),
             owner,
             address,
+            account: lane.id.account.clone(),
             registered_at_ms: now_ms,
             seen_at_ms: now_ms,
             quarantined: None,
@@ -67,8 +75,19 @@ impl Pushes {
         after: Option<DeviceId>,
         devices_max: u32,
     ) -> Result<Vec<Device>, PushError> {
-        may_manage(actor, owner)?;
+        self.0.check(actor, PushAct::ManageDevices(owner))?;
         Ok(self.0.store.devices_of(owner, after, devices_max.min(PAGE_MAX)).await?)
+    }
+
+    /// A device.
+    ///
+    /// # Errors
+    /// [`PushError::NoSuchDevice`] if it is not there, or not the actor's to see.
+    pub async fn device(&self, actor: &Actor, id: DeviceId) -> Result<Device, PushError> {
+        let device = self.0.store.find_device(id).await?.ok_or(PushError::NoSuchDevice)?;
+        // Whether an id of somebody else's exists is nobody's business.
+        let checked = self.0.check(actor, PushAct::ManageDevices(&device.owner));
+        checked.map(|()| device).map_err(|_| PushError::NoSuchDevice)
     }
 
     /// Removes a device. What is on its way to it goes nowhere.
@@ -76,9 +95,7 @@ impl Pushes {
     /// # Errors
     /// [`PushError::NoSuchDevice`] if it is not there, or not the actor's to remove.
     pub async fn remove_device(&self, actor: &Actor, id: DeviceId) -> Result<(), PushError> {
-        let device = self.0.store.find_device(id).await?.ok_or(PushError::NoSuchDevice)?;
-        // Whether an id of somebody else's exists is nobody's business.
-        may_manage(actor, &device.owner).map_err(|_| PushError::NoSuchDevice)?;
+        self.device(actor, id).await?;
         match self.0.store.remove_devices(&[id]).await? {
             0 => Err(PushError::NoSuchDevice),
             _ => Ok(()),

@@ -1,11 +1,12 @@
 //! Carries out what the senders decide.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bus_domain::push::{JobId, PushProvider};
+use bus_domain::push::JobId;
 use bus_store::StoreError;
 use futures::future::join_all;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,28 +22,31 @@ const POLL: Duration = Duration::from_secs(5);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How often what is over is swept away.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+/// How often what waits is counted. It takes a look at each job's entry in an index.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(15);
 /// Rows that one sweep removes.
 const SWEEP_MAX: u32 = 2_000;
 
-/// Runs the senders of all providers, and sweeps, until it is told to stop.
+/// Runs the senders of all lanes, and sweeps, until it is told to stop.
 pub(super) async fn run(shared: &Arc<Shared>, shutdown: &CancellationToken) {
-    let lanes = shared.lanes.iter().map(|(&provider, lane)| {
+    let lanes = shared.lanes.iter().map(|lane| {
         let loop_ = SendLoop {
             shared,
-            provider,
             lane,
+            sink: lane.sink.subscribe(),
             sender: Sender::new(shared.limits.in_flight_max),
             under_way: JoinSet::new(),
         };
         loop_.run(shutdown)
     });
-    tokio::join!(join_all(lanes), shutdown.run_until_cancelled(sweep(shared)));
+    let beside = async { tokio::join!(sweep(shared), measure(shared)) };
+    tokio::join!(join_all(lanes), shutdown.run_until_cancelled(beside));
 }
 
 struct SendLoop<'a> {
     shared: &'a Arc<Shared>,
-    provider: PushProvider,
     lane: &'a Lane,
+    sink: watch::Receiver<Option<Arc<dyn PushSink>>>,
     sender: Sender,
     under_way: JoinSet<(JobId, PushOutcome)>,
 }
@@ -51,13 +55,13 @@ impl SendLoop<'_> {
     async fn run(mut self, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             if let Err(error) = self.turn(shutdown).await {
-                tracing::warn!(%error, provider = self.provider.as_str(), "pushes wait for the store");
+                tracing::warn!(%error, lane = %self.lane.id, "pushes wait for the store");
                 shutdown.run_until_cancelled(sleep(STORE_PAUSE)).await;
             }
         }
         if timeout(self.shared.limits.shutdown_grace, self.finish()).await.is_err() {
             tracing::warn!(
-                provider = self.provider.as_str(),
+                lane = %self.lane.id,
                 "pushes were still under way; they are sent again"
             );
         }
@@ -65,18 +69,19 @@ impl SendLoop<'_> {
 
     /// Claims, begins what may be begun, waits until something happens, and stores what came of it.
     async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let Some(sink) = self.sink_of_now() else { return self.wait_for_sink(shutdown).await };
         let now_ms = self.shared.clock.now_ms();
         let wanted = self.sender.wants(now_ms).min(CLAIM_MAX);
         let mut claimed = 0;
         if wanted > 0 {
             let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
             let until_ms = now_ms.saturating_add(CLAIM_MS);
-            let jobs = self.shared.store.claim_jobs(self.provider, now_ms, until_ms, wanted).await?;
+            let jobs = self.shared.store.claim_jobs(&self.lane.id, now_ms, until_ms, wanted).await?;
             claimed = jobs.len();
             self.sender.claimed(jobs);
         }
         while let Some(to_send) = self.sender.next(self.shared.clock.now_ms()) {
-            self.begin(to_send);
+            self.begin(&sink, to_send);
         }
         self.store_results().await?;
         self.lane.gauges.show(&self.sender);
@@ -88,13 +93,37 @@ impl SendLoop<'_> {
         Ok(())
     }
 
-    /// Waits for an answer, a new job, the moment at which the next one is due, or the signal to stop.
+    /// What sends now. With new credentials, what waits because of the old ones is tried at once.
+    fn sink_of_now(&mut self) -> Option<Arc<dyn PushSink>> {
+        // Who replaces it lives as long as this.
+        if self.sink.has_changed().unwrap_or(false) {
+            self.sender.forget_trouble();
+        }
+        self.sink.borrow_and_update().clone()
+    }
+
+    /// Without credentials nothing is sent; what is of no use any more is given up meanwhile.
+    async fn wait_for_sink(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let now_ms = self.shared.clock.now_ms();
+        let expired = self.shared.store.expire_jobs(&self.lane.id, now_ms, SWEEP_MAX).await?;
+        if expired < u64::from(SWEEP_MAX) {
+            tokio::select! {
+                _ = self.sink.changed() => self.sink.mark_changed(),
+                () = sleep(SWEEP_INTERVAL) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer, a new job, other credentials, the moment at which the next one is due, or the signal to stop.
     async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let pause = self.pause().await?;
         let enqueued = self.lane.enqueued.notified();
         tokio::select! {
             Some(ended) = self.under_way.join_next() => self.ended(ended),
             () = enqueued => {}
+            _ = self.sink.changed() => self.sink.mark_changed(),
             () = sleep(pause) => {}
             () = shutdown.cancelled() => {}
         }
@@ -109,7 +138,7 @@ impl SendLoop<'_> {
         let next_ms = match self.sender.next_try_ms() {
             Some(next_ms) if next_ms > now_ms => Some(next_ms),
             _ if self.sender.in_flight() > 0 => None,
-            _ => self.shared.store.next_due_ms(self.provider).await?,
+            _ => self.shared.store.next_due_ms(&self.lane.id).await?,
         };
         let until = next_ms.map_or(POLL, |next_ms| {
             Duration::from_millis(u64::try_from(next_ms.saturating_sub(now_ms)).unwrap_or(0))
@@ -117,8 +146,8 @@ impl SendLoop<'_> {
         Ok(until.min(POLL))
     }
 
-    fn begin(&mut self, to_send: ToSend) {
-        let sink = Arc::clone(&self.lane.sink);
+    fn begin(&mut self, sink: &Arc<dyn PushSink>, to_send: ToSend) {
+        let sink = Arc::clone(sink);
         self.under_way.spawn(async move { (to_send.job.id, send(&*sink, &to_send).await) });
     }
 
@@ -128,21 +157,21 @@ impl SendLoop<'_> {
             // Its claim ends, and it is tried again.
             Err(error) => return tracing::error!(%error, "a push failed in our own code"),
         };
-        self.shared.counts.add(self.provider, &outcome);
-        let provider = self.provider.as_str();
+        self.shared.counts.add(&self.lane.id, &outcome);
+        let lane = &self.lane.id;
         let in_trouble = self.sender.next_try_ms().is_some();
         let jitter = f64::from(self.shared.ids.random_bytes()[0]) / 255.0;
         self.sender.done(id, &outcome, self.shared.clock.now_ms(), jitter);
         match (in_trouble, self.sender.next_try_ms().is_some()) {
             (false, true) => tracing::error!(
-                provider,
+                %lane,
                 reason = outcome.reason,
                 detail = outcome.detail,
                 "the provider does not let us in: mend its credentials; its pushes wait until then"
             ),
-            (true, false) => tracing::info!(provider, "the provider lets us in again"),
+            (true, false) => tracing::info!(%lane, "the provider lets us in again"),
             _ => {
-                tracing::debug!(provider, job = %id, verdict = outcome.verdict.as_str(), reason = outcome.reason, "a push");
+                tracing::debug!(%lane, job = %id, verdict = outcome.verdict.as_str(), reason = outcome.reason, "a push");
             }
         }
     }
@@ -211,5 +240,16 @@ async fn sweep(shared: &Shared) {
                 sleep(SWEEP_INTERVAL).await;
             }
         }
+    }
+}
+
+/// Counts what waits, for those who watch.
+async fn measure(shared: &Shared) {
+    loop {
+        match shared.store.push_queues().await {
+            Ok(queues) => *shared.queues.lock().unwrap_or_else(PoisonError::into_inner) = queues,
+            Err(error) => tracing::debug!(%error, "what waits to be pushed is not counted now"),
+        }
+        sleep(MEASURE_INTERVAL).await;
     }
 }

@@ -1,4 +1,4 @@
-use bus_domain::push::{AddressError, MessageError, PushProvider};
+use bus_domain::push::{AddressError, MessageError, PushLane, PushProvider};
 use bus_store::StoreError;
 use thiserror::Error;
 
@@ -8,7 +8,9 @@ use super::Unfit;
 #[derive(Debug, Error)]
 pub enum PushError {
     /// It concerns somebody else.
-    #[error("only service principals and admins send pushes, and see devices of others")]
+    #[error(
+        "who is no admin manages only devices of its own address, and sends pushes and sees jobs only if push.senders names it"
+    )]
     Forbidden,
     /// There is no such device.
     #[error("there is no such device")]
@@ -19,6 +21,23 @@ pub enum PushError {
         /// Which.
         provider: PushProvider,
     },
+    /// There is no such account.
+    #[error("there is no account {lane} in [push]")]
+    AccountNotConfigured {
+        /// Which.
+        lane: PushLane,
+    },
+    /// The app is not one that can be reached.
+    #[error("the app {bundle_id:?} is not among the bundle_ids of {place}")]
+    AppNotConfigured {
+        /// Which.
+        bundle_id: String,
+        /// Of which account or accounts.
+        place: String,
+    },
+    /// There is no such job, or it has been forgotten.
+    #[error("there is no such push job, or not any more")]
+    NoSuchJob,
     /// The owner has as many as may be.
     #[error("the address has {devices_max} devices, which is the most; remove one first")]
     TooManyDevices {

@@ -1,11 +1,12 @@
 use std::hash::Hasher as _;
 
-use bus_domain::push::{Device, DeviceId, JobId, PushJob, PushMessage};
+use bus_domain::push::{Device, DeviceId, JobId, JobState, PushAct, PushJob, PushLane, PushMessage};
 use bus_domain::{Actor, BareJid};
 use bus_store::{JobRecord, PushQueue};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-use super::{PushError, Pushes, may_send};
+use super::lane::Lane;
+use super::{PushError, Pushes};
 
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,15 @@ pub enum PushTargets {
     Devices(Vec<DeviceId>),
 }
 
+/// Which jobs are meant: all that fit everything that is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JobFilter {
+    /// For this device.
+    pub device: Option<DeviceId>,
+    /// Standing so.
+    pub state: Option<JobState>,
+}
+
 /// What became of an order for one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedPush {
@@ -46,6 +56,8 @@ const TARGETS_MAX: usize = 1_000;
 const PAGE_MAX: u32 = 500;
 /// Jobs of a request.
 const JOBS_MAX: usize = 1_000;
+/// Pages that are read to fill one.
+const PAGES_READ_MAX: usize = 10;
 
 impl Pushes {
     /// Enqueues a message, one job for each device, and returns once they are on disk. A device that cannot take it is named
@@ -54,7 +66,7 @@ impl Pushes {
     /// # Errors
     /// Who may not, and what is wrong with the message whoever it is for.
     pub async fn send(&self, actor: &Actor, order: PushOrder) -> Result<Vec<QueuedPush>, PushError> {
-        may_send(actor)?;
+        self.0.check(actor, PushAct::Send)?;
         order.message.check()?;
         let devices = self.targets(&order.targets).await?;
         let order_id = order.id.unwrap_or_else(|| self.0.ids.random_bytes());
@@ -73,6 +85,7 @@ impl Pushes {
                     id,
                     device: device.id,
                     provider: device.address.provider(),
+                    account: device.account.clone(),
                     message: order.message.clone(),
                     enqueued_at_ms: now_ms,
                     due_at_ms: now_ms,
@@ -87,8 +100,10 @@ impl Pushes {
         for push in &mut queued {
             push.is_new = new.contains(&push.job);
         }
-        for lane in jobs.iter().filter_map(|job| self.0.lanes.get(&job.provider)) {
-            lane.enqueued.notify_one();
+        for lane in &self.0.lanes {
+            if jobs.iter().any(|job| job.provider == lane.id.provider && job.account == lane.id.account) {
+                lane.enqueued.notify_one();
+            }
         }
         Ok(queued)
     }
@@ -98,7 +113,7 @@ impl Pushes {
     /// # Errors
     /// Who may not.
     pub async fn cancel(&self, actor: &Actor, jobs: &[JobId]) -> Result<Vec<JobId>, PushError> {
-        may_send(actor)?;
+        self.0.check(actor, PushAct::ManageJobs)?;
         bounded(jobs)?;
         Ok(self.0.store.cancel_jobs(jobs).await?)
     }
@@ -108,9 +123,67 @@ impl Pushes {
     /// # Errors
     /// Who may not.
     pub async fn jobs(&self, actor: &Actor, jobs: &[JobId]) -> Result<Vec<JobRecord>, PushError> {
-        may_send(actor)?;
+        self.0.check(actor, PushAct::ManageJobs)?;
         bounded(jobs)?;
         Ok(self.0.store.find_jobs(jobs).await?)
+    }
+
+    /// A page of the jobs that stand so, or of all, in the order of their ids. It may hold fewer than asked for, or none, and still not
+    /// be the last one: that is said by the place where the next one begins, which is `None` at the end.
+    ///
+    /// # Errors
+    /// Who may not.
+    pub async fn list_jobs(
+        &self,
+        actor: &Actor,
+        filter: JobFilter,
+        after: Option<JobId>,
+        jobs_max: u32,
+    ) -> Result<(Vec<JobRecord>, Option<JobId>), PushError> {
+        self.0.check(actor, PushAct::ManageJobs)?;
+        let jobs_max = usize::try_from(jobs_max.min(PAGE_MAX)).unwrap_or(usize::MAX);
+        let (mut jobs, mut after) = (Vec::new(), after);
+        for _ in 0..PAGES_READ_MAX {
+            let page = self.0.store.jobs_after(after, PAGE_MAX).await?;
+            let is_last = page.len() < usize::try_from(PAGE_MAX).unwrap_or(usize::MAX);
+            for job in page {
+                after = Some(job.id);
+                if filter.takes(&job) {
+                    jobs.push(job);
+                }
+                if jobs.len() >= jobs_max {
+                    return Ok((jobs, after));
+                }
+            }
+            if is_last {
+                return Ok((jobs, None));
+            }
+        }
+        Ok((jobs, after))
+    }
+
+    /// Has jobs that were given up begin anew, with as much time as they had at first, and says which.
+    ///
+    /// # Errors
+    /// Who may not.
+    pub async fn redrive(&self, actor: &Actor, jobs: &[JobId]) -> Result<Vec<JobId>, PushError> {
+        self.0.check(actor, PushAct::ManageJobs)?;
+        bounded(jobs)?;
+        let redriven = self.0.store.redrive_jobs(jobs, self.now_ms()).await?;
+        for lane in &self.0.lanes {
+            lane.enqueued.notify_one();
+        }
+        Ok(redriven)
+    }
+
+    /// Removes jobs that were given up, and says which. Their ids may come again from then on.
+    ///
+    /// # Errors
+    /// Who may not.
+    pub async fn remove_dead(&self, actor: &Actor, jobs: &[JobId]) -> Result<Vec<JobId>, PushError> {
+        self.0.check(actor, PushAct::ManageJobs)?;
+        bounded(jobs)?;
+        Ok(self.0.store.remove_dead_jobs(jobs).await?)
     }
 
     /// A page of the jobs that were given up, in the order of their ids: at most 500.
@@ -123,7 +196,7 @@ impl Pushes {
         after: Option<JobId>,
         jobs_max: u32,
     ) -> Result<Vec<JobRecord>, PushError> {
-        may_send(actor)?;
+        self.0.check(actor, PushAct::ManageJobs)?;
         Ok(self.0.store.dead_jobs(after, jobs_max.min(PAGE_MAX)).await?)
     }
 
@@ -167,11 +240,20 @@ impl Pushes {
         if let Some(reason) = &device.quarantined {
             return Some(format!("its provider refuses it ({reason}) until it registers anew"));
         }
-        let lane = match self.lane(device.address.provider()) {
-            Ok(lane) => lane,
-            Err(error) => return Some(error.to_string()),
-        };
-        lane.sink.check(&device.address, message).err().map(|unfit| unfit.to_string())
+        let id = PushLane { provider: device.address.provider(), account: device.account.clone() };
+        match self.0.lane(&id).map(Lane::sink) {
+            Ok(Some(sink)) => sink.check(&device.address, message).err().map(|unfit| unfit.to_string()),
+            // What is wrong with the credentials is nothing that who sends can mend.
+            Ok(None) => None,
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+impl JobFilter {
+    fn takes(&self, job: &JobRecord) -> bool {
+        self.device.is_none_or(|device| device == job.device)
+            && self.state.is_none_or(|state| state == job.state)
     }
 }
 

@@ -156,6 +156,11 @@ impl Sender {
         self.trouble.map(|trouble| trouble.tries_at_ms)
     }
 
+    /// Tries at once: somebody has mended something.
+    pub(super) fn forget_trouble(&mut self) {
+        self.trouble = None;
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.window.in_flight()
     }

@@ -15,6 +15,11 @@ pub trait PushSink: Send + Sync + 'static {
     /// What is wrong.
     fn check(&self, address: &PushAddress, message: &PushMessage) -> Result<(), Unfit>;
 
+    /// Until when what it shows the provider counts, in milliseconds since 1970; `None` if it has nothing now, or nothing that ends.
+    fn credentials_end_at_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// Sends one message to one device, once. It ends within a minute.
     async fn send(&self, push: &Push<'_>) -> PushOutcome;
 }

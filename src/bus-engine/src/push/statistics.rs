@@ -2,16 +2,17 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bus_domain::push::PushProvider;
+use bus_domain::push::PushLane;
+use bus_store::PushQueue;
 
 use super::sender::Sender;
 use super::{PushOutcome, Pushes};
 
 /// How often something has come of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushCount {
     /// Through whom.
-    pub provider: PushProvider,
+    pub lane: PushLane,
     /// What it meant.
     pub verdict: &'static str,
     /// The word of the provider's table.
@@ -20,22 +21,26 @@ pub struct PushCount {
     pub count: u64,
 }
 
-/// What is under way to a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is under way in a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushGauges {
     /// Which.
-    pub provider: PushProvider,
+    pub lane: PushLane,
     /// How many pushes are under way.
     pub in_flight: usize,
     /// How many may be.
     pub in_flight_limit: usize,
     /// Whether nothing is sent until somebody mends the provider's credentials.
     pub is_in_trouble: bool,
+    /// Whether there is anything to send with: credentials that can be read.
+    pub is_usable: bool,
+    /// Until when what we show the provider counts, in milliseconds since 1970, if it ends.
+    pub credentials_end_at_ms: Option<i64>,
 }
 
-type Key = (PushProvider, &'static str, &'static str);
+type Key = (PushLane, &'static str, &'static str);
 
-/// Outcomes by provider, verdict and reason. The words come from tables, so they are few.
+/// Outcomes by lane, verdict and reason. The words come from tables, so they are few.
 #[derive(Debug, Default)]
 pub(super) struct Counts(Mutex<BTreeMap<Key, u64>>);
 
@@ -47,9 +52,9 @@ pub(super) struct LaneGauges {
 }
 
 impl Counts {
-    pub(super) fn add(&self, provider: PushProvider, outcome: &PushOutcome) {
+    pub(super) fn add(&self, lane: &PushLane, outcome: &PushOutcome) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((provider, outcome.verdict.as_str(), outcome.reason)).or_default() += 1;
+        *counts.entry((lane.clone(), outcome.verdict.as_str(), outcome.reason)).or_default() += 1;
     }
 }
 
@@ -62,11 +67,11 @@ impl LaneGauges {
 }
 
 impl Pushes {
-    /// What has come of pushes since the start, by provider, verdict and reason.
+    /// What has come of pushes since the start, by lane, verdict and reason.
     pub fn counts(&self) -> Vec<PushCount> {
         let counts = self.0.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = |(&(provider, verdict, reason), &count): (&Key, &u64)| PushCount {
-            provider,
+        let count = |((lane, verdict, reason), &count): (&Key, &u64)| PushCount {
+            lane: lane.clone(),
             verdict,
             reason,
             count,
@@ -74,13 +79,20 @@ impl Pushes {
         counts.iter().map(count).collect()
     }
 
-    /// What is under way, by provider.
+    /// How much waits, as last counted in the background.
+    pub fn measured_queues(&self) -> Vec<PushQueue> {
+        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is under way, by lane.
     pub fn gauges(&self) -> Vec<PushGauges> {
-        let gauges = self.0.lanes.iter().map(|(&provider, lane)| PushGauges {
-            provider,
+        let gauges = self.0.lanes.iter().map(|lane| PushGauges {
+            lane: lane.id.clone(),
             in_flight: lane.gauges.in_flight.load(Ordering::Relaxed),
             in_flight_limit: lane.gauges.in_flight_limit.load(Ordering::Relaxed),
             is_in_trouble: lane.gauges.is_in_trouble.load(Ordering::Relaxed) == 1,
+            is_usable: lane.sink.borrow().is_some(),
+            credentials_end_at_ms: lane.sink().and_then(|sink| sink.credentials_end_at_ms()),
         });
         gauges.collect()
     }

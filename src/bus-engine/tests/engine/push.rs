@@ -1,5 +1,7 @@
 //! Devices and durable pushes, with a provider that says what a test wants.
 
+mod accounts;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus_domain::push::{Device, JobState, PushAddress, PushMessage, PushProvider, PushVerdict};
+use bus_domain::push::{Device, JobState, PushAddress, PushLane, PushMessage, PushProvider, PushVerdict};
 use bus_domain::{Actor, BareJid, Role};
 use bus_engine::{
-    Clock, JobRecord, Push, PushError, PushLimits, PushOrder, PushOutcome, PushSink, PushTargets, Pushes,
-    QueuedPush, Registration, SystemIds, Unfit,
+    Clock, JobRecord, Push, PushAccount, PushError, PushLimits, PushOrder, PushOutcome, PushSettings,
+    PushSink, PushTargets, Pushes, QueuedPush, Registration, SystemIds, Unfit,
 };
 use bus_store_sqlite::SqliteStore;
 use tokio::sync::mpsc;
@@ -19,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const START_MS: i64 = 1_700_000_000_000;
+const SENDER: &str = "app@events.example.org";
 
 #[tokio::test]
 async fn a_message_goes_to_all_devices_of_its_owners() {
@@ -87,26 +90,31 @@ async fn registering_again_keeps_a_device_and_a_token_changes_hands() {
 }
 
 #[tokio::test]
-async fn users_manage_their_own_devices_and_send_nothing() {
+async fn everybody_manages_their_own_devices_and_only_senders_send() {
     let bus = Bus::new().await;
-    let (a, service) =
-        (user("a@example.org/phone"), Actor::new(jid("app@events.example.org"), Role::Creator));
+    let (a, service) = (user("a@example.org/phone"), Actor::new(jid(SENDER), Role::Creator));
     let device = bus.register_as(&a, None, "a@example.org", "1").await.unwrap();
     assert!(matches!(bus.register_as(&a, None, "b@example.org", "2").await, Err(PushError::Forbidden)));
-    bus.register_as(&service, None, "b@example.org", "2").await.unwrap();
+    assert!(matches!(bus.register_as(&service, None, "b@example.org", "2").await, Err(PushError::Forbidden)));
+    bus.register_as(&service, None, SENDER, "2").await.unwrap();
     let of_a = jid("a@example.org");
     assert!(matches!(
         bus.pushes.devices(&user("b@example.org"), &of_a, None, 9).await,
         Err(PushError::Forbidden)
     ));
-    let seen = bus.pushes.devices(&service, &of_a, None, 9).await.unwrap();
+    assert!(matches!(bus.pushes.devices(&service, &of_a, None, 9).await, Err(PushError::Forbidden)));
+    let seen = bus.pushes.devices(&admin(), &of_a, None, 9).await.unwrap();
     assert_eq!(seen, std::slice::from_ref(&device));
     let order = PushOrder {
         id: None,
         targets: PushTargets::Devices(vec![device.id]),
         message: PushMessage::default(),
     };
-    assert!(matches!(bus.pushes.send(&a, order).await, Err(PushError::Forbidden)));
+    let creator = Actor::new(jid("c@example.org"), Role::Creator);
+    for nobody in [&a, &creator] {
+        assert!(matches!(bus.pushes.send(nobody, order.clone()).await, Err(PushError::Forbidden)));
+    }
+    assert!(bus.pushes.send(&service, order).await.unwrap()[0].is_new);
     assert!(matches!(bus.pushes.dead(&a, None, 9).await, Err(PushError::Forbidden)));
     assert!(matches!(
         bus.pushes.remove_device(&user("b@example.org"), device.id).await,
@@ -134,7 +142,8 @@ async fn what_cannot_be_registered_or_sent_is_named() {
         public_key: vec![4; 65],
         auth_secret: vec![0; 16],
     };
-    let registration = Registration { id: None, owner: jid("b@example.org"), address: elsewhere };
+    let registration =
+        Registration { id: None, owner: jid("b@example.org"), address: elsewhere, account: None };
     let refused = bus.pushes.register(&admin(), registration).await.unwrap_err();
     assert_eq!(refused.to_string(), "nothing can be sent through webpush: it has no section in [push]");
     let message = PushMessage { title: Some("unfit".to_owned()), ..PushMessage::default() };
@@ -345,7 +354,8 @@ impl Bus {
         token: &str,
     ) -> Result<Device, PushError> {
         let address = PushAddress::Fcm { token: token.to_owned() };
-        let registration = Registration { id: known.map(|device| device.id), owner: jid(owner), address };
+        let id = known.map(|device| device.id);
+        let registration = Registration { id, owner: jid(owner), address, account: None };
         self.pushes.register(actor, registration).await
     }
 
@@ -408,8 +418,16 @@ fn pushes(store: &Arc<SqliteStore>, provider: &Arc<Provider>, clock: &Arc<StillC
         shutdown_grace: Duration::from_millis(500),
         ..PushLimits::default()
     };
-    let sinks = vec![Arc::clone(provider) as Arc<dyn PushSink>];
-    Pushes::new(Arc::clone(store) as _, sinks, limits, Arc::clone(clock) as _, Arc::new(SystemIds))
+    let sink = Arc::clone(provider) as Arc<dyn PushSink>;
+    let broken = PushAccount { lane: team_7(), bundle_ids: Vec::new(), sink: None };
+    let senders = [jid(SENDER)].into();
+    let settings = PushSettings { accounts: vec![sink.into(), broken], senders, limits };
+    Pushes::new(Arc::clone(store) as _, settings, Arc::clone(clock) as _, Arc::new(SystemIds))
+}
+
+/// An account whose credentials could not be read.
+fn team_7() -> PushLane {
+    PushLane { provider: PushProvider::Fcm, account: "team-7".parse().unwrap() }
 }
 
 fn jid(text: &str) -> BareJid {

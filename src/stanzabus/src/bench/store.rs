@@ -21,7 +21,7 @@ const OWNER: &str = "bench@events.example.org";
 pub(super) async fn commit(target: &Target) -> Result<f64, Failure> {
     let loaded = config::load(&target.config)?;
     if let StoreAddress::Postgres(_) = loaded.config.store.address(&loaded.folder)? {
-        let store = opened::open(&loaded).await?;
+        let store = opened::open(&loaded).await?.store;
         return commit_to(&*store, target).await;
     }
     let folder = loaded.folder.join(format!(".bench-{:032x}", u128::from_be_bytes(SystemIds.random_bytes())));

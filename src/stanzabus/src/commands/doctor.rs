@@ -20,6 +20,7 @@ pub(crate) async fn run(path: &Path, act_as: &ActAs) -> Result<(), Failure> {
         Err(error) => report.failed("config", &error)?,
         Ok(loaded) => {
             local::check_config(&mut report, path, &loaded)?;
+            local::check_push(&mut report, &loaded)?;
             let daemon = daemon::find(&loaded).await;
             store::check(&mut report, &loaded, daemon.as_ref()).await?;
             local::check_ports(&mut report, &loaded, daemon.as_ref()).await?;

@@ -67,7 +67,7 @@ impl ConfigError {
         Self::WrongType { place: path.display().to_string(), message: one_line(&error.to_string()) }
     }
 
-    pub(super) fn invalid(key: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(key: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { key, message: message.into() }
     }
 }

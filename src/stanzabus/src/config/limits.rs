@@ -1,4 +1,5 @@
 mod legs;
+mod push;
 mod store;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use bridge_grpc::GrpcSettings;
 use bridge_http::HttpSettings;
 use bus_domain::Limits;
 use bus_domain::quota::Quotas;
-use bus_engine::{EngineLimits, Settings};
+use bus_engine::{EngineLimits, PushLimits, Settings};
 use bus_store_postgres::PostgresLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use xmpp_pubsub::RequestLimits;
 
 use super::ConfigError;
 use legs::LegsConfig;
+use push::PushLimitsConfig;
 use store::StoreLimitsConfig;
 
 /// `[limits]`: every bound, with its unit in its name. The crates that keep a bound describe it.
@@ -35,6 +37,8 @@ pub(crate) struct LimitsConfig {
     link: LinkConfig,
     #[serde(flatten)]
     legs: LegsConfig,
+    #[serde(flatten)]
+    push: PushLimitsConfig,
     #[serde(flatten)]
     store: StoreLimitsConfig,
 }
@@ -106,6 +110,16 @@ impl LimitsConfig {
     /// Settings of the HTTP leg with its bounds.
     pub(crate) fn http(&self) -> HttpSettings {
         self.legs.http()
+    }
+
+    /// The bounds of pushing. What is under way at the end may take a quarter of the way out.
+    pub(crate) fn push(&self) -> PushLimits {
+        PushLimits { shutdown_grace: self.drain() / 4, ..self.push.push() }
+    }
+
+    /// Connections to one push service at a time.
+    pub(crate) fn push_connections_per_origin_max(&self) -> usize {
+        self.push.connections_per_origin_max()
     }
 
     /// The bounds of a store on PostgreSQL.

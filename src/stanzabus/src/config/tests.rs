@@ -129,6 +129,27 @@ fn values_that_make_no_sense_are_named() {
 }
 
 #[test]
+fn accounts_of_pushes_that_make_no_sense_are_named() {
+    for (addition, expected) in [
+        ("[push]\nsenders = ['a b@example.org']", "push.senders: \"a b@example.org\" is no address"),
+        ("[push]\nallow_addresses = ['here']", "push.allow_addresses: \"here\" is not a range"),
+        ("[push]\nallow_addresses = ['127.0.0.1', '10.0.0.0/8']\nsenders = ['shop@events.example.org']", ""),
+        (
+            "[[push.fcm]]\nname = 'A'\naccount_file = 'x'",
+            "push.fcm: name: \"A\" is not the name of an account",
+        ),
+        (
+            "[[push.fcm]]\naccount_file = 'x'\n[[push.fcm]]\naccount_file = 'y'",
+            "push.fcm: there are two accounts \"default\"; give each a name",
+        ),
+        ("[[push.webpush]]\nvapid_key_file = 'x'", "missing field `contact`"),
+        ("[[push.apns]]\nkey = 'x'", "unknown key \"push.apns.key\"; did you mean \"push.apns.key_id\"?"),
+    ] {
+        check(addition, expected);
+    }
+}
+
+#[test]
 fn limits_reach_the_crates_that_keep_them() {
     let text = format!(
         "{MINIMAL}[limits]\npage_items_max = 7\nbatch_events_max = 8\nlink_depth_max = 9

@@ -14,6 +14,8 @@ pub(super) enum Value {
     Number(u64),
     /// Counters of the same meaning, by the values of this label.
     Labelled(&'static str, Vec<(&'static str, u64)>),
+    /// Values of the same meaning, by the values of these labels; the name tells whether they are counters or gauges.
+    LabelledBy(&'static [&'static str], Vec<(Vec<String>, u64)>),
     /// A histogram of sizes.
     Sizes(HistogramSnapshot),
     /// A histogram of microseconds, shown in seconds.
@@ -30,10 +32,14 @@ pub(super) fn of(metric: Metric, reading: &Reading) -> MetricFamily {
             let labelled = |(value, number)| with_label(label, value, counter(number));
             (MetricType::COUNTER, numbers.into_iter().map(labelled).collect())
         }
-        Value::Number(number) => {
-            let mut gauge = Gauge::default();
-            gauge.set_value(float(number));
-            (MetricType::GAUGE, vec![with(|sample| sample.set_gauge(gauge))])
+        Value::Number(number) => (MetricType::GAUGE, vec![gauge(number)]),
+        Value::LabelledBy(names, numbers) => {
+            let is_counter = metric.name().ends_with("_total");
+            let labelled = |(values, number): (Vec<String>, u64)| {
+                with_labels(names, values, if is_counter { counter(number) } else { gauge(number) })
+            };
+            let kind = if is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
+            (kind, numbers.into_iter().map(labelled).collect())
         }
         Value::Sizes(snapshot) => histogram(&snapshot, 1.0),
         Value::Seconds(snapshot) => histogram(&snapshot, 1_000_000.0),
@@ -68,11 +74,24 @@ fn counter(number: u64) -> Sample {
     with(|sample| sample.set_counter(counter))
 }
 
-fn with_label(name: &str, value: &str, mut sample: Sample) -> Sample {
-    let mut label = LabelPair::default();
-    label.set_name(name.to_owned());
-    label.set_value(value.to_owned());
-    sample.set_label(vec![label]);
+fn gauge(number: u64) -> Sample {
+    let mut gauge = Gauge::default();
+    gauge.set_value(float(number));
+    with(|sample| sample.set_gauge(gauge))
+}
+
+fn with_label(name: &'static str, value: &str, sample: Sample) -> Sample {
+    with_labels(&[name], vec![value.to_owned()], sample)
+}
+
+fn with_labels(names: &[&str], values: Vec<String>, mut sample: Sample) -> Sample {
+    let label = |(name, value): (&&str, String)| {
+        let mut label = LabelPair::default();
+        label.set_name((*name).to_owned());
+        label.set_value(value);
+        label
+    };
+    sample.set_label(names.iter().zip(values).map(label).collect());
     sample
 }
 

@@ -206,4 +206,23 @@ metrics! {
     XmppRequestsBytes = "stanzabus_xmpp_requests_bytes", |read| Value::Number(read.requests.bytes as u64);
     /// Bytes of answers to them that wait for the link.
     XmppAnswersBytes = "stanzabus_xmpp_answers_bytes", |read| Value::Number(read.requests.answers_bytes as u64);
+    /// Attempts to push, by provider, account, category (what became of the job) and the provider's reason.
+    Pushes = "stanzabus_pushes_total", |read| read.pushes.outcomes();
+    /// Pushes that are under way.
+    PushInFlight = "stanzabus_push_in_flight", |read| read.pushes.by_account(|it| it.in_flight as u64);
+    /// Pushes that may be under way, as far as the provider keeps up.
+    PushInFlightLimit = "stanzabus_push_in_flight_limit",
+        |read| read.pushes.by_account(|it| it.in_flight_limit as u64);
+    /// Whether the account has credentials that can be read; without, its pushes wait.
+    PushAccountUsable = "stanzabus_push_account_usable", |read| read.pushes.by_account(|it| it.is_usable.into());
+    /// Whether the provider refuses the account's credentials; its pushes wait, and one at a time tries again.
+    PushAccountRefused = "stanzabus_push_account_refused",
+        |read| read.pushes.by_account(|it| it.is_in_trouble.into());
+    /// For how long the account's present token still counts; it is renewed before.
+    PushCredentialsSeconds = "stanzabus_push_credentials_end_in_seconds",
+        |read| read.pushes.credentials_end_in_seconds();
+    /// Push jobs that wait or are under way, as last counted in the background.
+    PushQueued = "stanzabus_push_queued", |read| read.pushes.queued();
+    /// How long the oldest of them has been waiting.
+    PushOldestSeconds = "stanzabus_push_oldest_seconds", |read| read.pushes.oldest_seconds();
 }

@@ -20,6 +20,7 @@ fn nothing() -> Reading {
         grpc: GrpcStatistics::default().snapshot(),
         recent_bytes: 0,
         requests: RequestLoad::default(),
+        pushes: PushReading::of_one_account(),
     }
 }
 

@@ -6,6 +6,7 @@ mod bench;
 mod bus;
 mod init;
 mod manager;
+mod push;
 mod serve;
 mod subscriptions;
 mod tls;

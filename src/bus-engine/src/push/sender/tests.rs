@@ -1,5 +1,5 @@
 use bus_domain::BareJid;
-use bus_domain::push::{DeviceId, PushAddress, PushMessage, PushProvider};
+use bus_domain::push::{AccountName, DeviceId, PushAddress, PushMessage, PushProvider};
 
 use super::*;
 
@@ -178,6 +178,7 @@ fn claimed(number: u8) -> ClaimedJob {
         id: JobId([number; 16]),
         device: DeviceId([number; 16]),
         provider: PushProvider::Fcm,
+        account: AccountName::default(),
         message: PushMessage::default(),
         enqueued_at_ms: 0,
         due_at_ms: NOW_MS + CLAIM_MS,
@@ -188,6 +189,7 @@ fn claimed(number: u8) -> ClaimedJob {
         id: DeviceId([number; 16]),
         owner: BareJid::new("a@example.org").unwrap(),
         address: PushAddress::Fcm { token: "t".to_owned() },
+        account: AccountName::default(),
         registered_at_ms: 5,
         seen_at_ms: 5,
         quarantined: None,

@@ -7,6 +7,7 @@ use super::Report;
 use super::daemon::RunningDaemon;
 use crate::config::Loaded;
 use crate::failure::Failure;
+use crate::push;
 
 /// The configuration as a whole, and the secret.
 pub(super) fn check_config(report: &mut Report, path: &Path, loaded: &Loaded) -> Result<(), Failure> {
@@ -18,6 +19,20 @@ pub(super) fn check_config(report: &mut Report, path: &Path, loaded: &Loaded) ->
         Ok(_) => report.ok("secret", "it can be read"),
         Err(error) => report.failed("secret", &error),
     }
+}
+
+/// The credentials of each account that pushes are sent through.
+pub(super) fn check_push(report: &mut Report, loaded: &Loaded) -> Result<(), Failure> {
+    // What keeps the accounts from being read is among the complaints about the configuration.
+    let Ok(accounts) = push::check(loaded) else { return Ok(()) };
+    for (lane, problem) in accounts {
+        let name = format!("push {lane}");
+        match problem {
+            None => report.ok(&name, "its credentials can be used")?,
+            Some(error) => report.failed(&name, &error)?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether the daemon can listen, or does.
