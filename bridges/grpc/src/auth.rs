@@ -1,5 +1,6 @@
-use bus_admission::{Authentication, Caller, Refusal, bearer_token};
+use bus_admission::{Authentication, Caller, Refusal};
 use bus_domain::Actor;
+use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
@@ -12,11 +13,13 @@ pub(crate) struct Admission(pub(crate) Authentication);
 
 impl Interceptor for Admission {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let authorization = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let token = authorization.and_then(bearer_token);
+        let authorization = request.metadata().get("authorization").map(MetadataValue::as_encoded_bytes);
         let peer = request.extensions().get::<Peer>();
         let certificate_names = peer.and_then(|peer| peer.certificate_names.clone());
-        let caller = self.0.caller(token, certificate_names).map_err(|why| refused(&why))?;
+        let caller = self.0.caller(authorization, certificate_names).map_err(|why| refused(&why))?;
+        if let Some(peer) = peer {
+            peer.acquaintance.made();
+        }
         request.extensions_mut().insert(caller);
         Ok(request)
     }

@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bus_admission::Connection;
+use bus_admission::{Acquaintance, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
@@ -15,13 +15,15 @@ pub(crate) struct GrpcConnection(pub(crate) Connection);
 pub(crate) struct Peer {
     /// The subject alternative names of its certificate; `None` without one.
     pub(crate) certificate_names: Option<Arc<[String]>>,
+    /// Whether somebody was let in who has come over it.
+    pub(crate) acquaintance: Acquaintance,
 }
 
 impl Connected for GrpcConnection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        Peer { certificate_names: self.0.certificate_names() }
+        Peer { certificate_names: self.0.certificate_names(), acquaintance: self.0.acquaintance() }
     }
 }
 

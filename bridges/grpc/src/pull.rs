@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus_admission::Departure;
+use bus_admission::{Caller, Departure};
 use bus_domain::Actor;
 use bus_domain::consumer::{ConsumerName, Mode};
 use bus_engine::{ConsumerFrame, ConsumerSession, Credit, Engine};
@@ -12,7 +12,7 @@ use tonic::Status;
 use crate::convert::{
     consumer_name, delivery_to_message, gap_to_message, in_order, lease_result, leases, optional_ms,
 };
-use crate::status::{consumer_status, invalid_field, shutting_down, status};
+use crate::status::{consumer_status, invalid_field, refused, shutting_down, status};
 use crate::subscribe_stream::{extend, refuse};
 use crate::v1;
 
@@ -26,7 +26,7 @@ const WAIT_MS_MAX: u64 = 60_000;
 /// Takes events.
 pub(crate) async fn pull(
     engine: &Engine,
-    actor: &Actor,
+    mut caller: Caller,
     request: v1::PullRequest,
     departure: &Departure,
 ) -> Result<v1::PullResponse, Status> {
@@ -41,7 +41,7 @@ pub(crate) async fn pull(
     if wait_ms > WAIT_MS_MAX {
         return Err(invalid_field("wait", "is more than 60 seconds"));
     }
-    let mut session = open_queue(engine, actor, &name).await?;
+    let mut session = open_queue(engine, caller.actor(), &name).await?;
     let messages = u64::from(request.messages_max.max(1));
     let bytes = if request.bytes_max == 0 { BYTES } else { request.bytes_max };
     session.add_credit(Credit { messages, bytes });
@@ -50,6 +50,7 @@ pub(crate) async fn pull(
     let first = tokio::select! {
         biased;
         () = departure.begun() => return Err(shutting_down()),
+        why = caller.ended() => return Err(refused(&why)),
         taken = tokio::time::timeout(wait, next_events(&mut session, &mut gaps)) => taken,
     };
     let mut events = first.unwrap_or_else(|_| Ok(Vec::new()))?;

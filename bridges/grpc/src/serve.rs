@@ -27,6 +27,12 @@ use crate::{GrpcSettings, Health, ServeError, v1};
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a call may take until its answer begins, and with it the request of a call that is no stream: longer than what
+/// waits on purpose (Pull, a drain).
+const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
+/// Bytes of a request that anybody may send.
+const STRANGERS_BYTES_MAX: usize = 4 * 1024;
+
 /// Serves the API on a listener until `shutdown`, then lets open calls end for as long as the settings say.
 ///
 /// # Errors
@@ -112,9 +118,10 @@ fn router(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(settings.streams_per_connection_max)
-        .add_service(HealthServer::new(health.service()))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .timeout(ANSWER_PATIENCE)
+        .add_service(HealthServer::new(health.service()).max_decoding_message_size(STRANGERS_BYTES_MAX))
+        .add_service(reflection().build_v1()?.max_decoding_message_size(STRANGERS_BYTES_MAX))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(STRANGERS_BYTES_MAX))
         .add_service(InterceptedService::new(publisher.max_decoding_message_size(bytes_max), auth.clone()))
         .add_service(InterceptedService::new(subscriber, auth.clone()))
         .add_service(InterceptedService::new(

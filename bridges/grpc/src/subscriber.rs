@@ -41,8 +41,8 @@ impl v1::subscriber_server::Subscriber for SubscriberService {
     }
 
     async fn pull(&self, request: Request<v1::PullRequest>) -> Result<Response<v1::PullResponse>, Status> {
-        let (actor, message) = authenticated(request)?;
-        pull::pull(&self.engine, &actor, message, &self.departure).await.map(Response::new)
+        let (caller, message) = authenticated_stream(request)?;
+        pull::pull(&self.engine, caller, message, &self.departure).await.map(Response::new)
     }
 
     async fn acknowledge(

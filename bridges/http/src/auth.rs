@@ -1,16 +1,22 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bus_admission::{Caller, bearer_token};
+use bus_admission::{Acquaintance, Caller};
 
 use crate::problem::Problem;
 use crate::routes::Api;
 
-/// The subject alternative names of the certificate that the client of a connection has shown, if it has shown one.
+/// What is known of the other side of a connection.
 #[derive(Debug, Clone)]
-pub(crate) struct PeerNames(pub(crate) Option<Arc<[String]>>);
+pub(crate) struct Peer {
+    /// The subject alternative names of its certificate; `None` without one.
+    pub(crate) certificate_names: Option<Arc<[String]>>,
+    /// Whether somebody was let in who has come over it.
+    pub(crate) acquaintance: Acquaintance,
+}
 
 /// Who calls. Asked for before anything else of a request, so that a stranger learns nothing.
 pub(crate) struct Authenticated(pub(crate) Caller);
@@ -19,9 +25,14 @@ impl FromRequestParts<Arc<Api>> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let names = parts.extensions.get::<PeerNames>().and_then(|names| names.0.clone());
-        let caller = api.authentication.caller(authorization.and_then(bearer_token), names);
-        caller.map(Self).map_err(|refusal| Problem::refused(&refusal))
+        let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let peer = parts.extensions.get::<Peer>();
+        let names = peer.and_then(|peer| peer.certificate_names.clone());
+        let caller = api.authentication.caller(authorization, names);
+        let caller = caller.map_err(|refusal| Problem::refused(&refusal))?;
+        if let Some(peer) = peer {
+            peer.acquaintance.made();
+        }
+        Ok(Self(caller))
     }
 }

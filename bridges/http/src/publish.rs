@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bus_cloudevents::{
     BatchError, CloudEvent, CloudEventError, Format, Position, PositionError, json, protobuf, xml,
@@ -39,6 +39,7 @@ pub(crate) async fn post(
     query.only(&["item_id", "expected_last"])?;
     let key = idempotency_key(&headers)?;
     let expected_head = query.get("expected_last").map(expected_head).transpose()?;
+    check_encoding(&headers)?;
     let format = format_of(&headers)?;
     let body = read(body, &api.settings).await?;
     let limits = &api.engine.settings().limits;
@@ -70,6 +71,16 @@ fn expected_head(text: &str) -> Result<publish::ExpectedHead, Problem> {
     let Position { epoch, seq } =
         text.parse().map_err(|problem: PositionError| Problem::invalid("expected_last", problem))?;
     Ok(publish::ExpectedHead { seq, epoch: Some(epoch) })
+}
+
+/// Compressed data would reach subscribers as it came, with nothing that says so.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    let detail = "the body is taken as it is: send it without Content-Encoding";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_CONTENT_ENCODING", detail))
 }
 
 /// The event format that the body is in; `None` is binary mode.

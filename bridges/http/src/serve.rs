@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
-use crate::auth::PeerNames;
+use crate::auth::Peer;
 use crate::routes::{Api, router};
 use crate::{HttpSettings, ServeError};
 
@@ -91,10 +91,13 @@ struct Connected {
 
 impl Connected {
     async fn answer(self: Arc<Self>, connection: Connection) {
-        let names = PeerNames(connection.certificate_names());
+        let peer = Peer {
+            certificate_names: connection.certificate_names(),
+            acquaintance: connection.acquaintance(),
+        };
         let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(names.clone());
+            request.extensions_mut().insert(peer.clone());
             router.clone().call(request.map(Body::new))
         });
         let serving = http1::Builder::new()

@@ -35,18 +35,21 @@ impl Authentication {
         Self { engine, credentials }
     }
 
-    /// Who calls with this token, or else with a certificate of these names. A token goes before a certificate: who sends
-    /// both says by the token who it is.
+    /// Who calls with this value of `authorization`, or else with a certificate of these names. Who sends the header says by
+    /// it who it is, also when no token is in it: a forwarder's certificate is not the one whom it forwards.
     ///
     /// # Errors
     /// When it is nobody, or nothing is shown.
     pub fn caller(
         &self,
-        token: Option<&str>,
+        authorization: Option<&[u8]>,
         certificate_names: Option<Arc<[String]>>,
     ) -> Result<Caller, Refusal> {
-        let shown = match token {
-            Some(token) => Shown::token(token),
+        let shown = match authorization {
+            Some(authorization) => {
+                let text = std::str::from_utf8(authorization).ok();
+                Shown::token(text.and_then(bearer_token).ok_or(Refusal::TokenMissing)?)
+            }
             None => Shown::Certificate(certificate_names.ok_or(Refusal::TokenMissing)?),
         };
         let mut credentials = self.credentials.watch();
@@ -110,7 +113,7 @@ impl Caller {
 
 /// The token in the value of `authorization`, `Bearer TOKEN` (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110
 /// §11.1).
-pub fn bearer_token(authorization: &str) -> Option<&str> {
+fn bearer_token(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)

@@ -1,6 +1,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use futures::stream::{self, Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 use crate::TlsServer;
@@ -20,6 +21,8 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 const TLS_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a client that is connected may say nothing at all. Later on it is pinged.
 const SILENCE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client may take to show who it is, while no place is left for others.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(3);
 /// Clients that may be about to agree on TLS; the next one waits in the system's queue.
 const TLS_AGREEING_MAX: usize = 256;
 
@@ -46,21 +49,34 @@ pub fn accept(
 ) -> impl Stream<Item = io::Result<Connection>> + Send + Unpin + 'static {
     let Accepting { leg, connections_max, tls, reading_patience } = accepting;
     let places = Arc::new(Semaphore::new(connections_max));
-    let sockets = stream::unfold((listener, places), move |(listener, places)| async move {
+    let taking = Arc::clone(&places);
+    let sockets = stream::unfold((listener, taking), move |(listener, places)| async move {
+        if places.available_permits() == 0 {
+            tracing::warn!(leg, connections_max, "no place is left for connections; the next one waits");
+        }
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
         let tcp = next(leg, &listener).await;
         Some(((tcp, place), (listener, places)))
     });
     let agreeing = sockets.map(move |(tcp, place)| {
         let tls = tls.clone();
+        let places = Arc::clone(&places);
         async move {
             let socket = match tls {
                 None => Some(Socket::Plain(tcp)),
                 Some(tls) => agree(leg, &tls, tcp).await,
             };
             let silence = Some(Box::pin(sleep(SILENCE_PATIENCE)));
-            let connection =
-                |socket| Connection { socket, silence, reading_patience, unread: None, _place: place };
+            let stranger = Some(Stranger { patience: Box::pin(sleep(STRANGER_PATIENCE)), places });
+            let connection = |socket| Connection {
+                socket,
+                silence,
+                stranger,
+                acquaintance: Acquaintance::default(),
+                reading_patience,
+                unread: None,
+                _place: place,
+            };
             socket.map(|socket| Ok(connection(socket)))
         }
     });
@@ -98,10 +114,47 @@ pub struct Connection {
     socket: Socket,
     /// Ends the connection, as long as nothing has come.
     silence: Option<Pin<Box<Sleep>>>,
+    /// As long as nobody knows who it is.
+    stranger: Option<Stranger>,
+    acquaintance: Acquaintance,
     reading_patience: Option<Duration>,
     /// Ends the connection, as long as nothing is taken.
     unread: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
+}
+
+/// Whether anybody was let in who has come over a connection. Cheap to clone; all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Acquaintance(Arc<AtomicBool>);
+
+impl Acquaintance {
+    /// Takes note that somebody was let in.
+    pub fn made(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_made(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Gives up on a client that keeps others out and does not say who it is: whoever may connect could shut everybody out else,
+/// with no more than open connections.
+struct Stranger {
+    patience: Pin<Box<Sleep>>,
+    places: Arc<Semaphore>,
+}
+
+impl Stranger {
+    fn is_in_the_way(&mut self, context: &mut Context<'_>) -> bool {
+        while self.patience.as_mut().poll(context).is_ready() {
+            if self.places.available_permits() == 0 {
+                return true;
+            }
+            self.patience.as_mut().reset(Instant::now() + STRANGER_PATIENCE);
+        }
+        false
+    }
 }
 
 enum Socket {
@@ -116,6 +169,20 @@ impl Connection {
             Socket::Plain(_) => None,
             Socket::Tls(stream) => certificate_names(stream),
         }
+    }
+
+    /// Where is noted that somebody who has come over it was let in.
+    pub fn acquaintance(&self) -> Acquaintance {
+        self.acquaintance.clone()
+    }
+
+    /// Whether a client that sends nothing at the moment has had its time.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        if self.acquaintance.is_made() {
+            self.stranger = None;
+        }
+        self.silence.as_mut().is_some_and(|silence| silence.as_mut().poll(context).is_ready())
+            || self.stranger.as_mut().is_some_and(|stranger| stranger.is_in_the_way(context))
     }
 
     /// Gives up on a client that takes nothing for too long.
@@ -150,10 +217,7 @@ impl AsyncRead for Connection {
         };
         if buffer.filled().len() > read_before {
             self.silence = None;
-        } else if polled.is_pending()
-            && let Some(silence) = &mut self.silence
-            && silence.as_mut().poll(context).is_ready()
-        {
+        } else if polled.is_pending() && self.is_over(context) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         polled

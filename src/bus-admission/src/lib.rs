@@ -17,8 +17,8 @@ mod refusal;
 mod tls;
 
 pub use address::{PlaintextError, check_address};
-pub use authentication::{Authentication, Caller, bearer_token};
-pub use connections::{Accepting, Connection, accept};
+pub use authentication::{Authentication, Caller};
+pub use connections::{Accepting, Acquaintance, Connection, accept};
 pub use credentials::{
     AccessToken, CertificateName, CredentialError, Credentials, CredentialsInForce, token_sha256_hex,
 };

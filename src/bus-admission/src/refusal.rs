@@ -5,7 +5,7 @@ use crate::JwtProblem;
 /// Why a caller is none, or no longer. Each leg has one mapping from here to its own errors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// Nothing is shown that could count.
+    /// Nothing is shown that could count, or `authorization` holds no token.
     #[error(
         "the call carries no token; send \"authorization: Bearer TOKEN\" with a token of `stanzabus token create`, or one \
          that is listed under [grpc] tokens in the daemon's configuration"

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::data::{inner_limits, json_value};
 use crate::{AttributeValue, CloudEvent, Data, Timestamp, json, xml};
 
-/// What stands unescaped in a query (RFC 3986 §2.3).
+/// What stands unescaped in a query, and in a domain, whose letters may be of any script (RFC 3986 §2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The namespace of JSON in XML (XEP-0335).
@@ -44,7 +44,8 @@ pub fn arrived(service: &BareJid, node: &NodeFacts, event: &Event) -> CloudEvent
 
 /// The URI of a node (XEP-0060 §12.22).
 pub fn node_uri(service: &BareJid, node: &str) -> String {
-    format!("xmpp:{service}?;node={}", utf8_percent_encode(node, ESCAPED))
+    let domain = utf8_percent_encode(service.as_str(), ESCAPED);
+    format!("xmpp:{domain}?;node={}", utf8_percent_encode(node, ESCAPED))
 }
 
 /// What was published as a CloudEvent.

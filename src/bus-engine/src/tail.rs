@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus_domain::access::Action;
-use bus_domain::{Actor, BusError, Epoch, Event, NodeFacts, NodeName, Seq, retrieve};
+use bus_domain::{AccessModel, Actor, BusError, Epoch, Event, NodeFacts, NodeName, Seq, retrieve};
 use tokio::sync::watch;
 
 use crate::Engine;
@@ -96,6 +96,18 @@ impl Engine {
         let actor = &*self.acquainted(facts, actor, Action::Retrieve).await;
         let is_subscribed = self.is_subscribed(facts, actor).await?;
         retrieve::decide_log(facts, actor, is_subscribed)
+    }
+
+    /// The rules that a node had when it was deleted, for those who read what is left of its log.
+    ///
+    /// # Errors
+    /// [`BusError::NodeNotFound`] when its rules are gone with it, unless it was open to all: nobody could say who may.
+    pub(crate) async fn last_rules(&self, node: &Arc<NodeFacts>) -> Result<Arc<NodeFacts>, BusError> {
+        match self.shared().load_deleted(node.id).await? {
+            Some(last) => Ok(Arc::new(NodeFacts { is_orphan: false, ..NodeFacts::clone(&last) })),
+            None if node.config.access_model == AccessModel::Open => Ok(Arc::clone(node)),
+            None => Err(BusError::NodeNotFound),
+        }
     }
 
     /// Where a node's log stands, in the store or in memory; `None` if the node is gone.
@@ -225,7 +237,8 @@ impl Tail {
     }
 
     /// Asked once per page, so that a ban acts on readers too, and a new life of the log is not taken for the old one. A
-    /// deleted node is read to its end; once memory has nothing more of one that lived there, that end is gone.
+    /// deleted node is read to its end by whom its last rules let in; once memory has nothing more of one that lived there,
+    /// that end is gone.
     async fn check_node(&self, is_at_end: bool) -> Result<(), BusError> {
         match self.engine.facts(&self.facts.name).await {
             Ok(facts) if facts.id == self.facts.id && facts.epoch != self.facts.epoch => {
@@ -233,7 +246,11 @@ impl Tail {
             }
             Ok(facts) if facts.id == self.facts.id => self.engine.check_reader(&facts, &self.actor).await,
             Ok(_) | Err(BusError::NodeNotFound | BusError::NodeMoved { .. }) => {
-                if is_at_end && self.facts.is_transient() { Err(BusError::NodeNotFound) } else { Ok(()) }
+                if is_at_end && self.facts.is_transient() {
+                    return Err(BusError::NodeNotFound);
+                }
+                let last = self.engine.last_rules(&self.facts).await?;
+                self.engine.check_reader(&last, &self.actor).await
             }
             Err(error) => Err(error),
         }

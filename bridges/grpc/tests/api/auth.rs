@@ -9,6 +9,7 @@ use bus_domain::BareJid;
 use bus_engine::{Clock as _, Engine, Settings, SystemClock, SystemIds};
 use bus_store_sqlite::SqliteStore;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -19,6 +20,7 @@ use crate::rig::{
     ADMIN, ALICE, BOB, DOMAIN, Rig, SendToken, anonymous_event, credentials, expect_refusal, grpc_settings,
     jid_of, soon, token_of,
 };
+use crate::subscriptions::{create, queue};
 
 #[tokio::test]
 async fn no_service_answers_without_a_token() {
@@ -118,6 +120,25 @@ async fn a_token_that_is_revoked_ends_the_streams_of_its_holder_and_of_nobody_el
         assert!(soon(of_alice.message()).await.unwrap().is_some(), "alice reads on");
     }
     streams.end_with("TOKEN_INVALID").await;
+}
+
+#[tokio::test]
+async fn a_pull_that_waits_ends_with_its_token() {
+    let in_force = CredentialsInForce::new(credentials());
+    let grpc = GrpcSettings { credentials: in_force.clone(), ..grpc_settings() };
+    let rig = Rig::start_as(Settings::default(), grpc).await;
+    rig.create("jobs").await;
+    create(&rig, "workers", queue(&["jobs"])).await;
+    let request = v1::PullRequest { subscription: "workers".into(), ..v1::PullRequest::default() };
+    let mut subscriber = rig.subscriber(ALICE);
+    let pulled = subscriber.pull(request);
+    tokio::pin!(pulled);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut pulled).await;
+    assert!(early.is_err(), "there is nothing to pull: {early:?}");
+    let mut without_alice = credentials();
+    without_alice.tokens.retain(|token| token.principal().as_str() != jid_of(ALICE));
+    in_force.replace(without_alice);
+    expect_refusal(soon(pulled).await, Code::Unauthenticated, "TOKEN_INVALID", None);
 }
 
 #[tokio::test]

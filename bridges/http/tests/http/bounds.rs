@@ -58,6 +58,19 @@ async fn connections_are_few_and_a_head_that_does_not_end_gives_its_place_back()
 }
 
 #[tokio::test]
+async fn strangers_make_room_for_those_who_say_who_they_are() {
+    let rig = rig(HttpSettings { connections_max: 1, ..HttpSettings::default() }).await;
+    let mut stranger = TcpStream::connect((Ipv4Addr::LOCALHOST, rig.port)).await.unwrap();
+    stranger.write_all(b"GET /v1/nodes/orders/items/x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut head = vec![0; 12];
+    soon(stranger.read_exact(&mut head)).await.unwrap();
+    assert_eq!(head, b"HTTP/1.1 401", "it is answered, and its connection stays");
+    let waiting = request("GET", "/v1/nodes/orders/items/x", BOB);
+    assert_eq!(soon(http_send(rig.port, &waiting)).await.unwrap().status, 404);
+    soon(stranger.read_to_end(&mut Vec::new())).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_http_costs_its_connection_only() {
     let rig = rig(HttpSettings::default()).await;
     for garbage in [

@@ -160,6 +160,12 @@ async fn what_is_no_event_is_refused_with_its_field_and_nothing_is_published() {
         (post("orders", "application/cloudevents+protobuf", "\u{7f}"), 400, "PAYLOAD_INVALID", None),
         (post("orders", "application/cloudevents+avro", "x"), 415, "UNSUPPORTED_MEDIA_TYPE", None),
         (post("orders", "application/json", "{}"), 415, "UNSUPPORTED_MEDIA_TYPE", None),
+        (
+            post("orders", ce, "zipped").header("content-encoding", "gzip"),
+            415,
+            "UNSUPPORTED_CONTENT_ENCODING",
+            None,
+        ),
         (post("orders", "text/plain", "x").header("ce-id", "a"), 400, "PAYLOAD_INVALID", Some("specversion")),
         (post("nowhere", ce, order("o").to_string()), 404, "NODE_NOT_FOUND", None),
         (post("%ff", ce, order("o").to_string()), 400, "REQUEST_INVALID", Some("node")),

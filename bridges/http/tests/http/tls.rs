@@ -55,7 +55,12 @@ async fn a_certificate_stands_for_a_principal_over_tls() {
 
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).unwrap();
-    for (name, expected) in [("carol.example.org", "HTTP/1.1 404"), ("dave.example.org", "HTTP/1.1 401")] {
+    let forwarded = "Authorization: Bearer \r\n";
+    for (name, authorization, expected) in [
+        ("carol.example.org", "", "HTTP/1.1 404"),
+        ("carol.example.org", forwarded, "HTTP/1.1 401"),
+        ("dave.example.org", "", "HTTP/1.1 401"),
+    ] {
         let (certificate, key) = signed(&authority, name);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -69,10 +74,11 @@ async fn a_certificate_stands_for_a_principal_over_tls() {
         let domain = "bus.example.org".try_into().unwrap();
         let mut stream = TlsConnector::from(Arc::new(client)).connect(domain, tcp).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-        stream.write_all(b"GET /v1/nodes/orders/items/x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let request = format!("GET /v1/nodes/orders/items/x HTTP/1.1\r\nHost: x\r\n{authorization}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = vec![0; expected.len()];
         soon(stream.read_exact(&mut answer)).await.unwrap();
-        assert_eq!(String::from_utf8_lossy(&answer), expected, "{name}");
+        assert_eq!(String::from_utf8_lossy(&answer), expected, "{name} {authorization}");
     }
 
     let mut plain = TcpStream::connect((Ipv4Addr::LOCALHOST, rig.port)).await.unwrap();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bus_cloudevents::{Data, Position, arrived, json, xml};
+use bus_cloudevents::{CloudEvent, Data, Position, arrived, json, xml};
 use bus_domain::{
     BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeConfig, NodeFacts, NodeId, NodeName, Payload,
 };
@@ -22,7 +22,11 @@ fn node() -> NodeFacts {
     }
 }
 
-fn arrive(kind: EventKind) -> bus_cloudevents::CloudEvent {
+fn arrive(kind: EventKind) -> CloudEvent {
+    arrive_at("events.example.org", kind)
+}
+
+fn arrive_at(domain: &str, kind: EventKind) -> CloudEvent {
     let event = Event {
         seq: 7,
         kind,
@@ -31,12 +35,20 @@ fn arrive(kind: EventKind) -> bus_cloudevents::CloudEvent {
         recipients_version: 1,
         due_after_seq: None,
     };
-    arrived(&BareJid::new("events.example.org").unwrap(), &node(), &event)
+    arrived(&BareJid::new(domain).unwrap(), &node(), &event)
 }
 
-fn published(payload: &str) -> bus_cloudevents::CloudEvent {
+fn published(payload: &str) -> CloudEvent {
     let payload = Some(Payload::from_serialised(payload));
     arrive(EventKind::Published { item_id: ItemId::new("item").unwrap(), payload })
+}
+
+#[test]
+fn the_uri_of_a_node_is_one_whatever_its_domain_is_called() {
+    for (domain, expected) in [("büro.example.org", "b%C3%BCro.example.org"), ("[::1]", "%5B%3A%3A1%5D")] {
+        let arrived = arrive_at(domain, EventKind::Purged);
+        assert_eq!(arrived.source(), format!("xmpp:{expected}?;node=a%20b%2F%C3%BC%26c"));
+    }
 }
 
 #[test]

@@ -205,6 +205,10 @@ fn a_batch_names_the_event_that_is_none() {
     let xml = "<batch xmlns='http://cloudevents.io/xmlformat/V1'><event/></batch>";
     assert!(matches!(xml::read_batch(xml, LIMITS, 1), Err(BatchError::Event { index: 0, .. })));
     assert_eq!(xml::read_batch(xml, LIMITS, 0), Err(BatchError::TooMany { events_max: 0 }));
+    let tiny = [0x0a, 0x00].repeat(3);
+    assert_eq!(protobuf::read_batch(&tiny, 2), Err(BatchError::TooMany { events_max: 2 }));
+    assert!(matches!(protobuf::read_batch(&tiny, 3), Err(BatchError::Event { index: 0, .. })));
+    assert!(matches!(protobuf::read_batch(&tiny[..5], 3), Err(BatchError::Document(_))));
     let other = "<batch xmlns='http://cloudevents.io/xmlformat/V1'><id/></batch>";
     assert!(matches!(xml::read_batch(other, LIMITS, 1), Err(BatchError::Event { index: 0, .. })));
     assert!(matches!(xml::read_batch("<batch/>", LIMITS, 1), Err(BatchError::Document(_))));

@@ -210,11 +210,18 @@ impl Engine {
     }
 
     /// Whether all who read the consumer may read the node, on its rules of now. Who may not loses its session, if it has
-    /// named the node; one that was found by a pattern is passed over. A deleted node is read to its end.
+    /// named the node; one that was found by a pattern is passed over. A deleted node is read to its end by whom its last rules
+    /// let in.
     async fn check_readers(&self, running: &Arc<Running>, facts: &Arc<NodeFacts>) -> Result<bool, BusError> {
         let now = match self.facts(&facts.name).await {
             Ok(now) if now.id == facts.id => now,
-            Ok(_) | Err(BusError::NodeNotFound | BusError::NodeMoved { .. }) => return Ok(true),
+            Ok(_) | Err(BusError::NodeNotFound | BusError::NodeMoved { .. }) => {
+                match self.last_rules(facts).await {
+                    Ok(last) => last,
+                    Err(BusError::NodeNotFound) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
             Err(error) => return Err(error),
         };
         if now.epoch != facts.epoch {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bus_domain::{Affiliation, BusError, Epoch};
+use bus_domain::{AccessModel, Affiliation, BusError, Epoch, NodeConfig};
 use bus_engine::{EngineLimits, Settings, Tail, TailFrame, TailStart, Verb};
 
 use crate::fixture::{Bus, actor, name};
@@ -83,6 +83,23 @@ async fn a_ban_ends_a_tail() {
     assert_eq!(tail.next().await.err(), Some(BusError::Forbidden));
     let reopened = bus.engine.tail(actor("reader"), &name("n"), TailStart::Latest, None).await;
     assert_eq!(reopened.err(), Some(BusError::Forbidden));
+}
+
+#[tokio::test]
+async fn a_deleted_node_is_read_to_its_end_by_whom_its_last_rules_let_in() {
+    let bus = Bus::start().await;
+    bus.create_with("n", NodeConfig { access_model: AccessModel::Whitelist, ..NodeConfig::default() }).await;
+    for user in ["reader", "other"] {
+        bus.affiliate("n", user, Affiliation::Member).await;
+    }
+    let mut tail = open(&bus, TailStart::Latest).await;
+    let of_other = bus.engine.tail(actor("other"), &name("n"), TailStart::Latest, None).await;
+    let mut of_other = of_other.expect("a tail");
+    bus.affiliate("n", "reader", Affiliation::None).await;
+    bus.publish("n", &["secret"]).await;
+    bus.run("owner", "n", Verb::Delete(None)).await.unwrap();
+    assert_eq!(seqs(&mut of_other, 2).await, [1, 2]);
+    assert!(tail.next().await.is_err());
 }
 
 #[tokio::test]
