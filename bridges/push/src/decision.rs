@@ -77,7 +77,8 @@ impl Meaning {
 /// What it means that there is no answer. The message may have arrived all the same when it was cut off.
 pub(crate) fn without_answer(error: &SendError) -> Outcome {
     let (verdict, reason) = match error {
-        _ if error.refused().is_some() => (PushVerdict::Quarantine, "address_refused"),
+        // A resolver that goes wrong for an hour must not cost a device: what its registration says itself was looked at before.
+        _ if error.refused().is_some() => (PushVerdict::Retry { after_ms: None }, "address_refused"),
         SendError::Connect(_) => (PushVerdict::Retry { after_ms: None }, "no_connection"),
         SendError::NotBegun { .. } => (PushVerdict::Retry { after_ms: None }, "not_begun"),
         SendError::CutOff(_) => (PushVerdict::Retry { after_ms: None }, "cut_off"),

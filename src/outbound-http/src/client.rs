@@ -1,6 +1,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::connect::{Body, Connector};
-use crate::pool::{Leased, Pool};
+use crate::pool::{Busy, Leased, Pool};
 use crate::{SendError, Settings, SettingsError, Target, tls};
 
 /// Sends requests to whoever they are for, over connections that it keeps. Cheap to clone.
@@ -50,6 +51,16 @@ struct Inner {
     requests_moved: AtomicU64,
 }
 
+/// The head of an answer.
+struct Answered {
+    head: hyper::Response<Incoming>,
+    /// The connection stays busy until the body is there.
+    _busy: Option<Busy>,
+}
+
+/// How long the body of an answer is waited for: it says little that the status does not.
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
+
 enum Failed {
     NotBegun,
     For(SendError),
@@ -81,7 +92,8 @@ impl Client {
     pub async fn send(&self, request: &Request) -> Result<Response, SendError> {
         let patience = self.0.settings.request_timeout;
         let late = |_| SendError::Timeout { seconds: patience.as_secs() };
-        timeout(patience, self.send_until_begun(request)).await.map_err(late)?
+        let answered = timeout(patience, self.send_until_begun(request)).await.map_err(late)??;
+        Ok(self.read(answered).await)
     }
 
     /// Where it lets requests go.
@@ -99,11 +111,11 @@ impl Client {
         self.0.requests_moved.load(Ordering::Relaxed)
     }
 
-    async fn send_until_begun(&self, request: &Request) -> Result<Response, SendError> {
+    async fn send_until_begun(&self, request: &Request) -> Result<Answered, SendError> {
         let attempts = self.0.settings.attempts_max.max(1);
         for _ in 0..attempts {
             match self.send_once(request).await {
-                Ok(response) => return Ok(response),
+                Ok(answered) => return Ok(answered),
                 Err(Failed::For(error)) => return Err(error),
                 Err(Failed::NotBegun) => {
                     self.0.requests_moved.fetch_add(1, Ordering::Relaxed);
@@ -113,7 +125,7 @@ impl Client {
         Err(SendError::NotBegun { attempts })
     }
 
-    async fn send_once(&self, request: &Request) -> Result<Response, Failed> {
+    async fn send_once(&self, request: &Request) -> Result<Answered, Failed> {
         let Inner { settings, tls, pool, connections_opened, .. } = &*self.0;
         let origin = pool.origin(request.target.origin());
         let connector = Connector {
@@ -123,34 +135,38 @@ impl Client {
             patience: settings.connect_timeout,
             opened: connections_opened,
         };
-        let sent = match origin.lease(&connector).await.map_err(|error| Failed::For(error.into()))? {
-            Leased::Http2 { mut sender, _busy } => {
-                let sent = sender.try_send_request(http2_request(request).map_err(Failed::For)?).await;
-                let sent =
-                    sent.map_err(|mut error| failed(error.take_message().is_none(), error.into_error()))?;
-                // The connection stays busy until the body is there.
-                return Ok(self.read(sent).await);
+        let (sent, busy) = match origin.lease(&connector).await.map_err(|error| Failed::For(error.into()))? {
+            Leased::Http2 { mut sender, mut busy } => {
+                let request = http2_request(request).map_err(Failed::For)?;
+                busy.asked();
+                let sent = sender.try_send_request(request).await;
+                busy.heard();
+                (sent, Some(busy))
             }
             Leased::Http1(mut sender) => {
-                sender.try_send_request(http1_request(request).map_err(Failed::For)?).await
+                (sender.try_send_request(http1_request(request).map_err(Failed::For)?).await, None)
             }
         };
-        let sent = sent.map_err(|mut error| failed(error.take_message().is_none(), error.into_error()))?;
-        Ok(self.read(sent).await)
+        let head = sent.map_err(|mut error| failed(error.take_message().is_none(), error.into_error()))?;
+        Ok(Answered { head, _busy: busy })
     }
 
-    /// The answer counts from its status on: a body that breaks off or is too long takes nothing away from it.
-    async fn read(&self, response: hyper::Response<Incoming>) -> Response {
-        let (parts, mut incoming) = response.into_parts();
+    /// The answer counts from its status on: a body that breaks off, does not end or is too long takes nothing away from it.
+    async fn read(&self, answered: Answered) -> Response {
+        let (parts, mut incoming) = answered.head.into_parts();
         let bytes_max = self.0.settings.response_bytes_max;
         let mut body = BytesMut::new();
-        while body.len() < bytes_max
-            && let Some(Ok(frame)) = incoming.frame().await
-        {
-            if let Ok(data) = frame.into_data() {
-                body.extend_from_slice(&data[..data.len().min(bytes_max - body.len())]);
+        let reading = async {
+            while body.len() < bytes_max
+                && let Some(Ok(frame)) = incoming.frame().await
+            {
+                if let Ok(data) = frame.into_data() {
+                    body.extend_from_slice(&data[..data.len().min(bytes_max - body.len())]);
+                }
             }
-        }
+        };
+        // What has come until then is the body.
+        let _ = timeout(BODY_PATIENCE.min(self.0.settings.request_timeout), reading).await;
         Response { status: parts.status, headers: parts.headers, body: body.freeze() }
     }
 }

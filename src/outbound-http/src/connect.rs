@@ -58,7 +58,7 @@ impl Connector<'_> {
         let Self { target, guard, tls, patience, opened } = *self;
         let connecting = async {
             let addresses = resolve(target, guard).await?;
-            let tcp = connect_to_one(target, &addresses).await?;
+            let tcp = connect_to_one(target, &addresses, patience).await?;
             let stream = agree_on_tls(target, tls, tcp).await?;
             handshake(target, stream, room).await
         };
@@ -92,11 +92,27 @@ async fn resolve(target: &Target, guard: &Guard) -> Result<Vec<SocketAddr>, Conn
     }
 }
 
-async fn connect_to_one(target: &Target, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+/// One address after the other, each with its share of the time: one that swallows everything must not keep the others
+/// from being tried.
+async fn connect_to_one(
+    target: &Target,
+    addresses: &[SocketAddr],
+    patience: Duration,
+) -> Result<TcpStream, ConnectError> {
     let tcp = |source| ConnectError::Tcp { host: target.host().to_owned(), source };
-    let stream = TcpStream::connect(addresses).await.map_err(tcp)?;
-    stream.set_nodelay(true).map_err(tcp)?;
-    Ok(stream)
+    let share = patience / u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(tcp)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(tcp(last))
 }
 
 async fn agree_on_tls(

@@ -1,5 +1,5 @@
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::client::conn::{http1, http2};
@@ -27,7 +27,7 @@ pub(crate) struct Origin {
 
 /// A connection, for as long as one request is on it.
 pub(crate) enum Leased {
-    Http2 { sender: http2::SendRequest<Body>, _busy: Busy },
+    Http2 { sender: http2::SendRequest<Body>, busy: Busy },
     Http1(http1::SendRequest<Body>),
 }
 
@@ -40,6 +40,8 @@ struct Limits {
 struct Connection {
     http2: Http2,
     requests: Arc<AtomicUsize>,
+    /// A request on it was given up without a word: most likely nobody is there any more.
+    is_suspect: Arc<AtomicBool>,
 }
 
 struct Failed {
@@ -50,7 +52,21 @@ struct Failed {
 /// Counts a request on its connection until it is dropped.
 pub(crate) struct Busy {
     requests: Arc<AtomicUsize>,
+    is_suspect: Arc<AtomicBool>,
+    awaits_answer: bool,
     room: Arc<Notify>,
+}
+
+impl Busy {
+    /// The request is about to go out.
+    pub(crate) fn asked(&mut self) {
+        self.awaits_answer = true;
+    }
+
+    /// There was an answer, or the connection has said that there will be none.
+    pub(crate) fn heard(&mut self) {
+        self.awaits_answer = false;
+    }
 }
 
 impl Pool {
@@ -90,11 +106,13 @@ impl Origin {
             match self.look() {
                 Look::Room(leased) => return Ok(leased),
                 Look::Full => room.await,
-                Look::MayConnect => {
-                    if let Some(leased) = self.connect(connector).await? {
-                        return Ok(leased);
-                    }
-                }
+                Look::MayConnect => match self.connect(connector).await {
+                    Ok(Some(leased)) => return Ok(leased),
+                    Ok(None) => {}
+                    // One more is not to be had, and there will be room on those that are there.
+                    Err(_) if !lock(&self.connections).is_empty() => room.await,
+                    Err(error) => return Err(error),
+                },
             }
         }
     }
@@ -120,10 +138,11 @@ impl Origin {
         }
     }
 
-    /// The connection with the fewest requests, if it has room.
+    /// The connection with the fewest requests, if it has room. One that is suspect is let go of: what is under way on it may
+    /// end, and it ends with that.
     fn look(&self) -> Look {
         let mut connections = lock(&self.connections);
-        connections.retain(|connection| !connection.http2.sender.is_closed());
+        connections.retain(Connection::is_good);
         let least = connections.iter().min_by_key(|connection| connection.requests.load(Ordering::Relaxed));
         match least {
             Some(least) if least.has_room(self.limits) => Look::Room(least.lease(&self.room)),
@@ -133,7 +152,7 @@ impl Origin {
     }
 
     fn add(&self, http2: Http2) -> Leased {
-        let connection = Connection { http2, requests: Arc::default() };
+        let connection = Connection { http2, requests: Arc::default(), is_suspect: Arc::default() };
         let leased = connection.lease(&self.room);
         lock(&self.connections).push(connection);
         // Whoever waited for it may have waited for nothing else.
@@ -149,6 +168,10 @@ enum Look {
 }
 
 impl Connection {
+    fn is_good(&self) -> bool {
+        !self.http2.sender.is_closed() && !self.is_suspect.load(Ordering::Relaxed)
+    }
+
     fn has_room(&self, limits: Limits) -> bool {
         let server_max = self.http2.requests_max.load(Ordering::Relaxed);
         self.requests.load(Ordering::Relaxed) < limits.requests_per_connection.min(server_max)
@@ -156,13 +179,21 @@ impl Connection {
 
     fn lease(&self, room: &Arc<Notify>) -> Leased {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let busy = Busy { requests: Arc::clone(&self.requests), room: Arc::clone(room) };
-        Leased::Http2 { sender: self.http2.sender.clone(), _busy: busy }
+        let busy = Busy {
+            requests: Arc::clone(&self.requests),
+            is_suspect: Arc::clone(&self.is_suspect),
+            awaits_answer: false,
+            room: Arc::clone(room),
+        };
+        Leased::Http2 { sender: self.http2.sender.clone(), busy }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        if self.awaits_answer {
+            self.is_suspect.store(true, Ordering::Relaxed);
+        }
         self.requests.fetch_sub(1, Ordering::Relaxed);
         self.room.notify_one();
     }

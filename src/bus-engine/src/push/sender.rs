@@ -240,8 +240,14 @@ fn is_of_the_way(outcome: &PushOutcome) -> bool {
     ["no_connection", "not_begun", "cut_off", "no_answer", "no_token"].contains(&outcome.reason)
 }
 
+/// Whether the sink has refused it itself (see [`super::Unfit`]).
+fn never_left(outcome: &PushOutcome) -> bool {
+    ["payload_too_large", "bad_message", "bad_address"].contains(&outcome.reason)
+}
+
 fn feedback(outcome: &PushOutcome, latency_ms: u64) -> Feedback {
     match outcome.verdict {
+        _ if never_left(outcome) => Feedback::None,
         PushVerdict::Retry { .. } => Feedback::Congested,
         _ => Feedback::Answered { latency_ms },
     }

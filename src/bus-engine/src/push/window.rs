@@ -1,6 +1,7 @@
 //! How many pushes of one provider are under way at a time. No I/O, no clock.
 
-/// Grows while the provider keeps up, and halves when it says that it does not, or answers far later than it can.
+/// Grows while the provider keeps up, and halves when it says again and again that it does not, or answers far later than
+/// it can: a single device that is sent too much, or one slow answer, says nothing about all others.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Window {
     limit: f64,
@@ -11,8 +12,16 @@ pub(super) struct Window {
     /// Pushes that were begun before the last cut say nothing about what came of it.
     started: u64,
     cut_at: u64,
+    /// What has ended in this round, and how much of it with a complaint. A round is as many as may be under way.
+    round: Round,
     /// The shortest time that an answer has taken, forgotten slowly.
     floor_ms: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Round {
+    ended: usize,
+    complaints: usize,
 }
 
 /// One push on its way.
@@ -26,9 +35,16 @@ pub(super) enum Feedback {
     Answered { latency_ms: u64 },
     /// It is too much, or it did not answer.
     Congested,
+    /// Nothing: nobody was asked.
+    None,
 }
 
 const FIRST_LIMIT: f64 = 16.0;
+/// A round has so many answers at least.
+const ROUND_MIN: usize = 16;
+/// So many complaints of a round, and one in so many answers, are too many.
+const COMPLAINTS_MIN: usize = 3;
+const COMPLAINTS_ONE_IN: usize = 10;
 /// Answers that take so many times the shortest time, and more than the grace, are a queue that grows.
 const SLOW_FACTOR: f64 = 8.0;
 const SLOW_GRACE_MS: f64 = 500.0;
@@ -46,6 +62,7 @@ impl Window {
             in_flight: 0,
             started: 0,
             cut_at: 0,
+            round: Round::default(),
             floor_ms: None,
         }
     }
@@ -77,13 +94,30 @@ impl Window {
         // Only a window that is used says that more would be taken.
         let is_used = self.in_flight * 2 >= self.limit();
         self.in_flight -= 1;
-        match feedback {
-            Feedback::Answered { latency_ms } if !self.is_slow(latency_ms) => {
-                if is_used {
-                    self.grow();
-                }
-            }
-            Feedback::Answered { .. } | Feedback::Congested => self.cut(ticket),
+        let is_complaint = match feedback {
+            Feedback::None => return,
+            Feedback::Answered { latency_ms } => self.is_slow(latency_ms),
+            Feedback::Congested => true,
+        };
+        if self.round.ended >= self.limit().max(ROUND_MIN) {
+            self.round = Round::default();
+        }
+        self.round.ended += 1;
+        if is_complaint {
+            self.complain(ticket);
+        } else if is_used {
+            self.grow();
+        }
+    }
+
+    fn complain(&mut self, ticket: Ticket) {
+        // Of what was under way before the last cut, nothing counts twice.
+        if ticket.0 <= self.cut_at {
+            return;
+        }
+        self.round.complaints += 1;
+        if self.round.complaints >= COMPLAINTS_MIN.max(self.limit() / COMPLAINTS_ONE_IN) {
+            self.cut();
         }
     }
 
@@ -93,12 +127,11 @@ impl Window {
     }
 
     /// Once for all that were under way together.
-    fn cut(&mut self, ticket: Ticket) {
+    fn cut(&mut self) {
         self.is_searching = false;
-        if ticket.0 > self.cut_at {
-            self.limit = (self.limit / 2.0).max(1.0);
-            self.cut_at = self.started;
-        }
+        self.limit = (self.limit / 2.0).max(1.0);
+        self.cut_at = self.started;
+        self.round = Round::default();
     }
 
     fn is_slow(&mut self, latency_ms: u64) -> bool {
@@ -157,7 +190,7 @@ mod tests {
             window.end(ticket, Feedback::Congested);
         }
         assert_eq!(window.limit(), 4);
-        for _ in 0..10 {
+        for _ in 0..30 {
             let ticket = window.begin();
             window.end(ticket, Feedback::Congested);
         }
@@ -167,8 +200,9 @@ mod tests {
     #[test]
     fn after_a_cut_it_grows_by_one_for_each_window() {
         let mut window = Window::new(100);
-        let ticket = window.begin();
-        window.end(ticket, Feedback::Congested);
+        for ticket in fill(&mut window) {
+            window.end(ticket, Feedback::Congested);
+        }
         assert_eq!(window.limit(), 8);
         let mut under_way = fill(&mut window);
         for _ in 0..9 {
@@ -185,7 +219,30 @@ mod tests {
         window.end(tickets[0], Feedback::Answered { latency_ms: 100 });
         window.end(tickets[1], Feedback::Answered { latency_ms: 790 });
         assert!(window.limit() >= 16);
-        window.end(tickets[2], Feedback::Answered { latency_ms: 900 });
+        for ticket in &tickets[2..5] {
+            window.end(*ticket, Feedback::Answered { latency_ms: 900 });
+        }
         assert_eq!(window.limit(), 9);
+    }
+
+    #[test]
+    fn one_device_that_is_sent_too_much_holds_up_no_other() {
+        let mut window = Window::new(1_000);
+        for number in 0..10_000 {
+            let tickets = fill(&mut window);
+            let feedback = if number % 20 == 0 { Feedback::Congested } else { FAST };
+            window.end(tickets[0], feedback);
+            // The others are still under way; with this one's place, there is room for one.
+        }
+        assert!(window.limit() > 900, "{}", window.limit());
+    }
+
+    #[test]
+    fn what_never_left_says_nothing() {
+        let mut window = Window::new(100);
+        let before = window.clone();
+        let ticket = window.begin();
+        window.end(ticket, Feedback::None);
+        assert_eq!((window.limit(), window.floor_ms, window.room()), (16, before.floor_ms, 16));
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Moves {
     /// `REFUSED_STREAM`, then closes.
     RefuseAll,
     SayNothing,
+    /// The head of an answer, and nothing behind it.
+    AnswerWithoutEnd,
 }
 
 pub(crate) struct RawServer {
@@ -93,6 +95,11 @@ impl Connection {
                 self.write(RST_STREAM, 0, streams[0], &REFUSED_STREAM.to_be_bytes()).await;
             }
             Moves::SayNothing => drop(self.read_requests(usize::MAX).await),
+            Moves::AnswerWithoutEnd => {
+                let streams = self.read_requests(1).await;
+                self.write(HEADERS, END_HEADERS, streams[0], STATUS_200).await;
+                drop(self.read_requests(usize::MAX).await);
+            }
         }
         // What the client still sends is read, so that closing does not reset what was written.
         let mut rest = Vec::new();
