@@ -97,6 +97,8 @@ mod tests {
     #[test]
     fn keys_are_bounded() {
         assert!(IdempotencyKey::new(&"k".repeat(255)).is_ok());
+        let key = IdempotencyKey::new("order-1").unwrap();
+        assert_eq!((key.as_str(), format!("{key:?}").as_str()), ("order-1", "\"order-1\""));
         assert_eq!(IdempotencyKey::new(&"k".repeat(256)), Err(TextError::TooLong { bytes_max: 255 }));
         assert_eq!(IdempotencyKey::new(""), Err(TextError::Empty));
         assert!(IdempotencyKey::new("a\0").is_err(), "no store could keep it");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{AccessModel, Epoch, Event, EventKind, ItemId, NodeType, Role, Source};
+use crate::{AccessModel, Epoch, Event, EventKind, ItemId, NodeType, RelationWish, Role, Source};
 
 fn name(text: &str) -> NodeName {
     NodeName::new(text).unwrap()
@@ -23,6 +23,20 @@ fn placing(wish: Wish) -> Placing {
 
 fn begin(collection: &Member, child: &Member, links: Links) -> Result<(), BusError> {
     placing(Wish::Associate(name("child"))).check_begin(collection, child, links)
+}
+
+#[test]
+fn what_a_node_is_to_be_related_to_is_looked_up() {
+    let relation = RelationWish { link: Some(Some(name("to"))), parent: Some(Some(name("above"))) };
+    let related = placing(Wish::Placement(Placement { relation, ..Placement::default() }));
+    assert_eq!(related.targets().map(NodeName::as_str).collect::<Vec<_>>(), ["to", "above"]);
+    let relation = RelationWish { link: Some(None), parent: None };
+    let parted = placing(Wish::Placement(Placement { relation, ..Placement::default() }));
+    assert!(parted.is_about_relations() && parted.targets().next().is_none());
+    for other in [Wish::Placement(Placement::default()), Wish::Associate(name("child"))] {
+        let other = placing(other);
+        assert!(!other.is_about_relations() && other.targets().next().is_none());
+    }
 }
 
 #[test]

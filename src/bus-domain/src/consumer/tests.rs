@@ -169,6 +169,26 @@ fn consumers_are_their_owners_and_the_admins() {
 }
 
 #[test]
+fn a_consumer_reads_what_one_of_its_patterns_stands_for() {
+    let config = |nodes: &[&str]| {
+        let nodes = nodes.iter().map(|text| pattern(text)).collect();
+        decide(&Wish { nodes, ..wish(Mode::Stream) }, &Limits::default()).unwrap()
+    };
+    let both = config(&["orders", "bills.*"]);
+    assert!(both.covers(&node("orders")) && both.covers(&node("bills.eu")) && !both.covers(&node("bills")));
+    assert!(!both.names_nodes() && config(&["orders", "bills"]).names_nodes());
+}
+
+#[test]
+fn what_is_for_one_mode_is_refused_in_the_other() {
+    for mode in [Mode::Stream, Mode::Queue] {
+        for wanted in [Mode::Stream, Mode::Queue] {
+            assert_eq!(mode.expect(wanted).is_ok(), mode == wanted, "{mode:?} {wanted:?}");
+        }
+    }
+}
+
+#[test]
 fn names_can_stand_anywhere() {
     let longest = "x".repeat(ConsumerName::BYTES_MAX);
     for good in ["a", "billing/worker-1.v2~x_y:z", longest.as_str()] {

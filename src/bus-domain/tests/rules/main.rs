@@ -7,4 +7,5 @@ mod names;
 mod publishing;
 mod sample;
 mod standing;
+mod waits;
 mod weights;

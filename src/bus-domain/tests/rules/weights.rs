@@ -59,6 +59,8 @@ fn ten_bytes_more_weigh_ten_bytes_more() {
 fn the_smallest_weighs_what_holds_it() {
     let smallest = event("i", "", "a").weight_bytes();
     assert!(smallest > 100 && smallest < 1_000, "{smallest}");
+    // Lengths of different parts add up: a payload of ten bytes beside an address of so many.
+    assert_eq!(event("i", LONG, "a").weight_bytes(), smallest + LONG.len());
     let (one, two) = (roster("a", &["g"]).weight_bytes(), roster("a", &["g", "h"]).weight_bytes());
     assert!(one > 50 && one < 500 && two > one + 1, "{one} {two}");
 }
