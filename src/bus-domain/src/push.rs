@@ -2,7 +2,8 @@
 //!
 //! [`PushAddress`] is where a device is reached, [`PushMessage`] what it is told, in words that all services share, and
 //! [`PushVerdict`] what an answer means. Each provider's sender maps its own reasons to verdicts in one table; what then
-//! becomes of the device and of the job is decided here. Who may do what is one table ([`may_push`]).
+//! becomes of the device and of the job is decided here. Who may do what is one table ([`may_push`]). A [`PushProfile`] says which
+//! events become pushes, its [`Template`] how they read.
 
 mod access;
 mod account;
@@ -10,6 +11,8 @@ mod address;
 mod backoff;
 mod device;
 mod message;
+pub mod profile;
+pub mod template;
 mod verdict;
 
 pub use access::{PushAct, may_push};
@@ -18,4 +21,6 @@ pub use address::{AddressError, ApnsEnvironment, PushAddress, PushProvider};
 pub use backoff::Backoff;
 pub use device::{Device, DeviceId, JobId, JobState, NotAnId, PushJob};
 pub use message::{ApnsPushType, MessageError, PushMessage, Urgency};
+pub use profile::{ProfileConfig, ProfileError, ProfileName, PushProfile};
+pub use template::{Fields, Template};
 pub use verdict::{PushVerdict, Settled};
