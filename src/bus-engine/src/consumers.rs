@@ -14,6 +14,7 @@ mod session;
 mod state;
 
 pub(crate) use flusher::run;
+pub(crate) use reading::is_readable;
 pub(crate) use registry::Consumers;
 
 pub use frames::{ConsumerFrame, LeaseReport};

@@ -92,5 +92,6 @@ async fn look(shared: &EngineShared) -> Result<(), StoreError> {
     shared.mailbox.look_again();
     shared.feeds.look_again();
     shared.consumers.look_again();
+    shared.push_profiles.look_again();
     Ok(())
 }

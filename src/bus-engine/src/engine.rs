@@ -17,6 +17,7 @@ use crate::facts_cache::FactsCache;
 use crate::feeds::{self, WantedFeeds};
 use crate::known_heads::KnownHeads;
 use crate::leases;
+use crate::live_readers::LiveReaders;
 use crate::notices::{Notice, Notices};
 use crate::orphans;
 use crate::outage::Outage;
@@ -24,6 +25,7 @@ use crate::presence::PresenceTable;
 use crate::presence_effects;
 use crate::presence_uses::KnownPresenceUses;
 use crate::pulse::Pulse;
+use crate::push_profiles::ProfileWatch;
 use crate::recent::RecentEvents;
 use crate::retention;
 use crate::rosters::RostersLent;
@@ -55,6 +57,8 @@ pub(crate) struct EngineShared {
     pub(crate) consumers: Consumers,
     /// Counts what has changed about consumers with destinations.
     pub(crate) destinations: watch::Sender<u64>,
+    pub(crate) push_profiles: ProfileWatch,
+    pub(crate) live_readers: Arc<LiveReaders>,
     pub(crate) notices: Notices,
     pub(crate) advisories: Advisories,
     pub(crate) rosters: RostersLent,
@@ -103,6 +107,8 @@ impl Engine {
             feeds: WantedFeeds::default(),
             consumers: Consumers::new(&*ids),
             destinations: watch::Sender::new(0),
+            push_profiles: ProfileWatch::default(),
+            live_readers: Arc::default(),
             notices: Notices::default(),
             advisories: Advisories::default(),
             rosters: RostersLent::new(),

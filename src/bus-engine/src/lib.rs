@@ -11,6 +11,7 @@
 //! * A [`ConsumerSession`] reads a durable subscription of a service, with acknowledgements, retries and dead letters.
 //! * A [`Carrier`] of a bridge brings the events of such a subscription to a destination that it names.
 //! * [`Pushes`] keeps devices and brings durable push jobs to them, through the [`PushSink`]s of a bridge.
+//! * [`PushProfiles`] make push jobs of events, for who would not get them otherwise.
 //! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
 //!
 //! Time, ids and randomness come in through [`Clock`] and [`IdSource`].
@@ -34,6 +35,7 @@ mod idempotency;
 mod ids;
 mod known_heads;
 mod leases;
+mod live_readers;
 mod notices;
 mod options;
 mod orphans;
@@ -47,6 +49,7 @@ mod presence_uses;
 mod publish_rates;
 mod pulse;
 mod push;
+mod push_profiles;
 mod queries;
 mod recent;
 mod retention;
@@ -69,7 +72,8 @@ pub mod parts {
 pub use advisories::{Advisory, AdvisoryAbout, AdvisoryFrame, AdvisoryReader};
 pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{
-    EntityAffiliation, EntitySubscription, JobRecord, PushQueue, PushStore, SubscriptionKey,
+    DevicePreferences, EntityAffiliation, EntitySubscription, JobRecord, PushQueue, PushStore,
+    SubscriptionKey,
 };
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
 pub use command::{Command, Created, LastItem, Outcome, Published, Verb};
@@ -94,6 +98,7 @@ pub use push::{
     JobFilter, Push, PushAccount, PushCount, PushError, PushGauges, PushLimits, PushOrder, PushOutcome,
     PushSettings, PushSink, PushTargets, Pushes, QueuedPush, Registration, Unfit,
 };
+pub use push_profiles::{ProfileList, PushProfileError, PushProfiles};
 pub use queries::{ItemListing, NodeList, NodeView, Relatives};
 pub use rosters::{RosterAccess, RosterLook, Rosters};
 pub use settings::{EngineLimits, Settings};

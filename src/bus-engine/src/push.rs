@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bus_domain::push::{PushAct, PushLane, may_push};
+use bus_domain::push::{Device, PushAct, PushLane, may_push};
 use bus_domain::{Actor, BareJid};
 use bus_store::{PushQueue, PushStore};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,7 @@ use crate::{Clock, IdSource};
 
 pub use devices::Registration;
 pub use error::PushError;
+pub(crate) use jobs::job_id;
 pub use jobs::{JobFilter, PushOrder, PushTargets, QueuedPush};
 pub use lane::PushAccount;
 pub use sink::{Push, PushOutcome, PushSink, Unfit};
@@ -145,6 +146,21 @@ impl Pushes {
     /// Whether what runs the senders has not come back to the runtime for so long: then only a restart helps.
     pub fn is_stuck(&self, silence: Duration) -> bool {
         self.0.pulse.silent_for() >= silence
+    }
+
+    /// Whether anything can be sent to a device.
+    pub(crate) fn has_lane_of(&self, device: &Device) -> bool {
+        let lane = PushLane { provider: device.address.provider(), account: device.account.clone() };
+        self.0.lane(&lane).is_ok()
+    }
+
+    /// Leaves word that there may be something new to send.
+    pub(crate) fn has_enqueued(&self) {
+        self.0.lanes.iter().for_each(|lane| lane.enqueued.notify_one());
+    }
+
+    pub(crate) fn store(&self) -> &dyn PushStore {
+        &*self.0.store
     }
 
     fn now_ms(&self) -> i64 {

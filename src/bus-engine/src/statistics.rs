@@ -43,6 +43,12 @@ statistics! {
     publishes_repeated: Counter => u64,
     /// Transactions that moved consumers.
     consumer_flushes: Counter => u64,
+    /// Transactions that moved push profiles.
+    push_profile_moves: Counter => u64,
+    /// Pushes that came of events.
+    push_profile_jobs: Counter => u64,
+    /// Events for which there could be no push.
+    push_profile_failures: Counter => u64,
     /// Events that were written to dead-letter nodes.
     dead_letters: Counter => u64,
     /// Requests to destinations of consumers that were begun.

@@ -2,10 +2,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus_domain::access::Action;
-use bus_domain::{AccessModel, Actor, BusError, Epoch, Event, NodeFacts, NodeName, Seq, retrieve};
+use bus_domain::{
+    AccessModel, Actor, BareJid, BusError, Epoch, Event, NodeFacts, NodeId, NodeName, Seq, retrieve,
+};
 use tokio::sync::watch;
 
 use crate::Engine;
+use crate::live_readers::LiveReader;
 use crate::recent::TransientHead;
 
 /// Where a reader of a log starts.
@@ -48,6 +51,8 @@ pub struct Tail {
     gap: Option<Seq>,
     head: watch::Receiver<Seq>,
     ended: bool,
+    /// Who reads is there, as long as it does.
+    _reader: LiveReader,
 }
 
 impl Engine {
@@ -77,6 +82,7 @@ impl Engine {
             TailStart::After(seq) if seq < head.gone_through_seq => Some(position + 1),
             _ => None,
         };
+        let reader = self.shared().live_readers.begin(facts.id, actor.bare());
         Ok(Tail {
             engine: self.clone(),
             actor,
@@ -88,7 +94,13 @@ impl Engine {
             gap,
             head: watched,
             ended: false,
+            _reader: reader,
         })
+    }
+
+    /// Whether somebody reads a node at this moment, over a stream of its own or of a durable subscription.
+    pub(crate) fn reads_stream(&self, node: NodeId, jid: &BareJid) -> bool {
+        self.shared().live_readers.reads(node, jid) || self.shared().consumers.has_reader(node, jid)
     }
 
     /// Whether the actor may read the log.

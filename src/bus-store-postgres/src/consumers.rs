@@ -19,8 +19,8 @@ statements! {
          FROM consumers WHERE name = $1";
     LIST = "SELECT consumer_id, name, owner, config::text AS config, is_paused, created_at_ms, standing::text AS standing
          FROM consumers
-         WHERE owner = coalesce($1::text, owner) AND name > $2 ORDER BY name LIMIT $3";
-    COUNT = "SELECT count(*) AS consumers FROM consumers WHERE owner = $1";
+         WHERE owner = coalesce($1::text, owner) AND name > $2 AND reader = 'service' ORDER BY name LIMIT $3";
+    COUNT = "SELECT count(*) AS consumers FROM consumers WHERE owner = $1 AND reader = 'service'";
     CLAIM = "UPDATE consumers SET instance = $2, claimed_until_ms = $4, fence = fence + 1
          WHERE consumer_id = $1 AND (instance IS NULL OR instance = $2 OR claimed_until_ms <= $3) RETURNING fence";
     // In the order of their ids, as all that lock several, so that nobody waits in a circle.
@@ -65,7 +65,7 @@ statements! {
     STAND = "UPDATE consumers SET standing = $3::text::jsonb WHERE consumer_id = $1 AND fence = coalesce($2, fence)";
     PAUSE = "UPDATE consumers SET is_paused = $3 WHERE consumer_id = $1 AND fence = $2";
     DELETE = "DELETE FROM consumers WHERE consumer_id = $1 AND fence = $2";
-    DELETE_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = $1";
+    pub(crate) DELETE_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = $1";
     DELETE_DELIVERIES = "DELETE FROM consumer_deliveries WHERE consumer_id = $1";
     NAMES = "SELECT node_id, name FROM nodes
          WHERE deleted_at_ms IS NULL AND name >= $1 AND name > $2 ORDER BY name LIMIT $3";
@@ -255,7 +255,7 @@ impl ConsumerStore for PostgresStore {
 }
 
 /// Locks those consumers whose fences are these, until the transaction ends: nobody claims them meanwhile.
-async fn hold(
+pub(crate) async fn hold(
     transaction: &mut PostgresTransaction,
     fences: &[(ConsumerId, u64)],
 ) -> Result<Vec<ConsumerId>, StoreError> {

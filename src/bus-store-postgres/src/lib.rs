@@ -25,6 +25,7 @@ mod open;
 mod pool;
 mod presence;
 mod push_jobs;
+mod push_profiles;
 mod relations;
 mod retention;
 mod rows;
@@ -83,6 +84,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         pool::STATEMENTS,
         presence::STATEMENTS,
         push_jobs::STATEMENTS,
+        push_profiles::STATEMENTS,
         relations::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,

@@ -33,7 +33,7 @@ statements! {
     CLAIM = concat!("WITH due AS
              (SELECT job_id FROM push_jobs WHERE provider = $1 AND account = $5 AND state = 'waiting' AND due_at_ms <= $2
               ORDER BY due_at_ms LIMIT $4 FOR UPDATE SKIP LOCKED)
-         UPDATE push_jobs j SET due_at_ms = $3 FROM due WHERE j.job_id = due.job_id
+         UPDATE push_jobs j SET due_at_ms = $3, coalesced_as = NULL FROM due WHERE j.job_id = due.job_id
          RETURNING ", job_columns!());
     SETTLE = "UPDATE push_jobs j SET state = s.state, due_at_ms = s.due_at_ms, attempts = s.attempts, reason = s.reason,
              finished_at_ms = s.finished_at_ms, message = CASE s.state WHEN 'delivered' THEN NULL ELSE j.message END
@@ -48,7 +48,7 @@ statements! {
          WHERE state = 'dead' AND job_id = ANY($1) RETURNING job_id";
     REMOVE_DEAD = "DELETE FROM push_jobs WHERE state = 'dead' AND job_id = ANY($1) RETURNING job_id";
     AFTER = concat!("SELECT ", job_columns!(), " FROM push_jobs j WHERE j.job_id > $1 ORDER BY j.job_id LIMIT $2");
-    EXPIRE = "UPDATE push_jobs SET state = 'dead', reason = 'expired', finished_at_ms = $3 WHERE job_id IN
+    EXPIRE = "UPDATE push_jobs SET state = 'dead', coalesced_as = NULL, reason = 'expired', finished_at_ms = $3 WHERE job_id IN
              (SELECT job_id FROM push_jobs WHERE provider = $1 AND account = $2 AND state = 'waiting' AND due_at_ms <= $3
                   AND expires_at_ms <= $3
               ORDER BY due_at_ms LIMIT $4 FOR UPDATE SKIP LOCKED)";

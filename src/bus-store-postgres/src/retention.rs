@@ -26,7 +26,9 @@ statements! {
                 least(coalesce((SELECT c.seq FROM cursors c WHERE c.node_id = h.node_id AND c.leg = 'xmpp'), 0),
                       (SELECT min(a.through_seq) FROM associations a WHERE a.child_id = h.node_id)) AS delivered_seq,
                 least((SELECT min(l.seq) FROM lagging l WHERE l.node_id = h.node_id),
-                      (SELECT min(d.seq) - 1 FROM consumer_deliveries d WHERE d.node_id = h.node_id)) AS lagging_seq
+                      (SELECT min(d.seq) - 1 FROM consumer_deliveries d WHERE d.node_id = h.node_id),
+                      (SELECT min(c.seq) FROM consumer_cursors c JOIN consumers p ON p.consumer_id = c.consumer_id
+                       WHERE c.node_id = h.node_id AND p.reader = 'push')) AS lagging_seq
          FROM heads h JOIN nodes n USING (node_id)
          LEFT JOIN events o ON o.node_id = h.node_id AND o.seq = h.trimmed_through_seq + 1
          WHERE h.node_id > $1 AND n.deleted_at_ms IS NULL ORDER BY h.node_id LIMIT $2";

@@ -20,8 +20,8 @@ statements! {
          ON CONFLICT (name) DO NOTHING RETURNING consumer_id";
     FIND = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms, standing FROM consumers WHERE name = ?1";
     LIST = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms, standing FROM consumers
-         WHERE owner = coalesce(?1, owner) AND name > ?2 ORDER BY name LIMIT ?3";
-    COUNT = "SELECT count(*) FROM consumers WHERE owner = ?1";
+         WHERE owner = coalesce(?1, owner) AND name > ?2 AND reader = 'service' ORDER BY name LIMIT ?3";
+    COUNT = "SELECT count(*) FROM consumers WHERE owner = ?1 AND reader = 'service'";
     CLAIM = "UPDATE consumers SET instance = ?2, claimed_until_ms = ?4, fence = fence + 1
          WHERE consumer_id = ?1 AND (instance IS NULL OR instance = ?2 OR claimed_until_ms <= ?3) RETURNING fence";
     RENEW = "UPDATE consumers SET claimed_until_ms = ?2 FROM json_each(?1) k
@@ -32,7 +32,7 @@ statements! {
          WHERE c.consumer_id = ?1 ORDER BY c.node_id";
     DELIVERIES = "SELECT node_id, seq, attempts, is_leased, due_at_ms FROM consumer_deliveries
          WHERE consumer_id = ?1 ORDER BY node_id, seq";
-    HELD = "SELECT c.consumer_id FROM json_each(?1) k
+    pub(crate) HELD = "SELECT c.consumer_id FROM json_each(?1) k
          JOIN consumers c ON c.consumer_id = k.value ->> 0 AND c.fence = k.value ->> 1";
     MOVE = "INSERT INTO consumer_cursors (consumer_id, node_id, seq)
          SELECT k.value ->> 0, h.node_id, k.value ->> 3 FROM json_each(?1) k
@@ -58,7 +58,7 @@ statements! {
     STAND = "UPDATE consumers SET standing = ?3 WHERE consumer_id = ?1 AND fence = coalesce(?2, fence)";
     PAUSE = "UPDATE consumers SET is_paused = ?3 WHERE consumer_id = ?1 AND fence = ?2";
     DELETE = "DELETE FROM consumers WHERE consumer_id = ?1 AND fence = ?2";
-    DELETE_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = ?1";
+    pub(crate) DELETE_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = ?1";
     DELETE_DELIVERIES = "DELETE FROM consumer_deliveries WHERE consumer_id = ?1";
     NAMES = "SELECT node_id, name FROM nodes
          WHERE deleted_at_ms IS NULL AND name >= ?1 AND name > ?2 ORDER BY name LIMIT ?3";

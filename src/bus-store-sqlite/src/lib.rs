@@ -21,6 +21,7 @@ mod nodes;
 mod open;
 mod presence;
 mod push_jobs;
+mod push_profiles;
 mod relations;
 mod retention;
 mod rows;
@@ -77,6 +78,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         nodes::STATEMENTS,
         presence::STATEMENTS,
         push_jobs::STATEMENTS,
+        push_profiles::STATEMENTS,
         relations::STATEMENTS,
         retention::STATEMENTS,
         subscriptions::STATEMENTS,

@@ -28,7 +28,7 @@ statements! {
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
          FROM json_each(?1) WHERE true
          ON CONFLICT (job_id) DO NOTHING RETURNING job_id";
-    CLAIM = concat!("UPDATE push_jobs SET due_at_ms = ?3 WHERE job_id IN
+    CLAIM = concat!("UPDATE push_jobs SET due_at_ms = ?3, coalesced_as = NULL WHERE job_id IN
              (SELECT job_id FROM push_jobs WHERE provider = ?1 AND account = ?5 AND state = 'waiting' AND due_at_ms <= ?2
               ORDER BY due_at_ms LIMIT ?4)
          RETURNING ", job_columns!());
@@ -46,7 +46,7 @@ statements! {
          WHERE state = 'dead' AND job_id IN (SELECT value FROM json_each(?1)) RETURNING job_id";
     REMOVE_DEAD = "DELETE FROM push_jobs WHERE state = 'dead' AND job_id IN (SELECT value FROM json_each(?1)) RETURNING job_id";
     AFTER = concat!("SELECT ", job_columns!(), " FROM push_jobs WHERE job_id > ?1 ORDER BY job_id LIMIT ?2");
-    EXPIRE = "UPDATE push_jobs SET state = 'dead', reason = 'expired', finished_at_ms = ?3 WHERE job_id IN
+    EXPIRE = "UPDATE push_jobs SET state = 'dead', coalesced_as = NULL, reason = 'expired', finished_at_ms = ?3 WHERE job_id IN
              (SELECT job_id FROM push_jobs WHERE provider = ?1 AND account = ?2 AND state = 'waiting' AND due_at_ms <= ?3
                   AND expires_at_ms <= ?3
               ORDER BY due_at_ms LIMIT ?4)";
@@ -185,7 +185,7 @@ impl SqliteStore {
     }
 }
 
-fn job_values(job: &PushJob) -> Result<Value, StoreError> {
+pub(crate) fn job_values(job: &PushJob) -> Result<Value, StoreError> {
     let message = serde_json::to_string(&job.message).map_err(|error| inconsistent("push_jobs", &error))?;
     Ok(json!([
         job.id.to_string(),

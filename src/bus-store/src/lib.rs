@@ -27,6 +27,7 @@ mod lagging;
 mod nodes;
 mod presence;
 mod push_jobs;
+mod push_profiles;
 mod relations;
 mod retention;
 mod subscriptions;
@@ -53,6 +54,10 @@ pub use lagging::{DeliveryTarget, FailureNote, LaggingRow, LaggingStore, Subscri
 pub use nodes::{NodeListing, NodeStore, NodeSummary};
 pub use presence::{PresenceStore, PresenceUses};
 pub use push_jobs::{ClaimedJob, JobRecord, JobResult, JobSettlement, PushJobStore, PushQueue, PushStore};
+pub use push_profiles::{
+    DevicePreferences, FanOutPlace, NewProfile, ProfileCursor, ProfileJob, ProfileMove, PushProfileStore,
+    PushTarget,
+};
 pub use relations::{RelationStore, RelationTransaction};
 pub use retention::{NodeRules, RetainedNode, RetainedPage, RetentionStore};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};

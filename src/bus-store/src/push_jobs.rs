@@ -3,7 +3,7 @@ use bus_domain::push::{
     AccountName, Device, DeviceId, JobId, JobState, PushJob, PushLane, PushMessage, PushProvider,
 };
 
-use crate::{DeviceStore, StoreError};
+use crate::{DeviceStore, PushProfileStore, StoreError};
 
 /// Messages on their way to devices.
 #[async_trait]
@@ -61,9 +61,9 @@ pub trait PushJobStore {
 }
 
 /// All of what pushing needs.
-pub trait PushStore: DeviceStore + PushJobStore + Send + Sync + 'static {}
+pub trait PushStore: DeviceStore + PushJobStore + PushProfileStore + Send + Sync + 'static {}
 
-impl<S: DeviceStore + PushJobStore + Send + Sync + 'static> PushStore for S {}
+impl<S: DeviceStore + PushJobStore + PushProfileStore + Send + Sync + 'static> PushStore for S {}
 
 /// A job with its device; without one, if it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@ pub mod nodes;
 pub mod populated;
 pub mod presence;
 pub mod push_jobs;
+pub mod push_profiles;
 pub mod relations;
 pub mod retention;
 pub mod subscriptions;
@@ -41,6 +42,43 @@ pub struct OpenPushStore {
     pub store: Box<dyn PushStore>,
     /// Its folder or database.
     pub guard: Box<dyn std::any::Any + Send>,
+}
+
+/// A store of all of it: what push profiles read and move.
+pub trait ProfiledStore: Store + PushStore {}
+
+impl<S: Store + PushStore> ProfiledStore for S {}
+
+/// The same for push profiles.
+pub struct OpenProfiledStore {
+    /// The store.
+    pub store: Box<dyn ProfiledStore>,
+    /// Its folder or database.
+    pub guard: Box<dyn std::any::Any + Send>,
+}
+
+/// Makes one test per case of push profiles. `$open` is an async function that returns an [`OpenProfiledStore`].
+#[macro_export]
+macro_rules! profiles_suite {
+    ($open:path) => {
+        $crate::profiles_suite!($open;
+            push_profiles: a_profile_comes_back_as_it_was_made_and_no_service_sees_it,
+            push_profiles: a_cursor_and_its_jobs_move_together_and_only_under_the_fence,
+            push_profiles: a_later_push_takes_the_place_of_one_that_nobody_has_claimed,
+            push_profiles: profiles_that_are_behind_are_found_and_keep_the_log,
+            push_profiles: a_new_configuration_takes_the_profile_from_whoever_has_it,
+            push_profiles: a_profile_is_set_back_with_the_life_of_a_log,
+            push_profiles: targets_are_found_by_owner_and_by_topic_with_their_languages,
+        );
+    };
+    ($open:path; $($module:ident: $case:ident,)+) => {
+        $(#[tokio::test]
+        async fn $case() {
+            let $crate::OpenProfiledStore { store, guard } = $open().await;
+            $crate::$module::$case(&*store).await;
+            drop((store, guard));
+        })+
+    };
 }
 
 /// Makes one test per case of what pushing asks of a store. `$open` is an async function that returns an [`OpenPushStore`].

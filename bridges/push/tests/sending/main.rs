@@ -17,4 +17,6 @@ mod mock_fcm;
 #[cfg(test)]
 mod mock_webpush;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod webpush;

@@ -135,13 +135,19 @@ impl PushMessage {
         if self.ttl_s > Self::TTL_S_MAX {
             return Err(MessageError::Ttl { ttl_s: self.ttl_s });
         }
-        if self.collapse_key.as_ref().is_some_and(|key| !is_collapse_key(key)) {
+        if self.collapse_key.as_ref().is_some_and(|key| !Self::is_collapse_key(key)) {
             return Err(MessageError::CollapseKey);
         }
         match self.data.keys().find(|key| is_providers_own(key)) {
             Some(key) => Err(MessageError::DataKey { key: key.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Whether every provider takes it as a collapse key.
+    pub fn is_collapse_key(key: &str) -> bool {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=32).contains(&key.len()) && key.bytes().all(is_base64url)
     }
 
     /// Whether people see something of it.
@@ -199,11 +205,6 @@ impl ApnsPushType {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|push_type| push_type.as_str() == name)
     }
-}
-
-fn is_collapse_key(key: &str) -> bool {
-    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    (1..=32).contains(&key.len()) && key.bytes().all(is_base64url)
 }
 
 fn is_providers_own(key: &str) -> bool {

@@ -113,6 +113,7 @@ impl Driver {
                     self.shared.recent.push_in(node.node.epoch, node.node.id, &node.events);
                     self.shared.feeds.committed(node.node.id);
                     self.shared.consumers.committed(node.node.id, &node.node.name);
+                    self.shared.push_profiles.committed(node.node.id, &node.node.name);
                     self.shared.mailbox.put(node.node, node.head_seq, &node.events, node.delta);
                 }
                 let dropped = self.shared.notices.put(notices, self.shared.clock.now_ms());

@@ -362,7 +362,11 @@ impl Engine {
     }
 
     /// Where a start is on these nodes.
-    async fn places(&self, nodes: &[Arc<NodeFacts>], start: Start) -> Result<Vec<CursorPlace>, BusError> {
+    pub(crate) async fn places(
+        &self,
+        nodes: &[Arc<NodeFacts>],
+        start: Start,
+    ) -> Result<Vec<CursorPlace>, BusError> {
         let mut places = Vec::with_capacity(nodes.len());
         for facts in nodes {
             let (gone_through_seq, head_seq) =

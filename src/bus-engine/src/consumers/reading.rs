@@ -19,7 +19,7 @@ const NODES_MAX: usize = 100_000;
 
 impl Engine {
     /// The nodes that there are for a pattern, in the order of their names; more than `nodes_max` are not looked for.
-    pub(super) async fn nodes_of(
+    pub(crate) async fn nodes_of(
         &self,
         pattern: &NodePattern,
         nodes_max: usize,
@@ -193,7 +193,11 @@ impl Engine {
     }
 
     /// Events behind a position, from memory or the log, and up to where they are gone.
-    async fn page_behind(&self, node: NodeId, after_seq: Seq) -> Result<(Vec<Arc<Event>>, Seq), BusError> {
+    pub(crate) async fn page_behind(
+        &self,
+        node: NodeId,
+        after_seq: Seq,
+    ) -> Result<(Vec<Arc<Event>>, Seq), BusError> {
         let limits = &self.settings().engine;
         let events_max = limits.log_page_events_max;
         if let Some(events) = self.recent().after(node, after_seq, events_max as usize) {
@@ -257,6 +261,6 @@ impl Engine {
 }
 
 /// Whether a node has a log on disk that can be read.
-pub(super) fn is_readable(facts: &NodeFacts) -> bool {
+pub(crate) fn is_readable(facts: &NodeFacts) -> bool {
     !facts.is_transient() && !facts.config.is_collection()
 }

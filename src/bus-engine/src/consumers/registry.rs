@@ -84,6 +84,12 @@ impl Consumers {
         self.lock().by_node.keys().copied().collect()
     }
 
+    /// Whether somebody reads a consumer here that reads a node.
+    pub(crate) fn has_reader(&self, node: NodeId, jid: &bus_domain::BareJid) -> bool {
+        let running = self.lock().by_node.get(&node).cloned().unwrap_or_default();
+        running.iter().any(|running| running.lock().readers.values().any(|it| it.actor.bare() == jid))
+    }
+
     /// Consumers that are served here.
     pub(super) fn all(&self) -> Vec<Arc<Running>> {
         self.lock().running.values().cloned().collect()

@@ -1,5 +1,6 @@
 use bus_domain::push::{AccountName, Device, DeviceId, PushAct, PushAddress, PushMessage};
 use bus_domain::{Actor, BareJid};
+use bus_store::DevicePreferences;
 
 use super::{PushError, Pushes};
 
@@ -18,6 +19,8 @@ pub struct Registration {
 
 /// Devices on a page.
 const PAGE_MAX: u32 = 500;
+/// Topics of one device.
+const TOPICS_MAX: usize = 100;
 
 impl Pushes {
     /// Registers a device, or says once more that it is there. Who registers with the same token again gets the same device; the
@@ -88,6 +91,24 @@ impl Pushes {
         // Whether an id of somebody else's exists is nobody's business.
         let checked = self.0.check(actor, PushAct::ManageDevices(&device.owner));
         checked.map(|()| device).map_err(|_| PushError::NoSuchDevice)
+    }
+
+    /// Sets in which language a device is told by push profiles, and under which topics.
+    ///
+    /// # Errors
+    /// [`PushError::NoSuchDevice`] if it is not there, or not the actor's to change; [`PushError::TooMany`] topics.
+    pub async fn set_device_preferences(
+        &self,
+        actor: &Actor,
+        id: DeviceId,
+        preferences: &DevicePreferences,
+    ) -> Result<(), PushError> {
+        if preferences.topics.len() > TOPICS_MAX {
+            return Err(PushError::TooMany { what: "topics", most: TOPICS_MAX });
+        }
+        self.device(actor, id).await?;
+        let is_set = self.0.store.set_device_preferences(id, preferences).await?;
+        if is_set { Ok(()) } else { Err(PushError::NoSuchDevice) }
     }
 
     /// Removes a device. What is on its way to it goes nowhere.

@@ -262,7 +262,7 @@ fn bounded(jobs: &[JobId]) -> Result<(), PushError> {
 }
 
 /// The same order makes the same job for a device. It only has to tell jobs apart, and hides nothing.
-fn job_id(order: [u8; 16], device: DeviceId) -> JobId {
+pub(crate) fn job_id(order: [u8; 16], device: DeviceId) -> JobId {
     let mut hasher = SipHasher24::new_with_key(&order);
     hasher.write(&device.0);
     JobId(hasher.finish128().as_bytes())

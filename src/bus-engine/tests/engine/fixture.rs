@@ -12,7 +12,7 @@ use bus_domain::{
 };
 use bus_engine::{
     Bounce, Clock, Command, Delivery, DeliveryInput, Engine, EngineParts, EventRef, MessageRef,
-    NotificationSink, Outcome, Published, Settings, SinkFull, StatisticsSnapshot, SystemIds, Verb,
+    NotificationSink, Outcome, Published, PushStore, Settings, SinkFull, StatisticsSnapshot, SystemIds, Verb,
 };
 use bus_store::EpochStore as _;
 use bus_store_sqlite::SqliteStore;
@@ -223,6 +223,11 @@ impl Bus {
     pub(crate) async fn affiliate(&self, node: &str, user: &str, affiliation: Affiliation) {
         let entries = vec![(bare(user), affiliation)];
         self.run("owner", node, Verb::Affiliate(entries.into())).await.expect("an affiliation");
+    }
+
+    /// The store, for what pushing keeps in it.
+    pub(crate) fn push_store(&self) -> Arc<dyn PushStore> {
+        Arc::clone(&self.store) as _
     }
 
     /// Waits until no row of a deleted node is left.

@@ -16,6 +16,8 @@ mod options;
 mod presence;
 #[cfg(test)]
 mod push;
+#[cfg(test)]
+mod push_profiles;
 mod quotas;
 mod relations;
 mod retention;

@@ -2,7 +2,7 @@ use bus_domain::{Actor, BareJid, Epoch, Jid, NodeConfig, NodeId, NodeName, Role}
 use bus_store::{BatchId, CommitLevel, HeadAdvance, LockMode, NodeRow, Store, StoreError};
 use bus_store_postgres::{PostgresLimits, PostgresStore, PostgresUrl};
 use harness::Postgres;
-use store_contract::{OpenPushStore, OpenStore};
+use store_contract::{OpenProfiledStore, OpenPushStore, OpenStore};
 
 /// Short enough for a test to wait for.
 pub(crate) const IMPATIENT: PostgresLimits = PostgresLimits {
@@ -20,6 +20,11 @@ pub(crate) async fn open_shared() -> OpenStore {
 pub(crate) async fn open_for_push() -> OpenPushStore {
     let url = Postgres::shared().await.create_database().await.expect("a database");
     OpenPushStore { store: Box::new(open(&url, PostgresLimits::default()).await), guard: Box::new(()) }
+}
+
+pub(crate) async fn open_for_profiles() -> OpenProfiledStore {
+    let url = Postgres::shared().await.create_database().await.expect("a database");
+    OpenProfiledStore { store: Box::new(open(&url, PostgresLimits::default()).await), guard: Box::new(()) }
 }
 
 pub(crate) async fn open(url: &str, limits: PostgresLimits) -> PostgresStore {

@@ -17,3 +17,4 @@ store_contract::suite!(fixture::open_shared);
 store_contract::collections_suite!(fixture::open_shared);
 store_contract::consumers_suite!(fixture::open_shared);
 store_contract::push_suite!(fixture::open_for_push);
+store_contract::profiles_suite!(fixture::open_for_profiles);

@@ -12,12 +12,13 @@ use bus_store::{
 use bus_store_sqlite::SqliteStore;
 use futures::FutureExt as _;
 use sqlx::{Connection as _, SqliteConnection};
-use store_contract::{OpenPushStore, OpenStore};
+use store_contract::{OpenProfiledStore, OpenPushStore, OpenStore};
 
 store_contract::suite!(open);
 store_contract::collections_suite!(open);
 store_contract::consumers_suite!(open);
 store_contract::push_suite!(open_for_push);
+store_contract::profiles_suite!(open_for_profiles);
 
 async fn open() -> OpenStore {
     let folder = tempfile::tempdir().expect("a folder");
@@ -29,6 +30,12 @@ async fn open_for_push() -> OpenPushStore {
     let folder = tempfile::tempdir().expect("a folder");
     let store = SqliteStore::open(&folder.path().join("bus.db")).await.expect("a store");
     OpenPushStore { store: Box::new(store), guard: Box::new(folder) }
+}
+
+async fn open_for_profiles() -> OpenProfiledStore {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("bus.db")).await.expect("a store");
+    OpenProfiledStore { store: Box::new(store), guard: Box::new(folder) }
 }
 
 #[tokio::test]
@@ -53,7 +60,7 @@ async fn a_newer_schema_is_refused() {
         .expect("an update");
     connection.close().await.expect("closed");
     let refused = SqliteStore::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 18 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 19 })), "{refused:?}");
 }
 
 #[tokio::test]

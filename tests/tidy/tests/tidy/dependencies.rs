@@ -13,7 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bridge-*", &["bus-admission", "bus-cloudevents", "bus-engine", "bus-domain", "outbound-http"]),
     ("xmpp-pubsub", &["bus-engine", "bus-domain", "bus-xml"]),
     ("xmpp-component", &["bus-xml"]),
-    ("bus-engine", &["bus-store", "bus-domain", "bus-xml"]),
+    ("bus-engine", &["bus-cloudevents", "bus-store", "bus-domain", "bus-xml"]),
     ("bus-store-*", &["bus-store", "bus-domain"]),
     ("bus-store", &["bus-domain"]),
     ("bus-cloudevents", &["bus-domain", "bus-xml"]),
