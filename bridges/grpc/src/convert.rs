@@ -4,6 +4,7 @@ mod config;
 mod destination;
 mod failure;
 mod payload;
+mod push_profile;
 mod subscription;
 
 use bus_domain::{Affiliation, BareJid, Event, EventKind, ItemId, NodeFacts, NodeName, RedirectUri};
@@ -16,6 +17,7 @@ pub(crate) use self::config::{
 };
 pub(crate) use self::failure::failure;
 pub(crate) use self::payload::{PayloadForm, event_field};
+pub(crate) use self::push_profile::{profile_config, profile_to_message, topic};
 pub(crate) use self::subscription::{
     backlog_to_message, consumer_name, consumer_to_message, dead_letter_to_message, delivery_to_message,
     duration, gap_to_message, in_order, lease_result, leases, optional_ms, start_from_message,

@@ -17,6 +17,7 @@ mod operations;
 mod publish_stream;
 mod publisher;
 mod pull;
+mod push_profiles;
 mod serve;
 mod settings;
 mod status;

@@ -17,6 +17,7 @@ use crate::encoded::EncodedEvents;
 use crate::nodes::{NodesServer, NodesService};
 use crate::operations::{OperationsServer, OperationsService};
 use crate::publisher::{PublisherServer, PublisherService};
+use crate::push_profiles::{PushProfilesServer, PushProfilesService};
 use crate::subscriber::SubscriberService;
 use crate::subscriptions::{SubscriptionsServer, SubscriptionsService};
 use crate::tail::SubscriberServer;
@@ -106,6 +107,10 @@ fn router(
         guard: settings.guard.clone(),
     });
     let nodes = NodesServer::new(NodesService { engine: engine.clone(), service });
+    let push_profiles = settings.push_profiles.clone().map(|profiles| {
+        let service = PushProfilesServer::new(PushProfilesService { profiles });
+        InterceptedService::new(service.max_decoding_message_size(bytes_max), auth.clone())
+    });
     let operations = OperationsServer::new(OperationsService {
         engine: engine.clone(),
         info: settings.info.clone(),
@@ -128,6 +133,7 @@ fn router(
             subscriptions.max_decoding_message_size(bytes_max),
             auth.clone(),
         ))
+        .add_optional_service(push_profiles)
         .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth.clone()))
         .add_service(InterceptedService::new(operations.max_decoding_message_size(bytes_max), auth)))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus_admission::{CredentialsInForce, Departure, PlaintextError, TlsServer};
 use bus_domain::BareJid;
+use bus_engine::PushProfiles;
 use outbound_http::Guard;
 use thiserror::Error;
 
@@ -36,6 +37,8 @@ pub struct GrpcSettings {
     /// Begins when an admin has the instance drained, and when the leg stops: the clients of all legs that share it are sent
     /// away.
     pub departure: Departure,
+    /// Push profiles, where there is a push provider; without them the service is not there.
+    pub push_profiles: Option<PushProfiles>,
     /// How long open calls may take to end once the leg has been told to stop.
     pub shutdown_grace: Duration,
 }
@@ -55,6 +58,7 @@ impl Default for GrpcSettings {
             guard: Guard::default(),
             info: ServerInfo::default(),
             departure: Departure::default(),
+            push_profiles: None,
             shutdown_grace: Duration::from_secs(5),
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bus_admission::Refusal;
 use bus_domain::BusError;
 use bus_domain::consumer::ConsumerError;
+use bus_domain::push::ProfileError;
+use bus_engine::PushProfileError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -24,6 +26,35 @@ pub(crate) fn status(error: &BusError) -> Status {
 /// The status for what is wrong with a request about a durable subscription.
 pub(crate) fn consumer_status(error: ConsumerError) -> Status {
     status(&BusError::Consumer(error))
+}
+
+/// The status for what is wrong with a request about a push profile.
+pub(crate) fn profile_status(error: &PushProfileError) -> Status {
+    let (code, reason) = match error {
+        PushProfileError::Bus(error) => return status(error),
+        PushProfileError::Profile(ProfileError::NotFound) => {
+            (Code::NotFound, ErrorReason::PushProfileNotFound)
+        }
+        PushProfileError::Profile(ProfileError::Exists) => {
+            (Code::AlreadyExists, ErrorReason::PushProfileExists)
+        }
+        PushProfileError::Profile(ProfileError::Forbidden) => {
+            (Code::PermissionDenied, ErrorReason::AdminRequiredForPushProfile)
+        }
+        PushProfileError::Profile(ProfileError::TooMany { .. }) => {
+            (Code::ResourceExhausted, ErrorReason::LimitReached)
+        }
+        PushProfileError::Profile(ProfileError::Invalid { .. }) => {
+            (Code::InvalidArgument, ErrorReason::PushProfileInvalid)
+        }
+    };
+    Status::with_error_details(code, error.to_string(), info(reason, HashMap::new()))
+}
+
+/// The status for a device that is not there.
+pub(crate) fn no_such_device(message: String) -> Status {
+    let details = info(ErrorReason::PushProfileDeviceNotFound, HashMap::new());
+    Status::with_error_details(Code::NotFound, message, details)
 }
 
 /// The status for an error that a field of the request is to blame for.

@@ -106,6 +106,16 @@ pub enum ErrorReason {
     SubscriptionHasDestination = 80,
     /// PERMISSION_DENIED: destinations outside of the bus are for admins, and for those whom \[outbound\] principals names.
     DestinationForbidden = 81,
+    /// NOT_FOUND: there is no push profile of this name, or it is somebody else's.
+    PushProfileNotFound = 90,
+    /// ALREADY_EXISTS: the name is taken.
+    PushProfileExists = 91,
+    /// INVALID_ARGUMENT: a push profile cannot be like this.
+    PushProfileInvalid = 92,
+    /// PERMISSION_DENIED: only admins may have such a push profile.
+    AdminRequiredForPushProfile = 93,
+    /// NOT_FOUND: there is no such device, or it is somebody else's.
+    PushProfileDeviceNotFound = 94,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -168,6 +178,15 @@ impl ErrorReason {
                 "ERROR_REASON_SUBSCRIPTION_HAS_DESTINATION"
             }
             Self::DestinationForbidden => "ERROR_REASON_DESTINATION_FORBIDDEN",
+            Self::PushProfileNotFound => "ERROR_REASON_PUSH_PROFILE_NOT_FOUND",
+            Self::PushProfileExists => "ERROR_REASON_PUSH_PROFILE_EXISTS",
+            Self::PushProfileInvalid => "ERROR_REASON_PUSH_PROFILE_INVALID",
+            Self::AdminRequiredForPushProfile => {
+                "ERROR_REASON_ADMIN_REQUIRED_FOR_PUSH_PROFILE"
+            }
+            Self::PushProfileDeviceNotFound => {
+                "ERROR_REASON_PUSH_PROFILE_DEVICE_NOT_FOUND"
+            }
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -227,6 +246,15 @@ impl ErrorReason {
                 Some(Self::SubscriptionHasDestination)
             }
             "ERROR_REASON_DESTINATION_FORBIDDEN" => Some(Self::DestinationForbidden),
+            "ERROR_REASON_PUSH_PROFILE_NOT_FOUND" => Some(Self::PushProfileNotFound),
+            "ERROR_REASON_PUSH_PROFILE_EXISTS" => Some(Self::PushProfileExists),
+            "ERROR_REASON_PUSH_PROFILE_INVALID" => Some(Self::PushProfileInvalid),
+            "ERROR_REASON_ADMIN_REQUIRED_FOR_PUSH_PROFILE" => {
+                Some(Self::AdminRequiredForPushProfile)
+            }
+            "ERROR_REASON_PUSH_PROFILE_DEVICE_NOT_FOUND" => {
+                Some(Self::PushProfileDeviceNotFound)
+            }
             _ => None,
         }
     }
@@ -3344,6 +3372,1053 @@ pub mod publisher_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "stanzabus.v1.Publisher";
     impl<T> tonic::server::NamedService for PublisherServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Which events become pushes, and how.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushProfile {
+    /// Its name, unique over all profiles. 1 to 255 bytes of printable ASCII without spaces.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The principal that has made it.
+    #[prost(string, tag = "2")]
+    pub owner: ::prost::alloc::string::String,
+    /// What it does.
+    #[prost(message, optional, tag = "3")]
+    pub config: ::core::option::Option<PushProfileConfig>,
+    /// When it was made.
+    #[prost(message, optional, tag = "4")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Events for which there could be no push: they lack a field that the template needs, or were gone before they were looked at.
+    #[prost(uint64, tag = "5")]
+    pub failed_events: u64,
+    /// Why there was none for the last of them, for people. Empty if there was none.
+    #[prost(string, tag = "6")]
+    pub last_failure: ::prost::alloc::string::String,
+}
+/// What a profile does.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushProfileConfig {
+    /// The nodes whose published items are pushed, 1 to 64 entries: names, or patterns of names whose levels are separated by dots,
+    /// where * stands for one level and > at the end for one or more. Nodes in memory and collections cannot be named, and
+    /// patterns pass them over.
+    #[prost(string, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For whom. Required.
+    #[prost(message, optional, tag = "2")]
+    pub audience: ::core::option::Option<PushAudience>,
+    /// When. Required.
+    #[prost(enumeration = "PushWhen", tag = "3")]
+    pub when: i32,
+    /// What they say. Required.
+    #[prost(message, optional, tag = "4")]
+    pub template: ::core::option::Option<PushTemplate>,
+    /// A text with placeholders, as in PushTexts. A later push of the same key takes the place of one that has not arrived. Where a
+    /// provider would not take the text it becomes, its hash is used. Empty, or without its field: nothing takes another's place.
+    #[prost(string, tag = "5")]
+    pub collapse_key: ::prost::alloc::string::String,
+    /// How long an event is worth a push, from its commit, in whole seconds: up to four weeks. 0, the default, tries once.
+    #[prost(message, optional, tag = "6")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
+    /// How soon pushes have to be there; normal by default.
+    #[prost(enumeration = "PushProfileUrgency", tag = "7")]
+    pub urgency: i32,
+    /// When nothing is pushed; never, by default.
+    #[prost(message, optional, tag = "8")]
+    pub quiet_hours: ::core::option::Option<PushQuietHours>,
+    /// How long a push waits for later ones of its collapse key (without one: of the profile) for the same device, of which the last
+    /// one is sent. Whole milliseconds, up to an hour; 0, the default, sends each.
+    #[prost(message, optional, tag = "9")]
+    pub coalesce: ::core::option::Option<::prost_types::Duration>,
+}
+/// For whom events are pushed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PushAudience {
+    /// Who. Required.
+    #[prost(oneof = "push_audience::To", tags = "1, 2, 3")]
+    pub to: ::core::option::Option<push_audience::To>,
+}
+/// Nested message and enum types in `PushAudience`.
+pub mod push_audience {
+    /// Who. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum To {
+        /// The subscribers of the node, on all their devices. Must be true.
+        #[prost(bool, tag = "1")]
+        Subscribers(bool),
+        /// These addresses, on all their devices. Takes an admin.
+        #[prost(message, tag = "2")]
+        List(super::PushList),
+        /// The devices that are registered under this topic (SetDevicePreferences). Takes an admin.
+        #[prost(string, tag = "3")]
+        Topic(::prost::alloc::string::String),
+    }
+}
+/// Addresses.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PushList {
+    /// Bare JIDs, 1 to 10000.
+    #[prost(string, repeated, tag = "1")]
+    pub jids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What a push says.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushTemplate {
+    /// What people see whose language has no texts of its own.
+    #[prost(message, optional, tag = "1")]
+    pub texts: ::core::option::Option<PushTexts>,
+    /// What people see, by language tags in lower case, such as de or pt-br; up to 64. A device that wants de-AT gets de-at, else de,
+    /// else texts.
+    #[prost(map = "string, message", tag = "2")]
+    pub locales: ::std::collections::HashMap<::prost::alloc::string::String, PushTexts>,
+    /// For the app, up to 32 entries of texts with placeholders, as in PushTexts.
+    #[prost(map = "string, string", tag = "3")]
+    pub data: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// What people see when the event lacks a field that the rest needs; nothing is pushed then without it, and the event counts as
+    /// failed. Each of its placeholders needs a default.
+    #[prost(message, optional, tag = "4")]
+    pub fallback: ::core::option::Option<PushTexts>,
+}
+/// What people see. Texts have up to 1024 bytes and 16 placeholders in braces, such as {event.subject} or {data.order.id|none};
+/// what stands behind | is used when the event has no such field, and {{ and }} are braces. Fields are node, item_id, publisher,
+/// seq; event.NAME, an attribute of the CloudEvent, of which the bus makes one for each event; data.PATH, a member of its JSON
+/// data, where a number picks from an array; and xml.PATH, an element of its XML data by local names from the outermost one on,
+/// with @NAME at the end for an attribute. Paths have up to 8 names.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PushTexts {
+    /// The first line. Without it there is none.
+    #[prost(string, optional, tag = "1")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// The text below it. Without it there is none.
+    #[prost(string, optional, tag = "2")]
+    pub body: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Hours of the day in which nothing is pushed, by one fixed offset from UTC for all devices.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PushQuietHours {
+    /// The first quiet minute of the day, from 0 to 1439.
+    #[prost(uint32, tag = "1")]
+    pub from_minute: u32,
+    /// The first minute after them, from 0 to 1439, and another one than from_minute; before it, they end on the next day.
+    #[prost(uint32, tag = "2")]
+    pub to_minute: u32,
+    /// Minutes that the clock is ahead of UTC, from -840 to 840.
+    #[prost(int32, tag = "3")]
+    pub utc_offset_minutes: i32,
+    /// Whether pushes are not sent then. Otherwise they wait until the hours are over, and ttl begins there.
+    #[prost(bool, tag = "4")]
+    pub drop: bool,
+}
+/// What to make.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreatePushProfileRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is to do. Required.
+    #[prost(message, optional, tag = "2")]
+    pub config: ::core::option::Option<PushProfileConfig>,
+}
+/// What was made.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreatePushProfileResponse {
+    /// As it is.
+    #[prost(message, optional, tag = "1")]
+    pub profile: ::core::option::Option<PushProfile>,
+}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPushProfileRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// As it is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPushProfileResponse {
+    /// The profile.
+    #[prost(message, optional, tag = "1")]
+    pub profile: ::core::option::Option<PushProfile>,
+}
+/// Which page.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPushProfilesRequest {
+    /// At most so many, up to 500, which is the default. Pages may have fewer where others' profiles are between.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPushProfilesResponse {
+    /// In the order of their names.
+    #[prost(message, repeated, tag = "1")]
+    pub profiles: ::prost::alloc::vec::Vec<PushProfile>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which one, and what it is to do now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdatePushProfileRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// All of it. Required.
+    #[prost(message, optional, tag = "2")]
+    pub config: ::core::option::Option<PushProfileConfig>,
+}
+/// As it is now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdatePushProfileResponse {
+    /// The profile.
+    #[prost(message, optional, tag = "1")]
+    pub profile: ::core::option::Option<PushProfile>,
+}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletePushProfileRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// It is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletePushProfileResponse {}
+/// Which device, and what is wanted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetDevicePreferencesRequest {
+    /// Its id: 32 hexadecimal digits. Required.
+    #[prost(string, tag = "1")]
+    pub device_id: ::prost::alloc::string::String,
+    /// The language in which it is told: a tag such as de-AT. Empty for none.
+    #[prost(string, tag = "2")]
+    pub locale: ::prost::alloc::string::String,
+    /// What it is registered under, up to 100 topics: 1 to 255 bytes of printable ASCII without spaces each.
+    #[prost(string, repeated, tag = "3")]
+    pub topics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// It is so.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetDevicePreferencesResponse {}
+/// When events are pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PushWhen {
+    Unspecified = 0,
+    /// Always.
+    Always = 1,
+    /// To whom they would not come otherwise: who has no available XMPP resource, and reads the node over no stream of gRPC or HTTP,
+    /// at the moment at which the bus looks. Whose presence cannot be known is pushed to.
+    Away = 2,
+}
+impl PushWhen {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PUSH_WHEN_UNSPECIFIED",
+            Self::Always => "PUSH_WHEN_ALWAYS",
+            Self::Away => "PUSH_WHEN_AWAY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PUSH_WHEN_UNSPECIFIED" => Some(Self::Unspecified),
+            "PUSH_WHEN_ALWAYS" => Some(Self::Always),
+            "PUSH_WHEN_AWAY" => Some(Self::Away),
+            _ => None,
+        }
+    }
+}
+/// How soon a push has to be there (RFC 8030, section 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PushProfileUrgency {
+    Unspecified = 0,
+    /// On power and Wi-Fi.
+    VeryLow = 1,
+    /// On either power or Wi-Fi.
+    Low = 2,
+    /// On neither.
+    Normal = 3,
+    /// Low on battery.
+    High = 4,
+}
+impl PushProfileUrgency {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PUSH_PROFILE_URGENCY_UNSPECIFIED",
+            Self::VeryLow => "PUSH_PROFILE_URGENCY_VERY_LOW",
+            Self::Low => "PUSH_PROFILE_URGENCY_LOW",
+            Self::Normal => "PUSH_PROFILE_URGENCY_NORMAL",
+            Self::High => "PUSH_PROFILE_URGENCY_HIGH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PUSH_PROFILE_URGENCY_UNSPECIFIED" => Some(Self::Unspecified),
+            "PUSH_PROFILE_URGENCY_VERY_LOW" => Some(Self::VeryLow),
+            "PUSH_PROFILE_URGENCY_LOW" => Some(Self::Low),
+            "PUSH_PROFILE_URGENCY_NORMAL" => Some(Self::Normal),
+            "PUSH_PROFILE_URGENCY_HIGH" => Some(Self::High),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod push_profiles_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Makes and manages push profiles: which events become pushes to devices, for whom, when, and what they say.
+    ///
+    /// Every call carries a token or comes over a connection with a known certificate, as with Publisher. The operator's admins may
+    /// have any profile. The owner of nodes may have profiles for the subscribers of nodes that they name, and sees only those that
+    /// he has made; everybody else's are NOT_FOUND with PUSH_PROFILE_NOT_FOUND.
+    ///
+    /// Each event is pushed once for each device, across restarts: what the bus has not looked at when it ends is pushed when it is
+    /// back, unless the event is older than ttl then. Who may not read the node at that moment gets no push.
+    #[derive(Debug, Clone)]
+    pub struct PushProfilesClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl PushProfilesClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> PushProfilesClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PushProfilesClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PushProfilesClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes a profile. It is about what is published from now on; nodes that are made later and fit are pushed from their
+        /// beginning.
+        ///
+        /// Errors: ALREADY_EXISTS, INVALID_ARGUMENT, PERMISSION_DENIED (it takes an admin, or the node is not the caller's), NOT_FOUND
+        /// (a node that a caller who is no admin names), RESOURCE_EXHAUSTED (there are 1000).
+        pub async fn create_push_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreatePushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreatePushProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.PushProfiles/CreatePushProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.PushProfiles", "CreatePushProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// A profile as it is, with what went wrong. Errors: NOT_FOUND.
+        pub async fn get_push_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPushProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.PushProfiles/GetPushProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.PushProfiles", "GetPushProfile"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The caller's profiles, in the order of their names; everybody's, for an admin. Errors: INVALID_ARGUMENT (page_token).
+        pub async fn list_push_profiles(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPushProfilesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushProfilesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.PushProfiles/ListPushProfiles",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.PushProfiles", "ListPushProfiles"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a profile another configuration, in place of the whole one that it has. On nodes that it was about before it goes on
+        /// where it is; on others it begins now.
+        ///
+        /// Errors: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED.
+        pub async fn update_push_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdatePushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdatePushProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.PushProfiles/UpdatePushProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.PushProfiles", "UpdatePushProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a profile. Pushes that it has enqueued are still sent. Errors: NOT_FOUND.
+        pub async fn delete_push_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeletePushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeletePushProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.PushProfiles/DeletePushProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.PushProfiles", "DeletePushProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets in which language a device is told, and under which topics it is registered, in place of what was set before. Devices
+        /// are their owner's to change, and an admin's or a service principal's.
+        ///
+        /// Errors: NOT_FOUND (no such device, or not the caller's), INVALID_ARGUMENT.
+        pub async fn set_device_preferences(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetDevicePreferencesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetDevicePreferencesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.PushProfiles/SetDevicePreferences",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("stanzabus.v1.PushProfiles", "SetDevicePreferences"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod push_profiles_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PushProfilesServer.
+    #[async_trait]
+    pub trait PushProfiles: std::marker::Send + std::marker::Sync + 'static {
+        /// Makes a profile. It is about what is published from now on; nodes that are made later and fit are pushed from their
+        /// beginning.
+        ///
+        /// Errors: ALREADY_EXISTS, INVALID_ARGUMENT, PERMISSION_DENIED (it takes an admin, or the node is not the caller's), NOT_FOUND
+        /// (a node that a caller who is no admin names), RESOURCE_EXHAUSTED (there are 1000).
+        async fn create_push_profile(
+            &self,
+            request: tonic::Request<super::CreatePushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreatePushProfileResponse>,
+            tonic::Status,
+        >;
+        /// A profile as it is, with what went wrong. Errors: NOT_FOUND.
+        async fn get_push_profile(
+            &self,
+            request: tonic::Request<super::GetPushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPushProfileResponse>,
+            tonic::Status,
+        >;
+        /// The caller's profiles, in the order of their names; everybody's, for an admin. Errors: INVALID_ARGUMENT (page_token).
+        async fn list_push_profiles(
+            &self,
+            request: tonic::Request<super::ListPushProfilesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushProfilesResponse>,
+            tonic::Status,
+        >;
+        /// Gives a profile another configuration, in place of the whole one that it has. On nodes that it was about before it goes on
+        /// where it is; on others it begins now.
+        ///
+        /// Errors: NOT_FOUND, INVALID_ARGUMENT, PERMISSION_DENIED.
+        async fn update_push_profile(
+            &self,
+            request: tonic::Request<super::UpdatePushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdatePushProfileResponse>,
+            tonic::Status,
+        >;
+        /// Removes a profile. Pushes that it has enqueued are still sent. Errors: NOT_FOUND.
+        async fn delete_push_profile(
+            &self,
+            request: tonic::Request<super::DeletePushProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeletePushProfileResponse>,
+            tonic::Status,
+        >;
+        /// Sets in which language a device is told, and under which topics it is registered, in place of what was set before. Devices
+        /// are their owner's to change, and an admin's or a service principal's.
+        ///
+        /// Errors: NOT_FOUND (no such device, or not the caller's), INVALID_ARGUMENT.
+        async fn set_device_preferences(
+            &self,
+            request: tonic::Request<super::SetDevicePreferencesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetDevicePreferencesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Makes and manages push profiles: which events become pushes to devices, for whom, when, and what they say.
+    ///
+    /// Every call carries a token or comes over a connection with a known certificate, as with Publisher. The operator's admins may
+    /// have any profile. The owner of nodes may have profiles for the subscribers of nodes that they name, and sees only those that
+    /// he has made; everybody else's are NOT_FOUND with PUSH_PROFILE_NOT_FOUND.
+    ///
+    /// Each event is pushed once for each device, across restarts: what the bus has not looked at when it ends is pushed when it is
+    /// back, unless the event is older than ttl then. Who may not read the node at that moment gets no push.
+    #[derive(Debug)]
+    pub struct PushProfilesServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PushProfilesServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PushProfilesServer<T>
+    where
+        T: PushProfiles,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stanzabus.v1.PushProfiles/CreatePushProfile" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreatePushProfileSvc<T: PushProfiles>(pub Arc<T>);
+                    impl<
+                        T: PushProfiles,
+                    > tonic::server::UnaryService<super::CreatePushProfileRequest>
+                    for CreatePushProfileSvc<T> {
+                        type Response = super::CreatePushProfileResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreatePushProfileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PushProfiles>::create_push_profile(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreatePushProfileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.PushProfiles/GetPushProfile" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPushProfileSvc<T: PushProfiles>(pub Arc<T>);
+                    impl<
+                        T: PushProfiles,
+                    > tonic::server::UnaryService<super::GetPushProfileRequest>
+                    for GetPushProfileSvc<T> {
+                        type Response = super::GetPushProfileResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPushProfileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PushProfiles>::get_push_profile(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPushProfileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.PushProfiles/ListPushProfiles" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPushProfilesSvc<T: PushProfiles>(pub Arc<T>);
+                    impl<
+                        T: PushProfiles,
+                    > tonic::server::UnaryService<super::ListPushProfilesRequest>
+                    for ListPushProfilesSvc<T> {
+                        type Response = super::ListPushProfilesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPushProfilesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PushProfiles>::list_push_profiles(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPushProfilesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.PushProfiles/UpdatePushProfile" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdatePushProfileSvc<T: PushProfiles>(pub Arc<T>);
+                    impl<
+                        T: PushProfiles,
+                    > tonic::server::UnaryService<super::UpdatePushProfileRequest>
+                    for UpdatePushProfileSvc<T> {
+                        type Response = super::UpdatePushProfileResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdatePushProfileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PushProfiles>::update_push_profile(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdatePushProfileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.PushProfiles/DeletePushProfile" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeletePushProfileSvc<T: PushProfiles>(pub Arc<T>);
+                    impl<
+                        T: PushProfiles,
+                    > tonic::server::UnaryService<super::DeletePushProfileRequest>
+                    for DeletePushProfileSvc<T> {
+                        type Response = super::DeletePushProfileResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeletePushProfileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PushProfiles>::delete_push_profile(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeletePushProfileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.PushProfiles/SetDevicePreferences" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetDevicePreferencesSvc<T: PushProfiles>(pub Arc<T>);
+                    impl<
+                        T: PushProfiles,
+                    > tonic::server::UnaryService<super::SetDevicePreferencesRequest>
+                    for SetDevicePreferencesSvc<T> {
+                        type Response = super::SetDevicePreferencesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetDevicePreferencesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PushProfiles>::set_device_preferences(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetDevicePreferencesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PushProfilesServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stanzabus.v1.PushProfiles";
+    impl<T> tonic::server::NamedService for PushProfilesServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -13,8 +13,13 @@ use tonic_reflection::pb::v1alpha;
 
 use crate::rig::{Rig, soon};
 
-const SERVICES: [&str; 4] =
-    ["stanzabus.v1.Publisher", "stanzabus.v1.Subscriber", "stanzabus.v1.Nodes", "stanzabus.v1.Operations"];
+const SERVICES: [&str; 5] = [
+    "stanzabus.v1.Publisher",
+    "stanzabus.v1.PushProfiles",
+    "stanzabus.v1.Subscriber",
+    "stanzabus.v1.Nodes",
+    "stanzabus.v1.Operations",
+];
 
 async fn health(rig: &Rig, service: &str) -> Result<ServingStatus, Code> {
     let request = HealthCheckRequest { service: service.to_owned() };
@@ -72,6 +77,7 @@ async fn reflection_names_what_is_served_and_describes_it() {
         "stanzabus.v1.Nodes",
         "stanzabus.v1.Operations",
         "stanzabus.v1.Publisher",
+        "stanzabus.v1.PushProfiles",
         "stanzabus.v1.Subscriber",
         "stanzabus.v1.Subscriptions",
     ];

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
+use bridge_grpc::v1::push_profiles_client::PushProfilesClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
 use bridge_grpc::v1::subscriptions_client::SubscriptionsClient;
 use bridge_grpc::v1::{self, new_event};
@@ -13,7 +14,8 @@ use bridge_grpc::{
     AccessToken, Credentials, CredentialsInForce, GrpcSettings, Health, ServeError, serve, token_sha256_hex,
 };
 use bus_domain::BareJid;
-use bus_engine::{Engine, Settings, SystemClock, SystemIds};
+use bus_domain::push::{AccountName, Device, DeviceId, PushAddress};
+use bus_engine::{Engine, PushProfiles, PushSettings, PushStore, Pushes, Settings, SystemClock, SystemIds};
 use bus_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -31,6 +33,9 @@ pub(crate) const ADMIN: &str = "admin";
 pub(crate) const ALICE: &str = "alice";
 /// May create nodes.
 pub(crate) const BOB: &str = "bob";
+
+/// The device that there is, of bob's.
+pub(crate) const DEVICE: DeviceId = DeviceId([7; 16]);
 
 pub(crate) const DOMAIN: &str = "events.example.org";
 
@@ -58,12 +63,13 @@ impl Rig {
         Self::start_as(settings, grpc_settings()).await
     }
 
-    pub(crate) async fn start_as(settings: Settings, grpc: GrpcSettings) -> Self {
+    pub(crate) async fn start_as(settings: Settings, mut grpc: GrpcSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&folder.path().join("bus.db")).await.unwrap());
         let engine_stop = CancellationToken::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let parts = Engine::start(store, settings, clock, ids, engine_stop.clone()).await.unwrap();
+        let parts = Engine::start(store.clone(), settings, clock, ids, engine_stop.clone()).await.unwrap();
+        grpc.push_profiles = Some(push_profiles(store, &parts.engine).await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (health, shutdown) = (Health::new().await, CancellationToken::new());
@@ -87,6 +93,10 @@ impl Rig {
 
     pub(crate) fn subscriptions(&self, principal: &'static str) -> SubscriptionsClient<Authenticated> {
         SubscriptionsClient::with_interceptor(self.channel(), SendToken(principal))
+    }
+
+    pub(crate) fn push_profiles(&self, principal: &'static str) -> PushProfilesClient<Authenticated> {
+        PushProfilesClient::with_interceptor(self.channel(), SendToken(principal))
     }
 
     pub(crate) fn nodes(&self, principal: &'static str) -> NodesClient<Authenticated> {
@@ -123,6 +133,23 @@ impl Drop for Rig {
         self.shutdown.cancel();
         self.engine_stop.cancel();
     }
+}
+
+/// Push profiles, and a device.
+async fn push_profiles(store: Arc<dyn PushStore>, engine: &Engine) -> PushProfiles {
+    let device = Device {
+        id: DEVICE,
+        owner: BareJid::new(&jid_of(BOB)).unwrap(),
+        address: PushAddress::Fcm { token: "token".to_owned() },
+        account: AccountName::default(),
+        registered_at_ms: 0,
+        seen_at_ms: 0,
+        quarantined: None,
+    };
+    store.put_device(&device).await.unwrap();
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let pushes = Pushes::new(store, PushSettings::default(), clock, ids);
+    PushProfiles::new(engine.clone(), pushes, BareJid::new(DOMAIN).unwrap())
 }
 
 /// What must come, comes.

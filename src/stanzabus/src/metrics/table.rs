@@ -59,6 +59,12 @@ metrics! {
     Syncs = "stanzabus_syncs_total", |read| Value::Number(read.engine.syncs);
     /// Transactions that moved durable subscriptions of services, of however many of them.
     ConsumerFlushes = "stanzabus_consumer_flushes_total", |read| Value::Number(read.engine.consumer_flushes);
+    /// Transactions that moved push profiles.
+    PushProfileMoves = "stanzabus_push_profile_moves_total", |read| Value::Number(read.engine.push_profile_moves);
+    /// Pushes that came of events.
+    PushProfileJobs = "stanzabus_push_profile_jobs_total", |read| Value::Number(read.engine.push_profile_jobs);
+    /// Events for which there could be no push: they lack what the template needs, or retention took them first.
+    PushProfileFailures = "stanzabus_push_profile_failures_total", |read| Value::Number(read.engine.push_profile_failures);
     /// Events that were written to dead-letter nodes.
     DeadLetters = "stanzabus_dead_letters_total", |read| Value::Number(read.engine.dead_letters);
     /// Requests that were begun to the destinations of durable subscriptions.
