@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bridge_grpc::{GrpcSettings, GrpcStatistics, ServerInfo};
 use bridge_http::HttpSettings;
 use bus_admission::{CredentialsInForce, Departure};
-use bus_engine::{AdvisoryAbout, Clock as _, Engine, EngineParts, Settings, SystemClock, SystemIds};
+use bus_engine::{
+    AdvisoryAbout, Clock as _, Engine, EngineParts, PushProfiles, Settings, SystemClock, SystemIds,
+};
 use bus_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -96,18 +98,7 @@ impl Daemon {
         };
 
         let tokens = Tokens::default();
-        let EngineParts { engine, committer } = Engine::start(
-            Arc::clone(&store),
-            Settings {
-                admins: config.xmpp.admins()?.into_iter().collect(),
-                outbound_principals: config.outbound.principals(&config.xmpp.domain()?)?,
-                ..config.limits.engine()
-            },
-            Arc::new(SystemClock),
-            Arc::new(SystemIds),
-            tokens.committer.clone(),
-        )
-        .await?;
+        let EngineParts { engine, committer } = start_engine(loaded, &store, &tokens).await?;
 
         let retention = {
             let (engine, stop) = (engine.clone(), tokens.retention.clone());
@@ -116,10 +107,9 @@ impl Daemon {
 
         let push_parts = push::start(loaded, push_store)?;
         tell_what_is_broken(&push_parts, &engine);
-        let push = {
-            let (pushes, stop) = (push_parts.pushes.clone(), tokens.push.clone());
-            tokio::spawn(async move { pushes.run(stop).await })
-        };
+        let push_profiles =
+            PushProfiles::new(engine.clone(), push_parts.pushes.clone(), config.xmpp.domain()?);
+        let push = start_push(push_profiles.clone(), tokens.push.clone());
 
         let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
@@ -133,7 +123,10 @@ impl Daemon {
             push: push_parts.clone(),
         };
         let grpc_counters = Arc::<GrpcStatistics>::default();
-        let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters)?;
+        let grpc_settings = GrpcSettings {
+            push_profiles: Some(push_profiles),
+            ..grpc_settings(loaded, &replaceable, &grpc_counters)?
+        };
         let departure = grpc_settings.departure.clone();
         let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.bridges).await;
         let api_settings = api_settings(loaded, &replaceable, departure.clone())?;
@@ -205,6 +198,28 @@ impl Daemon {
             Err(error) => tracing::error!(%error, "stopped without closing the store in order"),
         }
     }
+}
+
+async fn start_engine(
+    loaded: &Loaded,
+    store: &Arc<dyn Store>,
+    tokens: &Tokens,
+) -> Result<EngineParts, Failure> {
+    let config = &loaded.config;
+    let settings = Settings {
+        admins: config.xmpp.admins()?.into_iter().collect(),
+        outbound_principals: config.outbound.principals(&config.xmpp.domain()?)?,
+        ..config.limits.engine()
+    };
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    Ok(Engine::start(Arc::clone(store), settings, clock, ids, tokens.committer.clone()).await?)
+}
+
+/// Makes pushes of events, and sends all that there are.
+fn start_push(profiles: PushProfiles, stop: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        tokio::join!(profiles.run(stop.clone()), profiles.pushes().run(stop));
+    })
 }
 
 /// Accounts whose pushes wait, in the log and for those who follow advisories.
