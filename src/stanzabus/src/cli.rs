@@ -1,6 +1,7 @@
 //! The command line. The help texts are the manual.
 
 mod node;
+mod push_profiles;
 mod sub;
 
 use std::net::SocketAddr;
@@ -12,6 +13,9 @@ use jid::{BareJid, Jid};
 pub(crate) use node::{
     AccessModel, Affiliation, ConfigureArguments, CreateArguments, Durability, ItemsArguments, NodeCommand,
     ProcessingHint, PublishModel, WhenItemsFull, WhenUndeliveredFull,
+};
+pub(crate) use push_profiles::{
+    AudienceArguments, ProfileArguments, ProfileUrgency, ProfilesCommand, PushCommand, TemplateArguments,
 };
 pub(crate) use sub::{
     CreateSubArguments, DeadLetterCommand, StartArguments, SubCommand, WebhookArguments, WebhookMode,
@@ -73,6 +77,12 @@ pub(crate) enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: DeadLetterCommand,
+    },
+    /// Say which events become pushes to devices, for whom, when, and what they say.
+    Push {
+        /// What to do.
+        #[command(subcommand)]
+        command: PushCommand,
     },
     /// Ask the running daemon what it is, have it let go of its clients, or hear what an operator should know.
     Server {

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod node;
 pub(crate) mod publish;
 pub(crate) mod push_mock;
+pub(crate) mod push_profiles;
 pub(crate) mod server;
 pub(crate) mod sub;
 pub(crate) mod tail;

@@ -28,6 +28,7 @@ mod postgres;
 mod presence;
 #[cfg(test)]
 mod privileges;
+mod push_profiles;
 mod python_client;
 mod quickstart;
 #[cfg(test)]
