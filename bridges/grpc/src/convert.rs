@@ -4,6 +4,7 @@ mod config;
 mod destination;
 mod failure;
 mod payload;
+mod push;
 mod push_profile;
 mod subscription;
 
@@ -17,6 +18,10 @@ pub(crate) use self::config::{
 };
 pub(crate) use self::failure::failure;
 pub(crate) use self::payload::{PayloadForm, event_field};
+pub(crate) use self::push::{
+    account_to_message, address_from_message, device_id, device_to_message, job_id, job_ids,
+    job_state_from_message, job_to_message, push_message_from_message, queued_to_message,
+};
 pub(crate) use self::push_profile::{profile_config, profile_to_message, topic};
 pub(crate) use self::subscription::{
     backlog_to_message, consumer_name, consumer_to_message, dead_letter_to_message, delivery_to_message,

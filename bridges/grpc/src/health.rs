@@ -5,6 +5,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::nodes::NodesServer;
 use crate::operations::OperationsServer;
 use crate::publisher::PublisherServer;
+use crate::push::PushServer;
 use crate::push_profiles::PushProfilesServer;
 use crate::subscriptions::SubscriptionsServer;
 use crate::tail::SubscriberServer;
@@ -17,13 +18,14 @@ use crate::tail::SubscriberServer;
 pub struct Health(HealthReporter);
 
 /// The whole server and what it serves.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "",
     PublisherServer::NAME,
     SubscriberServer::NAME,
     SubscriptionsServer::NAME,
     PushProfilesServer::NAME,
     NodesServer::NAME,
+    PushServer::NAME,
     OperationsServer::NAME,
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
 //! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs` with `tail.rs`,
-//! `subscribe_stream.rs` and `pull.rs`, `subscriptions.rs`, `nodes.rs` with `items.rs`, `operations.rs`), one
+//! `subscribe_stream.rs` and `pull.rs`, `subscriptions.rs`, `nodes.rs` with `items.rs`, `push.rs`, `operations.rs`), one
 //! mapping from errors to statuses (`status.rs`), one from credentials to callers (`auth.rs`, over bus-admission).
 
 mod auth;
@@ -14,9 +14,11 @@ mod health;
 mod items;
 mod nodes;
 mod operations;
+mod paging;
 mod publish_stream;
 mod publisher;
 mod pull;
+mod push;
 mod push_profiles;
 mod serve;
 mod settings;

@@ -17,6 +17,7 @@ use crate::encoded::EncodedEvents;
 use crate::nodes::{NodesServer, NodesService};
 use crate::operations::{OperationsServer, OperationsService};
 use crate::publisher::{PublisherServer, PublisherService};
+use crate::push::{PushServer, PushService};
 use crate::push_profiles::{PushProfilesServer, PushProfilesService};
 use crate::subscriber::SubscriberService;
 use crate::subscriptions::{SubscriptionsServer, SubscriptionsService};
@@ -107,6 +108,10 @@ fn router(
         guard: settings.guard.clone(),
     });
     let nodes = NodesServer::new(NodesService { engine: engine.clone(), service });
+    let push = settings.pushes.clone().map(|pushes| {
+        let push = PushServer::new(PushService { pushes }).max_decoding_message_size(bytes_max);
+        InterceptedService::new(push, auth.clone())
+    });
     let push_profiles = settings.push_profiles.clone().map(|profiles| {
         let service = PushProfilesServer::new(PushProfilesService { profiles });
         InterceptedService::new(service.max_decoding_message_size(bytes_max), auth.clone())
@@ -133,6 +138,7 @@ fn router(
             subscriptions.max_decoding_message_size(bytes_max),
             auth.clone(),
         ))
+        .add_optional_service(push)
         .add_optional_service(push_profiles)
         .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth.clone()))
         .add_service(InterceptedService::new(operations.max_decoding_message_size(bytes_max), auth)))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus_admission::{CredentialsInForce, Departure, PlaintextError, TlsServer};
 use bus_domain::BareJid;
-use bus_engine::PushProfiles;
+use bus_engine::{PushProfiles, Pushes};
 use outbound_http::Guard;
 use thiserror::Error;
 
@@ -37,6 +37,8 @@ pub struct GrpcSettings {
     /// Begins when an admin has the instance drained, and when the leg stops: the clients of all legs that share it are sent
     /// away.
     pub departure: Departure,
+    /// Devices and pushes. Without, the service `Push` is not there.
+    pub pushes: Option<Pushes>,
     /// Push profiles, where there is a push provider; without them the service is not there.
     pub push_profiles: Option<PushProfiles>,
     /// How long open calls may take to end once the leg has been told to stop.
@@ -58,6 +60,7 @@ impl Default for GrpcSettings {
             guard: Guard::default(),
             info: ServerInfo::default(),
             departure: Departure::default(),
+            pushes: None,
             push_profiles: None,
             shutdown_grace: Duration::from_secs(5),
         }

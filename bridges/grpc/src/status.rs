@@ -1,6 +1,8 @@
 //! The one mapping from errors to statuses: a canonical code, one `google.rpc.ErrorInfo`, `RetryInfo` where the same
 //! call may work later, `QuotaFailure` where a quota is its reason, and `BadRequest` where one field is at fault.
 
+mod push;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::v1::ErrorReason;
+
+pub(crate) use push::{push_field_status, push_status};
 
 /// `google.rpc.ErrorInfo.domain` of all our errors.
 const DOMAIN: &str = "stanzabus";

@@ -1,5 +1,3 @@
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus_domain::consumer::ConsumerName;
 use bus_domain::{BusError, Seq};
 use bus_engine::Engine;
@@ -11,6 +9,7 @@ use crate::convert::{
     backlog_to_message, consumer_name, consumer_to_message, dead_letter_to_message, duration, item_id,
     node_name, start_from_message, timestamp, wish_from_message,
 };
+use crate::paging::{page_token, token};
 use crate::status::{invalid_field, status};
 use crate::v1;
 
@@ -166,18 +165,4 @@ fn refused(error: BusError) -> Status {
 
 fn page_size(asked: u32) -> u32 {
     if asked == 0 { u32::MAX } else { asked }
-}
-
-/// Encoded so that nobody takes it for something to build.
-fn token(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(text)
-}
-
-fn page_token<T>(token: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Status> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let parsed = text.and_then(|text| parse(&text));
-    parsed.map(Some).ok_or_else(|| invalid_field("page_token", "is not a token of this call"))
 }

@@ -95,8 +95,9 @@ pub use presence::{
     Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, WantedPresence,
 };
 pub use push::{
-    JobFilter, Push, PushAccount, PushCount, PushError, PushGauges, PushLimits, PushOrder, PushOutcome,
-    PushSettings, PushSink, PushTargets, Pushes, QueuedPush, Registration, Unfit,
+    JobFilter, Push, PushAccount, PushCount, PushError, PushFact, PushFactKind, PushFeedback, PushGauges,
+    PushLimits, PushOrder, PushOutcome, PushSettings, PushSink, PushTargets, Pushes, QueuedPush,
+    Registration, Unfit,
 };
 pub use push_profiles::{ProfileList, PushProfileError, PushProfiles};
 pub use queries::{ItemListing, NodeList, NodeView, Relatives};

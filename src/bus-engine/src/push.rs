@@ -8,6 +8,7 @@
 mod devices;
 mod driver;
 mod error;
+mod feedback;
 mod jobs;
 mod lane;
 mod sender;
@@ -29,6 +30,7 @@ use crate::{Clock, IdSource};
 
 pub use devices::Registration;
 pub use error::PushError;
+pub use feedback::{PushFact, PushFactKind, PushFeedback};
 pub(crate) use jobs::job_id;
 pub use jobs::{JobFilter, PushOrder, PushTargets, QueuedPush};
 pub use lane::PushAccount;
@@ -76,6 +78,8 @@ pub struct PushSettings {
     pub accounts: Vec<PushAccount>,
     /// Who may send besides the operator's admins.
     pub senders: HashSet<BareJid>,
+    /// Whom to tell what was found out for good.
+    pub feedback: Option<Arc<dyn PushFeedback>>,
     /// Bounds.
     pub limits: PushLimits,
 }
@@ -88,6 +92,7 @@ struct Shared {
     store: Arc<dyn PushStore>,
     lanes: Vec<Lane>,
     senders: HashSet<BareJid>,
+    feedback: Option<Arc<dyn PushFeedback>>,
     limits: PushLimits,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
@@ -106,12 +111,13 @@ impl Pushes {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Self {
-        let PushSettings { accounts, senders, limits } = settings;
+        let PushSettings { accounts, senders, feedback, limits } = settings;
         let lanes = accounts.into_iter().map(Lane::new).collect();
         Self(Arc::new(Shared {
             store,
             lanes,
             senders,
+            feedback,
             limits,
             clock,
             ids,
@@ -178,5 +184,11 @@ impl Shared {
     fn check(&self, actor: &Actor, act: PushAct<'_>) -> Result<(), PushError> {
         let is_sender = self.senders.contains(actor.bare());
         if may_push(actor, is_sender, act) { Ok(()) } else { Err(PushError::Forbidden) }
+    }
+}
+
+impl std::fmt::Debug for Pushes {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.lanes()).finish()
     }
 }

@@ -26,7 +26,7 @@ statements! {
              address = excluded.address, registered_at_ms = excluded.registered_at_ms, seen_at_ms = excluded.seen_at_ms,
              quarantined = excluded.quarantined, account = excluded.account";
     pub(crate) FIND_ALL = concat!("SELECT ", device_columns!(), " FROM push_devices d
-         WHERE d.device_id IN (SELECT value FROM json_each(?1))");
+         WHERE d.device_id IN (SELECT value FROM json_each(?1)) ORDER BY d.device_id");
     BY_TOKEN = concat!("SELECT ", device_columns!(), " FROM push_devices d WHERE d.provider = ?1 AND d.token = ?2");
     OF_OWNER = concat!("SELECT ", device_columns!(), " FROM push_devices d
          WHERE d.owner = ?1 AND d.device_id > ?2 ORDER BY d.device_id LIMIT ?3");
@@ -68,6 +68,10 @@ impl DeviceStore for SqliteStore {
     async fn find_device(&self, id: DeviceId) -> Result<Option<Device>, StoreError> {
         let found = self.devices(query(FIND_ALL).bind(id_list(&[id]))).await?;
         Ok(found.into_iter().next())
+    }
+
+    async fn find_devices(&self, ids: &[DeviceId]) -> Result<Vec<Device>, StoreError> {
+        self.devices(query(FIND_ALL).bind(id_list(ids))).await
     }
 
     async fn find_device_by_token(

@@ -14,6 +14,9 @@ pub trait DeviceStore {
     /// The device of this id.
     async fn find_device(&self, id: DeviceId) -> Result<Option<Device>, StoreError>;
 
+    /// The devices of these ids, in the order of their ids, each once. Those that are not there are left out.
+    async fn find_devices(&self, ids: &[DeviceId]) -> Result<Vec<Device>, StoreError>;
+
     /// The device of this token.
     async fn find_device_by_token(
         &self,

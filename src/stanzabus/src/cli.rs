@@ -1,6 +1,7 @@
 //! The command line. The help texts are the manual.
 
 mod node;
+mod push;
 mod push_profiles;
 mod sub;
 
@@ -14,8 +15,12 @@ pub(crate) use node::{
     AccessModel, Affiliation, ConfigureArguments, CreateArguments, Durability, ItemsArguments, NodeCommand,
     ProcessingHint, PublishModel, WhenItemsFull, WhenUndeliveredFull,
 };
+pub(crate) use push::{
+    PushCommand, PushDeadArguments, PushDeadCommand, PushDevicesCommand, PushJobState, PushJobsCommand,
+    PushRegisterArguments, PushSendArguments, PushUrgency,
+};
 pub(crate) use push_profiles::{
-    AudienceArguments, ProfileArguments, ProfileUrgency, ProfilesCommand, PushCommand, TemplateArguments,
+    AudienceArguments, ProfileArguments, ProfileUrgency, ProfilesCommand, TemplateArguments,
 };
 pub(crate) use sub::{
     CreateSubArguments, DeadLetterCommand, StartArguments, SubCommand, WebhookArguments, WebhookMode,
@@ -78,7 +83,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DeadLetterCommand,
     },
-    /// Say which events become pushes to devices, for whom, when, and what they say.
+    /// Register devices, send them messages, look at what becomes of these, and say which events become pushes.
     Push {
         /// What to do.
         #[command(subcommand)]

@@ -4,6 +4,7 @@ pub(crate) mod dead_letter;
 pub(crate) mod doctor;
 pub(crate) mod node;
 pub(crate) mod publish;
+pub(crate) mod push;
 pub(crate) mod push_mock;
 pub(crate) mod push_profiles;
 pub(crate) mod server;

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command, ConfigCommand, PushCommand};
+use crate::cli::{Cli, Command, ConfigCommand};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -55,9 +55,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
         Command::Sub { command } => block_on(commands::sub::run(config, command)),
         Command::DeadLetter { command } => block_on(commands::dead_letter::run(config, command)),
-        Command::Push { command: PushCommand::Profiles { command } } => {
-            block_on(commands::push_profiles::run(config, command))
-        }
+        Command::Push { command } => block_on(commands::push::run(config, command)),
         Command::Server { command } => block_on(commands::server::run(config, command)),
         Command::Bench { command } => block_on(bench::run(config, command)),
         Command::PushMock(arguments) => block_on(commands::push_mock::run(&arguments)),

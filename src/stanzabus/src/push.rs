@@ -1,13 +1,19 @@
 //! Pushing, put together: the accounts of the configuration with their senders, and what becomes of them when files change.
 
+mod feedback;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bridge_push::apns::ApnsSink;
 use bridge_push::fcm::FcmSink;
 use bridge_push::webpush::WebPushSink;
 use bus_domain::push::PushLane;
-use bus_engine::{PushAccount, PushSettings, PushSink, PushStore, Pushes, SystemClock, SystemIds};
+use bus_engine::{
+    Engine, PushAccount, PushFeedback, PushSettings, PushSink, PushStore, Pushes, SystemClock, SystemIds,
+};
 use outbound_http::{Client, Settings};
+
+use feedback::FeedbackNode;
 
 use crate::config::{ConfigError, ConfiguredAccount, Loaded, PushConnections, PushCredentials, push_key};
 
@@ -39,7 +45,11 @@ struct Prepared {
 }
 
 /// Makes the senders. An account with broken credentials is without one, and the others go on.
-pub(crate) fn start(loaded: &Loaded, store: Arc<dyn PushStore>) -> Result<PushParts, ConfigError> {
+pub(crate) fn start(
+    loaded: &Loaded,
+    engine: &Engine,
+    store: Arc<dyn PushStore>,
+) -> Result<PushParts, ConfigError> {
     let config = &loaded.config;
     let mut in_use = InUse::default();
     let (mut accounts, mut broken) = (Vec::new(), Vec::new());
@@ -56,7 +66,13 @@ pub(crate) fn start(loaded: &Loaded, store: Arc<dyn PushStore>) -> Result<PushPa
         };
         accounts.push(PushAccount { lane, bundle_ids, sink });
     }
-    let settings = PushSettings { accounts, senders: config.push.senders()?, limits: config.limits.push() };
+    let service = config.xmpp.domain()?;
+    let feedback = config
+        .push
+        .feedback_node()?
+        .map(|node| Arc::new(FeedbackNode::new(engine.clone(), service, node)) as Arc<dyn PushFeedback>);
+    let senders = config.push.senders()?;
+    let settings = PushSettings { accounts, senders, feedback, limits: config.limits.push() };
     let pushes = Pushes::new(store, settings, Arc::new(SystemClock), Arc::new(SystemIds));
     let credentials = Arc::new(PushCredentialsInForce(Mutex::new(in_use)));
     Ok(PushParts { pushes, credentials, broken })

@@ -105,7 +105,7 @@ impl Daemon {
             tokio::spawn(async move { engine.retain(stop).await })
         };
 
-        let push_parts = push::start(loaded, push_store)?;
+        let push_parts = push::start(loaded, &engine, push_store)?;
         tell_what_is_broken(&push_parts, &engine);
         let push_profiles =
             PushProfiles::new(engine.clone(), push_parts.pushes.clone(), config.xmpp.domain()?);
@@ -123,10 +123,7 @@ impl Daemon {
             push: push_parts.clone(),
         };
         let grpc_counters = Arc::<GrpcStatistics>::default();
-        let grpc_settings = GrpcSettings {
-            push_profiles: Some(push_profiles),
-            ..grpc_settings(loaded, &replaceable, &grpc_counters)?
-        };
+        let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters, push_profiles)?;
         let departure = grpc_settings.departure.clone();
         let grpc = start_grpc(grpc_settings, engine.clone(), grpc_listener, &tokens.bridges).await;
         let api_settings = api_settings(loaded, &replaceable, departure.clone())?;
@@ -268,6 +265,7 @@ fn grpc_settings(
     loaded: &Loaded,
     replaceable: &Replaceable,
     statistics: &Arc<GrpcStatistics>,
+    profiles: PushProfiles,
 ) -> Result<GrpcSettings, Failure> {
     let config = &loaded.config;
     let Replaceable { credentials, tls, .. } = replaceable.clone();
@@ -286,6 +284,8 @@ fn grpc_settings(
         guard: config.outbound.guard()?,
         statistics: Arc::clone(statistics),
         info,
+        pushes: Some(profiles.pushes().clone()),
+        push_profiles: Some(profiles),
         ..config.limits.grpc()
     })
 }

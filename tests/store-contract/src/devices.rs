@@ -27,6 +27,9 @@ pub async fn a_device_comes_back_as_it_was_put(store: &dyn PushStore) {
         let (provider, token) = (device.address.provider(), device.address.token());
         assert_eq!(store.find_device_by_token(provider, token).await.expect("found"), Some(device));
     }
+    let ids = [3, 9, 1, 3].map(|number| DeviceId([number; 16]));
+    let found = store.find_devices(&ids).await.expect("found");
+    assert_eq!(found.iter().map(|device| device.id.0[0]).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(store.find_device(DeviceId([9; 16])).await.expect("a read"), None);
     assert_eq!(store.find_device_by_token(PushProvider::Fcm, "x").await.expect("a read"), None);
 }

@@ -116,6 +116,19 @@ pub enum ErrorReason {
     AdminRequiredForPushProfile = 93,
     /// NOT_FOUND: there is no such device, or it is somebody else's.
     PushProfileDeviceNotFound = 94,
+    /// PERMISSION_DENIED: devices of others are for admins; sending, and jobs, for them and for whom push.senders names.
+    PushForbidden = 95,
+    /// NOT_FOUND: there is no such device, or it is somebody else's.
+    DeviceNotFound = 96,
+    /// INVALID_ARGUMENT: what names a device is not of its provider's form, or may not be reached. A google.rpc.BadRequest names the
+    /// field.
+    DeviceAddressInvalid = 97,
+    /// FAILED_PRECONDITION: the operator has configured no account that reaches the device. Metadata: provider.
+    PushNotConfigured = 98,
+    /// INVALID_ARGUMENT: a message cannot be like this for anybody. A google.rpc.BadRequest names the field.
+    PushMessageInvalid = 99,
+    /// NOT_FOUND: there is no such push job, or it is forgotten, or was cancelled.
+    PushJobNotFound = 100,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -187,6 +200,12 @@ impl ErrorReason {
             Self::PushProfileDeviceNotFound => {
                 "ERROR_REASON_PUSH_PROFILE_DEVICE_NOT_FOUND"
             }
+            Self::PushForbidden => "ERROR_REASON_PUSH_FORBIDDEN",
+            Self::DeviceNotFound => "ERROR_REASON_DEVICE_NOT_FOUND",
+            Self::DeviceAddressInvalid => "ERROR_REASON_DEVICE_ADDRESS_INVALID",
+            Self::PushNotConfigured => "ERROR_REASON_PUSH_NOT_CONFIGURED",
+            Self::PushMessageInvalid => "ERROR_REASON_PUSH_MESSAGE_INVALID",
+            Self::PushJobNotFound => "ERROR_REASON_PUSH_JOB_NOT_FOUND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -255,6 +274,12 @@ impl ErrorReason {
             "ERROR_REASON_PUSH_PROFILE_DEVICE_NOT_FOUND" => {
                 Some(Self::PushProfileDeviceNotFound)
             }
+            "ERROR_REASON_PUSH_FORBIDDEN" => Some(Self::PushForbidden),
+            "ERROR_REASON_DEVICE_NOT_FOUND" => Some(Self::DeviceNotFound),
+            "ERROR_REASON_DEVICE_ADDRESS_INVALID" => Some(Self::DeviceAddressInvalid),
+            "ERROR_REASON_PUSH_NOT_CONFIGURED" => Some(Self::PushNotConfigured),
+            "ERROR_REASON_PUSH_MESSAGE_INVALID" => Some(Self::PushMessageInvalid),
+            "ERROR_REASON_PUSH_JOB_NOT_FOUND" => Some(Self::PushJobNotFound),
             _ => None,
         }
     }
@@ -3372,6 +3397,1719 @@ pub mod publisher_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "stanzabus.v1.Publisher";
     impl<T> tonic::server::NamedService for PublisherServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Where a device is reached.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceAddress {
+    /// Through whom. Required.
+    #[prost(oneof = "device_address::Provider", tags = "1, 2, 3")]
+    pub provider: ::core::option::Option<device_address::Provider>,
+}
+/// Nested message and enum types in `DeviceAddress`.
+pub mod device_address {
+    /// Through whom. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Provider {
+        /// Apple's push service.
+        #[prost(message, tag = "1")]
+        Apns(super::ApnsAddress),
+        /// Firebase Cloud Messaging.
+        #[prost(message, tag = "2")]
+        Fcm(super::FcmAddress),
+        /// Any service that speaks Web Push (RFC 8030): of a browser, or of a UnifiedPush distributor.
+        #[prost(message, tag = "3")]
+        WebPush(super::WebPushAddress),
+    }
+}
+/// A device of Apple's.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApnsAddress {
+    /// The device token: lower-case hexadecimal digits, two for each byte, 400 at most.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// The app's bundle id: 1 to 155 characters of A-Z, a-z, 0-9, '-', '.'.
+    #[prost(string, tag = "2")]
+    pub bundle_id: ::prost::alloc::string::String,
+    /// Where the token counts; that of apps from the store by default.
+    #[prost(enumeration = "ApnsEnvironment", tag = "3")]
+    pub environment: i32,
+}
+/// A device that Firebase reaches.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FcmAddress {
+    /// The registration token: 1 to 2048 visible ASCII characters.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+/// A subscription of Web Push, as the browser's PushSubscription gives it out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WebPushAddress {
+    /// The push resource: an https URL of at most 2048 bytes, whose host is not in a private network unless the operator allows it.
+    #[prost(string, tag = "1")]
+    pub endpoint: ::prost::alloc::string::String,
+    /// The subscription's public key (p256dh): 65 bytes, an uncompressed point of P-256.
+    #[prost(bytes = "vec", tag = "2")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    /// Its authentication secret (auth): 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub auth_secret: ::prost::alloc::vec::Vec<u8>,
+}
+/// A device.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Device {
+    /// Its name: 32 hexadecimal digits, random.
+    #[prost(string, tag = "1")]
+    pub device_id: ::prost::alloc::string::String,
+    /// Whose it is, a bare JID.
+    #[prost(string, tag = "2")]
+    pub owner: ::prost::alloc::string::String,
+    /// Where it is reached.
+    #[prost(message, optional, tag = "3")]
+    pub address: ::core::option::Option<DeviceAddress>,
+    /// Through which of the daemon's accounts at its provider.
+    #[prost(string, tag = "4")]
+    pub account: ::prost::alloc::string::String,
+    /// When it registered last. What its provider has said of before does not count any more.
+    #[prost(message, optional, tag = "5")]
+    pub register_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When its app has shown itself last. Devices that do not for push_devices_unseen_kept_ms are removed.
+    #[prost(message, optional, tag = "6")]
+    pub seen_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why its provider refuses it, as a word of the provider's, if it does: the device gets nothing until it registers anew.
+    #[prost(string, tag = "7")]
+    pub quarantine_reason: ::prost::alloc::string::String,
+}
+/// Which device of whom.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterDeviceRequest {
+    /// Whose it is, a bare JID; the caller's when it is empty.
+    #[prost(string, tag = "1")]
+    pub owner: ::prost::alloc::string::String,
+    /// Where it is. Required.
+    #[prost(message, optional, tag = "2")]
+    pub address: ::core::option::Option<DeviceAddress>,
+    /// The account through which it is reached, as ListPushAccounts names it; when it is empty, the one of before, or the first of
+    /// the provider that can reach it.
+    #[prost(string, tag = "3")]
+    pub account: ::prost::alloc::string::String,
+}
+/// It is there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterDeviceResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<Device>,
+}
+/// Which device is where now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateDeviceRequest {
+    /// Which. Required.
+    #[prost(string, tag = "1")]
+    pub device_id: ::prost::alloc::string::String,
+    /// Where it is now; where it was when it is not set, which says that it is still there.
+    #[prost(message, optional, tag = "2")]
+    pub address: ::core::option::Option<DeviceAddress>,
+    /// As in RegisterDeviceRequest.
+    #[prost(string, tag = "3")]
+    pub account: ::prost::alloc::string::String,
+}
+/// It is known.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateDeviceResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<Device>,
+}
+/// Which page of whose devices.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDevicesRequest {
+    /// Whose, a bare JID; the caller's when it is empty.
+    #[prost(string, tag = "1")]
+    pub owner: ::prost::alloc::string::String,
+    /// At most so many; 500 when it is 0 or more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDevicesResponse {
+    /// In the order of their ids.
+    #[prost(message, repeated, tag = "1")]
+    pub devices: ::prost::alloc::vec::Vec<Device>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which device.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDeviceRequest {
+    /// Which. Required.
+    #[prost(string, tag = "1")]
+    pub device_id: ::prost::alloc::string::String,
+}
+/// It is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDeviceResponse {}
+/// Nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPushAccountsRequest {}
+/// All of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPushAccountsResponse {
+    /// In the order in which a device without an account of its own is given one.
+    #[prost(message, repeated, tag = "1")]
+    pub accounts: ::prost::alloc::vec::Vec<PushAccount>,
+}
+/// An account of the daemon's at a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PushAccount {
+    /// The provider: apns, fcm or webpush.
+    #[prost(string, tag = "1")]
+    pub provider: ::prost::alloc::string::String,
+    /// Its name among the provider's.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether its credentials can be used. Without, everything for it waits until the operator has mended them.
+    #[prost(bool, tag = "3")]
+    pub is_usable: bool,
+    /// Whether the provider refuses them now; one push at a time tries again.
+    #[prost(bool, tag = "4")]
+    pub is_refused: bool,
+    /// For Web Push, what apps subscribe with (applicationServerKey), in base64url without padding; empty elsewhere.
+    #[prost(string, tag = "5")]
+    pub subscription_key: ::prost::alloc::string::String,
+}
+/// What devices are told.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushMessage {
+    /// The first line that people see; at most 8192 bytes, as with all texts here.
+    #[prost(string, optional, tag = "1")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// The text below it.
+    #[prost(string, optional, tag = "2")]
+    pub body: ::core::option::Option<::prost::alloc::string::String>,
+    /// For the app. Keys may not be those that providers keep for themselves: from, aps, message_type, and all that begin with
+    /// google or gcm.
+    #[prost(map = "string, string", tag = "3")]
+    pub data: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// A later message of the same key takes the place of one that has not arrived: 1 to 32 characters of A-Z, a-z, 0-9, '-',
+    /// '\_'. Empty for none.
+    #[prost(string, tag = "4")]
+    pub collapse_key: ::prost::alloc::string::String,
+    /// How long the message is of use, and its provider keeps it for a device that is away: four weeks at most, whole seconds.
+    /// When it is not set or 0, it is tried once, within push_once_ms.
+    #[prost(message, optional, tag = "5")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
+    /// How soon it has to be there; NORMAL by default.
+    #[prost(enumeration = "PushUrgency", tag = "6")]
+    pub urgency: i32,
+    /// What kind it is for Apple (apns-push-type): alert, background, location, voip, complication, fileprovider, mdm, liveactivity,
+    /// pushtotalk, widgets, controls. When it is empty, alert if there is a title or a body, else background.
+    #[prost(string, tag = "7")]
+    pub apns_push_type: ::prost::alloc::string::String,
+    /// The whole payload for Apple, a JSON object, in place of one made of title, body and data. Empty for none.
+    #[prost(string, tag = "8")]
+    pub apns_payload: ::prost::alloc::string::String,
+    /// Members of FCM's message, a JSON object (android, apns, webpush, fcm_options, notification, data), which go before what is
+    /// made of the other fields. Empty for none.
+    #[prost(string, tag = "9")]
+    pub fcm_message: ::prost::alloc::string::String,
+    /// The whole plaintext for Web Push, in place of a JSON object made of title, body and data.
+    #[prost(bytes = "vec", optional, tag = "10")]
+    pub webpush_payload: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+}
+/// What to whom.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SendPushRequest {
+    /// The sender's own name for the order, 1 to 255 bytes, so that it may be repeated: the same order again sends nothing again, for as
+    /// long as its jobs are remembered. Names are each sender's own. Empty for an order that is always a new one.
+    #[prost(string, tag = "1")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The owners whose devices get it, all of them, bare JIDs. Either these or device_ids; at most 1000.
+    #[prost(string, repeated, tag = "2")]
+    pub owners: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The devices that get it. At most 1000.
+    #[prost(string, repeated, tag = "3")]
+    pub device_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What they are told. Required.
+    #[prost(message, optional, tag = "4")]
+    pub message: ::core::option::Option<PushMessage>,
+}
+/// What becomes of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SendPushResponse {
+    /// One entry for each device, refused ones too; none if the owners have no devices.
+    #[prost(message, repeated, tag = "1")]
+    pub pushes: ::prost::alloc::vec::Vec<QueuedPush>,
+}
+/// What becomes of an order for one device.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueuedPush {
+    /// The job; it does not exist if it was refused.
+    #[prost(string, tag = "1")]
+    pub job_id: ::prost::alloc::string::String,
+    /// The device.
+    #[prost(string, tag = "2")]
+    pub device_id: ::prost::alloc::string::String,
+    /// Whether it was enqueued by this order, and not by the same one before.
+    #[prost(bool, tag = "3")]
+    pub is_new: bool,
+    /// Why nothing is sent to this device; empty if something is.
+    #[prost(string, tag = "4")]
+    pub refusal: ::prost::alloc::string::String,
+}
+/// A message on its way to a device.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushJob {
+    /// Its name: 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub job_id: ::prost::alloc::string::String,
+    /// For which device.
+    #[prost(string, tag = "2")]
+    pub device_id: ::prost::alloc::string::String,
+    /// The provider: apns, fcm or webpush.
+    #[prost(string, tag = "3")]
+    pub provider: ::prost::alloc::string::String,
+    /// The account.
+    #[prost(string, tag = "4")]
+    pub account: ::prost::alloc::string::String,
+    /// Where it stands.
+    #[prost(enumeration = "PushJobState", tag = "5")]
+    pub state: i32,
+    /// What the device is told; not set once it is delivered.
+    #[prost(message, optional, tag = "6")]
+    pub message: ::core::option::Option<PushMessage>,
+    /// When it was taken.
+    #[prost(message, optional, tag = "7")]
+    pub enqueue_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it is tried next; only while it waits. While it is under way, when it would be tried again.
+    #[prost(message, optional, tag = "8")]
+    pub due_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it is of no use any more.
+    #[prost(message, optional, tag = "9")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How often it was tried.
+    #[prost(uint32, tag = "10")]
+    pub attempts: u32,
+    /// Why it waits again or was given up: a word of the provider's table, or expired, no_device, quarantined.
+    #[prost(string, tag = "11")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it was over; not set while it waits.
+    #[prost(message, optional, tag = "12")]
+    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Which page of which jobs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPushJobsRequest {
+    /// Only those that stand so.
+    #[prost(enumeration = "PushJobState", tag = "1")]
+    pub state: i32,
+    /// Only those for this device; for all when it is empty.
+    #[prost(string, tag = "2")]
+    pub device_id: ::prost::alloc::string::String,
+    /// At most so many; 500 when it is 0 or more.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page. It may hold fewer than asked for, or none, and still not be the last one.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPushJobsResponse {
+    /// In the order of their ids.
+    #[prost(message, repeated, tag = "1")]
+    pub jobs: ::prost::alloc::vec::Vec<PushJob>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which job.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPushJobRequest {
+    /// Which. Required.
+    #[prost(string, tag = "1")]
+    pub job_id: ::prost::alloc::string::String,
+}
+/// As it stands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPushJobResponse {
+    /// The job.
+    #[prost(message, optional, tag = "1")]
+    pub job: ::core::option::Option<PushJob>,
+}
+/// Which jobs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPushJobsRequest {
+    /// Which, at most 1000. Required.
+    #[prost(string, repeated, tag = "1")]
+    pub job_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// They are taken back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPushJobsResponse {
+    /// Those that waited, and are not sent. The others are over, or not known.
+    #[prost(string, repeated, tag = "1")]
+    pub cancelled_job_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Which page.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeadPushJobsRequest {
+    /// At most so many; 500 when it is 0 or more.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeadPushJobsResponse {
+    /// In the order of their ids.
+    #[prost(message, repeated, tag = "1")]
+    pub jobs: ::prost::alloc::vec::Vec<PushJob>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which jobs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedriveDeadPushJobsRequest {
+    /// Which, at most 1000. Required.
+    #[prost(string, repeated, tag = "1")]
+    pub job_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// They begin anew.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedriveDeadPushJobsResponse {
+    /// Those that had been given up. The others are not known, or had not.
+    #[prost(string, repeated, tag = "1")]
+    pub redriven_job_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Which jobs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDeadPushJobsRequest {
+    /// Which, at most 1000. Required.
+    #[prost(string, repeated, tag = "1")]
+    pub job_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// They are gone.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDeadPushJobsResponse {
+    /// Those that had been given up. The others are not known, or had not.
+    #[prost(string, repeated, tag = "1")]
+    pub deleted_job_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Apple's two worlds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ApnsEnvironment {
+    Unspecified = 0,
+    /// Apps that were installed from the store, or by TestFlight.
+    Production = 1,
+    /// Apps that were installed by Xcode.
+    Sandbox = 2,
+}
+impl ApnsEnvironment {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "APNS_ENVIRONMENT_UNSPECIFIED",
+            Self::Production => "APNS_ENVIRONMENT_PRODUCTION",
+            Self::Sandbox => "APNS_ENVIRONMENT_SANDBOX",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "APNS_ENVIRONMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "APNS_ENVIRONMENT_PRODUCTION" => Some(Self::Production),
+            "APNS_ENVIRONMENT_SANDBOX" => Some(Self::Sandbox),
+            _ => None,
+        }
+    }
+}
+/// How soon a message has to be there, and what it may cost the device (RFC 8030, section 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PushUrgency {
+    Unspecified = 0,
+    /// When the device is on power and Wi-Fi.
+    VeryLow = 1,
+    /// When it is on power or Wi-Fi.
+    Low = 2,
+    /// When it is on neither.
+    Normal = 3,
+    /// Also when its battery is low.
+    High = 4,
+}
+impl PushUrgency {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PUSH_URGENCY_UNSPECIFIED",
+            Self::VeryLow => "PUSH_URGENCY_VERY_LOW",
+            Self::Low => "PUSH_URGENCY_LOW",
+            Self::Normal => "PUSH_URGENCY_NORMAL",
+            Self::High => "PUSH_URGENCY_HIGH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PUSH_URGENCY_UNSPECIFIED" => Some(Self::Unspecified),
+            "PUSH_URGENCY_VERY_LOW" => Some(Self::VeryLow),
+            "PUSH_URGENCY_LOW" => Some(Self::Low),
+            "PUSH_URGENCY_NORMAL" => Some(Self::Normal),
+            "PUSH_URGENCY_HIGH" => Some(Self::High),
+            _ => None,
+        }
+    }
+}
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PushJobState {
+    Unspecified = 0,
+    /// It is tried when it is due.
+    Waiting = 1,
+    /// Its provider has taken it.
+    Delivered = 2,
+    /// It was given up: it has expired, or its provider has refused it for good, or its device is gone.
+    Dead = 3,
+}
+impl PushJobState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PUSH_JOB_STATE_UNSPECIFIED",
+            Self::Waiting => "PUSH_JOB_STATE_WAITING",
+            Self::Delivered => "PUSH_JOB_STATE_DELIVERED",
+            Self::Dead => "PUSH_JOB_STATE_DEAD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PUSH_JOB_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PUSH_JOB_STATE_WAITING" => Some(Self::Waiting),
+            "PUSH_JOB_STATE_DELIVERED" => Some(Self::Delivered),
+            "PUSH_JOB_STATE_DEAD" => Some(Self::Dead),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod push_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Devices of people, and messages for them through Apple's push service, Firebase Cloud Messaging and Web Push.
+    ///
+    /// Every call carries a token or comes over a connection with a known certificate. Who calls manages the devices of its own
+    /// address, admins those of all. Messages are sent, and jobs are seen, by admins and by whom the operator's configuration
+    /// names (push.senders); others get PERMISSION_DENIED with PUSH_FORBIDDEN.
+    ///
+    /// A message becomes one job for each device. A job that was answered is on disk: it is delivered to the device's provider at
+    /// least once, or expires, or is given up with the provider's reason; none is lost. Jobs that are over are kept for
+    /// push_finished_kept_ms.
+    #[derive(Debug, Clone)]
+    pub struct PushClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl PushClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> PushClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PushClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PushClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Registers a device, or says once more that it is there. Who registers with the same token or endpoint again gets the same
+        /// device, and its quarantine ends; one of somebody else's becomes the new owner's, under a new id.
+        ///
+        /// Errors: INVALID_ARGUMENT (DEVICE_ADDRESS_INVALID with the field), PERMISSION_DENIED, FAILED_PRECONDITION
+        /// (PUSH_NOT_CONFIGURED), RESOURCE_EXHAUSTED (the owner has too many devices), UNAVAILABLE.
+        pub async fn register_device(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RegisterDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegisterDeviceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/RegisterDevice",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "RegisterDevice"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says where a known device is now, when its provider has given it another token or endpoint, and that it is there. Its jobs
+        /// go to the new address.
+        ///
+        /// Errors: as RegisterDevice, and NOT_FOUND (DEVICE_NOT_FOUND).
+        pub async fn update_device(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateDeviceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/UpdateDevice",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "UpdateDevice"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The devices of an address, in the order of their ids. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn list_devices(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDevicesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDevicesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/ListDevices",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "ListDevices"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a device. What is on its way to it goes nowhere, though what is under way right now may arrive. Errors: NOT_FOUND,
+        /// UNAVAILABLE.
+        pub async fn delete_device(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteDeviceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/DeleteDevice",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "DeleteDevice"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The accounts at providers through which messages are sent, for anybody who may call. An app that uses Web Push needs the
+        /// key of its account to subscribe.
+        pub async fn list_push_accounts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPushAccountsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushAccountsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/ListPushAccounts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "ListPushAccounts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends a message, and answers once its jobs are on disk. A device that cannot take it is named with the reason; the others
+        /// get it. A repeat with the same order_id sends nothing again, and answers with the same jobs.
+        ///
+        /// Errors: INVALID_ARGUMENT (PUSH_MESSAGE_INVALID; what is over a provider's bound is said for each device), PERMISSION_DENIED,
+        /// NOT_FOUND (a device that is named), UNAVAILABLE.
+        pub async fn send_push(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SendPushRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SendPushResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/SendPush",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "SendPush"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Jobs, in the order of their ids, which is none of time. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn list_push_jobs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushJobsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/ListPushJobs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "ListPushJobs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A job as it stands. Errors: NOT_FOUND (PUSH_JOB_NOT_FOUND: there is none, or it is over and forgotten, or was cancelled),
+        /// INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn get_push_job(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPushJobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPushJobResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/GetPushJob",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "GetPushJob"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes jobs back that wait. One that is under way right now may arrive all the same. Errors: INVALID_ARGUMENT,
+        /// PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn cancel_push_jobs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelPushJobsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/CancelPushJobs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "CancelPushJobs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The jobs that were given up, in the order of their ids. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn list_dead_push_jobs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeadPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadPushJobsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/ListDeadPushJobs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "ListDeadPushJobs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has jobs that were given up begin anew, with as much time as they had at first. One whose device is gone is given up again.
+        /// Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn redrive_dead_push_jobs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RedriveDeadPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedriveDeadPushJobsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/RedriveDeadPushJobs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "RedriveDeadPushJobs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes jobs that were given up. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn delete_dead_push_jobs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteDeadPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteDeadPushJobsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/DeleteDeadPushJobs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "DeleteDeadPushJobs"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod push_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PushServer.
+    #[async_trait]
+    pub trait Push: std::marker::Send + std::marker::Sync + 'static {
+        /// Registers a device, or says once more that it is there. Who registers with the same token or endpoint again gets the same
+        /// device, and its quarantine ends; one of somebody else's becomes the new owner's, under a new id.
+        ///
+        /// Errors: INVALID_ARGUMENT (DEVICE_ADDRESS_INVALID with the field), PERMISSION_DENIED, FAILED_PRECONDITION
+        /// (PUSH_NOT_CONFIGURED), RESOURCE_EXHAUSTED (the owner has too many devices), UNAVAILABLE.
+        async fn register_device(
+            &self,
+            request: tonic::Request<super::RegisterDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegisterDeviceResponse>,
+            tonic::Status,
+        >;
+        /// Says where a known device is now, when its provider has given it another token or endpoint, and that it is there. Its jobs
+        /// go to the new address.
+        ///
+        /// Errors: as RegisterDevice, and NOT_FOUND (DEVICE_NOT_FOUND).
+        async fn update_device(
+            &self,
+            request: tonic::Request<super::UpdateDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateDeviceResponse>,
+            tonic::Status,
+        >;
+        /// The devices of an address, in the order of their ids. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        async fn list_devices(
+            &self,
+            request: tonic::Request<super::ListDevicesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDevicesResponse>,
+            tonic::Status,
+        >;
+        /// Removes a device. What is on its way to it goes nowhere, though what is under way right now may arrive. Errors: NOT_FOUND,
+        /// UNAVAILABLE.
+        async fn delete_device(
+            &self,
+            request: tonic::Request<super::DeleteDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteDeviceResponse>,
+            tonic::Status,
+        >;
+        /// The accounts at providers through which messages are sent, for anybody who may call. An app that uses Web Push needs the
+        /// key of its account to subscribe.
+        async fn list_push_accounts(
+            &self,
+            request: tonic::Request<super::ListPushAccountsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushAccountsResponse>,
+            tonic::Status,
+        >;
+        /// Sends a message, and answers once its jobs are on disk. A device that cannot take it is named with the reason; the others
+        /// get it. A repeat with the same order_id sends nothing again, and answers with the same jobs.
+        ///
+        /// Errors: INVALID_ARGUMENT (PUSH_MESSAGE_INVALID; what is over a provider's bound is said for each device), PERMISSION_DENIED,
+        /// NOT_FOUND (a device that is named), UNAVAILABLE.
+        async fn send_push(
+            &self,
+            request: tonic::Request<super::SendPushRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SendPushResponse>,
+            tonic::Status,
+        >;
+        /// Jobs, in the order of their ids, which is none of time. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        async fn list_push_jobs(
+            &self,
+            request: tonic::Request<super::ListPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushJobsResponse>,
+            tonic::Status,
+        >;
+        /// A job as it stands. Errors: NOT_FOUND (PUSH_JOB_NOT_FOUND: there is none, or it is over and forgotten, or was cancelled),
+        /// INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        async fn get_push_job(
+            &self,
+            request: tonic::Request<super::GetPushJobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPushJobResponse>,
+            tonic::Status,
+        >;
+        /// Takes jobs back that wait. One that is under way right now may arrive all the same. Errors: INVALID_ARGUMENT,
+        /// PERMISSION_DENIED, UNAVAILABLE.
+        async fn cancel_push_jobs(
+            &self,
+            request: tonic::Request<super::CancelPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelPushJobsResponse>,
+            tonic::Status,
+        >;
+        /// The jobs that were given up, in the order of their ids. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        async fn list_dead_push_jobs(
+            &self,
+            request: tonic::Request<super::ListDeadPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadPushJobsResponse>,
+            tonic::Status,
+        >;
+        /// Has jobs that were given up begin anew, with as much time as they had at first. One whose device is gone is given up again.
+        /// Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        async fn redrive_dead_push_jobs(
+            &self,
+            request: tonic::Request<super::RedriveDeadPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedriveDeadPushJobsResponse>,
+            tonic::Status,
+        >;
+        /// Removes jobs that were given up. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        async fn delete_dead_push_jobs(
+            &self,
+            request: tonic::Request<super::DeleteDeadPushJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteDeadPushJobsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Devices of people, and messages for them through Apple's push service, Firebase Cloud Messaging and Web Push.
+    ///
+    /// Every call carries a token or comes over a connection with a known certificate. Who calls manages the devices of its own
+    /// address, admins those of all. Messages are sent, and jobs are seen, by admins and by whom the operator's configuration
+    /// names (push.senders); others get PERMISSION_DENIED with PUSH_FORBIDDEN.
+    ///
+    /// A message becomes one job for each device. A job that was answered is on disk: it is delivered to the device's provider at
+    /// least once, or expires, or is given up with the provider's reason; none is lost. Jobs that are over are kept for
+    /// push_finished_kept_ms.
+    #[derive(Debug)]
+    pub struct PushServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PushServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PushServer<T>
+    where
+        T: Push,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stanzabus.v1.Push/RegisterDevice" => {
+                    #[allow(non_camel_case_types)]
+                    struct RegisterDeviceSvc<T: Push>(pub Arc<T>);
+                    impl<
+                        T: Push,
+                    > tonic::server::UnaryService<super::RegisterDeviceRequest>
+                    for RegisterDeviceSvc<T> {
+                        type Response = super::RegisterDeviceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RegisterDeviceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::register_device(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RegisterDeviceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/UpdateDevice" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateDeviceSvc<T: Push>(pub Arc<T>);
+                    impl<T: Push> tonic::server::UnaryService<super::UpdateDeviceRequest>
+                    for UpdateDeviceSvc<T> {
+                        type Response = super::UpdateDeviceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateDeviceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::update_device(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateDeviceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/ListDevices" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDevicesSvc<T: Push>(pub Arc<T>);
+                    impl<T: Push> tonic::server::UnaryService<super::ListDevicesRequest>
+                    for ListDevicesSvc<T> {
+                        type Response = super::ListDevicesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDevicesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::list_devices(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDevicesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/DeleteDevice" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteDeviceSvc<T: Push>(pub Arc<T>);
+                    impl<T: Push> tonic::server::UnaryService<super::DeleteDeviceRequest>
+                    for DeleteDeviceSvc<T> {
+                        type Response = super::DeleteDeviceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteDeviceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::delete_device(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteDeviceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/ListPushAccounts" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPushAccountsSvc<T: Push>(pub Arc<T>);
+                    impl<
+                        T: Push,
+                    > tonic::server::UnaryService<super::ListPushAccountsRequest>
+                    for ListPushAccountsSvc<T> {
+                        type Response = super::ListPushAccountsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPushAccountsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::list_push_accounts(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPushAccountsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/SendPush" => {
+                    #[allow(non_camel_case_types)]
+                    struct SendPushSvc<T: Push>(pub Arc<T>);
+                    impl<T: Push> tonic::server::UnaryService<super::SendPushRequest>
+                    for SendPushSvc<T> {
+                        type Response = super::SendPushResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SendPushRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::send_push(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SendPushSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/ListPushJobs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPushJobsSvc<T: Push>(pub Arc<T>);
+                    impl<T: Push> tonic::server::UnaryService<super::ListPushJobsRequest>
+                    for ListPushJobsSvc<T> {
+                        type Response = super::ListPushJobsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPushJobsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::list_push_jobs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPushJobsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/GetPushJob" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPushJobSvc<T: Push>(pub Arc<T>);
+                    impl<T: Push> tonic::server::UnaryService<super::GetPushJobRequest>
+                    for GetPushJobSvc<T> {
+                        type Response = super::GetPushJobResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPushJobRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::get_push_job(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPushJobSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/CancelPushJobs" => {
+                    #[allow(non_camel_case_types)]
+                    struct CancelPushJobsSvc<T: Push>(pub Arc<T>);
+                    impl<
+                        T: Push,
+                    > tonic::server::UnaryService<super::CancelPushJobsRequest>
+                    for CancelPushJobsSvc<T> {
+                        type Response = super::CancelPushJobsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CancelPushJobsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::cancel_push_jobs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CancelPushJobsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/ListDeadPushJobs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeadPushJobsSvc<T: Push>(pub Arc<T>);
+                    impl<
+                        T: Push,
+                    > tonic::server::UnaryService<super::ListDeadPushJobsRequest>
+                    for ListDeadPushJobsSvc<T> {
+                        type Response = super::ListDeadPushJobsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeadPushJobsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::list_dead_push_jobs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeadPushJobsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/RedriveDeadPushJobs" => {
+                    #[allow(non_camel_case_types)]
+                    struct RedriveDeadPushJobsSvc<T: Push>(pub Arc<T>);
+                    impl<
+                        T: Push,
+                    > tonic::server::UnaryService<super::RedriveDeadPushJobsRequest>
+                    for RedriveDeadPushJobsSvc<T> {
+                        type Response = super::RedriveDeadPushJobsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RedriveDeadPushJobsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::redrive_dead_push_jobs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RedriveDeadPushJobsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/DeleteDeadPushJobs" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteDeadPushJobsSvc<T: Push>(pub Arc<T>);
+                    impl<
+                        T: Push,
+                    > tonic::server::UnaryService<super::DeleteDeadPushJobsRequest>
+                    for DeleteDeadPushJobsSvc<T> {
+                        type Response = super::DeleteDeadPushJobsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteDeadPushJobsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::delete_dead_push_jobs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteDeadPushJobsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PushServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stanzabus.v1.Push";
+    impl<T> tonic::server::NamedService for PushServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -14,6 +14,7 @@ mod probes;
 mod publish;
 mod publish_stream;
 mod pulls;
+mod push;
 mod push_profiles;
 mod readers;
 mod repeats;

@@ -13,11 +13,12 @@ use tonic_reflection::pb::v1alpha;
 
 use crate::rig::{Rig, soon};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "stanzabus.v1.Publisher",
-    "stanzabus.v1.PushProfiles",
     "stanzabus.v1.Subscriber",
     "stanzabus.v1.Nodes",
+    "stanzabus.v1.Push",
+    "stanzabus.v1.PushProfiles",
     "stanzabus.v1.Operations",
 ];
 
@@ -38,7 +39,7 @@ async fn health_is_told_for_the_server_and_for_each_service() {
         assert_eq!(health(&rig, service).await, Ok(ServingStatus::NotServing), "{service}");
         rig.health.set_serving().await;
     }
-    assert_eq!(health(&rig, "stanzabus.v1.Push").await, Err(Code::NotFound));
+    assert_eq!(health(&rig, "stanzabus.v1.Pushes").await, Err(Code::NotFound));
 }
 
 #[tokio::test]
@@ -77,6 +78,7 @@ async fn reflection_names_what_is_served_and_describes_it() {
         "stanzabus.v1.Nodes",
         "stanzabus.v1.Operations",
         "stanzabus.v1.Publisher",
+        "stanzabus.v1.Push",
         "stanzabus.v1.PushProfiles",
         "stanzabus.v1.Subscriber",
         "stanzabus.v1.Subscriptions",

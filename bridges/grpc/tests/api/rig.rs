@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bridge_grpc::v1::nodes_client::NodesClient;
 use bridge_grpc::v1::publisher_client::PublisherClient;
+use bridge_grpc::v1::push_client::PushClient;
 use bridge_grpc::v1::push_profiles_client::PushProfilesClient;
 use bridge_grpc::v1::subscriber_client::SubscriberClient;
 use bridge_grpc::v1::subscriptions_client::SubscriptionsClient;
@@ -46,6 +47,7 @@ type Authenticated = InterceptedService<Channel, SendToken>;
 
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
+    pub(crate) pushes: Pushes,
     pub(crate) address: SocketAddr,
     pub(crate) health: Health,
     pub(crate) shutdown: CancellationToken,
@@ -66,16 +68,18 @@ impl Rig {
     pub(crate) async fn start_as(settings: Settings, mut grpc: GrpcSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&folder.path().join("bus.db")).await.unwrap());
+        let pushes = pushes(&store);
+        grpc.pushes = Some(pushes.clone());
         let engine_stop = CancellationToken::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
         let parts = Engine::start(store.clone(), settings, clock, ids, engine_stop.clone()).await.unwrap();
-        grpc.push_profiles = Some(push_profiles(store, &parts.engine).await);
+        grpc.push_profiles = Some(push_profiles(&*store, &parts.engine, &pushes).await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (health, shutdown) = (Health::new().await, CancellationToken::new());
         let serving = serve(parts.engine.clone(), grpc, health.clone(), listener, shutdown.clone());
         let (engine, server) = (parts.engine, tokio::spawn(serving));
-        Self { engine, address, health, shutdown, server, engine_stop, _folder: folder }
+        Self { engine, pushes, address, health, shutdown, server, engine_stop, _folder: folder }
     }
 
     /// Connects when it is first used, so that the server need not be up yet.
@@ -93,6 +97,10 @@ impl Rig {
 
     pub(crate) fn subscriptions(&self, principal: &'static str) -> SubscriptionsClient<Authenticated> {
         SubscriptionsClient::with_interceptor(self.channel(), SendToken(principal))
+    }
+
+    pub(crate) fn push(&self, principal: &'static str) -> PushClient<Authenticated> {
+        PushClient::with_interceptor(self.channel(), SendToken(principal))
     }
 
     pub(crate) fn push_profiles(&self, principal: &'static str) -> PushProfilesClient<Authenticated> {
@@ -135,8 +143,16 @@ impl Drop for Rig {
     }
 }
 
+/// One account of FCM, through which alice may send.
+fn pushes(store: &Arc<SqliteStore>) -> Pushes {
+    let accounts = vec![crate::push::account()];
+    let senders = [BareJid::new(&jid_of(ALICE)).unwrap()].into();
+    let settings = PushSettings { accounts, senders, ..PushSettings::default() };
+    Pushes::new(Arc::clone(store) as _, settings, Arc::new(SystemClock), Arc::new(SystemIds))
+}
+
 /// Push profiles, and a device.
-async fn push_profiles(store: Arc<dyn PushStore>, engine: &Engine) -> PushProfiles {
+async fn push_profiles(store: &dyn PushStore, engine: &Engine, pushes: &Pushes) -> PushProfiles {
     let device = Device {
         id: DEVICE,
         owner: BareJid::new(&jid_of(BOB)).unwrap(),
@@ -147,9 +163,7 @@ async fn push_profiles(store: Arc<dyn PushStore>, engine: &Engine) -> PushProfil
         quarantined: None,
     };
     store.put_device(&device).await.unwrap();
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let pushes = Pushes::new(store, PushSettings::default(), clock, ids);
-    PushProfiles::new(engine.clone(), pushes, BareJid::new(DOMAIN).unwrap())
+    PushProfiles::new(engine.clone(), pushes.clone(), BareJid::new(DOMAIN).unwrap())
 }
 
 /// What must come, comes.

@@ -85,6 +85,10 @@ impl Sink for WebPushSink {
         self.prepare(address, message).map(drop)
     }
 
+    fn subscription_key(&self) -> Option<String> {
+        Some(self.public_key().to_owned())
+    }
+
     async fn send(&self, push: &Push<'_>) -> Outcome {
         let Prepared { target, public_key, auth_secret, plaintext } =
             match self.prepare(push.address, push.message) {

@@ -1,23 +1,28 @@
 //! Carries out what the senders decide.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bus_domain::push::JobId;
+use bus_domain::BusError;
+use bus_domain::push::{JobId, PushVerdict};
 use bus_store::StoreError;
 use futures::future::join_all;
+use thiserror::Error;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::sender::{CLAIM_MS, Sender, ToSend};
+use super::sender::{CLAIM_MS, Results, Sender, ToSend};
 use super::{Lane, Push, PushOutcome, PushSink, Shared};
 
 /// Jobs that one claim takes.
 const CLAIM_MAX: usize = 1_000;
 /// Without any word of a new job, the store is asked so often: another instance may have taken it.
 const POLL: Duration = Duration::from_secs(5);
+/// How long one attempt may take, whatever the sink does: less than what is left of its claim.
+const SEND_TIME: Duration = Duration::from_secs(65);
 /// How long a store that failed is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How often what is over is swept away.
@@ -36,6 +41,7 @@ pub(super) async fn run(shared: &Arc<Shared>, shutdown: &CancellationToken) {
             sink: lane.sink.subscribe(),
             sender: Sender::new(shared.limits.in_flight_max),
             under_way: JoinSet::new(),
+            tasks: HashMap::new(),
         };
         loop_.run(shutdown)
     });
@@ -43,19 +49,30 @@ pub(super) async fn run(shared: &Arc<Shared>, shutdown: &CancellationToken) {
     tokio::join!(join_all(lanes), shutdown.run_until_cancelled(beside));
 }
 
+/// Why a lane waits.
+#[derive(Debug, Error)]
+enum LaneError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("what was given up cannot be told: {0}")]
+    Feedback(#[from] BusError),
+}
+
 struct SendLoop<'a> {
     shared: &'a Arc<Shared>,
     lane: &'a Lane,
     sink: watch::Receiver<Option<Arc<dyn PushSink>>>,
     sender: Sender,
-    under_way: JoinSet<(JobId, PushOutcome)>,
+    under_way: JoinSet<PushOutcome>,
+    /// Which job each task sends.
+    tasks: HashMap<task::Id, JobId>,
 }
 
 impl SendLoop<'_> {
     async fn run(mut self, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             if let Err(error) = self.turn(shutdown).await {
-                tracing::warn!(%error, lane = %self.lane.id, "pushes wait for the store");
+                tracing::warn!(%error, lane = %self.lane.id, "pushes wait");
                 shutdown.run_until_cancelled(sleep(STORE_PAUSE)).await;
             }
         }
@@ -68,7 +85,10 @@ impl SendLoop<'_> {
     }
 
     /// Claims, begins what may be begun, waits until something happens, and stores what came of it.
-    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), LaneError> {
+        // First, so that nothing is claimed anew that is over already.
+        self.take_in_what_has_ended();
+        self.store_results().await?;
         let Some(sink) = self.sink_of_now() else { return self.wait_for_sink(shutdown).await };
         let now_ms = self.shared.clock.now_ms();
         let wanted = self.sender.wants(now_ms).min(CLAIM_MAX);
@@ -103,7 +123,7 @@ impl SendLoop<'_> {
     }
 
     /// Without credentials nothing is sent; what is of no use any more is given up meanwhile.
-    async fn wait_for_sink(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    async fn wait_for_sink(&mut self, shutdown: &CancellationToken) -> Result<(), LaneError> {
         let now_ms = self.shared.clock.now_ms();
         let expired = self.shared.store.expire_jobs(&self.lane.id, now_ms, SWEEP_MAX).await?;
         if expired < u64::from(SWEEP_MAX) {
@@ -117,19 +137,17 @@ impl SendLoop<'_> {
     }
 
     /// Waits for an answer, a new job, other credentials, the moment at which the next one is due, or the signal to stop.
-    async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), LaneError> {
         let pause = self.pause().await?;
         let enqueued = self.lane.enqueued.notified();
         tokio::select! {
-            Some(ended) = self.under_way.join_next() => self.ended(ended),
+            Some(ended) = self.under_way.join_next_with_id() => self.ended(ended),
             () = enqueued => {}
             _ = self.sink.changed() => self.sink.mark_changed(),
             () = sleep(pause) => {}
             () = shutdown.cancelled() => {}
         }
-        while let Some(ended) = self.under_way.try_join_next() {
-            self.ended(ended);
-        }
+        self.take_in_what_has_ended();
         Ok(())
     }
 
@@ -148,14 +166,26 @@ impl SendLoop<'_> {
 
     fn begin(&mut self, sink: &Arc<dyn PushSink>, to_send: ToSend) {
         let sink = Arc::clone(sink);
-        self.under_way.spawn(async move { (to_send.job.id, send(&*sink, &to_send).await) });
+        let id = to_send.job.id;
+        let task = self.under_way.spawn(async move { send(&*sink, &to_send).await });
+        self.tasks.insert(task.id(), id);
     }
 
-    fn ended(&mut self, ended: Result<(JobId, PushOutcome), JoinError>) {
-        let (id, outcome) = match ended {
-            Ok(ended) => ended,
-            // Its claim ends, and it is tried again.
-            Err(error) => return tracing::error!(%error, "a push failed in our own code"),
+    fn take_in_what_has_ended(&mut self) {
+        while let Some(ended) = self.under_way.try_join_next_with_id() {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(task::Id, PushOutcome), JoinError>) {
+        let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let id = self.tasks.remove(&task).expect("each task was noted when it was begun");
+        let outcome = match ended {
+            Ok((_, outcome)) => outcome,
+            Err(error) => {
+                tracing::error!(%error, job = %id, "a push failed in our own code; it is tried again when its claim ends");
+                return self.sender.lost(id);
+            }
         };
         self.shared.counts.add(&self.lane.id, &outcome);
         let lane = &self.lane.id;
@@ -176,21 +206,14 @@ impl SendLoop<'_> {
         }
     }
 
-    /// Devices first: what is judged twice is judged alike, and a job that is settled is not looked at again.
-    async fn store_results(&mut self) -> Result<(), StoreError> {
-        let (settlements, judgements) = self.sender.take_results();
-        let stored = async {
-            if !judgements.is_empty() {
-                self.shared.store.judge_devices(&judgements).await?;
-            }
-            if !settlements.is_empty() {
-                self.shared.store.settle_jobs(&settlements).await?;
-            }
-            Ok(())
-        };
-        let stored: Result<(), StoreError> = stored.await;
+    /// What has been delivered or waits is stored at once. What is given up is told first, then devices are judged:
+    /// what is judged twice is judged alike. Where a judgement does not count, because the device has registered anew meanwhile, its
+    /// job is tried there.
+    async fn store_results(&mut self) -> Result<(), LaneError> {
+        let mut results = self.sender.take_results();
+        let stored = store(self.shared, &mut results).await;
         if stored.is_err() {
-            self.sender.put_results_back(settlements, judgements);
+            self.sender.put_results_back(results);
         }
         stored
     }
@@ -202,13 +225,43 @@ impl SendLoop<'_> {
             if let Err(error) = self.store_results().await {
                 tracing::warn!(%error, "what came of the last pushes is not stored; they are sent again");
             }
-            let Some(ended) = self.under_way.join_next().await else { return };
+            let Some(ended) = self.under_way.join_next_with_id().await else { return };
             self.ended(ended);
-            while let Some(ended) = self.under_way.try_join_next() {
-                self.ended(ended);
-            }
+            self.take_in_what_has_ended();
         }
     }
+}
+
+/// What was stored is taken out of the results, so that the rest can be tried again.
+async fn store(shared: &Shared, results: &mut Results) -> Result<(), LaneError> {
+    if !results.settlements.is_empty() {
+        shared.store.settle_jobs(&results.settlements).await?;
+        results.settlements.clear();
+    }
+    if results.failed.is_empty() && results.judged.is_empty() {
+        return Ok(());
+    }
+    if let Some(feedback) = &shared.feedback {
+        let failed = results.failed.iter().map(|it| it.fact.clone());
+        let judged = results.judged.iter().map(|it| it.fact.clone());
+        feedback.tell(&failed.chain(judged).collect::<Vec<_>>()).await?;
+    }
+    let judgements: Vec<_> = results.judged.iter().map(|it| it.judgement.clone()).collect();
+    let mut counted = HashSet::new();
+    if !judgements.is_empty() {
+        counted.extend(shared.store.judge_devices(&judgements).await?);
+    }
+    let now_ms = shared.clock.now_ms();
+    let settled = results.judged.drain(..).map(|it| {
+        let has_counted = counted.contains(&it.judgement.id);
+        it.settled(has_counted, now_ms)
+    });
+    // From here on they are settlements like any other, told or not.
+    results.settlements.extend(settled);
+    results.settlements.extend(results.failed.drain(..).map(|it| it.settlement));
+    shared.store.settle_jobs(&results.settlements).await?;
+    results.settlements.clear();
+    Ok(())
 }
 
 async fn send(sink: &dyn PushSink, to_send: &ToSend) -> PushOutcome {
@@ -219,7 +272,8 @@ async fn send(sink: &dyn PushSink, to_send: &ToSend) -> PushOutcome {
         message: &job.message,
         expires_at_ms: job.expires_at_ms,
     };
-    sink.send(&push).await
+    let late = |_| PushOutcome::new(PushVerdict::Retry { after_ms: None }, "no_answer");
+    timeout(SEND_TIME, sink.send(&push)).await.unwrap_or_else(late)
 }
 
 async fn sweep(shared: &Shared) {

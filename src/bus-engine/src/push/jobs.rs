@@ -1,8 +1,10 @@
+use std::collections::HashSet;
 use std::hash::Hasher as _;
 
 use bus_domain::push::{Device, DeviceId, JobId, JobState, PushAct, PushJob, PushLane, PushMessage};
 use bus_domain::{Actor, BareJid};
 use bus_store::{JobRecord, PushQueue};
+use sha2::{Digest as _, Sha256};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::lane::Lane;
@@ -52,58 +54,44 @@ pub struct QueuedPush {
 
 /// Owners or devices of an order.
 const TARGETS_MAX: usize = 1_000;
+/// Devices that an order reaches.
+const DEVICES_MAX: usize = 10_000;
 /// Devices that are read at once.
 const PAGE_MAX: u32 = 500;
+/// Jobs of one commit: what is published meanwhile waits for it.
+const COMMIT_MAX: usize = 500;
 /// Jobs of a request.
 const JOBS_MAX: usize = 1_000;
 /// Pages that are read to fill one.
 const PAGES_READ_MAX: usize = 10;
 
 impl Pushes {
-    /// Enqueues a message, one job for each device, and returns once they are on disk. A device that cannot take it is named
-    /// with the reason; the others get it.
+    /// Enqueues a message, one job for each device, and returns once they are on disk. A device that cannot take it, or is not
+    /// there, is named with the reason; the others get it. An order for many devices is several commits: one that fails may be
+    /// repeated under its id.
     ///
     /// # Errors
     /// Who may not, and what is wrong with the message whoever it is for.
     pub async fn send(&self, actor: &Actor, order: PushOrder) -> Result<Vec<QueuedPush>, PushError> {
         self.0.check(actor, PushAct::Send)?;
         order.message.check()?;
-        let devices = self.targets(&order.targets).await?;
+        let (devices, mut queued) = self.targets(&order.targets).await?;
         let order_id = order.id.unwrap_or_else(|| self.0.ids.random_bytes());
-        let now_ms = self.now_ms();
-        let expires_at_ms = match order.message.ttl_s {
-            0 => now_ms.saturating_add(self.0.limits.once_ms),
-            ttl_s => now_ms.saturating_add(i64::from(ttl_s) * 1_000),
-        };
-        let mut queued = Vec::with_capacity(devices.len());
-        let mut jobs = Vec::with_capacity(devices.len());
-        for device in &devices {
-            let id = job_id(order_id, device.id);
-            let refused = self.refusal(device, &order.message);
-            if refused.is_none() {
-                jobs.push(PushJob {
-                    id,
-                    device: device.id,
-                    provider: device.address.provider(),
-                    account: device.account.clone(),
-                    message: order.message.clone(),
-                    enqueued_at_ms: now_ms,
-                    due_at_ms: now_ms,
-                    expires_at_ms,
-                    attempts: 0,
-                });
-            }
-            queued.push(QueuedPush { job: id, device: device.id, is_new: false, refused });
-        }
-        let new = self.0.store.enqueue_jobs(&jobs).await?;
-        let new: std::collections::HashSet<_> = new.into_iter().collect();
         for push in &mut queued {
-            push.is_new = new.contains(&push.job);
+            push.job = job_id(order_id, push.device);
         }
-        for lane in &self.0.lanes {
-            if jobs.iter().any(|job| job.provider == lane.id.provider && job.account == lane.id.account) {
-                lane.enqueued.notify_one();
+        let mut jobs = Vec::with_capacity(devices.len().min(COMMIT_MAX));
+        for devices in devices.chunks(COMMIT_MAX) {
+            let first = queued.len();
+            queued.extend(devices.iter().map(|device| self.queued(order_id, device, &order.message)));
+            let accepted = devices.iter().zip(&queued[first..]).filter(|(_, push)| push.refused.is_none());
+            jobs.clear();
+            jobs.extend(accepted.map(|(device, push)| self.job(push.job, device, &order.message)));
+            let new: HashSet<_> = self.0.store.enqueue_jobs(&jobs).await?.into_iter().collect();
+            for push in &mut queued[first..] {
+                push.is_new = new.contains(&push.job);
             }
+            self.wake(&jobs);
         }
         Ok(queued)
     }
@@ -208,22 +196,65 @@ impl Pushes {
         Ok(self.0.store.push_queues().await?)
     }
 
-    async fn targets(&self, targets: &PushTargets) -> Result<Vec<Device>, PushError> {
-        let mut devices = Vec::new();
+    /// The devices that are meant, each once, and what is to be said of those that are not there.
+    async fn targets(&self, targets: &PushTargets) -> Result<(Vec<Device>, Vec<QueuedPush>), PushError> {
+        let (mut devices, mut missing) = (Vec::new(), Vec::new());
         match targets {
             PushTargets::Devices(ids) if ids.len() <= TARGETS_MAX => {
-                for id in ids {
-                    devices.push(self.0.store.find_device(*id).await?.ok_or(PushError::NoSuchDevice)?);
-                }
+                devices = self.0.store.find_devices(ids).await?;
+                let found: HashSet<_> = devices.iter().map(|device| device.id).collect();
+                let mut named = HashSet::new();
+                let unknown = ids.iter().filter(|id| !found.contains(id) && named.insert(**id));
+                missing.extend(unknown.map(|&device| QueuedPush {
+                    job: JobId([0; 16]),
+                    device,
+                    is_new: false,
+                    refused: Some(PushError::NoSuchDevice.to_string()),
+                }));
             }
             PushTargets::Owners(owners) if owners.len() <= TARGETS_MAX => {
-                for owner in owners {
+                let mut named = HashSet::new();
+                for owner in owners.iter().filter(|owner| named.insert(*owner)) {
                     self.devices_of(owner, &mut devices).await?;
                 }
             }
             _ => return Err(PushError::TooMany { what: "owners or devices", most: TARGETS_MAX }),
         }
-        Ok(devices)
+        Ok((devices, missing))
+    }
+
+    /// What is said of a device, before anything is on disk.
+    fn queued(&self, order: [u8; 16], device: &Device, message: &PushMessage) -> QueuedPush {
+        let refused = self.refusal(device, message);
+        QueuedPush { job: job_id(order, device.id), device: device.id, is_new: false, refused }
+    }
+
+    fn job(&self, id: JobId, device: &Device, message: &PushMessage) -> PushJob {
+        let now_ms = self.now_ms();
+        let time_ms = match message.ttl_s {
+            0 => self.0.limits.once_ms,
+            ttl_s => i64::from(ttl_s) * 1_000,
+        };
+        PushJob {
+            id,
+            device: device.id,
+            provider: device.address.provider(),
+            account: device.account.clone(),
+            message: message.clone(),
+            enqueued_at_ms: now_ms,
+            due_at_ms: now_ms,
+            expires_at_ms: now_ms.saturating_add(time_ms),
+            attempts: 0,
+        }
+    }
+
+    /// Has the senders of these jobs look at once.
+    fn wake(&self, jobs: &[PushJob]) {
+        for lane in &self.0.lanes {
+            if jobs.iter().any(|job| job.provider == lane.id.provider && job.account == lane.id.account) {
+                lane.enqueued.notify_one();
+            }
+        }
     }
 
     async fn devices_of(&self, owner: &BareJid, devices: &mut Vec<Device>) -> Result<(), PushError> {
@@ -233,6 +264,12 @@ impl Pushes {
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id);
             devices.extend(page);
+            if devices.len() > DEVICES_MAX {
+                return Err(PushError::TooMany {
+                    what: "devices, those of all its owners together,",
+                    most: DEVICES_MAX,
+                });
+            }
         }
     }
 
@@ -247,6 +284,21 @@ impl Pushes {
             Ok(None) => None,
             Err(error) => Some(error.to_string()),
         }
+    }
+}
+
+impl PushOrder {
+    /// The id of an order that its sender calls so. Names are each sender's own.
+    pub fn id_of(sender: &BareJid, name: &str) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        // An address has no zero byte.
+        hash.update(sender.as_str());
+        hash.update([0]);
+        hash.update(name);
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        id
     }
 }
 

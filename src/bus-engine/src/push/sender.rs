@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use bus_domain::push::{Backoff, Device, JobId, PushJob, PushVerdict, Settled};
+use bus_domain::push::{Backoff, Device, JobId, PushJob, PushLane, PushVerdict, Settled};
 use bus_store::{ClaimedJob, DeviceJudgement, JobResult, JobSettlement};
 
-use super::PushOutcome;
 use super::window::{Feedback, Ticket, Window};
+use super::{PushFact, PushFactKind, PushOutcome};
 
 /// Jobs that were claimed, and what became of them until it is stored.
 #[derive(Debug)]
@@ -15,9 +15,38 @@ pub(super) struct Sender {
     queue: VecDeque<ClaimedJob>,
     in_flight: HashMap<JobId, Flight>,
     settlements: Vec<JobSettlement>,
-    judgements: Vec<DeviceJudgement>,
+    /// Jobs that are given up, with what is to be told of them first.
+    failed: Vec<Failed>,
+    /// Devices to be judged, each with the job that depends on whether the judgement counts.
+    judged: Vec<Judged>,
     /// Somebody has to mend the provider's credentials: one push at a time tries whether it is done.
     trouble: Option<Trouble>,
+}
+
+/// What a provider has said against a device, and the job that it was said of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub(super) fact: PushFact,
+    pub(super) judgement: DeviceJudgement,
+    /// If the judgement counts: else the device has registered anew meanwhile, and the job is tried at once.
+    pub(super) settlement: JobSettlement,
+}
+
+/// A job that is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) fact: PushFact,
+    pub(super) settlement: JobSettlement,
+}
+
+/// What has to be stored.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Results {
+    pub(super) settlements: Vec<JobSettlement>,
+    /// These are told first.
+    pub(super) failed: Vec<Failed>,
+    /// So are these, and the devices are judged then.
+    pub(super) judged: Vec<Judged>,
 }
 
 /// A push to be begun.
@@ -46,6 +75,8 @@ pub(super) const SEND_MS_MAX: i64 = 70_000;
 pub(super) const CLAIM_MS: i64 = 100_000;
 /// Jobs whose results are waiting to be stored; no more are begun then.
 const UNSTORED_MAX: usize = 10_000;
+/// How often a device may be called gone since before it registered until the job is given up.
+const GONE_BEFORE_ATTEMPTS_MAX: u32 = 3;
 const TROUBLE_FIRST_PAUSE_MS: i64 = 5_000;
 const TROUBLE_PAUSE_MS_MAX: i64 = 300_000;
 
@@ -56,22 +87,30 @@ impl Sender {
             queue: VecDeque::new(),
             in_flight: HashMap::new(),
             settlements: Vec::new(),
-            judgements: Vec::new(),
+            failed: Vec::new(),
+            judged: Vec::new(),
             trouble: None,
         }
     }
 
     /// How many jobs should be claimed now: enough to fill the window twice.
     pub(super) fn wants(&self, now_ms: i64) -> usize {
-        if self.settlements.len() >= UNSTORED_MAX || self.next_try_ms().is_some_and(|at_ms| now_ms < at_ms) {
+        let unstored = self.settlements.len() + self.failed.len() + self.judged.len();
+        if unstored >= UNSTORED_MAX || self.next_try_ms().is_some_and(|at_ms| now_ms < at_ms) {
             return 0;
         }
         let wanted = if self.trouble.is_some() { 1 } else { self.window.limit() * 2 };
         wanted.saturating_sub(self.queue.len() + self.window.in_flight())
     }
 
+    /// Takes jobs in. One that is still under way has come back because its claim has ended: it goes on under the new claim.
     pub(super) fn claimed(&mut self, jobs: Vec<ClaimedJob>) {
-        self.queue.extend(jobs);
+        for claimed in jobs {
+            match self.in_flight.get_mut(&claimed.job.id) {
+                Some(flight) => flight.to_send.job.due_at_ms = claimed.job.due_at_ms,
+                None => self.queue.push_back(claimed),
+            }
+        }
     }
 
     /// The next push to be begun. What cannot be sent is settled on the way.
@@ -89,6 +128,7 @@ impl Sender {
             match device {
                 None => self.give_up(&job, now_ms, "no_device"),
                 Some(Device { quarantined: Some(_), .. }) => self.give_up(&job, now_ms, "quarantined"),
+                Some(device) if !is_of_lane(&device, &job) => self.give_up(&job, now_ms, "device_moved"),
                 Some(device) => return Some(self.begin(ToSend { job, device }, now_ms)),
             }
         }
@@ -105,20 +145,15 @@ impl Sender {
         if settled != Settled::WaitForOperator && !is_of_the_way(outcome) {
             self.trouble = None;
         }
-        let judgement = |quarantine| DeviceJudgement {
-            id: device.id,
-            registered_at_ms: device.registered_at_ms,
-            quarantine,
-        };
         match settled {
             Settled::Done => self.settle(&job, JobResult::Delivered { at_ms: now_ms }),
             Settled::Fail => self.give_up_after_trying(&job, now_ms, outcome.reason),
-            Settled::DeleteDevice => {
-                self.judgements.push(judgement(None));
-                self.give_up_after_trying(&job, now_ms, outcome.reason);
-            }
+            Settled::DeleteDevice => self.judge(&job, &device, None, now_ms, outcome.reason),
             Settled::QuarantineDevice => {
-                self.judgements.push(judgement(Some(outcome.reason.to_owned())));
+                self.judge(&job, &device, Some(outcome.reason.to_owned()), now_ms, outcome.reason);
+            }
+            // The provider calls it gone again and again, since before it registered: it cannot both be right for weeks.
+            Settled::Retry { .. } if is_gone(outcome) && job.attempts >= GONE_BEFORE_ATTEMPTS_MAX => {
                 self.give_up_after_trying(&job, now_ms, outcome.reason);
             }
             Settled::Retry { after_ms } => self.retry(&job, after_ms, outcome, now_ms, jitter),
@@ -126,6 +161,13 @@ impl Sender {
                 self.pause(now_ms);
                 self.retry(&job, None, outcome, now_ms, jitter);
             }
+        }
+    }
+
+    /// A push has ended without a word, in our own code. It is tried again when its claim ends.
+    pub(super) fn lost(&mut self, id: JobId) {
+        if let Some(Flight { ticket, .. }) = self.in_flight.remove(&id) {
+            self.window.end(ticket, Feedback::Congested);
         }
     }
 
@@ -137,18 +179,19 @@ impl Sender {
     }
 
     /// What has to be stored.
-    pub(super) fn take_results(&mut self) -> (Vec<JobSettlement>, Vec<DeviceJudgement>) {
-        (std::mem::take(&mut self.settlements), std::mem::take(&mut self.judgements))
+    pub(super) fn take_results(&mut self) -> Results {
+        Results {
+            settlements: std::mem::take(&mut self.settlements),
+            failed: std::mem::take(&mut self.failed),
+            judged: std::mem::take(&mut self.judged),
+        }
     }
 
     /// Takes back what could not be stored.
-    pub(super) fn put_results_back(
-        &mut self,
-        settlements: Vec<JobSettlement>,
-        judgements: Vec<DeviceJudgement>,
-    ) {
-        self.settlements.splice(0..0, settlements);
-        self.judgements.splice(0..0, judgements);
+    pub(super) fn put_results_back(&mut self, results: Results) {
+        self.settlements.splice(0..0, results.settlements);
+        self.failed.splice(0..0, results.failed);
+        self.judged.splice(0..0, results.judged);
     }
 
     /// When somebody has to mend something, the moment at which that is tried next.
@@ -212,13 +255,39 @@ impl Sender {
         self.settle(job, JobResult::Retry { due_at_ms, reason: outcome.reason.to_owned() });
     }
 
-    fn give_up(&mut self, job: &PushJob, now_ms: i64, reason: &str) {
+    /// The job is over if the judgement counts: that is known once it is stored.
+    fn judge(
+        &mut self,
+        job: &PushJob,
+        device: &Device,
+        quarantine: Option<String>,
+        now_ms: i64,
+        reason: &str,
+    ) {
+        let registered_at_ms = device.registered_at_ms;
+        let judgement = DeviceJudgement { id: device.id, registered_at_ms, quarantine };
         let result = JobResult::Dead { at_ms: now_ms, reason: reason.to_owned() };
-        self.settlements.push(settlement(job, job.attempts, result));
+        let settlement = settlement(job, job.attempts.saturating_add(1), result);
+        let kind = match judgement.quarantine {
+            None => PushFactKind::DeviceRemoved,
+            Some(_) => PushFactKind::DeviceQuarantined,
+        };
+        let fact = PushFact { registered_at_ms: Some(registered_at_ms), ..fact(kind, job, now_ms, reason) };
+        self.judged.push(Judged { fact, judgement, settlement });
+    }
+
+    fn give_up(&mut self, job: &PushJob, now_ms: i64, reason: &str) {
+        self.fail(job, job.attempts, now_ms, reason);
     }
 
     fn give_up_after_trying(&mut self, job: &PushJob, now_ms: i64, reason: &str) {
-        self.settle(job, JobResult::Dead { at_ms: now_ms, reason: reason.to_owned() });
+        self.fail(job, job.attempts.saturating_add(1), now_ms, reason);
+    }
+
+    fn fail(&mut self, job: &PushJob, attempts: u32, now_ms: i64, reason: &str) {
+        let result = JobResult::Dead { at_ms: now_ms, reason: reason.to_owned() };
+        let settlement = settlement(job, attempts, result);
+        self.failed.push(Failed { fact: fact(PushFactKind::Failed, job, now_ms, reason), settlement });
     }
 
     fn settle(&mut self, job: &PushJob, result: JobResult) {
@@ -233,6 +302,38 @@ impl Sender {
 
 fn settlement(job: &PushJob, attempts: u32, result: JobResult) -> JobSettlement {
     JobSettlement { id: job.id, claimed_until_ms: job.due_at_ms, attempts, result }
+}
+
+impl Judged {
+    /// What becomes of the job, once it is known whether the judgement has counted.
+    pub(super) fn settled(self, has_counted: bool, now_ms: i64) -> JobSettlement {
+        if has_counted {
+            return self.settlement;
+        }
+        let result = JobResult::Retry { due_at_ms: now_ms, reason: "registered_anew".to_owned() };
+        JobSettlement { result, ..self.settlement }
+    }
+}
+
+fn fact(kind: PushFactKind, job: &PushJob, now_ms: i64, reason: &str) -> PushFact {
+    PushFact {
+        kind,
+        job: job.id,
+        device: job.device,
+        lane: PushLane { provider: job.provider, account: job.account.clone() },
+        registered_at_ms: None,
+        reason: reason.to_owned(),
+        at_ms: now_ms,
+    }
+}
+
+/// Whether the device is still where it was when the job was enqueued: its app may have moved to another provider since.
+fn is_of_lane(device: &Device, job: &PushJob) -> bool {
+    device.address.provider() == job.provider && device.account == job.account
+}
+
+fn is_gone(outcome: &PushOutcome) -> bool {
+    matches!(outcome.verdict, PushVerdict::Gone { .. })
 }
 
 /// Whether there was no answer of the provider: that says nothing about credentials.

@@ -20,6 +20,11 @@ pub trait PushSink: Send + Sync + 'static {
         None
     }
 
+    /// What apps subscribe with, where they need it (Web Push: `applicationServerKey`, in base64url).
+    fn subscription_key(&self) -> Option<String> {
+        None
+    }
+
     /// Sends one message to one device, once. It ends within a minute.
     async fn send(&self, push: &Push<'_>) -> PushOutcome;
 }

@@ -36,6 +36,8 @@ pub struct PushGauges {
     pub is_usable: bool,
     /// Until when what we show the provider counts, in milliseconds since 1970, if it ends.
     pub credentials_end_at_ms: Option<i64>,
+    /// What apps subscribe with, where they need it.
+    pub subscription_key: Option<String>,
 }
 
 type Key = (PushLane, &'static str, &'static str);
@@ -93,6 +95,7 @@ impl Pushes {
             is_in_trouble: lane.gauges.is_in_trouble.load(Ordering::Relaxed) == 1,
             is_usable: lane.sink.borrow().is_some(),
             credentials_end_at_ms: lane.sink().and_then(|sink| sink.credentials_end_at_ms()),
+            subscription_key: lane.sink().and_then(|sink| sink.subscription_key()),
         });
         gauges.collect()
     }

@@ -421,7 +421,7 @@ fn pushes(store: &Arc<SqliteStore>, provider: &Arc<Provider>, clock: &Arc<StillC
     let sink = Arc::clone(provider) as Arc<dyn PushSink>;
     let broken = PushAccount { lane: team_7(), bundle_ids: Vec::new(), sink: None };
     let senders = [jid(SENDER)].into();
-    let settings = PushSettings { accounts: vec![sink.into(), broken], senders, limits };
+    let settings = PushSettings { accounts: vec![sink.into(), broken], senders, limits, feedback: None };
     Pushes::new(Arc::clone(store) as _, settings, Arc::clone(clock) as _, Arc::new(SystemIds))
 }
 

@@ -3,17 +3,6 @@
 use clap::{Args, Subcommand, ValueEnum};
 use jid::BareJid;
 
-/// `stanzabus push …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum PushCommand {
-    /// Make, change, remove, list and show push profiles, and say how devices are told.
-    Profiles {
-        /// What to do with them.
-        #[command(subcommand)]
-        command: ProfilesCommand,
-    },
-}
-
 /// `stanzabus push profiles …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProfilesCommand {

@@ -1,17 +1,15 @@
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
-
 use bridge_grpc::v1;
 use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
 use v1::push_audience::To;
 
 use crate::cli::{AudienceArguments, ProfileArguments, ProfileUrgency, ProfilesCommand, TemplateArguments};
-use crate::client::{connect_grpc, output};
+use crate::client::grpc::GrpcClient;
+use crate::client::output;
 use crate::failure::Failure;
 
 /// `stanzabus push profiles …`
-pub(crate) async fn run(config: &Path, command: ProfilesCommand) -> Result<(), Failure> {
-    let client = connect_grpc(config).await?;
+pub(crate) async fn run(client: &GrpcClient, command: ProfilesCommand) -> Result<(), Failure> {
     match command {
         ProfilesCommand::Create(arguments) => {
             let (name, config) = named_config(*arguments);

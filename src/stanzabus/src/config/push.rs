@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bridge_push::apns::ApnsSettings;
 use bridge_push::fcm::FcmSettings;
 use bridge_push::webpush::WebPushSettings;
+use bus_domain::NodeName;
 use bus_domain::push::{AccountName, PushLane, PushProvider};
 use jid::BareJid;
 use outbound_http::{AddressRange, Guard};
@@ -24,6 +25,9 @@ use accounts::{ApnsConfig, FcmConfig, WebPushConfig};
 pub(crate) struct PushConfig {
     /// Who may send pushes besides the admins: principals as `name@<component domain>`, or users.
     senders: Vec<String>,
+    /// A node that gets an event for each job that is given up, and for each device that its provider calls gone or refuses. The daemon
+    /// makes it, for whom its operator lets in; without a name, nobody is told.
+    feedback_node: Option<String>,
     /// Addresses out of the public internet's reach that pushes may go to all the same, like 127.0.0.1 or 10.0.0.0/8: those of a
     /// mock, or of push services in the operator's network.
     allow_addresses: Vec<String>,
@@ -78,6 +82,12 @@ impl PushConfig {
         self.senders.iter().map(sender).collect()
     }
 
+    /// The node that is told what was found out for good.
+    pub(crate) fn feedback_node(&self) -> Result<Option<NodeName>, ConfigError> {
+        let node = self.feedback_node.as_deref().map(NodeName::new).transpose();
+        node.map_err(|problem| ConfigError::invalid("push.feedback_node", problem.to_string()))
+    }
+
     /// How requests are made.
     pub(crate) fn connections(&self, folder: &Path) -> Result<PushConnections, ConfigError> {
         let authorities = self.authorities_file.as_ref();
@@ -106,6 +116,7 @@ impl PushConfig {
     /// Looks at everything but the content of files.
     pub(crate) fn check(&self, folder: &Path) -> Result<(), ConfigError> {
         self.senders()?;
+        self.feedback_node()?;
         self.allowed()?;
         self.accounts(folder).map(drop)
     }

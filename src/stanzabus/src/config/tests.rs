@@ -132,6 +132,7 @@ fn values_that_make_no_sense_are_named() {
 fn accounts_of_pushes_that_make_no_sense_are_named() {
     for (addition, expected) in [
         ("[push]\nsenders = ['a b@example.org']", "push.senders: \"a b@example.org\" is no address"),
+        ("[push]\nfeedback_node = ''", "push.feedback_node: "),
         ("[push]\nallow_addresses = ['here']", "push.allow_addresses: \"here\" is not a range"),
         ("[push]\nallow_addresses = ['127.0.0.1', '10.0.0.0/8']\nsenders = ['shop@events.example.org']", ""),
         (

@@ -31,6 +31,7 @@ impl PushReading {
             is_in_trouble: false,
             is_usable: true,
             credentials_end_at_ms: Some(0),
+            subscription_key: None,
         };
         let queue = PushQueue { lane, waiting: 1, oldest_enqueued_at_ms: 0 };
         Self { counts: vec![count], gauges: vec![gauges], queues: vec![queue], now_ms: 0 }

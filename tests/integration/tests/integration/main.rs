@@ -28,6 +28,8 @@ mod postgres;
 mod presence;
 #[cfg(test)]
 mod privileges;
+#[cfg(test)]
+mod push;
 mod push_profiles;
 mod python_client;
 mod quickstart;

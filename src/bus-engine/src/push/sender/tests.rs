@@ -24,7 +24,7 @@ fn as_many_are_begun_as_the_window_allows() {
 #[test]
 fn each_verdict_is_settled_under_the_claim_that_it_was_tried_with() {
     let since_ms = Some(NOW_MS);
-    for (verdict, result, judged) in [
+    for (verdict, result, judged_as) in [
         (PushVerdict::Delivered, JobResult::Delivered { at_ms: NOW_MS }, None),
         (PushVerdict::Rejected, dead("why"), None),
         (PushVerdict::Gone { since_ms }, dead("why"), Some(None)),
@@ -37,13 +37,16 @@ fn each_verdict_is_settled_under_the_claim_that_it_was_tried_with() {
         sender.claimed(vec![claimed(7)]);
         let to_send = sender.next(NOW_MS).unwrap();
         sender.done(to_send.job.id, &outcome(verdict), NOW_MS, 0.0);
-        let (settlements, judgements) = sender.take_results();
+        let (mut settlements, judged) = taken(&mut sender);
+        let quarantines: Vec<_> = judged
+            .iter()
+            .map(|it| (it.judgement.registered_at_ms, it.judgement.quarantine.clone()))
+            .collect();
+        settlements.extend(judged.into_iter().map(|it| it.settled(true, NOW_MS)));
         let claimed_until_ms = NOW_MS + CLAIM_MS;
         let expected = JobSettlement { id: to_send.job.id, claimed_until_ms, attempts: 2, result };
         assert_eq!(settlements, [expected], "{verdict:?}");
-        let quarantines: Vec<_> =
-            judgements.into_iter().map(|judged| (judged.registered_at_ms, judged.quarantine)).collect();
-        assert_eq!(quarantines, judged.map(|quarantine| (5, quarantine)).into_iter().collect::<Vec<_>>());
+        assert_eq!(quarantines, judged_as.map(|quarantine| (5, quarantine)).into_iter().collect::<Vec<_>>());
     }
 }
 
@@ -65,11 +68,11 @@ fn what_cannot_be_sent_is_given_up_untried() {
         claimed(4),
     ]);
     assert_eq!(sender.next(NOW_MS).unwrap().job.id, JobId([4; 16]));
-    let (settlements, judgements) = sender.take_results();
+    let (settlements, judged) = taken(&mut sender);
     let reasons: Vec<_> =
         settlements.iter().map(|settlement| (settlement.attempts, settlement.result.clone())).collect();
     assert_eq!(reasons, [(1, dead("expired")), (1, dead("no_device")), (1, dead("quarantined"))]);
-    assert_eq!(judgements, []);
+    assert_eq!(judged, []);
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn a_retry_behind_the_end_is_none() {
     sender.claimed(vec![late]);
     sender.next(NOW_MS).unwrap();
     sender.done(JobId([1; 16]), &outcome(PushVerdict::Retry { after_ms: Some(5_000) }), NOW_MS, 0.0);
-    assert_eq!(sender.take_results().0[0].result, dead("why"));
+    assert_eq!(taken(&mut sender).0[0].result, dead("why"));
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_job_whose_claim_ends_soon_is_left_to_the_next_claim() {
     let mut sender = Sender::new(4);
     sender.claimed(vec![claimed(1)]);
     assert_eq!(sender.next(NOW_MS + CLAIM_MS - SEND_MS_MAX + 1), None);
-    assert_eq!(sender.take_results(), (Vec::new(), Vec::new()));
+    assert_eq!(taken(&mut sender), (Vec::new(), Vec::new()));
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn a_provider_that_lets_nobody_in_is_tried_by_one_at_a_time_and_ever_less_often(
         sender.done(to_send.job.id, &outcome(PushVerdict::Operator), NOW_MS, 0.0);
     }
     assert_eq!(sender.next_try_ms(), Some(NOW_MS + 5_000), "those that were under way together count once");
-    let (settlements, _) = sender.take_results();
+    let (settlements, _) = taken(&mut sender);
     assert_eq!(settlements.len(), 20, "what waited goes back, too");
     let unsent: Vec<_> = settlements.iter().filter(|settlement| settlement.attempts == 1).collect();
     assert_eq!(unsent.len(), 4);
@@ -140,7 +143,7 @@ fn what_was_not_begun_is_given_back() {
     sender.claimed(vec![claimed(1), claimed(2)]);
     sender.next(NOW_MS).unwrap();
     sender.give_back(NOW_MS);
-    let (settlements, _) = sender.take_results();
+    let (settlements, _) = taken(&mut sender);
     let given_back = JobResult::Retry { due_at_ms: NOW_MS, reason: "given_back".to_owned() };
     assert_eq!(settlements.len(), 1);
     assert_eq!((settlements[0].id, settlements[0].attempts), (JobId([2; 16]), 1));
@@ -154,10 +157,98 @@ fn results_that_could_not_be_stored_are_not_lost() {
     for number in 1..=2 {
         sender.next(NOW_MS).unwrap();
         sender.done(JobId([number; 16]), &outcome(PushVerdict::Delivered), NOW_MS, 0.0);
-        let (settlements, judgements) = sender.take_results();
-        assert_eq!(settlements.len(), usize::from(number));
-        sender.put_results_back(settlements, judgements);
+        let results = sender.take_results();
+        assert_eq!(results.settlements.len(), usize::from(number));
+        sender.put_results_back(results);
     }
+}
+
+#[test]
+fn a_job_that_comes_back_while_it_is_under_way_goes_on_under_the_new_claim() {
+    let mut sender = Sender::new(4);
+    sender.claimed(vec![claimed(1)]);
+    sender.next(NOW_MS).unwrap();
+    let later_ms = NOW_MS + CLAIM_MS;
+    sender.claimed(vec![due_at(claimed(1), later_ms)]);
+    assert_eq!((sender.next(later_ms), sender.in_flight()), (None, 1), "it is not sent twice");
+    sender.done(JobId([1; 16]), &outcome(PushVerdict::Delivered), later_ms, 0.0);
+    assert_eq!(taken(&mut sender).0[0].claimed_until_ms, later_ms + CLAIM_MS);
+    assert_eq!(sender.in_flight(), 0);
+}
+
+#[test]
+fn a_push_that_is_lost_in_our_own_code_frees_its_place() {
+    let mut sender = Sender::new(1);
+    sender.claimed(vec![claimed(1), claimed(2)]);
+    sender.next(NOW_MS).unwrap();
+    sender.lost(JobId([1; 16]));
+    assert_eq!(sender.in_flight(), 0);
+    assert_eq!(sender.next(NOW_MS).unwrap().job.id, JobId([2; 16]));
+}
+
+#[test]
+fn a_job_whose_device_has_moved_costs_the_device_nothing() {
+    let mut sender = Sender::new(4);
+    let mut moved = claimed(1);
+    moved.device.as_mut().unwrap().account = "other".parse().unwrap();
+    sender.claimed(vec![moved]);
+    assert_eq!(sender.next(NOW_MS), None);
+    let (settlements, judged) = taken(&mut sender);
+    assert_eq!((settlements[0].result.clone(), judged), (dead("device_moved"), Vec::new()));
+}
+
+#[test]
+fn a_job_of_a_device_that_registers_anew_meanwhile_is_tried_there() {
+    let mut sender = Sender::new(4);
+    sender.claimed(vec![claimed(1)]);
+    sender.next(NOW_MS).unwrap();
+    sender.done(JobId([1; 16]), &outcome(PushVerdict::Gone { since_ms: None }), NOW_MS, 0.0);
+    let (settlements, mut judged) = taken(&mut sender);
+    assert_eq!((settlements.len(), judged.len()), (0, 1));
+    let settled = judged.remove(0).settled(false, NOW_MS + 7);
+    let again = JobResult::Retry { due_at_ms: NOW_MS + 7, reason: "registered_anew".to_owned() };
+    assert_eq!(settled.result, again);
+}
+
+#[test]
+fn a_device_that_is_called_gone_since_before_it_registered_is_not_tried_for_weeks() {
+    for (attempts, result) in [(2, retry(NOW_MS + 4_000)), (3, dead("why"))] {
+        let mut sender = Sender::new(4);
+        let mut tried = claimed(1);
+        tried.job.attempts = attempts;
+        sender.claimed(vec![tried]);
+        sender.next(NOW_MS).unwrap();
+        sender.done(JobId([1; 16]), &outcome(PushVerdict::Gone { since_ms: Some(4) }), NOW_MS, 0.0);
+        let (settlements, judged) = taken(&mut sender);
+        assert_eq!((settlements[0].result.clone(), judged), (result, Vec::new()));
+    }
+}
+
+#[test]
+fn what_is_given_up_is_told_with_its_reason() {
+    let mut sender = Sender::new(4);
+    sender.claimed(vec![ClaimedJob { device: None, ..claimed(1) }, claimed(2), claimed(3)]);
+    sender.next(NOW_MS).unwrap();
+    sender.next(NOW_MS).unwrap();
+    sender.done(JobId([2; 16]), &outcome(PushVerdict::Gone { since_ms: None }), NOW_MS, 0.0);
+    sender.done(JobId([3; 16]), &outcome(PushVerdict::Quarantine), NOW_MS, 0.0);
+    let results = sender.take_results();
+    let facts = results.failed.iter().map(|it| &it.fact).chain(results.judged.iter().map(|it| &it.fact));
+    let facts: Vec<_> =
+        facts.map(|fact| (fact.job.0[0], fact.kind, fact.registered_at_ms, fact.reason.as_str())).collect();
+    let expected = [
+        (1, PushFactKind::Failed, None, "no_device"),
+        (2, PushFactKind::DeviceRemoved, Some(5), "why"),
+        (3, PushFactKind::DeviceQuarantined, Some(5), "why"),
+    ];
+    assert_eq!(facts, expected);
+}
+
+/// What is to be stored, and the devices to be judged.
+fn taken(sender: &mut Sender) -> (Vec<JobSettlement>, Vec<Judged>) {
+    let Results { mut settlements, failed, judged } = sender.take_results();
+    settlements.extend(failed.into_iter().map(|it| it.settlement));
+    (settlements, judged)
 }
 
 fn outcome(verdict: PushVerdict) -> PushOutcome {

@@ -1,3 +1,5 @@
+mod push;
+
 use std::fs;
 
 use bridge_grpc::v1;
