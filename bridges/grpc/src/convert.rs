@@ -16,6 +16,7 @@ use tonic::Status;
 pub(crate) use self::config::{
     config_from_message, config_to_message, durability_to_message, settings_from_message,
 };
+pub(crate) use self::destination::{bearer_token, check_uri, standing_to_message};
 pub(crate) use self::failure::failure;
 pub(crate) use self::payload::{PayloadForm, event_field};
 pub(crate) use self::push::{
@@ -24,9 +25,9 @@ pub(crate) use self::push::{
 };
 pub(crate) use self::push_profile::{profile_config, profile_to_message, topic};
 pub(crate) use self::subscription::{
-    backlog_to_message, consumer_name, consumer_to_message, dead_letter_to_message, delivery_to_message,
-    duration, gap_to_message, in_order, lease_result, leases, optional_ms, start_from_message,
-    wish_from_message,
+    backlog_to_message, consumer_name, consumer_to_message, dead_letter_to_message, delivery_in_form,
+    delivery_to_message, duration, gap_to_message, in_order, lease_result, leases, optional_ms,
+    start_from_message, wish_from_message,
 };
 use crate::status::invalid_field;
 use crate::v1;

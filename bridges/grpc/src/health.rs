@@ -7,6 +7,7 @@ use crate::operations::OperationsServer;
 use crate::publisher::PublisherServer;
 use crate::push::PushServer;
 use crate::push_profiles::PushProfilesServer;
+use crate::sources::SourcesServer;
 use crate::subscriptions::SubscriptionsServer;
 use crate::tail::SubscriberServer;
 
@@ -18,11 +19,12 @@ use crate::tail::SubscriberServer;
 pub struct Health(HealthReporter);
 
 /// The whole server and what it serves.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "",
     PublisherServer::NAME,
     SubscriberServer::NAME,
     SubscriptionsServer::NAME,
+    SourcesServer::NAME,
     PushProfilesServer::NAME,
     NodesServer::NAME,
     PushServer::NAME,

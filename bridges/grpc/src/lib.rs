@@ -2,10 +2,11 @@
 //!
 //! A call becomes a [`bus_engine::Command`] or a query with an authenticated actor, and an outcome becomes a message;
 //! nothing is decided here. One file per service (`publisher.rs` with `publish_stream.rs`, `subscriber.rs` with `tail.rs`,
-//! `subscribe_stream.rs` and `pull.rs`, `subscriptions.rs`, `nodes.rs` with `items.rs`, `push.rs`, `operations.rs`), one
+//! `subscribe_stream.rs` and `pull.rs`, `subscriptions.rs`, `sources.rs`, `nodes.rs` with `items.rs`, `push.rs`, `operations.rs`), one
 //! mapping from errors to statuses (`status.rs`), one from credentials to callers (`auth.rs`, over bus-admission).
 
 mod auth;
+mod channel;
 mod connections;
 mod convert;
 mod encoded;
@@ -22,6 +23,8 @@ mod push;
 mod push_profiles;
 mod serve;
 mod settings;
+mod sink;
+mod sources;
 mod status;
 mod subscribe_stream;
 mod subscriber;
@@ -43,6 +46,16 @@ pub mod v1 {
 
     /// The files of the API as `google.protobuf.FileDescriptorSet`, for reflection.
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptor.bin");
+
+    /// The services that are served here, and not by users.
+    pub const SERVED: [&str; 6] = [
+        "stanzabus.v1.Publisher",
+        "stanzabus.v1.Subscriber",
+        "stanzabus.v1.Subscriptions",
+        "stanzabus.v1.Sources",
+        "stanzabus.v1.Nodes",
+        "stanzabus.v1.Operations",
+    ];
 }
 
 pub use bus_admission::{
@@ -52,3 +65,5 @@ pub use bus_admission::{
 pub use health::Health;
 pub use serve::serve;
 pub use settings::{GrpcSettings, GrpcStatistics, GrpcStatisticsSnapshot, ServeError, ServerInfo, StoreKind};
+pub use sink::SinkCarrier;
+pub use sources::GrpcSourceReader;

@@ -162,6 +162,7 @@ fn advisory_to_message(advisory: &Advisory) -> v1::Advisory {
             (Kind::CredentialsUnusable, message, None, None)
         }
         About::Destination { consumer, state, reason } => of_destination(consumer, *state, reason),
+        About::Source { source, state, reason } => of_source(source, *state, reason),
         About::Draining { admin } => {
             (Kind::Draining, "the instance is being drained".to_owned(), None, Some(admin.to_string()))
         }
@@ -193,4 +194,12 @@ fn of_destination<'a>(consumer: &ConsumerName, state: StandingState, reason: &st
     };
     let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     (kind, format!("the destination of the subscription {consumer} {what}{why}"), None, None)
+}
+
+fn of_source<'a>(source: &ConsumerName, state: StandingState, reason: &str) -> Told<'a> {
+    if state == StandingState::Active {
+        return (v1::AdvisoryKind::SourceActive, format!("the source {source} is read"), None, None);
+    }
+    let message = format!("the source {source} is not read for now: {reason}");
+    (v1::AdvisoryKind::SourceAway, message, None, None)
 }

@@ -94,7 +94,7 @@ fn request(batch: Batch, limits: &Limits) -> Result<publish::Request, Status> {
 }
 
 /// Counts before it parses: what will be refused costs little.
-fn new_items(events: Vec<v1::NewEvent>, limits: &Limits) -> Result<Vec<publish::NewItem>, Status> {
+pub(crate) fn new_items(events: Vec<v1::NewEvent>, limits: &Limits) -> Result<Vec<publish::NewItem>, Status> {
     if events.len() > limits.request_items_max {
         return Err(field_status("events", &BusError::TooManyItems { items_max: limits.request_items_max }));
     }

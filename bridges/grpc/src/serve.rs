@@ -19,6 +19,7 @@ use crate::operations::{OperationsServer, OperationsService};
 use crate::publisher::{PublisherServer, PublisherService};
 use crate::push::{PushServer, PushService};
 use crate::push_profiles::{PushProfilesServer, PushProfilesService};
+use crate::sources::{SourcesServer, SourcesService};
 use crate::subscriber::SubscriberService;
 use crate::subscriptions::{SubscriptionsServer, SubscriptionsService};
 use crate::tail::SubscriberServer;
@@ -107,6 +108,8 @@ fn router(
         engine: engine.clone(),
         guard: settings.guard.clone(),
     });
+    let sources =
+        SourcesServer::new(SourcesService { engine: engine.clone(), guard: settings.guard.clone() });
     let nodes = NodesServer::new(NodesService { engine: engine.clone(), service });
     let push = settings.pushes.clone().map(|pushes| {
         let push = PushServer::new(PushService { pushes }).max_decoding_message_size(bytes_max);
@@ -130,8 +133,16 @@ fn router(
         .max_concurrent_streams(settings.streams_per_connection_max)
         .timeout(ANSWER_PATIENCE)
         .add_service(HealthServer::new(health.service()).max_decoding_message_size(STRANGERS_BYTES_MAX))
-        .add_service(reflection().build_v1()?.max_decoding_message_size(STRANGERS_BYTES_MAX))
-        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(STRANGERS_BYTES_MAX))
+        .add_service(
+            reflection("grpc.reflection.v1.ServerReflection")
+                .build_v1()?
+                .max_decoding_message_size(STRANGERS_BYTES_MAX),
+        )
+        .add_service(
+            reflection("grpc.reflection.v1alpha.ServerReflection")
+                .build_v1alpha()?
+                .max_decoding_message_size(STRANGERS_BYTES_MAX),
+        )
         .add_service(InterceptedService::new(publisher.max_decoding_message_size(bytes_max), auth.clone()))
         .add_service(InterceptedService::new(subscriber, auth.clone()))
         .add_service(InterceptedService::new(
@@ -140,13 +151,18 @@ fn router(
         ))
         .add_optional_service(push)
         .add_optional_service(push_profiles)
+        .add_service(InterceptedService::new(sources.max_decoding_message_size(bytes_max), auth.clone()))
         .add_service(InterceptedService::new(nodes.max_decoding_message_size(bytes_max), auth.clone()))
         .add_service(InterceptedService::new(operations.max_decoding_message_size(bytes_max), auth)))
 }
 
 /// Names what is served, and nothing else: our services and health.
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
+fn reflection(own_name: &str) -> tonic_reflection::server::Builder<'static> {
+    let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health")
+        .with_service_name(own_name);
+    // The contracts of users are in the same files.
+    v1::SERVED.into_iter().fold(builder, tonic_reflection::server::Builder::with_service_name)
 }

@@ -11,6 +11,7 @@ use bus_admission::Refusal;
 use bus_domain::BusError;
 use bus_domain::consumer::ConsumerError;
 use bus_domain::push::ProfileError;
+use bus_domain::source::SourceError;
 use bus_engine::PushProfileError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -160,6 +161,7 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         | BusError::InvalidSubId
         | BusError::InvalidOptions { .. } => (Code::InvalidArgument, ErrorReason::RequestInvalid),
         BusError::Consumer(error) => of_consumer(error),
+        BusError::Source(error) => of_source(error),
         BusError::Unsupported(_) => (Code::Unimplemented, ErrorReason::Unsupported),
         BusError::NodeFull => (Code::ResourceExhausted, ErrorReason::NodeFull),
         BusError::LimitReached(_) => (Code::ResourceExhausted, ErrorReason::LimitReached),
@@ -167,6 +169,16 @@ fn code_and_reason(error: &BusError) -> (Code, ErrorReason) {
         BusError::Contended => (Code::Aborted, ErrorReason::Contended),
         BusError::StoreUnavailable => (Code::Unavailable, ErrorReason::StorageUnavailable),
         BusError::Internal => (Code::Internal, ErrorReason::Internal),
+    }
+}
+
+fn of_source(error: &SourceError) -> (Code, ErrorReason) {
+    match error {
+        SourceError::NotFound => (Code::NotFound, ErrorReason::SourceNotFound),
+        SourceError::Exists => (Code::AlreadyExists, ErrorReason::SourceExists),
+        SourceError::Invalid { .. } => (Code::InvalidArgument, ErrorReason::SourceInvalid),
+        SourceError::TooMany { .. } => (Code::ResourceExhausted, ErrorReason::LimitReached),
+        SourceError::Elsewhere => (Code::Unavailable, ErrorReason::SourceElsewhere),
     }
 }
 
@@ -201,7 +213,7 @@ fn metadata(error: &BusError) -> HashMap<String, String> {
         BusError::TooManyItems { items_max } => Some(("items_max", items_max.to_string())),
         BusError::Unsupported(feature) => Some(("feature", feature.to_string())),
         BusError::LimitReached(limit) => Some(("limit", limit.to_string())),
-        BusError::Consumer(ConsumerError::TooMany { .. }) => {
+        BusError::Consumer(ConsumerError::TooMany { .. }) | BusError::Source(SourceError::TooMany { .. }) => {
             Some(("limit", "consumers_per_jid_max".to_owned()))
         }
         BusError::Consumer(ConsumerError::Trimmed { first_seq }) => {

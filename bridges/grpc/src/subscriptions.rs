@@ -9,7 +9,7 @@ use crate::convert::{
     backlog_to_message, consumer_name, consumer_to_message, dead_letter_to_message, duration, item_id,
     node_name, start_from_message, timestamp, wish_from_message,
 };
-use crate::paging::{page_token, token};
+use crate::paging::{page_size, page_token, token};
 use crate::status::{invalid_field, status};
 use crate::v1;
 
@@ -161,8 +161,4 @@ impl v1::subscriptions_server::Subscriptions for SubscriptionsService {
 #[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 fn refused(error: BusError) -> Status {
     status(&error)
-}
-
-fn page_size(asked: u32) -> u32 {
-    if asked == 0 { u32::MAX } else { asked }
 }

@@ -148,6 +148,7 @@ fn status_and_reason(error: &BusError) -> (StatusCode, &'static str) {
         | BusError::InvalidOptions { .. } => (StatusCode::BAD_REQUEST, "REQUEST_INVALID"),
         // Of subscriptions of services; no request here is about them.
         BusError::Consumer(ConsumerError::NotFound) => (StatusCode::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND"),
+        BusError::Source(_) => (StatusCode::BAD_REQUEST, "SOURCE_INVALID"),
         BusError::Consumer(_) => (StatusCode::BAD_REQUEST, "SUBSCRIPTION_INVALID"),
         BusError::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "UNSUPPORTED"),
         BusError::HeadMoved { .. } => (StatusCode::CONFLICT, "SEQ_MISMATCH"),

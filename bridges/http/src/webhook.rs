@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus_cloudevents::arrived;
+use bus_cloudevents::hops::count_hop;
 use bus_domain::BareJid;
 use bus_domain::consumer::destination::Webhook;
 use bus_domain::consumer::{Consumer, Destination};
@@ -56,8 +57,12 @@ impl WebhookCarrier {
         events: &[Delivered],
         patience: Duration,
     ) -> Result<Brought, String> {
-        let arrived: Vec<_> =
-            events.iter().map(|it| arrived(&self.settings.service, &it.facts, &it.event)).collect();
+        let leaving = |it: &Delivered| {
+            let mut event = arrived(&self.settings.service, &it.facts, &it.event);
+            count_hop(&mut event);
+            event
+        };
+        let arrived: Vec<_> = events.iter().map(leaving).collect();
         let ids =
             events.iter().map(|it| EventRef { node: it.facts.id, epoch: it.facts.epoch, seq: it.event.seq });
         let ids: Vec<String> = ids.map(|event| self.engine.event_ids().event_id(event)).collect();

@@ -66,6 +66,11 @@ impl CloudEvent {
         }
     }
 
+    /// Sets an extension anew. The caller gives a name and a value that keep the rules.
+    pub(crate) fn replace(&mut self, name: &str, value: AttributeValue) {
+        self.attributes.insert(name.to_owned(), value);
+    }
+
     /// Sets the data.
     pub fn set_data(&mut self, data: Data) {
         self.data = Some(data);

@@ -11,6 +11,7 @@ mod attribute;
 mod data;
 mod error;
 mod event;
+pub mod hops;
 pub mod json;
 mod media_type;
 pub mod protobuf;

@@ -2,6 +2,7 @@ use thiserror::Error;
 
 use crate::consumer::ConsumerError;
 use crate::quota::{Counted, Quota, Scope};
+use crate::source::SourceError;
 use crate::{Epoch, RedirectUri, Seq};
 
 /// Everything that can be said no with, on every leg. Each leg has one mapping from here to its own errors.
@@ -147,6 +148,9 @@ pub enum BusError {
     /// A durable subscription of a service is not there, or not so.
     #[error(transparent)]
     Consumer(#[from] ConsumerError),
+    /// A source is not there, or not so.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The request does not say what it must, or says it wrongly.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
@@ -336,6 +340,7 @@ impl BusError {
             | Self::SubscriptionPending
             | Self::Consumer(ConsumerError::DestinationForbidden) => ErrorClass::Denied,
             Self::Consumer(ConsumerError::Elsewhere | ConsumerError::TooMany { .. })
+            | Self::Source(SourceError::Elsewhere | SourceError::TooMany { .. })
             | Self::LimitReached(_)
             | Self::Busy
             | Self::Contended
@@ -370,6 +375,7 @@ impl BusError {
             | Self::RequestIdReused
             | Self::RequestIdNotKept
             | Self::Consumer(_)
+            | Self::Source(_)
             | Self::BadRequest(_)
             | Self::Unsupported(_) => ErrorClass::Request,
         }
@@ -384,8 +390,10 @@ impl BusError {
                 Some(1_000)
             }
             Self::LimitReached(LimitKind::PublishRate { retry_after_ms, .. }) => Some(*retry_after_ms),
-            Self::Consumer(ConsumerError::Elsewhere) => Some(5_000),
-            Self::LimitReached(_) | Self::Consumer(ConsumerError::TooMany { .. }) => Some(60_000),
+            Self::Consumer(ConsumerError::Elsewhere) | Self::Source(SourceError::Elsewhere) => Some(5_000),
+            Self::LimitReached(_)
+            | Self::Consumer(ConsumerError::TooMany { .. })
+            | Self::Source(SourceError::TooMany { .. }) => Some(60_000),
             _ => None,
         }
     }

@@ -49,6 +49,7 @@ pub mod retract;
 pub mod retrieve;
 mod roster;
 mod setting;
+pub mod source;
 pub mod subscribe;
 mod subscription;
 mod subscription_options;

@@ -78,6 +78,15 @@ pub enum AdvisoryAbout {
         /// Why; empty when all is well.
         reason: String,
     },
+    /// How a source stands that is read into a node.
+    Source {
+        /// Which one.
+        source: ConsumerName,
+        /// How.
+        state: StandingState,
+        /// Why; empty when all is well.
+        reason: String,
+    },
     /// The instance is being drained, as this admin wants it.
     Draining {
         /// Who.

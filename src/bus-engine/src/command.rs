@@ -5,7 +5,7 @@ use bus_domain::{
     manage_subscriptions, options, park, publish, retract, subscribe, unsubscribe,
 };
 
-use crate::DeliveryNode;
+use crate::{DeliveryNode, Sourced};
 
 /// Something that an actor wants changed on a node. Every leg makes these, and the committer carries them out.
 #[derive(Debug, Clone)]
@@ -61,6 +61,8 @@ pub enum Verb {
     Park(park::Parking),
     /// Publish a dead letter, whose event is settled with it. The bus itself asks for it, and nobody else.
     DeadLetter(Box<redrive::DeadLetter>),
+    /// Publish what a source has sent, with the token that moves. The bus itself asks for it, and nobody else.
+    PublishSourced(Box<Sourced>),
     /// Take dead letters back, whose events are handed out again with it.
     Redrive(Box<redrive::Redrive>),
     /// End a subscription whose lease is over. The bus itself asks for it, and nobody else.
@@ -192,6 +194,10 @@ impl Command {
             Verb::Unsubscribe(request) => ENTRY_BYTES + request.sub_id.as_ref().map_or(0, String::len),
             Verb::Delete(redirect) => redirect.as_ref().map_or(0, |uri| uri.as_str().len()),
             Verb::DeadLetter(letter) => ENTRY_BYTES + letter.payload.len_bytes(),
+            Verb::PublishSourced(sourced) => {
+                let bytes = |item: &publish::NewItem| item.payload.as_ref().map_or(0, Payload::len_bytes);
+                sourced.items.iter().map(|item| ENTRY_BYTES + bytes(item)).sum::<usize>()
+            }
             Verb::Redrive(redrive) => {
                 redrive.letters.iter().map(|(id, ..)| ENTRY_BYTES + id.as_str().len()).sum::<usize>()
             }

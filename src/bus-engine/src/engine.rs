@@ -59,6 +59,8 @@ pub(crate) struct EngineShared {
     pub(crate) destinations: watch::Sender<u64>,
     pub(crate) push_profiles: ProfileWatch,
     pub(crate) live_readers: Arc<LiveReaders>,
+    /// Counts what has changed about sources.
+    pub(crate) sources: watch::Sender<u64>,
     pub(crate) notices: Notices,
     pub(crate) advisories: Advisories,
     pub(crate) rosters: RostersLent,
@@ -109,6 +111,7 @@ impl Engine {
             destinations: watch::Sender::new(0),
             push_profiles: ProfileWatch::default(),
             live_readers: Arc::default(),
+            sources: watch::Sender::new(0),
             notices: Notices::default(),
             advisories: Advisories::default(),
             rosters: RostersLent::new(),

@@ -10,6 +10,7 @@
 //! * [`PresenceTable`] knows who is available, as far as a leg is told; `presence_effects` does what follows from it.
 //! * A [`ConsumerSession`] reads a durable subscription of a service, with acknowledgements, retries and dead letters.
 //! * A [`Carrier`] of a bridge brings the events of such a subscription to a destination that it names.
+//! * A [`SourceReader`] of a bridge reads services of users into nodes.
 //! * [`Pushes`] keeps devices and brings durable push jobs to them, through the [`PushSink`]s of a bridge.
 //! * [`PushProfiles`] make push jobs of events, for who would not get them otherwise.
 //! * [`Tail`] is a reader of one node's log for the other legs; [`ArchiveQuery`] asks for pages of one.
@@ -55,6 +56,7 @@ mod recent;
 mod retention;
 mod rosters;
 mod settings;
+mod sources;
 mod statistics;
 mod tail;
 mod transact;
@@ -103,5 +105,6 @@ pub use push_profiles::{ProfileList, PushProfileError, PushProfiles};
 pub use queries::{ItemListing, NodeList, NodeView, Relatives};
 pub use rosters::{RosterAccess, RosterLook, Rosters};
 pub use settings::{EngineLimits, Settings};
+pub use sources::{NewSource, SourceBatch, SourceList, SourceReader, SourceStream, SourceTrouble, Sourced};
 pub use statistics::{Statistics, StatisticsSnapshot};
 pub use tail::{Tail, TailFrame, TailStart};

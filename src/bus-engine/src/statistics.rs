@@ -57,8 +57,12 @@ statistics! {
     outbound_events: Counter => u64,
     /// Requests that destinations have not answered, or not as they should.
     outbound_failures: Counter => u64,
+    /// Events that destinations did not get, because their own sources have written them.
+    outbound_passed: Counter => u64,
     /// Times at which events were gone before they could be brought to a destination.
     outbound_gaps: Counter => u64,
+    /// Events that were read from sources and published.
+    sourced_events: Counter => u64,
     /// Microseconds from the start of each transaction to the end of its sync.
     commit_us: Histogram<Microseconds> => HistogramSnapshot,
     /// Events of each committed transaction.

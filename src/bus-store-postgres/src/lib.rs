@@ -30,6 +30,7 @@ mod relations;
 mod retention;
 mod rows;
 mod session;
+mod sources;
 mod statement;
 mod subscriptions;
 mod transaction;
@@ -69,6 +70,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         archive::STATEMENTS,
         associations::STATEMENTS,
         consumers::STATEMENTS,
+        sources::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
         devices::STATEMENTS,

@@ -30,6 +30,7 @@ mod items;
 mod nodes;
 pub(crate) mod redirects;
 mod relations;
+mod sources;
 mod subscriptions;
 pub(crate) mod usage;
 
@@ -52,6 +53,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
         associations::STATEMENTS,
         batches::STATEMENTS,
         consumers::STATEMENTS,
+        sources::STATEMENTS,
         epochs::STATEMENTS,
         events::STATEMENTS,
         heads::STATEMENTS,

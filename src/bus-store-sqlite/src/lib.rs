@@ -26,6 +26,7 @@ mod relations;
 mod retention;
 mod rows;
 mod size_bound;
+mod sources;
 mod statement;
 mod subscriptions;
 mod transaction;
@@ -66,6 +67,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         archive::STATEMENTS,
         associations::STATEMENTS,
         consumers::STATEMENTS,
+        sources::STATEMENTS,
         creation::STATEMENTS,
         cursors::STATEMENTS,
         devices::STATEMENTS,

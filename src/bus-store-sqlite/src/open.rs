@@ -37,6 +37,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (17, "destinations", include_str!("../../../schemas/sqlite/0017_destinations.sql")),
     (18, "push_accounts", include_str!("../../../schemas/sqlite/0018_push_accounts.sql")),
     (19, "push_profiles", include_str!("../../../schemas/sqlite/0019_push_profiles.sql")),
+    (20, "sources", include_str!("../../../schemas/sqlite/0020_sources.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

@@ -30,6 +30,7 @@ mod items;
 mod nodes;
 pub(crate) mod redirects;
 mod relations;
+mod sources;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub(crate) fn statement_texts() -> Vec<&'static str> {
     [
         associations::STATEMENTS,
         consumers::STATEMENTS,
+        sources::STATEMENTS,
         epochs::STATEMENTS,
         heads::STATEMENTS,
         idempotency::STATEMENTS,

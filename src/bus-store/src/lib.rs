@@ -30,6 +30,7 @@ mod push_jobs;
 mod push_profiles;
 mod relations;
 mod retention;
+mod sources;
 mod subscriptions;
 mod transaction;
 
@@ -60,6 +61,7 @@ pub use push_profiles::{
 };
 pub use relations::{RelationStore, RelationTransaction};
 pub use retention::{NodeRules, RetainedNode, RetainedPage, RetentionStore};
+pub use sources::{SourceStore, SourceTransaction};
 pub use subscriptions::{Recipient, RecipientPage, SubscriptionStore};
 pub use transaction::{
     BatchId, CommitLevel, HeadAdvance, HeadAfter, ItemPointer, LockMode, NodeRow, RemovedItem, Transaction,
@@ -78,6 +80,7 @@ pub trait Store:
     + AssociationStore
     + RelationStore
     + ConsumerStore
+    + SourceStore
     + CursorStore
     + LaggingStore
     + RetentionStore

@@ -9,7 +9,7 @@ use bus_domain::{
 
 use crate::{
     AssociationTransaction, ConsumerTransaction, EpochRenewal, IdempotencyTransaction, RelationTransaction,
-    RenewedHead, StoreError,
+    RenewedHead, SourceTransaction, StoreError,
 };
 
 /// One write transaction. Dropped without a commit, it leaves nothing behind.
@@ -17,7 +17,12 @@ use crate::{
 /// The order of calls is the engine's: lock, read what decisions need, advance the heads, write, commit.
 #[async_trait]
 pub trait Transaction:
-    AssociationTransaction + IdempotencyTransaction + RelationTransaction + ConsumerTransaction + Send
+    AssociationTransaction
+    + IdempotencyTransaction
+    + RelationTransaction
+    + ConsumerTransaction
+    + SourceTransaction
+    + Send
 {
     /// Locks the heads of these nodes in the order of their ids and says which it got. What it did not get is left
     /// out, and the caller tries it again with its next batch. A node that is gone counts as locked. The first call of

@@ -70,7 +70,7 @@ impl Connector<'_> {
 }
 
 /// The addresses of the host that may be connected to.
-async fn resolve(target: &Target, guard: &Guard) -> Result<Vec<SocketAddr>, ConnectError> {
+pub(crate) async fn resolve(target: &Target, guard: &Guard) -> Result<Vec<SocketAddr>, ConnectError> {
     let (host, port) = (target.host(), target.port());
     let found: Vec<IpAddr> = if let Some(address) = target.address() {
         vec![address]
@@ -94,7 +94,7 @@ async fn resolve(target: &Target, guard: &Guard) -> Result<Vec<SocketAddr>, Conn
 
 /// One address after the other, each with its share of the time: one that swallows everything must not keep the others
 /// from being tried.
-async fn connect_to_one(
+pub(crate) async fn connect_to_one(
     target: &Target,
     addresses: &[SocketAddr],
     patience: Duration,
@@ -115,7 +115,7 @@ async fn connect_to_one(
     Err(tcp(last))
 }
 
-async fn agree_on_tls(
+pub(crate) async fn agree_on_tls(
     target: &Target,
     config: &Arc<ClientConfig>,
     tcp: TcpStream,

@@ -8,6 +8,7 @@
 mod address_range;
 mod client;
 mod connect;
+mod dialer;
 mod error;
 mod guard;
 mod pool;
@@ -17,6 +18,7 @@ mod tls;
 
 pub use address_range::{AddressRange, NotARange};
 pub use client::{Client, Request, Response};
+pub use dialer::Dialer;
 pub use error::{ConnectError, SendError, SettingsError};
 pub use guard::{Guard, Refused, Target};
 pub use retry_after::retry_after_ms;

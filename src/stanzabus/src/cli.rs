@@ -3,6 +3,7 @@
 mod node;
 mod push;
 mod push_profiles;
+mod source;
 mod sub;
 
 use std::net::SocketAddr;
@@ -22,8 +23,10 @@ pub(crate) use push::{
 pub(crate) use push_profiles::{
     AudienceArguments, ProfileArguments, ProfileUrgency, ProfilesCommand, TemplateArguments,
 };
+pub(crate) use source::SourceCommand;
 pub(crate) use sub::{
-    CreateSubArguments, DeadLetterCommand, StartArguments, SubCommand, WebhookArguments, WebhookMode,
+    CreateSubArguments, DeadLetterCommand, SinkArguments, StartArguments, SubCommand, WebhookArguments,
+    WebhookMode,
 };
 
 /// A durable event bus on XMPP.
@@ -88,6 +91,12 @@ pub(crate) enum Command {
         /// What to do.
         #[command(subcommand)]
         command: PushCommand,
+    },
+    /// Make, remove, list and show sources: gRPC services that the daemon reads into a node.
+    Source {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: SourceCommand,
     },
     /// Ask the running daemon what it is, have it let go of its clients, or hear what an operator should know.
     Server {

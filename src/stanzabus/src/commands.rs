@@ -8,6 +8,7 @@ pub(crate) mod push;
 pub(crate) mod push_mock;
 pub(crate) mod push_profiles;
 pub(crate) mod server;
+pub(crate) mod source;
 pub(crate) mod sub;
 pub(crate) mod tail;
 pub(crate) mod token;

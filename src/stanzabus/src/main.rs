@@ -54,6 +54,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pub(arguments) => block_on(commands::publish::run(config, arguments)),
         Command::Tail(arguments) => block_on(commands::tail::run(config, arguments)),
         Command::Sub { command } => block_on(commands::sub::run(config, command)),
+        Command::Source { command } => block_on(commands::source::run(config, command)),
         Command::DeadLetter { command } => block_on(commands::dead_letter::run(config, command)),
         Command::Push { command } => block_on(commands::push::run(config, command)),
         Command::Server { command } => block_on(commands::server::run(config, command)),

@@ -184,7 +184,7 @@ fn of_bus(error: &BusError) -> StanzaError {
         BusError::RequestIdNotKept => plain(Modify, "not-acceptable"),
         BusError::InvalidConfig { .. } => plain(Modify, "not-acceptable"),
         // Of subscriptions of services; no request here is about them.
-        BusError::Consumer(_) => plain(Cancel, "not-allowed"),
+        BusError::Consumer(_) | BusError::Source(_) => plain(Cancel, "not-allowed"),
         BusError::BadRequest(what) => of_bad_request(what),
         BusError::Unsupported(feature) => StanzaError {
             pubsub: Some(PubsubCondition::Unsupported(*feature)),

@@ -112,6 +112,7 @@ impl Model {
                     | Verb::Park(_)
                     | Verb::Expire(_)
                     | Verb::DeadLetter(_)
+                    | Verb::PublishSourced(_)
                     | Verb::Redrive(_)
                     | Verb::SetOptions(_) => {
                         return Err("Internal");

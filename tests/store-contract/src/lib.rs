@@ -24,6 +24,7 @@ pub mod push_jobs;
 pub mod push_profiles;
 pub mod relations;
 pub mod retention;
+pub mod sources;
 pub mod subscriptions;
 pub mod transactions;
 pub mod usage;
@@ -145,6 +146,8 @@ macro_rules! consumers_suite {
             consumers: a_consumer_comes_back_as_it_was_made,
             consumers: those_with_destinations_are_found_and_say_how_they_stand,
             consumers: a_claim_is_held_by_one_until_it_lapses,
+            sources: a_source_comes_back_as_it_was_made,
+            sources: the_token_of_a_source_moves_with_its_transaction_and_under_its_fence,
             consumers: consumers_move_together_and_only_under_their_fences,
             consumers: a_dead_letter_and_its_event_are_one_transaction,
             consumers: what_is_leased_is_kept_and_goes_with_its_node_and_its_life,

@@ -60,7 +60,7 @@ pub(crate) fn wish_from_message(
         attempts_max: config.attempts_max,
         dead_letter_node,
         in_flight_max: config.in_flight_max,
-        destination: config.destination.map(|it| destination_from_message(it, guard)).transpose()?,
+        destination: config.destination.map(|it| destination_from_message(it, mode, guard)).transpose()?,
     })
 }
 
@@ -107,8 +107,13 @@ pub(crate) fn consumer_to_message(consumer: &Consumer) -> v1::Subscription {
 
 /// An event that is handed out.
 pub(crate) fn delivery_to_message(ids: &EventIds, delivered: &Delivered) -> v1::Delivery {
+    delivery_in_form(ids, &PayloadForm::Xml, delivered)
+}
+
+/// The same, with its payload in a form.
+pub(crate) fn delivery_in_form(ids: &EventIds, form: &PayloadForm, delivered: &Delivered) -> v1::Delivery {
     v1::Delivery {
-        event: Some(event_to_message(ids, &delivered.facts, &PayloadForm::Xml, &delivered.event)),
+        event: Some(event_to_message(ids, &delivered.facts, form, &delivered.event)),
         lease_id: delivered.lease.as_ref().map_or_else(String::new, LeaseId::encode),
         attempt: delivered.lease.map_or(0, |lease| lease.attempt),
     }

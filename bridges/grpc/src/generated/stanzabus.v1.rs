@@ -106,6 +106,14 @@ pub enum ErrorReason {
     SubscriptionHasDestination = 80,
     /// PERMISSION_DENIED: destinations outside of the bus are for admins, and for those whom \[outbound\] principals names.
     DestinationForbidden = 81,
+    /// NOT_FOUND: there is no source of this name, or it is somebody else's.
+    SourceNotFound = 82,
+    /// ALREADY_EXISTS: the name is taken.
+    SourceExists = 83,
+    /// INVALID_ARGUMENT: a source cannot be like this.
+    SourceInvalid = 84,
+    /// UNAVAILABLE: another instance of the daemon reads the source.
+    SourceElsewhere = 85,
     /// NOT_FOUND: there is no push profile of this name, or it is somebody else's.
     PushProfileNotFound = 90,
     /// ALREADY_EXISTS: the name is taken.
@@ -191,6 +199,10 @@ impl ErrorReason {
                 "ERROR_REASON_SUBSCRIPTION_HAS_DESTINATION"
             }
             Self::DestinationForbidden => "ERROR_REASON_DESTINATION_FORBIDDEN",
+            Self::SourceNotFound => "ERROR_REASON_SOURCE_NOT_FOUND",
+            Self::SourceExists => "ERROR_REASON_SOURCE_EXISTS",
+            Self::SourceInvalid => "ERROR_REASON_SOURCE_INVALID",
+            Self::SourceElsewhere => "ERROR_REASON_SOURCE_ELSEWHERE",
             Self::PushProfileNotFound => "ERROR_REASON_PUSH_PROFILE_NOT_FOUND",
             Self::PushProfileExists => "ERROR_REASON_PUSH_PROFILE_EXISTS",
             Self::PushProfileInvalid => "ERROR_REASON_PUSH_PROFILE_INVALID",
@@ -265,6 +277,10 @@ impl ErrorReason {
                 Some(Self::SubscriptionHasDestination)
             }
             "ERROR_REASON_DESTINATION_FORBIDDEN" => Some(Self::DestinationForbidden),
+            "ERROR_REASON_SOURCE_NOT_FOUND" => Some(Self::SourceNotFound),
+            "ERROR_REASON_SOURCE_EXISTS" => Some(Self::SourceExists),
+            "ERROR_REASON_SOURCE_INVALID" => Some(Self::SourceInvalid),
+            "ERROR_REASON_SOURCE_ELSEWHERE" => Some(Self::SourceElsewhere),
             "ERROR_REASON_PUSH_PROFILE_NOT_FOUND" => Some(Self::PushProfileNotFound),
             "ERROR_REASON_PUSH_PROFILE_EXISTS" => Some(Self::PushProfileExists),
             "ERROR_REASON_PUSH_PROFILE_INVALID" => Some(Self::PushProfileInvalid),
@@ -2243,6 +2259,10 @@ pub enum AdvisoryKind {
     DestinationActive = 20,
     /// The destination of a subscription does not agree, fails, or is gone. What is due to it waits.
     DestinationAway = 21,
+    /// A source is read, or is read again.
+    SourceActive = 22,
+    /// A source cannot be read, or what it sends cannot be published.
+    SourceAway = 23,
 }
 impl AdvisoryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2265,6 +2285,8 @@ impl AdvisoryKind {
             Self::Draining => "ADVISORY_KIND_DRAINING",
             Self::DestinationActive => "ADVISORY_KIND_DESTINATION_ACTIVE",
             Self::DestinationAway => "ADVISORY_KIND_DESTINATION_AWAY",
+            Self::SourceActive => "ADVISORY_KIND_SOURCE_ACTIVE",
+            Self::SourceAway => "ADVISORY_KIND_SOURCE_AWAY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2284,6 +2306,8 @@ impl AdvisoryKind {
             "ADVISORY_KIND_DRAINING" => Some(Self::Draining),
             "ADVISORY_KIND_DESTINATION_ACTIVE" => Some(Self::DestinationActive),
             "ADVISORY_KIND_DESTINATION_AWAY" => Some(Self::DestinationAway),
+            "ADVISORY_KIND_SOURCE_ACTIVE" => Some(Self::SourceActive),
+            "ADVISORY_KIND_SOURCE_AWAY" => Some(Self::SourceAway),
             _ => None,
         }
     }
@@ -6220,7 +6244,7 @@ pub struct SubscriptionConfig {
     /// Where the daemon brings the events itself; then nobody else reads the subscription (FAILED_PRECONDITION with
     /// SUBSCRIPTION_HAS_DESTINATION). Only admins, and principals that the daemon's configuration names, may have it send
     /// (PERMISSION_DENIED with DESTINATION_FORBIDDEN).
-    #[prost(oneof = "subscription_config::Destination", tags = "20")]
+    #[prost(oneof = "subscription_config::Destination", tags = "20, 21")]
     pub destination: ::core::option::Option<subscription_config::Destination>,
 }
 /// Nested message and enum types in `SubscriptionConfig`.
@@ -6233,7 +6257,35 @@ pub mod subscription_config {
         /// An HTTP server that takes CloudEvents. QUEUE only.
         #[prost(message, tag = "20")]
         Webhook(super::Webhook),
+        /// A gRPC service of yours: SinkService.
+        #[prost(message, tag = "21")]
+        Sink(super::Sink),
     }
+}
+/// A gRPC service that takes events (SinkService).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Sink {
+    /// Where it is: https, under the rules of Webhook.uri; a path is not used. Required.
+    #[prost(string, tag = "1")]
+    pub uri: ::prost::alloc::string::String,
+    /// In which form it gets payloads; PAYLOAD_FORMAT_CLOUD_EVENT by default.
+    #[prost(enumeration = "PayloadFormat", tag = "2")]
+    pub payload_format: i32,
+    /// Sent as "authorization: Bearer". Printable ASCII without spaces, at most 4,096 bytes. Empty for none. Never shown again.
+    #[prost(string, tag = "3")]
+    pub bearer_token: ::prost::alloc::string::String,
+    /// The name of a source whose events the sink does not get, because it has written them itself. Empty for none.
+    #[prost(string, tag = "4")]
+    pub paired_source: ::prost::alloc::string::String,
+    /// Requests that begin in a minute: at least 1. No bound by default.
+    #[prost(uint32, optional, tag = "5")]
+    pub requests_per_minute: ::core::option::Option<u32>,
+    /// Requests under way at a time: 1 to 100, 8 by default. STREAM: 1, so that events stay in order.
+    #[prost(uint32, optional, tag = "6")]
+    pub requests_in_flight_max: ::core::option::Option<u32>,
+    /// Events of one request: 1 to 1,000, 100 by default.
+    #[prost(uint32, optional, tag = "7")]
+    pub batch_events_max: ::core::option::Option<u32>,
 }
 /// An HTTP server that takes CloudEvents, as the CloudEvents specification of webhooks has it.
 ///
@@ -6535,6 +6587,1365 @@ impl LeaseOutcome {
             "LEASE_OUTCOME_UNKNOWN" => Some(Self::Unknown),
             _ => None,
         }
+    }
+}
+/// Events for the sink.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeliverRequest {
+    /// The subscription.
+    #[prost(string, tag = "1")]
+    pub subscription: ::prost::alloc::string::String,
+    /// As many as its batch_events_max at most, and about 1 MiB, unless a single one is longer; none to ask whether the sink is there. lease_id is empty.
+    #[prost(message, repeated, tag = "2")]
+    pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+}
+/// What has become of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeliverResponse {
+    /// In the order of the deliveries. An event without a result was not taken.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<DeliverResult>,
+}
+/// What has become of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeliverResult {
+    /// In a word. Required.
+    #[prost(enumeration = "DeliverOutcome", tag = "1")]
+    pub outcome: i32,
+    /// With OUTCOME_LATER: when to bring it again; by the retry schedule when it is not set. Up to 7 days. STREAM: not used.
+    #[prost(message, optional, tag = "2")]
+    pub delay: ::core::option::Option<::prost_types::Duration>,
+}
+/// What has become of an event, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeliverOutcome {
+    /// Counts as DELIVER_OUTCOME_LATER.
+    Unspecified = 0,
+    /// The sink has it: it is acknowledged.
+    Taken = 1,
+    /// It is to come again, by the retry schedule of the subscription.
+    Later = 2,
+    /// No attempt will succeed: it becomes a dead letter at once. Without a dead-letter node, and in mode STREAM, it counts as
+    /// DELIVER_OUTCOME_LATER.
+    Never = 3,
+}
+impl DeliverOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DELIVER_OUTCOME_UNSPECIFIED",
+            Self::Taken => "DELIVER_OUTCOME_TAKEN",
+            Self::Later => "DELIVER_OUTCOME_LATER",
+            Self::Never => "DELIVER_OUTCOME_NEVER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DELIVER_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "DELIVER_OUTCOME_TAKEN" => Some(Self::Taken),
+            "DELIVER_OUTCOME_LATER" => Some(Self::Later),
+            "DELIVER_OUTCOME_NEVER" => Some(Self::Never),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod sink_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Takes the events of a durable subscription whose destination is a sink. This service is yours: you serve it, and the daemon
+    /// calls it, over TLS, with "authorization: Bearer TOKEN" if the subscription has a token.
+    ///
+    /// A sink of a QUEUE subscription is called by several requests at a time; each event is acknowledged by itself. A sink of a
+    /// STREAM subscription is called by one request at a time, with events in the order of their logs, and each event that was not taken
+    /// comes again before all that follow it.
+    ///
+    /// The daemon follows no redirect and uses no proxy. An answer that is an error is a failed attempt at all events of its request. RESOURCE_EXHAUSTED and
+    /// UNAVAILABLE with a google.rpc.RetryInfo hold all requests back for that long, at most an hour.
+    #[derive(Debug, Clone)]
+    pub struct SinkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SinkServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SinkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SinkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SinkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Takes events, and says what has become of each. A request without events asks whether the sink is there and wants to be called:
+        /// any answer but an error agrees. The same event may come again after an answer that got lost.
+        pub async fn deliver(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeliverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeliverResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.SinkService/Deliver",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.SinkService", "Deliver"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod sink_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SinkServiceServer.
+    #[async_trait]
+    pub trait SinkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Takes events, and says what has become of each. A request without events asks whether the sink is there and wants to be called:
+        /// any answer but an error agrees. The same event may come again after an answer that got lost.
+        async fn deliver(
+            &self,
+            request: tonic::Request<super::DeliverRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeliverResponse>, tonic::Status>;
+    }
+    /// Takes the events of a durable subscription whose destination is a sink. This service is yours: you serve it, and the daemon
+    /// calls it, over TLS, with "authorization: Bearer TOKEN" if the subscription has a token.
+    ///
+    /// A sink of a QUEUE subscription is called by several requests at a time; each event is acknowledged by itself. A sink of a
+    /// STREAM subscription is called by one request at a time, with events in the order of their logs, and each event that was not taken
+    /// comes again before all that follow it.
+    ///
+    /// The daemon follows no redirect and uses no proxy. An answer that is an error is a failed attempt at all events of its request. RESOURCE_EXHAUSTED and
+    /// UNAVAILABLE with a google.rpc.RetryInfo hold all requests back for that long, at most an hour.
+    #[derive(Debug)]
+    pub struct SinkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SinkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SinkServiceServer<T>
+    where
+        T: SinkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stanzabus.v1.SinkService/Deliver" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeliverSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::DeliverRequest>
+                    for DeliverSvc<T> {
+                        type Response = super::DeliverResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeliverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::deliver(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeliverSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SinkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stanzabus.v1.SinkService";
+    impl<T> tonic::server::NamedService for SinkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Where to go on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadRequest {
+    /// The name of the source.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// Of the response whose events are in the log; empty at the beginning.
+    #[prost(bytes = "vec", tag = "2")]
+    pub resume_token: ::prost::alloc::vec::Vec<u8>,
+}
+/// Events that are published together, in their order, or not at all.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadResponse {
+    /// As in Publisher.Publish; none to move the token alone. At most as many as the limit request_items_max of the daemon's
+    /// configuration says (1,000 by default). Left out are CloudEvents whose extension stanzabushops is 16 or more: each delivery to a
+    /// sink or a webhook counts it, so they go round in a loop.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<NewEvent>,
+    /// What stands for all up to here: at most 4,096 bytes. Required.
+    #[prost(bytes = "vec", tag = "2")]
+    pub resume_token: ::prost::alloc::vec::Vec<u8>,
+}
+/// Generated client implementations.
+pub mod source_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Has events that the daemon is to publish. This service is yours: you serve it, and the daemon calls it, over TLS, with
+    /// "authorization: Bearer TOKEN" if the source has a token, and reads on for as long as the stream lasts.
+    ///
+    /// What a response holds is published in one transaction with its token. So after a crash of either side the daemon comes back
+    /// with the token of the last response whose events are in the log, and nothing is lost or published twice, as long as the
+    /// service goes on right behind the token.
+    #[derive(Debug, Clone)]
+    pub struct SourceServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SourceServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SourceServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SourceServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SourceServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Sends what comes behind a token. The daemon takes the next response when the one before is on disk; it opens the stream again, after a pause
+        /// that grows, whenever it ends, with OK or with an error.
+        pub async fn read(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReadResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.SourceService/Read",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.SourceService", "Read"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod source_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SourceServiceServer.
+    #[async_trait]
+    pub trait SourceService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Read method.
+        type ReadStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReadResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sends what comes behind a token. The daemon takes the next response when the one before is on disk; it opens the stream again, after a pause
+        /// that grows, whenever it ends, with OK or with an error.
+        async fn read(
+            &self,
+            request: tonic::Request<super::ReadRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ReadStream>, tonic::Status>;
+    }
+    /// Has events that the daemon is to publish. This service is yours: you serve it, and the daemon calls it, over TLS, with
+    /// "authorization: Bearer TOKEN" if the source has a token, and reads on for as long as the stream lasts.
+    ///
+    /// What a response holds is published in one transaction with its token. So after a crash of either side the daemon comes back
+    /// with the token of the last response whose events are in the log, and nothing is lost or published twice, as long as the
+    /// service goes on right behind the token.
+    #[derive(Debug)]
+    pub struct SourceServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SourceServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SourceServiceServer<T>
+    where
+        T: SourceService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stanzabus.v1.SourceService/Read" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::ServerStreamingService<super::ReadRequest>
+                    for ReadSvc<T> {
+                        type Response = super::ReadResponse;
+                        type ResponseStream = T::ReadStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::read(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SourceServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stanzabus.v1.SourceService";
+    impl<T> tonic::server::NamedService for SourceServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A service that the daemon reads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Source {
+    /// Its name, unique among sources. 1 to 255 bytes of printable ASCII without spaces.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The principal that it belongs to. Only in answers.
+    #[prost(string, tag = "2")]
+    pub owner: ::prost::alloc::string::String,
+    /// The node that its events are published on: a leaf on disk that the owner may publish to. Required.
+    #[prost(string, tag = "3")]
+    pub node: ::prost::alloc::string::String,
+    /// Where it is: https, under the rules of Webhook.uri. Required.
+    #[prost(string, tag = "4")]
+    pub uri: ::prost::alloc::string::String,
+    /// Sent as "authorization: Bearer". Printable ASCII without spaces, at most 4,096 bytes. Empty for none. Never shown again.
+    #[prost(string, tag = "5")]
+    pub bearer_token: ::prost::alloc::string::String,
+    /// When it was made. Only in answers.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The token of what was published last. Only in answers.
+    #[prost(bytes = "vec", tag = "7")]
+    pub resume_token: ::prost::alloc::vec::Vec<u8>,
+    /// How it stands; not set before the first attempt. Only in answers.
+    #[prost(message, optional, tag = "8")]
+    pub standing: ::core::option::Option<DestinationStanding>,
+}
+/// What to make.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSourceRequest {
+    /// As it is to be. Required.
+    #[prost(message, optional, tag = "1")]
+    pub source: ::core::option::Option<Source>,
+}
+/// What was made.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSourceResponse {
+    /// As it is.
+    #[prost(message, optional, tag = "1")]
+    pub source: ::core::option::Option<Source>,
+}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSourceRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// As it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSourceResponse {
+    /// The source.
+    #[prost(message, optional, tag = "1")]
+    pub source: ::core::option::Option<Source>,
+}
+/// Which page.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSourcesRequest {
+    /// At most so many; up to the daemon's bound when it is 0.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSourcesResponse {
+    /// In the order of their names.
+    #[prost(message, repeated, tag = "1")]
+    pub sources: ::prost::alloc::vec::Vec<Source>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSourceRequest {
+    /// Its name. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// It is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSourceResponse {}
+/// Generated client implementations.
+pub mod sources_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Makes and manages sources: services that the daemon reads into a node (SourceService).
+    ///
+    /// A source belongs to the principal that has made it, and its events are published as that principal's; to everybody but it and the
+    /// operator's admins it is not there (NOT_FOUND with SOURCE_NOT_FOUND). Only admins, and principals that the daemon's
+    /// configuration names, may make one.
+    #[derive(Debug, Clone)]
+    pub struct SourcesClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SourcesClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SourcesClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SourcesClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SourcesClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes a source, and begins to read it.
+        ///
+        /// Errors: ALREADY_EXISTS, NOT_FOUND and PERMISSION_DENIED (of the node; DESTINATION_FORBIDDEN), INVALID_ARGUMENT, RESOURCE_EXHAUSTED (the
+        /// principal has too many: as many as it may have subscriptions).
+        pub async fn create_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSourceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Sources/CreateSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Sources", "CreateSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A source as it is. Errors: NOT_FOUND.
+        pub async fn get_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSourceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Sources/GetSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Sources", "GetSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The caller's sources, in the order of their names; everybody's, for an admin.
+        pub async fn list_sources(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSourcesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSourcesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Sources/ListSources",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Sources", "ListSources"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a source with its token. What was published stays. Errors: NOT_FOUND.
+        pub async fn delete_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSourceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Sources/DeleteSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Sources", "DeleteSource"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod sources_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SourcesServer.
+    #[async_trait]
+    pub trait Sources: std::marker::Send + std::marker::Sync + 'static {
+        /// Makes a source, and begins to read it.
+        ///
+        /// Errors: ALREADY_EXISTS, NOT_FOUND and PERMISSION_DENIED (of the node; DESTINATION_FORBIDDEN), INVALID_ARGUMENT, RESOURCE_EXHAUSTED (the
+        /// principal has too many: as many as it may have subscriptions).
+        async fn create_source(
+            &self,
+            request: tonic::Request<super::CreateSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSourceResponse>,
+            tonic::Status,
+        >;
+        /// A source as it is. Errors: NOT_FOUND.
+        async fn get_source(
+            &self,
+            request: tonic::Request<super::GetSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSourceResponse>,
+            tonic::Status,
+        >;
+        /// The caller's sources, in the order of their names; everybody's, for an admin.
+        async fn list_sources(
+            &self,
+            request: tonic::Request<super::ListSourcesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSourcesResponse>,
+            tonic::Status,
+        >;
+        /// Removes a source with its token. What was published stays. Errors: NOT_FOUND.
+        async fn delete_source(
+            &self,
+            request: tonic::Request<super::DeleteSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSourceResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Makes and manages sources: services that the daemon reads into a node (SourceService).
+    ///
+    /// A source belongs to the principal that has made it, and its events are published as that principal's; to everybody but it and the
+    /// operator's admins it is not there (NOT_FOUND with SOURCE_NOT_FOUND). Only admins, and principals that the daemon's
+    /// configuration names, may make one.
+    #[derive(Debug)]
+    pub struct SourcesServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SourcesServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SourcesServer<T>
+    where
+        T: Sources,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/stanzabus.v1.Sources/CreateSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateSourceSvc<T: Sources>(pub Arc<T>);
+                    impl<
+                        T: Sources,
+                    > tonic::server::UnaryService<super::CreateSourceRequest>
+                    for CreateSourceSvc<T> {
+                        type Response = super::CreateSourceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sources>::create_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Sources/GetSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSourceSvc<T: Sources>(pub Arc<T>);
+                    impl<T: Sources> tonic::server::UnaryService<super::GetSourceRequest>
+                    for GetSourceSvc<T> {
+                        type Response = super::GetSourceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sources>::get_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Sources/ListSources" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSourcesSvc<T: Sources>(pub Arc<T>);
+                    impl<
+                        T: Sources,
+                    > tonic::server::UnaryService<super::ListSourcesRequest>
+                    for ListSourcesSvc<T> {
+                        type Response = super::ListSourcesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSourcesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sources>::list_sources(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSourcesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Sources/DeleteSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteSourceSvc<T: Sources>(pub Arc<T>);
+                    impl<
+                        T: Sources,
+                    > tonic::server::UnaryService<super::DeleteSourceRequest>
+                    for DeleteSourceSvc<T> {
+                        type Response = super::DeleteSourceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sources>::delete_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SourcesServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "stanzabus.v1.Sources";
+    impl<T> tonic::server::NamedService for SourcesServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
     }
 }
 /// What to read.

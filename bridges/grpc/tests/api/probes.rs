@@ -80,6 +80,7 @@ async fn reflection_names_what_is_served_and_describes_it() {
         "stanzabus.v1.Publisher",
         "stanzabus.v1.Push",
         "stanzabus.v1.PushProfiles",
+        "stanzabus.v1.Sources",
         "stanzabus.v1.Subscriber",
         "stanzabus.v1.Subscriptions",
     ];

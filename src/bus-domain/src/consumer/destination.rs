@@ -13,6 +13,8 @@ use crate::{Actor, Role};
 pub enum Destination {
     /// An HTTP server that takes CloudEvents (CloudEvents HTTP webhook specification).
     Webhook(Webhook),
+    /// A gRPC service of a user that takes events (`stanzabus.v1.SinkService`).
+    Sink(Sink),
 }
 
 /// An HTTP server that takes CloudEvents.
@@ -28,6 +30,32 @@ pub struct Webhook {
     pub bearer_token: Option<Secret>,
     /// How much is sent at a time.
     pub pace: Pace,
+}
+
+/// A gRPC service that takes events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sink {
+    /// Where it is.
+    pub uri: String,
+    /// In which form it gets payloads.
+    pub payload: SinkPayload,
+    /// What is sent in `authorization: Bearer`.
+    pub bearer_token: Option<Secret>,
+    /// A source whose events it does not get, because it has written them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_source: Option<String>,
+    /// How much is sent at a time.
+    pub pace: Pace,
+}
+
+/// In which form a sink gets payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkPayload {
+    /// As CloudEvents.
+    CloudEvent,
+    /// As the XML elements that they are.
+    Xml,
 }
 
 /// The content modes of the CloudEvents HTTP binding (§3).
@@ -97,6 +125,15 @@ impl Destination {
     pub fn pace(&self) -> Pace {
         match self {
             Self::Webhook(webhook) => webhook.pace,
+            Self::Sink(sink) => sink.pace,
+        }
+    }
+
+    /// The source whose events it does not get, if there is one.
+    pub fn paired_source(&self) -> Option<&str> {
+        match self {
+            Self::Webhook(_) => None,
+            Self::Sink(sink) => sink.paired_source.as_deref(),
         }
     }
 
@@ -104,6 +141,7 @@ impl Destination {
     pub fn uri(&self) -> &str {
         match self {
             Self::Webhook(webhook) => &webhook.uri,
+            Self::Sink(sink) => &sink.uri,
         }
     }
 }
@@ -124,12 +162,21 @@ pub fn may_have(actor: &Actor, is_permitted: bool) -> Result<(), ConsumerError> 
 
 /// Whether a destination can be like this. That its address may be asked is checked by who asks it.
 pub(super) fn check(destination: &Destination, mode: Mode) -> Result<(), ConsumerError> {
-    let Destination::Webhook(webhook) = destination;
-    if mode != Mode::Queue {
-        return invalid("a webhook answers for each event by itself: the mode must be QUEUE");
-    }
-    if webhook.mode != ContentMode::Batch && webhook.pace.batch_events_max != 1 {
-        return invalid("batch_events_max is for webhooks of mode BATCH");
+    match destination {
+        Destination::Webhook(_) if mode != Mode::Queue => {
+            return invalid("a webhook answers for each event by itself: the mode must be QUEUE");
+        }
+        Destination::Webhook(webhook)
+            if webhook.mode != ContentMode::Batch && webhook.pace.batch_events_max != 1 =>
+        {
+            return invalid("batch_events_max is for webhooks of mode BATCH");
+        }
+        Destination::Sink(sink) if mode == Mode::Stream && sink.pace.requests_in_flight_max != 1 => {
+            return invalid(
+                "a sink that gets events in order gets one request at a time: requests_in_flight_max is 1",
+            );
+        }
+        _ => {}
     }
     check_pace(destination.pace())
 }
@@ -185,6 +232,18 @@ mod tests {
         ] {
             assert_eq!(check(&destination, mode).is_ok(), is_valid, "{mode:?} {destination:?}");
         }
+    }
+
+    #[test]
+    fn a_sink_that_is_called_in_order_is_called_by_one_request_at_a_time() {
+        let sink = |requests_in_flight_max| {
+            let pace = Pace { requests_in_flight_max, batch_events_max: 100, requests_per_minute: None };
+            let uri = "https://example.org/".to_owned();
+            let payload = SinkPayload::CloudEvent;
+            Destination::Sink(Sink { uri, payload, bearer_token: None, paired_source: None, pace })
+        };
+        assert!(check(&sink(1), Mode::Stream).is_ok() && check(&sink(8), Mode::Queue).is_ok());
+        assert!(check(&sink(2), Mode::Stream).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bus_domain::consumer::redrive;
+use bus_domain::source::SourceMove;
 use bus_domain::{
     BusError, NodeFacts, NodeName, affiliate, collection, configure, create, delete, expire,
     manage_subscriptions, options, park, publish, purge, retract, subscribe, unsubscribe,
@@ -71,6 +72,8 @@ pub enum Work {
     Expire(expire::Expiry),
     /// See [`redrive`]: the event that is settled, and what is published of it.
     DeadLetter(redrive::Undeliverable, publish::Publication),
+    /// See [`bus_domain::source`]: the token that moves, and what is published with it.
+    Sourced(SourceMove, publish::Publication),
     /// See [`redrive`]: the items that go, and the events that are handed out again.
     Redrive(retract::Retraction, Box<redrive::Redrive>),
 }
@@ -107,13 +110,14 @@ impl Work {
     pub(super) fn events(&self) -> usize {
         match self {
             // Each item may push another one out.
-            Self::Publish(publication) | Self::DeadLetter(_, publication)
+            Self::Publish(publication) | Self::DeadLetter(_, publication) | Self::Sourced(_, publication)
                 if publication.overflow.is_some() =>
             {
                 2 * publication.items.len()
             }
             Self::Publish(publication)
             | Self::PublishNew(_, publication)
+            | Self::Sourced(_, publication)
             | Self::DeadLetter(_, publication) => publication.items.len(),
             Self::Retract(retraction) => retraction.item_ids.len(),
             Self::Redrive(retraction, _) => 2 * retraction.item_ids.len(),

@@ -7,7 +7,7 @@ use bus_domain::quota::StoredFull;
 use bus_domain::{
     Actor, BareJid, BusError, Durability, ItemId, Limits, NodeConfig, NodeFacts, NodeId, PublishModel,
     affiliate, collection, configure, create, delete, manage_subscriptions, options, publish, purge, quota,
-    retention, retract, subscribe, unsubscribe,
+    retention, retract, source, subscribe, unsubscribe,
 };
 
 use bus_store::{CommitLevel, LockMode};
@@ -127,6 +127,15 @@ pub(super) fn plan(
             let facts = existing()?;
             let publication = redrive::decide_dead_letter(facts, actor, letter, limits, next_item_id)?;
             Work::DeadLetter(letter.about, publication)
+        }
+        Verb::PublishSourced(sourced) => {
+            let facts = existing()?;
+            source::check_node(facts, actor)?;
+            let request = publish::Request { items: sourced.items.clone(), ..publish::Request::default() };
+            let publication = publish::decide(facts, actor, request, limits, next_item_id)?;
+            retention::check_undelivered(&facts.config, undelivered_full.contains(&facts.id))?;
+            check_stored(actor, stored_full, &facts.creator)?;
+            Work::Sourced(sourced.to.clone(), publication)
         }
         Verb::Redrive(wanted) => {
             let item_ids = wanted.letters.iter().map(|(id, ..)| id.clone()).collect();

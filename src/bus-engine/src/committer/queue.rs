@@ -36,6 +36,9 @@ impl Inner {
             Verb::Publish(request) => {
                 self.rates.admit(&command.actor, request.items.len(), shared.clock.now_ms())
             }
+            Verb::PublishSourced(sourced) => {
+                self.rates.admit(&command.actor, sourced.items.len(), shared.clock.now_ms())
+            }
             _ => Ok(()),
         }
     }

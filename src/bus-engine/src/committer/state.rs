@@ -243,7 +243,9 @@ impl<Ticket> Committer<Ticket> {
         match failure {
             BatchFailure::Unavailable => {
                 // A store that is full has no room for publishes, and some for what makes room: that is tried alone.
-                let is_publish = |waiting: &Waiting<Ticket>| matches!(waiting.command.verb, Verb::Publish(_));
+                let is_publish = |waiting: &Waiting<Ticket>| {
+                    matches!(waiting.command.verb, Verb::Publish(_) | Verb::PublishSourced(_))
+                };
                 let (publishes, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_publish);
                 let (refused, alone) =
                     if publishes.is_empty() { (others, publishes) } else { (publishes, others) };

@@ -53,6 +53,11 @@ impl Consumers {
         }
     }
 
+    /// Who claims things for this instance.
+    pub(crate) fn instance(&self) -> [u8; 16] {
+        self.instance
+    }
+
     /// Leaves word that something was committed on a node. Never waits.
     pub(crate) fn committed(&self, node: NodeId, name: &NodeName) {
         let mut inner = self.lock();

@@ -1,11 +1,12 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_domain::BusError;
 use bus_domain::consumer::lease::LeaseId;
 use bus_domain::consumer::retry::Failure;
-use bus_domain::consumer::{Consumer, Standing, StandingState};
+use bus_domain::consumer::{Consumer, Destination, Mode, Standing, StandingState};
+use bus_domain::source::has_written;
+use bus_domain::{BusError, NodeName, Seq};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,9 @@ const ASK_AGAIN_MAX: Duration = Duration::from_mins(10);
 /// Bytes that may be on their way from the log for one destination.
 const CREDIT_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Bytes of the events of one request, about; a single event may be longer.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
 /// One consumer with its destination.
 struct Runner {
     engine: Engine,
@@ -33,7 +37,7 @@ struct Runner {
     flow: Flow,
     /// Events for which no request has begun.
     here: VecDeque<Delivered>,
-    requests: JoinSet<(Vec<LeaseId>, Brought)>,
+    requests: JoinSet<(Vec<Delivered>, Brought)>,
 }
 
 /// Serves one consumer until it is told to stop, its destination is gone, or its session ends.
@@ -48,7 +52,7 @@ pub(super) async fn run(
         agreed = until_agreed(&engine, &*carrier, &mut session) => agreed?,
         () = stop.cancelled() => return Ok(()),
     };
-    let Some(pace) = consumer.config.destination.as_ref().map(bus_domain::consumer::Destination::pace) else {
+    let Some(pace) = consumer.config.destination.as_ref().map(Destination::pace) else {
         return Err(BusError::Internal);
     };
     let runner = Runner {
@@ -126,7 +130,7 @@ impl Runner {
             tokio::select! {
                 frame = self.session.next() => self.take(frame?),
                 Some(ended) = self.requests.join_next() => match ended {
-                    Ok((leases, brought)) => is_stopping |= self.settle(&leases, brought).await,
+                    Ok((events, brought)) => is_stopping |= self.settle(events, brought).await,
                     Err(error) => {
                         tracing::error!(%error, consumer = %self.consumer.name, "a request was not carried out");
                         return Err(BusError::Internal);
@@ -147,15 +151,29 @@ impl Runner {
         let batch =
             self.consumer.config.destination.as_ref().map_or(1, |it| it.pace().batch_events_max as usize);
         while self.flow.free(now) > 0 && !self.here.is_empty() {
-            let events: Vec<Delivered> = self.here.drain(..self.here.len().min(batch)).collect();
-            let leases = events.iter().filter_map(|event| event.lease).collect();
+            let events = self.next_batch(batch);
             let (carrier, consumer) = (Arc::clone(&self.carrier), Arc::clone(&self.consumer));
             // A fifth of the lease is left for the answer to be written down.
             let patience = REQUEST_PATIENCE.min(self.lease() * 4 / 5);
             self.flow.begun(now);
             self.engine.statistics().outbound_requests.add(1);
-            self.requests.spawn(async move { (leases, carrier.bring(&consumer, &events, patience).await) });
+            let engine = self.engine.clone();
+            self.requests.spawn(async move {
+                let brought = bring_others(&engine, &*carrier, &consumer, &events, patience).await;
+                (events, brought)
+            });
         }
+    }
+
+    /// The events of one request: the first ones that are here, within its bounds.
+    fn next_batch(&mut self, events_max: usize) -> Vec<Delivered> {
+        let mut bytes = 0;
+        let is_within = |delivered: &&Delivered| {
+            bytes += delivered.event.weight_bytes();
+            bytes <= BATCH_BYTES_MAX
+        };
+        let events = self.here.iter().take(events_max).take_while(is_within).count();
+        self.here.drain(..events.max(1)).collect()
     }
 
     /// Asks for as many events as can be brought at once.
@@ -184,16 +202,55 @@ impl Runner {
     }
 
     /// Takes note of what has become of a request; whether it was the last one.
-    async fn settle(&mut self, leases: &[LeaseId], brought: Brought) -> bool {
-        let Brought { verdicts, condition } = brought;
+    async fn settle(&mut self, events: Vec<Delivered>, brought: Brought) -> bool {
+        let Brought { mut verdicts, mut condition } = brought;
         // A destination that does not speak of an event has not taken it.
-        let verdicts = verdicts.into_iter().chain(std::iter::repeat(Verdict::Later { delay_ms: None }));
+        verdicts.resize(events.len(), Verdict::Later { delay_ms: None });
+        if self.consumer.config.mode == Mode::Stream {
+            let all_taken = self.commit(events, &verdicts);
+            if !all_taken && condition == Condition::Well {
+                condition = Condition::Failing { reason: "it has not taken the next event".to_owned() };
+            }
+        } else {
+            self.answer(&events, &verdicts);
+        }
+        if self.flow.ended(&condition, Instant::now()).is_some() {
+            self.session.take_no_more();
+            self.flow.asks_no_more();
+            self.keep_over_pause();
+        }
+        self.judge(condition).await
+    }
+
+    /// What has been taken in order, up to the first event that was not: that one and those behind it are brought again. Whether
+    /// all were taken.
+    fn commit(&mut self, events: Vec<Delivered>, verdicts: &[Verdict]) -> bool {
+        let taken = verdicts.iter().take_while(|verdict| **verdict == Verdict::Taken).count();
+        let mut last: BTreeMap<NodeName, Seq> = BTreeMap::new();
+        for delivered in &events[..taken] {
+            last.insert(delivered.facts.name.clone(), delivered.event.seq);
+        }
+        for (node, seq) in last {
+            // The session has handed it out, so nothing can be wrong about it.
+            let _ = self.session.commit(Some(&node), seq);
+        }
+        self.engine.statistics().outbound_events.add(taken as u64);
+        let is_all = taken == events.len();
+        for delivered in events.into_iter().skip(taken).rev() {
+            self.here.push_front(delivered);
+        }
+        is_all
+    }
+
+    /// Answers for each event by itself.
+    fn answer(&mut self, events: &[Delivered], verdicts: &[Verdict]) {
         let has_dead_letters = self.consumer.config.dead_letter_node.is_some();
-        let mut taken = Vec::with_capacity(leases.len());
-        for (lease, verdict) in leases.iter().zip(verdicts) {
+        let mut taken = Vec::with_capacity(events.len());
+        let leases = events.iter().filter_map(|delivered| delivered.lease);
+        for (lease, verdict) in leases.zip(verdicts.iter().copied()) {
             let failure = match verdict {
                 Verdict::Taken => {
-                    taken.push(*lease);
+                    taken.push(lease);
                     continue;
                 }
                 Verdict::Later { delay_ms } => Failure::Refused { delay_ms },
@@ -201,15 +258,14 @@ impl Runner {
                 Verdict::Never => Failure::Refused { delay_ms: None },
             };
             // The consumer is a queue, so nothing can be wrong about it.
-            let _ = self.session.refuse(&[*lease], failure);
+            let _ = self.session.refuse(&[lease], failure);
         }
         self.engine.statistics().outbound_events.add(taken.len() as u64);
         let _ = self.session.acknowledge(&taken);
-        if self.flow.ended(&condition, Instant::now()).is_some() {
-            self.session.take_no_more();
-            self.flow.asks_no_more();
-            self.keep_over_pause();
-        }
+    }
+
+    /// Takes note of how the destination is; whether it is gone.
+    async fn judge(&mut self, condition: Condition) -> bool {
         match condition {
             Condition::Well => self.stand(StandingState::Active, "").await,
             Condition::Busy { .. } => {}
@@ -237,6 +293,9 @@ impl Runner {
 
     /// Sees to it that the leases of what is here do not end while nothing may be sent.
     fn keep_over_pause(&self) {
+        if self.consumer.config.mode == Mode::Stream {
+            return;
+        }
         let now = Instant::now();
         let Some(due_at) = self.flow.due_at(now) else { return };
         let lease = self.lease() + due_at.saturating_duration_since(now);
@@ -247,6 +306,7 @@ impl Runner {
 
     /// Hands events back for which no request has begun, so that nobody waits for the end of their leases.
     fn give_back(&mut self) {
+        // In order nothing is leased: it is read again from the committed position on.
         let leases: Vec<LeaseId> = self.here.drain(..).filter_map(|event| event.lease).collect();
         let _ = self.session.refuse(&leases, Failure::Refused { delay_ms: Some(0) });
     }
@@ -262,4 +322,35 @@ impl Runner {
     fn lease(&self) -> Duration {
         Duration::from_millis(self.consumer.config.lease_ms)
     }
+}
+
+/// Brings the events that the destination's own source has not written; those that it has count as taken.
+async fn bring_others(
+    engine: &Engine,
+    carrier: &dyn Carrier,
+    consumer: &Consumer,
+    events: &[Delivered],
+    patience: Duration,
+) -> Brought {
+    let source = consumer.config.destination.as_ref().and_then(Destination::paired_source);
+    let is_own = |delivered: &Delivered| source.is_some_and(|it| has_written(it, &delivered.event.publisher));
+    let others: Vec<Delivered> = events.iter().filter(|it| !is_own(it)).cloned().collect();
+    if others.len() == events.len() {
+        return carrier.bring(consumer, events, patience).await;
+    }
+    engine.statistics().outbound_passed.add((events.len() - others.len()) as u64);
+    let Brought { verdicts, condition } = if others.is_empty() {
+        Brought::all(0, Verdict::Taken, Condition::Well)
+    } else {
+        carrier.bring(consumer, &others, patience).await
+    };
+    let mut verdicts = verdicts.into_iter();
+    let of = |delivered: &Delivered| {
+        if is_own(delivered) {
+            Verdict::Taken
+        } else {
+            verdicts.next().unwrap_or(Verdict::Later { delay_ms: None })
+        }
+    };
+    Brought { verdicts: events.iter().map(of).collect(), condition }
 }

@@ -40,7 +40,9 @@ impl Writing<'_> {
                     Work::Retract(retraction) | Work::Redrive(retraction, _) => {
                         retracted(transaction, work, &facts, retraction).await?
                     }
-                    Work::DeadLetter(_, publication) => done(published(&facts, publication, next_seq)),
+                    Work::DeadLetter(_, publication) | Work::Sourced(_, publication) => {
+                        done(published(&facts, publication, next_seq))
+                    }
                     Work::Purge(_) => done(Outcome::Purged),
                     Work::Subscribe(_) => {
                         subscriptions::subscribed(transaction, work, &facts, head, sources).await?

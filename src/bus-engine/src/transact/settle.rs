@@ -1,4 +1,5 @@
 mod consumers;
+mod sourced;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -123,6 +124,9 @@ impl Writing<'_> {
             Work::Forward(forwarding) => return forward(transaction, work, forwarding).await,
             Work::DeadLetter(about, publication) => {
                 return consumers::dead_letter(transaction, work, (about, publication), sources.now_ms).await;
+            }
+            Work::Sourced(to, publication) => {
+                return sourced::publish_sourced(transaction, work, (to, publication), sources.now_ms).await;
             }
             Work::Redrive(retraction, redrive) => {
                 return consumers::redrive(transaction, work, retraction, redrive).await;

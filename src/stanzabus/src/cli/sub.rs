@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubCommand {
     /// Make a durable subscription; it is yours. Prints it as JSON.
-    Create(CreateSubArguments),
+    Create(Box<CreateSubArguments>),
     /// Print your subscriptions, one JSON object per line; everybody's, for an admin.
     List,
     /// Print a subscription as JSON.
@@ -78,6 +78,27 @@ pub(crate) struct CreateSubArguments {
     /// Where the daemon brings the events itself.
     #[command(flatten)]
     pub(crate) webhook: WebhookArguments,
+    /// The same, over gRPC.
+    #[command(flatten)]
+    pub(crate) sink: SinkArguments,
+}
+
+/// A sink of `stanzabus sub create`.
+#[derive(Debug, Args)]
+pub(crate) struct SinkArguments {
+    /// Have the daemon bring the events to the gRPC service `stanzabus.v1.SinkService` at this https URL: with --queue by several
+    /// requests at a time, else in order.
+    #[arg(long = "sink", value_name = "URL", conflicts_with = "uri", id = "sink")]
+    pub(crate) uri: Option<String>,
+    /// Send the token in the first line of this file, as `authorization: Bearer`.
+    #[arg(long = "sink-token-file", value_name = "FILE", requires = "sink", id = "sink_token_file")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Leave out what this source has written.
+    #[arg(long = "sink-paired-source", value_name = "SOURCE", requires = "sink")]
+    pub(crate) paired_source: Option<String>,
+    /// Events of one request [default: 100].
+    #[arg(long = "sink-batch", value_name = "N", requires = "sink", id = "sink_batch")]
+    pub(crate) batch_events_max: Option<u32>,
 }
 
 /// A webhook of `stanzabus sub create`.

@@ -2,6 +2,7 @@
 
 mod push;
 mod push_profiles;
+mod sources;
 mod subscriptions;
 
 use std::error::Error as StdError;

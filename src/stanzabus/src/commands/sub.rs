@@ -1,4 +1,4 @@
-mod destination;
+pub(crate) mod destination;
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub(crate) async fn run(config: &Path, command: SubCommand) -> Result<(), Failur
     let client = connect_grpc(config).await?;
     match command {
         SubCommand::Create(arguments) => {
-            let created = client.create_subscription(request(arguments)?).await?;
+            let created = client.create_subscription(request(*arguments)?).await?;
             output::print_json(&SubscriptionLine::of(created))
         }
         SubCommand::List => {
@@ -78,7 +78,7 @@ fn request(arguments: CreateSubArguments) -> Result<v1::CreateSubscriptionReques
         attempts_max: arguments.attempts_max,
         dead_letter_node: arguments.dead_letter_node.unwrap_or_default(),
         in_flight_max: None,
-        destination: destination::of_arguments(arguments.webhook)?,
+        destination: destination::of_arguments(arguments.webhook, arguments.sink)?,
     };
     let (config, start) = (Some(config), Some(position(start)));
     Ok(v1::CreateSubscriptionRequest { name: subscription, config, start })

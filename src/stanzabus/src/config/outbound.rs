@@ -3,14 +3,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jid::BareJid;
-use outbound_http::{AddressRange, Client, Guard, Settings};
+use outbound_http::{AddressRange, Client, Dialer, Guard, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
 use super::ConfigError;
 
-/// `[outbound]`: what the daemon sends to addresses that its callers name, such as webhooks of durable subscriptions.
+/// `[outbound]`: what the daemon sends to addresses that its callers name, such as webhooks and sinks of durable
+/// subscriptions, and what it reads from there: sources.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct OutboundConfig {
@@ -58,14 +59,23 @@ impl OutboundConfig {
 
     /// What sends requests.
     pub(crate) fn client(&self, folder: &Path) -> Result<Client, ConfigError> {
-        let settings = Settings {
+        Client::new(self.settings(folder)?)
+            .map_err(|error| ConfigError::invalid("outbound.authorities_file", error.to_string()))
+    }
+
+    /// What opens connections for gRPC.
+    pub(crate) fn dialer(&self, folder: &Path) -> Result<Dialer, ConfigError> {
+        Dialer::new(&self.settings(folder)?)
+            .map_err(|error| ConfigError::invalid("outbound.authorities_file", error.to_string()))
+    }
+
+    fn settings(&self, folder: &Path) -> Result<Settings, ConfigError> {
+        Ok(Settings {
             guard: self.guard()?,
             authorities_pem: self.authorities(folder)?,
             connections_per_origin_max: CONNECTIONS_PER_ORIGIN_MAX,
             ..Settings::default()
-        };
-        Client::new(settings)
-            .map_err(|error| ConfigError::invalid("outbound.authorities_file", error.to_string()))
+        })
     }
 
     /// Who the daemon says it is.

@@ -73,6 +73,10 @@ metrics! {
     OutboundEvents = "stanzabus_outbound_events_total", |read| Value::Number(read.engine.outbound_events);
     /// Requests that such destinations have not answered, or not as they should.
     OutboundFailures = "stanzabus_outbound_failures_total", |read| Value::Number(read.engine.outbound_failures);
+    /// Events that destinations did not get, because their own sources have written them.
+    OutboundPassed = "stanzabus_outbound_passed_total", |read| Value::Number(read.engine.outbound_passed);
+    /// Events that were read from sources and published.
+    SourcedEvents = "stanzabus_sourced_events_total", |read| Value::Number(read.engine.sourced_events);
     /// Times at which events had left their log before they could be brought to a destination.
     OutboundGaps = "stanzabus_outbound_gaps_total", |read| Value::Number(read.engine.outbound_gaps);
     /// Commands that wait for their commit.

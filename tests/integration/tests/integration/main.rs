@@ -46,6 +46,7 @@ mod stanza_js;
 #[cfg(test)]
 mod subscriptions;
 mod synced;
+mod user_services;
 mod webhooks;
 #[cfg(test)]
 mod webpush;

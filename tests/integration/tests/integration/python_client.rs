@@ -72,7 +72,7 @@ impl Snippet {
 }
 
 /// As the README says, into a folder of its own.
-async fn generate_stubs() -> TempDir {
+pub(crate) async fn generate_stubs() -> TempDir {
     let stubs = tempfile::tempdir().expect("a folder");
     let proto = Path::new(ROOT).join("schemas/proto");
     let option = |name: &str, path: &Path| {

@@ -175,6 +175,7 @@ impl Life {
             | Work::SetOptions(_)
             | Work::Expire(_)
             | Work::DeadLetter(..)
+            | Work::Sourced(..)
             | Work::Redrive(..)
             | Work::Park(_) => return Ok(()),
         };

@@ -1,12 +1,13 @@
-//! There are no durable subscriptions of services in the simulation.
+//! There are no durable subscriptions of services in the simulation, and no sources.
 
 use async_trait::async_trait;
 use bus_domain::consumer::redrive::{Redrive, Undeliverable};
 use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, Standing};
+use bus_domain::source::{Source, SourceId, SourceMove};
 use bus_domain::{BareJid, NodeId, NodeName};
 use bus_store::{
     Claim, ConsumerMoves, ConsumerProgress, ConsumerStore, ConsumerTransaction, CursorPlace, NewConsumer,
-    StoreError,
+    SourceStore, SourceTransaction, StoreError,
 };
 
 use super::SimulatedStore;
@@ -112,5 +113,57 @@ impl ConsumerTransaction for SimulatedTransaction {
 
     async fn return_deliveries(&mut self, _redrive: &Redrive) -> Result<u64, StoreError> {
         Ok(0)
+    }
+}
+
+#[async_trait]
+impl SourceStore for SimulatedStore {
+    async fn create_source(&self, _new: &Source) -> Result<Option<SourceId>, StoreError> {
+        Ok(None)
+    }
+
+    async fn find_source(&self, _name: &ConsumerName) -> Result<Option<Source>, StoreError> {
+        Ok(None)
+    }
+
+    async fn list_sources(
+        &self,
+        _owner: Option<&BareJid>,
+        _after: Option<&ConsumerName>,
+        _sources_max: u32,
+    ) -> Result<Vec<Source>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn count_sources(&self, _owner: &BareJid) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn claim_source(&self, _source: SourceId, _claim: &Claim) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn renew_source(&self, _source: SourceId, _fence: u64, _until_ms: i64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn set_source_standing(
+        &self,
+        _source: SourceId,
+        _fence: u64,
+        _standing: &Standing,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn delete_source(&self, _source: SourceId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl SourceTransaction for SimulatedTransaction {
+    async fn move_source(&mut self, _to: &SourceMove) -> Result<bool, StoreError> {
+        Ok(false)
     }
 }
