@@ -48,12 +48,14 @@ pub mod v1 {
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptor.bin");
 
     /// The services that are served here, and not by users.
-    pub const SERVED: [&str; 6] = [
+    pub const SERVED: [&str; 8] = [
         "stanzabus.v1.Publisher",
         "stanzabus.v1.Subscriber",
         "stanzabus.v1.Subscriptions",
         "stanzabus.v1.Sources",
         "stanzabus.v1.Nodes",
+        "stanzabus.v1.Push",
+        "stanzabus.v1.PushProfiles",
         "stanzabus.v1.Operations",
     ];
 }

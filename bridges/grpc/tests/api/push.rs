@@ -50,7 +50,7 @@ fn registration(owner: &str, token: &str) -> v1::RegisterDeviceRequest {
     v1::RegisterDeviceRequest { owner: owner.to_owned(), address, account: String::new() }
 }
 
-async fn register(rig: &Rig, principal: &'static str, token: &str) -> v1::Device {
+pub(crate) async fn register(rig: &Rig, principal: &'static str, token: &str) -> v1::Device {
     let answer = rig.push(principal).register_device(registration("", token)).await.unwrap();
     answer.into_inner().device.unwrap()
 }

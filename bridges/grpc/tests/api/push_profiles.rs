@@ -3,7 +3,8 @@ use bridge_grpc::v1::push_audience::To;
 use prost_types::Duration;
 use tonic::Code;
 
-use crate::rig::{ADMIN, ALICE, BOB, DEVICE, Rig, expect_refusal, jid_of};
+use crate::push::register;
+use crate::rig::{ADMIN, ALICE, BOB, Rig, expect_refusal, jid_of};
 
 fn text(text: &str) -> v1::PushTexts {
     v1::PushTexts { title: Some(text.to_owned()), body: None }
@@ -167,7 +168,7 @@ async fn preferences_are_of_devices_that_are_there() {
         locale: locale.to_owned(),
         topics: vec![topic.to_owned()],
     };
-    let device = DEVICE.to_string();
+    let device = register(&rig, BOB, "token").await.device_id;
     rig.push_profiles(ADMIN).set_device_preferences(request(&device, "de_AT", "news")).await.unwrap();
     for (request, field) in [
         (request("7", "", "t"), "device_id"),

@@ -15,8 +15,7 @@ use bridge_grpc::{
     AccessToken, Credentials, CredentialsInForce, GrpcSettings, Health, ServeError, serve, token_sha256_hex,
 };
 use bus_domain::BareJid;
-use bus_domain::push::{AccountName, Device, DeviceId, PushAddress};
-use bus_engine::{Engine, PushProfiles, PushSettings, PushStore, Pushes, Settings, SystemClock, SystemIds};
+use bus_engine::{Engine, PushProfiles, PushSettings, Pushes, Settings, SystemClock, SystemIds};
 use bus_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -34,9 +33,6 @@ pub(crate) const ADMIN: &str = "admin";
 pub(crate) const ALICE: &str = "alice";
 /// May create nodes.
 pub(crate) const BOB: &str = "bob";
-
-/// The device that there is, of bob's.
-pub(crate) const DEVICE: DeviceId = DeviceId([7; 16]);
 
 pub(crate) const DOMAIN: &str = "events.example.org";
 
@@ -73,7 +69,8 @@ impl Rig {
         let engine_stop = CancellationToken::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
         let parts = Engine::start(store.clone(), settings, clock, ids, engine_stop.clone()).await.unwrap();
-        grpc.push_profiles = Some(push_profiles(&*store, &parts.engine, &pushes).await);
+        let service = BareJid::new(DOMAIN).unwrap();
+        grpc.push_profiles = Some(PushProfiles::new(parts.engine.clone(), pushes.clone(), service));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (health, shutdown) = (Health::new().await, CancellationToken::new());
@@ -149,21 +146,6 @@ fn pushes(store: &Arc<SqliteStore>) -> Pushes {
     let senders = [BareJid::new(&jid_of(ALICE)).unwrap()].into();
     let settings = PushSettings { accounts, senders, ..PushSettings::default() };
     Pushes::new(Arc::clone(store) as _, settings, Arc::new(SystemClock), Arc::new(SystemIds))
-}
-
-/// Push profiles, and a device.
-async fn push_profiles(store: &dyn PushStore, engine: &Engine, pushes: &Pushes) -> PushProfiles {
-    let device = Device {
-        id: DEVICE,
-        owner: BareJid::new(&jid_of(BOB)).unwrap(),
-        address: PushAddress::Fcm { token: "token".to_owned() },
-        account: AccountName::default(),
-        registered_at_ms: 0,
-        seen_at_ms: 0,
-        quarantined: None,
-    };
-    store.put_device(&device).await.unwrap();
-    PushProfiles::new(engine.clone(), pushes.clone(), BareJid::new(DOMAIN).unwrap())
 }
 
 /// What must come, comes.
