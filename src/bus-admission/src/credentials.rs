@@ -123,6 +123,11 @@ impl CredentialsInForce {
         self.0.send_replace(Arc::new(credentials));
     }
 
+    /// Those that are in force now.
+    pub fn now(&self) -> Arc<Credentials> {
+        Arc::clone(&self.0.borrow())
+    }
+
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Credentials>> {
         self.0.subscribe()
     }

@@ -25,6 +25,8 @@ use keys::{Key, read_keys};
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// How far the issuer's clock may be ahead of ours, for `nbf`. A token ends at its `exp`, to the second.
 const CLOCK_LEEWAY_S: i64 = 30;
+/// Keys of one issuer that a signature is compared with.
+const KEYS_TRIED_MAX: usize = 8;
 /// Tokens whose signatures are known to be good: a caller shows the same one again and again.
 const VERIFIED_MAX: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
 
@@ -107,7 +109,7 @@ struct Parts<'a> {
 
 /// Whether it looks like one: then it is looked for among the issuers, and not among the listed tokens.
 pub(crate) fn is_jwt(token: &str) -> bool {
-    token.len() <= TOKEN_BYTES_MAX && token.starts_with("ey") && token.matches('.').count() == 2
+    token.starts_with("ey") && token.matches('.').count() == 2
 }
 
 impl JwtIssuer {
@@ -127,25 +129,38 @@ impl JwtIssuer {
             return Err(JwtProblem::Malformed);
         }
         let is_wanted = |key: &&Key| key.signs(alg) && kid.as_ref().is_none_or(|kid| key.is_called(kid));
-        let key = self.keys.iter().find(is_wanted).ok_or(JwtProblem::UnknownKey)?;
+        // While an issuer that names no keys changes them, there are two.
+        let mut wanted = self.keys.iter().filter(is_wanted).take(KEYS_TRIED_MAX).peekable();
+        wanted.peek().ok_or(JwtProblem::UnknownKey)?;
         let hash: [u8; 32] = Sha256::digest(token).into();
         if self.lock().get(&hash).is_some() {
             return Ok(());
         }
-        if !key.verifies(alg, parts.signed.as_bytes(), &parts.signature) {
+        if !wanted.any(|key| key.verifies(alg, parts.signed.as_bytes(), &parts.signature)) {
             return Err(JwtProblem::Signature);
         }
         self.lock().put(hash, ());
         Ok(())
     }
 
-    /// Whom the claims make their holder.
+    /// Whether it is the issuer of this name, for this audience.
+    pub fn is_for(&self, issuer: &str, audience: &str) -> bool {
+        self.rule.issuer == issuer && self.rule.audience == audience
+    }
+
+    /// Whom the claims make their holder. Addresses are compared without case, names of an issuer need not be: that is for its
+    /// operator to know. A name that normalisation would make another one in any other way makes nobody, because somebody else
+    /// may have that.
     fn actor(&self, claims: &Map<String, Value>, admins: &[BareJid]) -> Option<Actor> {
         let JwtRule { claim, prefix, domain, may_create, may_administer, .. } = &self.rule;
         let name = claims.get(claim)?.as_str()?;
         // An address of the rule's own domain is a name, too.
         let name = name.strip_suffix(&format!("@{domain}")).unwrap_or(name);
-        let principal = principal_jid(&format!("{prefix}{name}"), domain.as_str()).ok()?;
+        let name = format!("{prefix}{name}");
+        let principal = principal_jid(&name, domain.as_str()).ok()?;
+        if principal.node().map(AsRef::as_ref) != Some(&*name.to_lowercase()) {
+            return None;
+        }
         let is_admin = *may_administer && admins.contains(&principal);
         let role = match (is_admin, may_create) {
             (true, _) => Role::Admin,
@@ -171,13 +186,24 @@ pub(crate) fn find(
     let issuer = parts.text("iss").ok_or(JwtProblem::UnknownIssuer)?;
     let mut of_issuer = issuers.iter().filter(|it| it.rule.issuer == issuer).peekable();
     of_issuer.peek().ok_or(JwtProblem::UnknownIssuer)?;
-    let issuer = of_issuer.find(|it| parts.is_for(&it.rule.audience)).ok_or(JwtProblem::Audience)?;
-    issuer.verify(token, &parts)?;
-    let expires_at_ms = parts.moment_ms("exp").ok_or(JwtProblem::NoExpiry)?;
+    let mut refused = JwtProblem::Audience;
+    let mut signed_by = None;
+    for candidate in of_issuer.filter(|it| parts.is_for(&it.rule.audience)) {
+        match candidate.verify(token, &parts) {
+            Ok(()) => {
+                signed_by = Some(candidate);
+                break;
+            }
+            Err(problem) => refused = problem,
+        }
+    }
+    let issuer = signed_by.ok_or(refused)?;
+    let expires_at_ms = parts.moment_ms("exp")?.ok_or(JwtProblem::NoExpiry)?;
     if expires_at_ms <= now_ms {
         return Err(JwtProblem::Expired);
     }
-    if parts.moment_ms("nbf").is_some_and(|from_ms| from_ms > now_ms.saturating_add(CLOCK_LEEWAY_S * 1_000)) {
+    if parts.moment_ms("nbf")?.is_some_and(|from_ms| from_ms > now_ms.saturating_add(CLOCK_LEEWAY_S * 1_000))
+    {
         return Err(JwtProblem::NotYet);
     }
     let actor = issuer.actor(&parts.claims, admins).ok_or(JwtProblem::Principal)?;
@@ -213,14 +239,20 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Seconds since 1970, which may have a fraction (RFC 7519 §2), as milliseconds.
-    fn moment_ms(&self, claim: &str) -> Option<i64> {
-        let value = self.claims.get(claim)?;
-        if let Some(seconds) = value.as_i64() {
-            return seconds.checked_mul(1_000);
-        }
-        let seconds = Duration::try_from_secs_f64(value.as_f64()?).ok()?;
-        i64::try_from(seconds.as_millis()).ok()
+    /// Seconds since 1970, which may have a fraction (RFC 7519 §2), as milliseconds; `None` if it does not say. What is no such
+    /// number is no leave.
+    fn moment_ms(&self, claim: &str) -> Result<Option<i64>, JwtProblem> {
+        let value = match self.claims.get(claim) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(value) => value,
+        };
+        let whole = |seconds: i64| seconds.checked_mul(1_000);
+        let fraction = |seconds: f64| {
+            let seconds = Duration::try_from_secs_f64(seconds).ok()?;
+            i64::try_from(seconds.as_millis()).ok()
+        };
+        let ms = value.as_i64().map_or_else(|| value.as_f64().and_then(fraction), whole);
+        ms.map(Some).ok_or(JwtProblem::Malformed)
     }
 }
 

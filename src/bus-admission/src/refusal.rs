@@ -25,7 +25,9 @@ pub enum Refusal {
         problem: JwtProblem,
     },
     /// The token was good once.
-    #[error("the token has expired; make another one with `stanzabus token create`")]
+    #[error(
+        "the token has expired; get another one from its issuer, or make one with `stanzabus token create`"
+    )]
     TokenExpired,
     /// There is no token, and the client's certificate stands for nobody.
     #[error(

@@ -111,9 +111,20 @@ impl Loaded {
 
     /// Who may call over gRPC and HTTP.
     pub(crate) fn credentials(&self) -> Result<Credentials, ConfigError> {
+        match self.credentials_beside(&Credentials::default())? {
+            (credentials, None) => Ok(credentials),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// The same, beside those in force: of an issuer whose keys cannot be read, these stay, and it is said what is wrong.
+    pub(crate) fn credentials_beside(
+        &self,
+        in_force: &Credentials,
+    ) -> Result<(Credentials, Option<ConfigError>), ConfigError> {
         let Config { xmpp, access, grpc, .. } = &self.config;
         let creator_domains = access.creator_domains()?.into_iter().collect();
-        grpc.credentials(&self.folder, &xmpp.domain()?, xmpp.admins()?, &creator_domains)
+        grpc.credentials(&self.folder, &xmpp.domain()?, xmpp.admins()?, &creator_domains, in_force)
     }
 
     /// Looks at every value but the secrets, which not everybody may read.

@@ -98,10 +98,11 @@ impl Reloading {
     }
 }
 
-/// All lists or none.
+/// All lists or none, but for the keys of an issuer: they come from others, and must not hold up what is revoked here.
 fn replace_credentials(loaded: &Loaded, replaceable: &Replaceable) -> Result<(), ConfigError> {
-    replaceable.credentials.replace(loaded.credentials()?);
-    Ok(())
+    let (credentials, unreadable) = loaded.credentials_beside(&replaceable.credentials.now())?;
+    replaceable.credentials.replace(credentials);
+    unreadable.map_or(Ok(()), Err)
 }
 
 /// The certificate with its key, or neither.

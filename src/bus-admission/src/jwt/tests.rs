@@ -124,8 +124,9 @@ fn what_a_token_says_must_be_for_us_and_for_now() {
         ("exp", json!(NOW_S), JwtProblem::Expired),
         ("exp", json!(-1), JwtProblem::Expired),
         ("exp", Value::Null, JwtProblem::NoExpiry),
-        ("exp", json!("never"), JwtProblem::NoExpiry),
-        ("exp", json!(1e300), JwtProblem::NoExpiry),
+        ("exp", json!("never"), JwtProblem::Malformed),
+        ("exp", json!(1e300), JwtProblem::Malformed),
+        ("nbf", json!("2030-01-01T00:00:00Z"), JwtProblem::Malformed),
         ("nbf", json!(NOW_S + 31), JwtProblem::NotYet),
         ("sub", Value::Null, JwtProblem::Principal),
         ("sub", json!(""), JwtProblem::Principal),
@@ -190,11 +191,12 @@ fn the_rule_says_whom_the_issuer_speaks_for() {
     let find =
         |rule: JwtRule, sub: &str| check(&JwtIssuer::new(rule, &signer.jwks()).unwrap(), &token(sub), NOW_MS);
     let principal = |rule, sub: &str| find(rule, sub).map(|(principal, _)| principal);
-    assert_eq!(
-        principal(rule(), "CAROL"),
-        Ok("carol@events.example.org".into()),
-        "normalised like every address"
-    );
+    for same in ["carol", "CAROL"] {
+        assert_eq!(principal(rule(), same), Ok("carol@events.example.org".into()));
+    }
+    for other in ["ｃａｒｏｌ", "car\u{ad}ol", "ᶜarol"] {
+        assert_eq!(principal(rule(), other), Err(JwtProblem::Principal), "{other}: it would be carol, too");
+    }
     let with_prefix = JwtRule { prefix: "login-".into(), ..rule() };
     assert_eq!(principal(with_prefix, "cli"), Ok("login-cli@events.example.org".into()));
     let of_users = || JwtRule { domain: BareJid::new("example.org").unwrap(), may_create: false, ..rule() };
@@ -207,6 +209,26 @@ fn the_rule_says_whom_the_issuer_speaks_for() {
         (Role::Creator, Role::Admin),
         "an issuer makes no admins by chance"
     );
+}
+
+#[test]
+fn an_issuer_may_have_several_keys_without_names_and_several_rules() {
+    let (old, new) = (Signer::new(), Signer::new());
+    let bare = |signer: &Signer| {
+        let mut set: Value = serde_json::from_str(&signer.jwks()).unwrap();
+        for key in set["keys"].as_array_mut().unwrap() {
+            key.as_object_mut().unwrap().remove("kid");
+        }
+        set["keys"].as_array().unwrap().clone()
+    };
+    let both = [bare(&old), bare(&new)].concat();
+    let issuer = JwtIssuer::new(rule(), &json!({ "keys": both }).to_string()).unwrap();
+    let token = |signer: &Signer| signer.sign(&json!({ "alg": "EdDSA" }), &claims());
+    assert!(check(&issuer, &token(&old), NOW_MS).is_ok() && check(&issuer, &token(&new), NOW_MS).is_ok());
+    let apart = [old.issuer(), new.issuer()];
+    for signer in [&old, &new] {
+        assert!(find(&apart, &[], &signer.sign(&edwards(), &claims()), NOW_MS).is_ok());
+    }
 }
 
 #[test]

@@ -162,16 +162,27 @@ impl GrpcConfig {
         folder.join(&self.tokens_file)
     }
 
-    /// Who may call.
+    /// Who may call. Of an issuer whose keys cannot be read those in force stay, if there are any, and what is wrong is said
+    /// beside: everything else counts as it is listed now, so that a token that was revoked does not live on with it.
     pub(crate) fn credentials(
         &self,
         folder: &Path,
         domain: &BareJid,
         admins: Vec<BareJid>,
         creator_domains: &HashSet<BareJid>,
-    ) -> Result<Credentials, ConfigError> {
-        let issuers = self.jwt.iter().map(|issuer| issuer.read(folder, domain, creator_domains));
-        let issuers = issuers.collect::<Result<_, _>>()?;
+        in_force: &Credentials,
+    ) -> Result<(Credentials, Option<ConfigError>), ConfigError> {
+        let mut issuers = Vec::with_capacity(self.jwt.len());
+        let mut unreadable = None;
+        for issuer in &self.jwt {
+            match issuer.read(folder, domain, creator_domains) {
+                Ok(read) => issuers.push(read),
+                Err(error) => {
+                    issuers.extend(issuer.of_now(in_force).cloned());
+                    unreadable.get_or_insert(error);
+                }
+            }
+        }
         let domain = domain.as_str();
         let token = |listed: ListedToken| -> Result<AccessToken, ConfigError> {
             let token = AccessToken::new(&listed.principal, domain, &listed.sha256);
@@ -185,12 +196,13 @@ impl GrpcConfig {
             CertificateName::new(&listed.principal, domain, &listed.name)
                 .map_err(|error| ConfigError::invalid("grpc.certificates", error.to_string()))
         };
-        Ok(Credentials {
+        let credentials = Credentials {
             tokens: self.all_tokens(folder)?.into_iter().map(token).collect::<Result<_, _>>()?,
             certificates: self.certificates.iter().map(certificate).collect::<Result<_, _>>()?,
             issuers,
             admins,
-        })
+        };
+        Ok((credentials, unreadable))
     }
 
     /// The tokens of the configuration itself.

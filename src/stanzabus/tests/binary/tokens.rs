@@ -79,6 +79,25 @@ fn a_token_that_an_issuer_has_signed_counts_as_long_as_its_key_does() {
 }
 
 #[test]
+fn a_token_is_revoked_though_the_keys_of_an_issuer_cannot_be_read() {
+    let bus = Bus::initialised();
+    let issuer = "[[grpc.jwt]]\nissuer = \"https://login.example.org\"\naudience = \"stanzabus\"\njwks_file = \"login.json\"";
+    bus.edit("# [[grpc.certificates]]", &format!("{issuer}\n# [[grpc.certificates]]"));
+    bus.write("login.json", include_str!("../../../bus-admission/src/jwt/fixtures/rsa.jwks.json"));
+    let mut daemon = bus.serve();
+    let token = create(&bus, &["shop"]);
+    daemon.wait_for_another(READ_ANEW);
+    bus.write("login.json", "<html>");
+    daemon.wait_for_another("stay as they were");
+    let id = list(&bus)[1]["id"].as_str().unwrap().to_owned();
+    assert_eq!(bus.run(&["token", "revoke", &id]).status, Some(0));
+    daemon.wait_for_another("stay as they were");
+    assert_eq!(call(&bus, &token).status, Some(1));
+    let signed = include_str!("../../../bus-admission/src/jwt/fixtures/rs256.jwt");
+    assert_eq!(call(&bus, signed).status, Some(0), "by the keys that were there");
+}
+
+#[test]
 fn a_configuration_that_is_read_anew_at_sighup_counts() {
     let bus = Bus::initialised();
     let mut daemon = bus.serve();

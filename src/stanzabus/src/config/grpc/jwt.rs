@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bus_admission::{JwtIssuer, JwtRule};
+use bus_admission::{Credentials, JwtIssuer, JwtRule};
 use jid::BareJid;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -42,6 +42,11 @@ impl JwtConfig {
     /// Where its keys are.
     pub(super) fn path(&self, folder: &Path) -> PathBuf {
         folder.join(&self.jwks_file)
+    }
+
+    /// The issuer as it is in force.
+    pub(super) fn of_now<'a>(&self, in_force: &'a Credentials) -> Option<&'a JwtIssuer> {
+        in_force.issuers.iter().find(|issuer| issuer.is_for(&self.issuer, &self.audience))
     }
 
     /// The issuer with its keys of now. Its holders may create nodes like other principals, or like the users of their
