@@ -50,13 +50,15 @@ pub fn accept(
     let Accepting { leg, connections_max, tls, reading_patience } = accepting;
     let places = Arc::new(Semaphore::new(connections_max));
     let taking = Arc::clone(&places);
-    let sockets = stream::unfold((listener, taking), move |(listener, places)| async move {
-        if places.available_permits() == 0 {
+    let sockets = stream::unfold((listener, taking, false), move |(listener, places, was_full)| async move {
+        // Told once for as long as it lasts.
+        let is_full = places.available_permits() == 0;
+        if is_full && !was_full {
             tracing::warn!(leg, connections_max, "no place is left for connections; the next one waits");
         }
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
         let tcp = next(leg, &listener).await;
-        Some(((tcp, place), (listener, places)))
+        Some(((tcp, place), (listener, places, is_full)))
     });
     let agreeing = sockets.map(move |(tcp, place)| {
         let tls = tls.clone();

@@ -18,7 +18,8 @@ pub struct Settings {
     pub origins_max: usize,
     /// How long resolving, connecting and agreeing on TLS may take together.
     pub connect_timeout: Duration,
-    /// How long a request may take, with connecting.
+    /// How long a request may take until its answer begins, with connecting. The answer's body is waited for a little beyond
+    /// that; what has come by then is the body.
     pub request_timeout: Duration,
     /// Bytes of an answer's body; the rest is thrown away, the answer counts.
     pub response_bytes_max: usize,

@@ -174,6 +174,7 @@ pub(crate) fn alert() -> PushMessage {
         title: Some("Build 7".to_owned()),
         body: Some("It is green.".to_owned()),
         data: [("build".to_owned(), "7".to_owned())].into(),
+        ttl_s: 3_600,
         ..PushMessage::default()
     }
 }

@@ -106,7 +106,10 @@ async fn until_agreed(
         }
         tokio::select! {
             // Nothing is to its credit: only its end comes, or word of events that are gone.
-            frame = session.next() => drop(frame?),
+            frame = session.next() => {
+                let frame = frame?;
+                tell_gap(engine, session.consumer(), &frame);
+            }
             _ = changes.changed() => {}
             () = sleep_until(ask_at) => {}
         }
@@ -185,19 +188,15 @@ impl Runner {
     }
 
     fn take(&mut self, frame: ConsumerFrame) {
+        tell_gap(&self.engine, &self.consumer, &frame);
         match frame {
             ConsumerFrame::Events(events) => {
                 self.flow.came(events.len());
                 self.here.extend(events);
                 self.keep_over_pause();
             }
-            ConsumerFrame::Gap { facts, first_seq } => {
-                let node = &facts.name;
-                tracing::warn!(consumer = %self.consumer.name, %node, first_seq, "events were gone before they were brought");
-                self.engine.statistics().outbound_gaps.add(1);
-            }
             // What was not accepted comes again.
-            ConsumerFrame::Leases(_) | ConsumerFrame::Committed { .. } => {}
+            ConsumerFrame::Gap { .. } | ConsumerFrame::Leases(_) | ConsumerFrame::Committed { .. } => {}
         }
     }
 
@@ -321,6 +320,15 @@ impl Runner {
 
     fn lease(&self) -> Duration {
         Duration::from_millis(self.consumer.config.lease_ms)
+    }
+}
+
+/// The destination sees a gap by the sequence of what it gets; the operator is told.
+fn tell_gap(engine: &Engine, consumer: &Consumer, frame: &ConsumerFrame) {
+    if let ConsumerFrame::Gap { facts, first_seq } = frame {
+        let node = &facts.name;
+        tracing::warn!(consumer = %consumer.name, %node, first_seq, "events were gone before they were brought");
+        engine.statistics().outbound_gaps.add(1);
     }
 }
 

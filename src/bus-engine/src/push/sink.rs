@@ -83,6 +83,10 @@ pub enum Unfit {
 impl Push<'_> {
     /// For how many seconds the provider shall keep it; 0 means: try once.
     pub fn ttl_left_s(&self, now_ms: i64) -> u32 {
+        // How long such a job may wait for us is no time for the provider.
+        if self.message.ttl_s == 0 {
+            return 0;
+        }
         let left_s = self.expires_at_ms.saturating_sub(now_ms).div_euclid(1_000).max(0);
         u32::try_from(left_s).unwrap_or(u32::MAX).min(PushMessage::TTL_S_MAX)
     }
@@ -116,5 +120,21 @@ impl From<Unfit> for PushOutcome {
             }
         };
         Self::new(PushVerdict::Rejected, reason).with_detail(unfit.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_tried_once_is_kept_by_no_provider() {
+        let address = PushAddress::Fcm { token: "token".to_owned() };
+        let left_s = |ttl_s| {
+            let message = PushMessage { ttl_s, ..PushMessage::default() };
+            Push { id: [0; 16], address: &address, message: &message, expires_at_ms: 30_000 }
+                .ttl_left_s(1_000)
+        };
+        assert_eq!((left_s(0), left_s(30)), (0, 29));
     }
 }

@@ -19,7 +19,8 @@ pub(super) struct JwtConfig {
     audience: String,
     /// A file with its public keys (JWKS): RSA, P-256, P-384 and Ed25519. A change counts at once.
     jwks_file: PathBuf,
-    /// The claim that names the holder [default: sub].
+    /// The claim that names the holder [default: sub]. Case makes no difference, as in addresses; a name that their preparation
+    /// would change in any other way is refused.
     #[serde(default = "sub")]
     claim: String,
     /// What is put in front of that name, so that the issuer cannot speak for principals of other tokens.
