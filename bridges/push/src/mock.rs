@@ -135,6 +135,11 @@ impl Mock {
         self.state.counts(provider)
     }
 
+    /// How many connections have agreed on TLS until now.
+    pub fn connections(&self) -> u64 {
+        self.state.connections()
+    }
+
     /// Waits until so many messages were taken for a provider.
     pub async fn wait_for(&self, provider: PushProvider, taken: u64) {
         self.state.wait_for(provider, taken).await;

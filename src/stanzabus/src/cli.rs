@@ -1,5 +1,6 @@
 //! The command line. The help texts are the manual.
 
+mod bench;
 mod node;
 mod push;
 mod push_profiles;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use jid::{BareJid, Jid};
 
+pub(crate) use bench::{BenchCommand, GrpcBenchArguments, PushBenchArguments};
 pub(crate) use node::{
     AccessModel, Affiliation, ConfigureArguments, CreateArguments, Durability, ItemsArguments, NodeCommand,
     ProcessingHint, PublishModel, WhenItemsFull, WhenUndeliveredFull,
@@ -140,33 +142,6 @@ pub(crate) enum ServerCommand {
         #[arg(long)]
         recent: bool,
     },
-}
-
-/// `stanzabus bench …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchCommand {
-    /// Publishing, delivery and replay over gRPC, on nodes that it makes and removes.
-    Grpc(GrpcBenchArguments),
-}
-
-/// `stanzabus bench grpc`
-#[derive(Debug, Args)]
-pub(crate) struct GrpcBenchArguments {
-    /// How often everything is measured, one after the other.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub(crate) runs: u32,
-    /// Events of each measurement.
-    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
-    pub(crate) events: u64,
-    /// Bytes of each payload.
-    #[arg(long, value_name = "BYTES", default_value_t = 200)]
-    pub(crate) payload_bytes: usize,
-    /// Readers of one node, for the measurement with many.
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    pub(crate) readers: u16,
-    /// Write the figures here instead of on standard output.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
 }
 
 /// `stanzabus push-mock`

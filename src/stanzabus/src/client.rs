@@ -1,6 +1,7 @@
 //! How the client commands reach the bus: over gRPC, or as an XMPP user.
 
 pub(crate) mod grpc;
+pub(crate) mod http;
 mod login;
 pub(crate) mod output;
 pub(crate) mod pubsub;

@@ -1,6 +1,7 @@
 //! The metrics in one place. Values are read when somebody asks; nothing is counted twice.
 
 mod family;
+mod process;
 mod pushes;
 mod table;
 #[cfg(test)]
@@ -47,6 +48,7 @@ struct Reading {
     recent_bytes: usize,
     requests: RequestLoad,
     pushes: PushReading,
+    resident_bytes: u64,
 }
 
 impl Sources {
@@ -60,6 +62,7 @@ impl Sources {
             recent_bytes: self.engine.recent_bytes(),
             requests: self.requests.get(),
             pushes: PushReading::of(&self.pushes, self.engine.now_ms()),
+            resident_bytes: process::resident_bytes(),
         }
     }
 }

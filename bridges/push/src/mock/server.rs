@@ -85,6 +85,7 @@ async fn serve(acceptor: TlsAcceptor, tcp: TcpStream, state: Arc<State>) {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%error, "a client does not agree on TLS"),
     };
+    state.count_connection();
     let ending = Ending { goes_away: CancellationToken::new(), is_cut: CancellationToken::new() };
     let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = {

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bus_domain::push::PushProvider;
@@ -21,6 +22,7 @@ pub(super) struct State {
     pub(super) fcm: Option<Fcm>,
     inner: Mutex<Inner>,
     taken: watch::Sender<u64>,
+    connections: AtomicU64,
 }
 
 /// A message that was taken.
@@ -72,7 +74,8 @@ impl State {
         let apns = Apns::new()?;
         let key_pem = settings.fcm_key_pem.as_deref();
         let fcm = key_pem.map(|key_pem| Fcm::new(key_pem, &origin)).transpose()?;
-        Ok(Self { settings, origin, apns, fcm, inner: Mutex::default(), taken: watch::Sender::new(0) })
+        let (inner, taken, connections) = (Mutex::default(), watch::Sender::new(0), AtomicU64::new(0));
+        Ok(Self { settings, origin, apns, fcm, inner, taken, connections })
     }
 
     /// `https://` and where it listens.
@@ -134,6 +137,14 @@ impl State {
 
     pub(super) fn counts(&self, provider: PushProvider) -> Counts {
         self.lock().counts.get(&provider).copied().unwrap_or_default()
+    }
+
+    pub(super) fn count_connection(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(super) async fn wait_for(&self, provider: PushProvider, taken: u64) {

@@ -1,6 +1,7 @@
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::cli::GrpcBenchArguments;
+use crate::client::output;
 
 /// What was measured, with every run's value.
 #[derive(Serialize)]
@@ -8,9 +9,9 @@ pub(super) struct Report {
     version: &'static str,
     cores: usize,
     runs: u32,
-    events: u64,
-    payload_bytes: usize,
-    readers: usize,
+    /// What was asked for.
+    #[serde(flatten)]
+    arguments: Value,
     measurements: Vec<Measurement>,
     ratios: Vec<Ratio>,
 }
@@ -27,7 +28,7 @@ struct Measurement {
 /// The median of the quotients of each run.
 #[derive(Serialize)]
 struct Ratio {
-    name: &'static str,
+    name: String,
     values: Vec<f64>,
     median: f64,
 }
@@ -38,41 +39,56 @@ struct Ratio {
 pub(super) enum Unit {
     /// More is better.
     EventsPerSecond,
+    /// More is better.
+    PushesPerSecond,
     /// Less is better.
     Milliseconds,
+    /// Less is better.
+    Bytes,
+    /// Less is better.
+    Connections,
+}
+
+impl Unit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::EventsPerSecond => "events/s",
+            Self::PushesPerSecond => "pushes/s",
+            Self::Milliseconds => "ms",
+            Self::Bytes => "bytes",
+            Self::Connections => "connections",
+        }
+    }
 }
 
 impl Report {
-    pub(super) fn new(arguments: &GrpcBenchArguments) -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION"),
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
-            runs: arguments.runs,
-            events: arguments.events,
-            payload_bytes: arguments.payload_bytes,
-            readers: usize::from(arguments.readers),
-            measurements: Vec::new(),
-            ratios: Vec::new(),
-        }
+    /// For so many runs with these arguments, a JSON object.
+    pub(super) fn new(runs: u32, arguments: Value) -> Self {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let version = env!("CARGO_PKG_VERSION");
+        Self { version, cores, runs, arguments, measurements: Vec::new(), ratios: Vec::new() }
     }
 
-    /// Adds the value of another run.
+    /// Adds the value of another run, and says so.
     pub(super) fn add(&mut self, name: &'static str, unit: Unit, value: f64) {
-        match self.measurements.iter_mut().find(|measurement| measurement.name == name) {
-            Some(measurement) => {
-                measurement.values.push(value);
-                measurement.median = median(&measurement.values);
-            }
-            None => self.measurements.push(Measurement { name, unit, values: vec![value], median: value }),
-        }
+        let known = self.measurements.iter().position(|it| it.name == name);
+        let at = known.unwrap_or_else(|| {
+            self.measurements.push(Measurement { name, unit, values: Vec::new(), median: value });
+            self.measurements.len() - 1
+        });
+        let measurement = &mut self.measurements[at];
+        measurement.values.push(value);
+        measurement.median = median(&measurement.values);
+        let run = measurement.values.len();
+        output::status(&format!("run {run} of {}: {name}: {value:.1} {}", self.runs, unit.as_str()));
     }
 
     /// Compares two measurements run by run.
-    pub(super) fn add_ratio(&mut self, name: &'static str, of: &str, to: &str) {
+    pub(super) fn add_ratio(&mut self, of: &str, to: &str) {
         let values = |name: &str| self.measurements.iter().find(|it| it.name == name).map(|it| &it.values);
-        let (Some(of), Some(to)) = (values(of), values(to)) else { return };
-        let values: Vec<f64> = of.iter().zip(to).map(|(of, to)| of / to).collect();
-        self.ratios.push(Ratio { name, median: median(&values), values });
+        let (Some(of_values), Some(to_values)) = (values(of), values(to)) else { return };
+        let values: Vec<f64> = of_values.iter().zip(to_values).map(|(of, to)| of / to).collect();
+        self.ratios.push(Ratio { name: format!("{of} / {to}"), median: median(&values), values });
     }
 
     pub(super) fn json(&self) -> String {

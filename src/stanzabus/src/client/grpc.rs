@@ -112,6 +112,17 @@ impl GrpcClient {
         answers.map(tonic::Response::into_inner).map_err(|status| refused("publish".to_owned(), &status))
     }
 
+    /// Reads a durable subscription. The stream of requests begins with its opening.
+    pub(crate) async fn subscribe(
+        &self,
+        requests: impl Stream<Item = v1::SubscribeRequest> + Send + 'static,
+    ) -> Result<Streaming<v1::SubscribeResponse>, GrpcError> {
+        let answers = SubscriberClient::new(self.service.clone()).subscribe(requests).await;
+        answers
+            .map(tonic::Response::into_inner)
+            .map_err(|status| refused("read the subscription".to_owned(), &status))
+    }
+
     /// Reads a node's log.
     pub(crate) async fn tail(
         &self,

@@ -235,4 +235,6 @@ metrics! {
     PushQueued = "stanzabus_push_queued", |read| read.pushes.queued();
     /// How long the oldest of them has been waiting.
     PushOldestSeconds = "stanzabus_push_oldest_seconds", |read| read.pushes.oldest_seconds();
+    /// What of the daemon's memory is in RAM; 0 where the system does not tell.
+    ResidentBytes = "process_resident_memory_bytes", |read| Value::Number(read.resident_bytes);
 }

@@ -1,17 +1,8 @@
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-
 use super::Report;
 use crate::client::grpc::GrpcClient;
+use crate::client::http::get;
 use crate::config::Loaded;
 use crate::failure::Failure;
-
-const ANSWER_TIME: Duration = Duration::from_secs(5);
-const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 
 /// A daemon that runs on this configuration's HTTP port.
 #[derive(Debug)]
@@ -64,19 +55,4 @@ pub(super) async fn check_token(
         Ok(_) => report.ok("token", &format!("the daemon accepts it as {principal}")),
         Err(error) => report.failed("token", &error),
     }
-}
-
-/// A small HTTP client: status and body.
-async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let asking = async {
-        let mut stream = TcpStream::connect(address).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).await.ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-        Some((status, body.to_owned()))
-    };
-    timeout(ANSWER_TIME, asking).await.ok().flatten()
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::super::cut_short;
 use super::target::Target;
 use crate::failure::Failure;
 
@@ -52,25 +53,21 @@ pub(super) async fn send(
                 break;
             }
         }
-        let frame = answers.message().await.map_err(|status| lost(status.message()))?;
+        let frame = answers.message().await.map_err(|status| cut_short(status.message()))?;
         match frame.and_then(|response| response.frame) {
             Some(Frame::Results(results)) => {
                 for result in results.results {
                     if let Some(Outcome::Failure(failure)) = result.outcome {
-                        return Err(lost(&failure.message));
+                        return Err(cut_short(&failure.message));
                     }
                     answered += 1;
                 }
             }
-            Some(Frame::GoingAway(_)) | None => return Err(lost("the daemon stops")),
+            Some(Frame::GoingAway(_)) | None => return Err(cut_short("the daemon stops")),
             Some(Frame::Window(_)) => {}
         }
     }
     Ok(())
-}
-
-pub(super) fn lost(message: &str) -> Failure {
-    Failure::Usage(format!("the benchmark was cut short: {message}"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

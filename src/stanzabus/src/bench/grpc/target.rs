@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bridge_grpc::v1;
@@ -6,12 +7,15 @@ use bus_engine::{IdSource as _, SystemIds};
 use crate::cli::GrpcBenchArguments;
 use crate::client::connect_grpc;
 use crate::client::grpc::GrpcClient;
+use crate::config;
 use crate::failure::Failure;
 
 /// The daemon that is measured, and with what.
 pub(super) struct Target {
     pub(super) client: GrpcClient,
     pub(super) config: PathBuf,
+    /// Where the daemon tells its metrics.
+    pub(super) metrics: SocketAddr,
     pub(super) events: u64,
     pub(super) payload: String,
 }
@@ -29,6 +33,7 @@ impl Target {
         Ok(Self {
             client: connect_grpc(config).await?,
             config: config.to_owned(),
+            metrics: config::load(config)?.config.http.listen()?,
             events: arguments.events,
             payload: empty.replace("><", &format!(">{text}<")),
         })
@@ -56,6 +61,11 @@ impl Target {
 }
 
 impl BenchNode {
+    /// A name for one of its durable subscriptions.
+    pub(super) fn subscription_name(&self, number: usize) -> String {
+        format!("{}-{number}", self.name.replace(' ', "-"))
+    }
+
     /// Removes it. What is not removed because a measurement failed can be found by its name.
     pub(super) async fn remove(self) -> Result<(), Failure> {
         Ok(self.client.delete(&self.name, None).await?)

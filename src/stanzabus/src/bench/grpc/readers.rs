@@ -6,7 +6,8 @@ use futures::future::try_join_all;
 use tokio::time::Instant;
 use tonic::Streaming;
 
-use super::publish::{lost, per_second, send};
+use super::super::cut_short;
+use super::publish::{per_second, send};
 use super::target::Target;
 use crate::failure::Failure;
 
@@ -34,7 +35,7 @@ pub(super) async fn live(target: &Target, readers: usize) -> Result<f64, Failure
     }
     let began = Instant::now();
     send(target, &node.name, batches, EVENTS_PER_BATCH, OUTSTANDING).await?;
-    for ended in try_join_all(open).await.map_err(|error| lost(&error.to_string()))? {
+    for ended in try_join_all(open).await.map_err(|error| cut_short(&error.to_string()))? {
         ended?;
     }
     let took = began.elapsed();
@@ -61,6 +62,6 @@ pub(super) async fn read(mut frames: Streaming<v1::TailResponse>, events: u64) -
 }
 
 pub(super) async fn next(frames: &mut Streaming<v1::TailResponse>) -> Result<Frame, Failure> {
-    let frame = frames.message().await.map_err(|status| lost(status.message()))?;
-    frame.and_then(|response| response.frame).ok_or_else(|| lost("a reader's stream has ended"))
+    let frame = frames.message().await.map_err(|status| cut_short(status.message()))?;
+    frame.and_then(|response| response.frame).ok_or_else(|| cut_short("a reader's stream has ended"))
 }

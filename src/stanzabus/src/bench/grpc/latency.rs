@@ -4,8 +4,8 @@ use bridge_grpc::v1;
 use bridge_grpc::v1::tail_response::Frame;
 use tokio::time::Instant;
 
+use super::super::report::percentile;
 use super::readers::next;
-use super::report::percentile;
 use super::target::Target;
 use crate::failure::Failure;
 

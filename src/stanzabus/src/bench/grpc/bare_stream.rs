@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::publish::{lost, per_second};
+use super::super::cut_short;
+use super::publish::per_second;
 use super::readers;
 use super::target::Target;
 use crate::failure::Failure;
@@ -62,7 +63,7 @@ fn only_tail() -> Status {
 
 /// Events a second, from the request to the last event, over loopback.
 pub(super) async fn read(target: &Target) -> Result<f64, Failure> {
-    let cut = |error: &dyn std::error::Error| lost(&error.to_string());
+    let cut = |error: &dyn std::error::Error| cut_short(&error.to_string());
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| cut(&error))?;
     let address = listener.local_addr().map_err(|error| cut(&error))?;
     let stop = CancellationToken::new();
