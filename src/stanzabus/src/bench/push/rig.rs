@@ -57,7 +57,7 @@ impl Rig {
             return Err(cut_short(String::from_utf8_lossy(&made.stderr).trim()));
         }
         add_accounts(&folder.0, &config, &mock).map_err(|source| unwritable(&config, source))?;
-        let daemon = serve(&folder.0, &config)?;
+        let daemon = serve(&config)?;
         wait_until_it_answers(metrics).await?;
         let client = connect_grpc(&config).await?;
         let folder = folder.keep();
@@ -153,9 +153,9 @@ fn add_accounts(folder: &Path, config: &Path, mock: &Mock) -> std::io::Result<()
 }
 
 /// Runs the daemon, which says on standard error only what is wrong; there is no XMPP server, which it may wait for in silence.
-fn serve(folder: &Path, config: &Path) -> Result<Child, Failure> {
+fn serve(config: &Path) -> Result<Child, Failure> {
     let mut command = Command::new(own_program()?);
-    command.arg("--config").arg(config).arg("serve").current_dir(folder);
+    command.arg("--config").arg(config).arg("serve");
     command.env("STANZABUS_LOG__LEVEL", "off").stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     command.spawn().map_err(|source| Failure::System { what: "cannot start the daemon", source })
 }
