@@ -53,7 +53,7 @@ impl Authentication {
             None => Shown::Certificate(certificate_names.ok_or(Refusal::TokenMissing)?),
         };
         let mut credentials = self.credentials.watch();
-        let found = credentials.borrow_and_update().find(&shown, self.engine.now_ms());
+        let found = self.credentials.find(&credentials.borrow_and_update(), &shown, self.engine.now_ms());
         let standing = found.map_err(|why| refusal(&shown, why))?;
         Ok(Caller { engine: self.engine.clone(), shown, standing, credentials })
     }

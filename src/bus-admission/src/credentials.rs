@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bus_domain::{Actor, BareJid, Role};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::JwtIssuer;
 use crate::jwt::{self, JwtProblem};
@@ -26,7 +26,10 @@ pub struct Credentials {
 
 /// The credentials in force, which the owner may replace while calls are served. Cheap to clone.
 #[derive(Clone)]
-pub struct CredentialsInForce(Arc<watch::Sender<Arc<Credentials>>>);
+pub struct CredentialsInForce {
+    now: Arc<watch::Sender<Arc<Credentials>>>,
+    unknown_key: Arc<Notify>,
+}
 
 /// A token as the configuration lists it: whose it is, and its SHA-256. The token itself is known to its holder only.
 #[derive(Clone)]
@@ -115,26 +118,45 @@ pub(crate) enum NotKnown {
 impl CredentialsInForce {
     /// These, until others take their place.
     pub fn new(credentials: Credentials) -> Self {
-        Self(Arc::new(watch::Sender::new(Arc::new(credentials))))
+        let now = Arc::new(watch::Sender::new(Arc::new(credentials)));
+        Self { now, unknown_key: Arc::default() }
     }
 
     /// Puts others in their place. Streams of callers whose credential does not count any longer end.
     pub fn replace(&self, credentials: Credentials) {
-        self.0.send_replace(Arc::new(credentials));
+        self.now.send_replace(Arc::new(credentials));
     }
 
     /// Those that are in force now.
     pub fn now(&self) -> Arc<Credentials> {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.now.borrow())
+    }
+
+    /// Resolves when somebody has shown a token of a key that its issuer does not have here: there may be newer keys.
+    pub async fn unknown_key(&self) {
+        self.unknown_key.notified().await;
+    }
+
+    pub(crate) fn find(
+        &self,
+        credentials: &Credentials,
+        shown: &Shown,
+        now_ms: i64,
+    ) -> Result<Standing, NotKnown> {
+        let found = credentials.find(shown, now_ms);
+        if found == Err(NotKnown::Jwt(JwtProblem::UnknownKey)) {
+            self.unknown_key.notify_one();
+        }
+        found
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Credentials>> {
-        self.0.subscribe()
+        self.now.subscribe()
     }
 
     /// How many ways there are to be somebody.
     pub fn count(&self) -> usize {
-        let now = self.0.borrow();
+        let now = self.now.borrow();
         now.tokens.len() + now.certificates.len() + now.issuers.len()
     }
 }
@@ -147,7 +169,7 @@ impl Default for CredentialsInForce {
 
 impl fmt::Debug for CredentialsInForce {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.borrow().fmt(out)
+        self.now.borrow().fmt(out)
     }
 }
 

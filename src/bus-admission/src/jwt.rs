@@ -120,7 +120,20 @@ impl JwtIssuer {
     pub fn new(rule: JwtRule, jwks: &str) -> Result<Self, CredentialError> {
         let keys = read_keys(jwks)
             .map_err(|problem| CredentialError::Jwks { issuer: rule.issuer.clone(), problem })?;
-        Ok(Self { rule, keys: keys.into(), verified: Arc::new(Mutex::new(LruCache::new(VERIFIED_MAX))) })
+        Ok(Self { keys: keys.into(), ..Self::without_keys(rule) })
+    }
+
+    /// An issuer whose keys are not known yet, and whose tokens do not count until they are.
+    pub fn without_keys(rule: JwtRule) -> Self {
+        Self { rule, keys: Arc::default(), verified: Arc::new(Mutex::new(LruCache::new(VERIFIED_MAX))) }
+    }
+
+    /// Whether this is the text of a JWKS with a key that signs.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_keys(jwks: &str) -> Result<(), String> {
+        read_keys(jwks).map(drop)
     }
 
     fn verify(&self, token: &str, parts: &Parts<'_>) -> Result<(), JwtProblem> {

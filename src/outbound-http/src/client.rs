@@ -32,6 +32,13 @@ pub struct Request {
     pub body: Bytes,
 }
 
+impl Request {
+    /// Asks for what is there.
+    pub fn get(target: Target) -> Self {
+        Self { method: Method::GET, target, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+}
+
 /// What was answered.
 #[derive(Debug, Clone)]
 pub struct Response {

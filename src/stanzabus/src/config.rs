@@ -30,7 +30,7 @@ use serde::Deserialize;
 
 pub(crate) use environment::{manager_variables, user_password};
 pub(crate) use error::ConfigError;
-pub(crate) use grpc::{ClientTls, GrpcConfig, ListedToken, TokenList};
+pub(crate) use grpc::{ClientTls, GrpcConfig, KeySource, ListedToken, TokenList};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use push::{ConfiguredAccount, PushConnections, PushCredentials, key as push_key};
 pub(crate) use store::{StoreAddress, holds_password, parse_store_url};
@@ -127,6 +127,11 @@ impl Loaded {
         grpc.credentials(&self.folder, &xmpp.domain()?, xmpp.admins()?, &creator_domains, in_force)
     }
 
+    /// The issuers whose keys the daemon has to bring.
+    pub(crate) fn key_sources(&self) -> Vec<KeySource> {
+        self.config.grpc.key_sources(&self.folder)
+    }
+
     /// Looks at every value but the secrets, which not everybody may read.
     pub(crate) fn check_all_but_secret(&self) -> Result<(), ConfigError> {
         let Config { xmpp, access, contacts, store, grpc, http, outbound, push, limits, log } = &self.config;
@@ -142,7 +147,12 @@ impl Loaded {
         http.listen()?;
         http.api_listen()?;
         outbound.principals(&xmpp.domain()?)?;
-        outbound.guard()?;
+        let guard = outbound.guard()?;
+        for source in grpc.key_sources(&self.folder) {
+            guard
+                .check_url(&source.url)
+                .map_err(|error| ConfigError::invalid("grpc.jwt", format!("jwks_url: {error}")))?;
+        }
         outbound.origin(&xmpp.domain()?)?;
         outbound.callback_url()?;
         push.check(&self.folder)?;

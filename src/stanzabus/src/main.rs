@@ -12,6 +12,7 @@ mod config;
 mod failure;
 mod http;
 mod init;
+mod issuer_keys;
 mod leg_xmpp;
 mod metrics;
 mod outbound;

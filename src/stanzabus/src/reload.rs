@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime};
 use bus_admission::{CredentialsInForce, TlsServer};
 use bus_engine::{AdvisoryAbout, Engine};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::config::{self, ConfigError, Loaded};
+use crate::config::{self, ConfigError, KeySource, Loaded};
 use crate::failure::Failure;
 use crate::push::PushParts;
 
@@ -25,6 +26,8 @@ pub(crate) struct Replaceable {
     pub(crate) tls: Option<Arc<TlsServer>>,
     pub(crate) http_tls: Option<Arc<TlsServer>>,
     pub(crate) push: PushParts,
+    /// Where keys of issuers are published.
+    pub(crate) key_sources: Arc<watch::Sender<Vec<KeySource>>>,
 }
 
 /// A file as it was when it was last looked at: which one, its length, and when its content and who may read it were
@@ -70,6 +73,7 @@ impl Reloading {
                     Ok(read) => {
                         self.loaded.config.grpc = read.config.grpc;
                         self.loaded.config.push = read.config.push;
+                        replaceable.key_sources.send_replace(self.loaded.key_sources());
                         has_failed = false;
                     }
                     Err(error) => {

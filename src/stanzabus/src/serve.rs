@@ -12,6 +12,7 @@ use bus_engine::{
 };
 use bus_store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use xmpp_pubsub::ServiceSettings;
 use crate::config::{self, Loaded};
 use crate::failure::Failure;
 use crate::http::{self, Health};
+use crate::issuer_keys::IssuerKeys;
 use crate::leg_xmpp::XmppLeg;
 use crate::metrics::{Metrics, Sources};
 use crate::push::{self, PushParts};
@@ -40,12 +42,14 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
     let reloading = Reloading::prepare(path)?;
     let mut daemon = Daemon::start(&loaded).await?;
     let replaceable = daemon.replaceable.clone();
+    let issuer_keys = IssuerKeys::new(&loaded)?;
     manager.tell("READY=1");
     let engine = daemon.engine.clone();
     let ended = tokio::select! {
         () = signals.next() => Ok(()),
         ended = daemon.ended_unexpectedly() => Err(ended),
-        never = reloading.run(replaceable, &engine) => match never {},
+        never = issuer_keys.run(&replaceable) => match never {},
+        never = reloading.run(replaceable.clone(), &engine) => match never {},
         never = manager.keep_watchdog(&engine) => match never {},
     };
     tracing::info!("stopping");
@@ -121,6 +125,7 @@ impl Daemon {
             tls: config.grpc.tls_server(&loaded.folder)?.map(Arc::new),
             http_tls: config.http.tls_server(&loaded.folder)?.map(Arc::new),
             push: push_parts.clone(),
+            key_sources: Arc::new(watch::Sender::new(loaded.key_sources())),
         };
         let grpc_counters = Arc::<GrpcStatistics>::default();
         let grpc_settings = grpc_settings(loaded, &replaceable, &grpc_counters, push_profiles)?;

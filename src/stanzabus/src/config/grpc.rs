@@ -20,6 +20,7 @@ pub(crate) use token_list::{ListedToken, TokenList};
 
 use client_tls::ClientTlsConfig;
 use jwt::JwtConfig;
+pub(crate) use jwt::KeySource;
 
 /// `[grpc]`: the gRPC service.
 #[derive(Deserialize, JsonSchema)]
@@ -155,6 +156,11 @@ impl GrpcConfig {
         let tls = self.tls.iter().flat_map(|tls| tls.paths(folder));
         let keys = self.jwt.iter().map(|issuer| issuer.path(folder));
         tls.chain([self.tokens_path(folder)]).chain(keys).collect()
+    }
+
+    /// The issuers whose keys the daemon has to bring.
+    pub(crate) fn key_sources(&self, folder: &Path) -> Vec<KeySource> {
+        self.jwt.iter().filter_map(|issuer| issuer.source(folder)).collect()
     }
 
     /// The file of tokens that `stanzabus token` keeps.

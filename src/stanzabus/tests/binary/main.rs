@@ -8,6 +8,7 @@ mod init;
 mod manager;
 mod push;
 mod serve;
+mod site;
 mod subscriptions;
 mod tls;
 mod tokens;

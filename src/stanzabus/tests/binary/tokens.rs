@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::Value;
 
 use crate::bus::{Bus, Said};
+use crate::site::Site;
 
 const READ_ANEW: &str = "tokens and certificates are read anew";
 
@@ -76,6 +77,42 @@ fn a_token_that_an_issuer_has_signed_counts_as_long_as_its_key_does() {
     let refused = call(&bus, token);
     assert!(refused.stderr.contains("no key of its kid and algorithm"), "{refused:?}");
     assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn the_keys_of_an_issuer_are_brought_from_where_it_publishes_them() {
+    let keys = include_str!("../../../bus-admission/src/jwt/fixtures/rsa.jwks.json");
+    let token = include_str!("../../../bus-admission/src/jwt/fixtures/rs256.jwt");
+    let bus = Bus::initialised();
+    let site = Site::start(&bus, &keys.replace("\"rsa\"", "\"older\""));
+    let issuer = format!(
+        "[[grpc.jwt]]\nissuer = \"https://login.example.org\"\naudience = \"stanzabus\"\njwks_file = \"login.json\"\n\
+         jwks_url = \"{}\"",
+        site.url
+    );
+    bus.edit("# [[grpc.certificates]]", &format!("{issuer}\n# [[grpc.certificates]]"));
+    let guarded = bus.run(&["config", "check"]);
+    assert!(guarded.status == Some(2) && guarded.stderr.contains("grpc.jwt: jwks_url"), "{guarded:?}");
+    let outbound = "[outbound]\nallow_addresses = [\"127.0.0.1\"]\nauthorities_file = \"site.pem\"\n";
+    bus.edit("[limits]", &format!("{outbound}[limits]"));
+    assert_eq!(bus.run(&["config", "check"]).status, Some(0), "before there is a file");
+
+    let mut daemon = bus.serve();
+    daemon.wait_for("an issuer has other keys");
+    daemon.wait_for_another(READ_ANEW);
+    site.publish(keys);
+    // The token of a key that is not here has it looked for where it is published.
+    let refused = call(&bus, token);
+    assert!(refused.stderr.contains("no key of its kid and algorithm"), "{refused:?}");
+    daemon.wait_for_another("an issuer has other keys");
+    daemon.wait_for_another(READ_ANEW);
+    assert_eq!(call(&bus, token).status, Some(0));
+    assert_eq!(daemon.stop(), Some(0));
+
+    drop(site);
+    let mut daemon = bus.serve();
+    daemon.wait_for("the keys of an issuer stay as they were");
+    assert_eq!(call(&bus, token).status, Some(0), "by the file");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bus_admission::{Credentials, JwtIssuer, JwtRule};
@@ -19,6 +20,10 @@ pub(super) struct JwtConfig {
     audience: String,
     /// A file with its public keys (JWKS): RSA, P-256, P-384 and Ed25519. A change counts at once.
     jwks_file: PathBuf,
+    /// Where the issuer publishes them, as an https URL under the rules of `[outbound]`. The daemon then keeps `jwks_file` as they
+    /// are there: it looks every five minutes, and when somebody shows a token of a key that it does not have.
+    #[serde(default)]
+    jwks_url: Option<String>,
     /// The claim that names the holder [default: sub]. Case makes no difference, as in addresses; a name that their preparation
     /// would change in any other way is refused.
     #[serde(default = "sub")]
@@ -35,6 +40,17 @@ pub(super) struct JwtConfig {
     may_administer: bool,
 }
 
+/// Keys that are published somewhere, and the file where they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeySource {
+    /// Whose keys.
+    pub(crate) issuer: String,
+    /// Where they are published.
+    pub(crate) url: String,
+    /// Where they are kept.
+    pub(crate) file: PathBuf,
+}
+
 fn sub() -> String {
     "sub".to_owned()
 }
@@ -43,6 +59,12 @@ impl JwtConfig {
     /// Where its keys are.
     pub(super) fn path(&self, folder: &Path) -> PathBuf {
         folder.join(&self.jwks_file)
+    }
+
+    /// Where its keys come from, if they are not put there by hand.
+    pub(super) fn source(&self, folder: &Path) -> Option<KeySource> {
+        let url = self.jwks_url.clone()?;
+        Some(KeySource { issuer: self.issuer.clone(), url, file: self.path(folder) })
     }
 
     /// The issuer as it is in force.
@@ -65,9 +87,14 @@ impl JwtConfig {
         }
         let domain = self.domain.as_deref().map(|text| parse_domain("grpc.jwt", text)).transpose()?;
         let path = self.path(folder);
-        let jwks = fs::read_to_string(&path).map_err(|error| {
-            ConfigError::invalid("grpc.jwt", format!("cannot read jwks_file {}: {error}", path.display()))
-        })?;
+        let jwks = match fs::read_to_string(&path) {
+            Ok(jwks) => Some(jwks),
+            Err(error) if self.jwks_url.is_some() && error.kind() == ErrorKind::NotFound => None,
+            Err(error) => {
+                let what = format!("cannot read jwks_file {}: {error}", path.display());
+                return Err(ConfigError::invalid("grpc.jwt", what));
+            }
+        };
         let rule = JwtRule {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
@@ -79,6 +106,7 @@ impl JwtConfig {
             domain: domain.unwrap_or_else(|| component_domain.clone()),
             may_administer: self.may_administer,
         };
+        let Some(jwks) = jwks else { return Ok(JwtIssuer::without_keys(rule)) };
         JwtIssuer::new(rule, &jwks).map_err(|error| ConfigError::invalid("grpc.jwt", error.to_string()))
     }
 }
