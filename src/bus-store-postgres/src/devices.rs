@@ -17,6 +17,8 @@ macro_rules! device_columns {
     };
 }
 
+pub(crate) use device_columns;
+
 statements! {
     // Two registrations of one token take turns.
     LOCK_TOKEN = "SELECT pg_advisory_xact_lock(hashtextextended($1, 14))";

@@ -16,6 +16,7 @@ mod epochs;
 mod error;
 mod events;
 mod idempotency;
+mod inlets;
 mod inspect;
 mod items;
 mod lagging;
@@ -78,6 +79,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         entities::STATEMENTS,
         epochs::STATEMENTS,
         idempotency::STATEMENTS,
+        inlets::STATEMENTS,
         inspect::STATEMENTS,
         events::STATEMENTS,
         items::STATEMENTS,

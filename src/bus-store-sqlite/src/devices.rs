@@ -18,6 +18,8 @@ macro_rules! device_columns {
     };
 }
 
+pub(crate) use device_columns;
+
 statements! {
     REMOVE_OTHERS = "DELETE FROM push_devices WHERE provider = ?1 AND token = ?2 AND device_id <> ?3";
     PUT = "INSERT INTO push_devices (device_id, owner, provider, token, address, registered_at_ms, seen_at_ms, quarantined, account)

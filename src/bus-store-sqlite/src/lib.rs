@@ -14,6 +14,7 @@ mod epochs;
 mod error;
 mod events;
 mod idempotency;
+mod inlets;
 mod items;
 mod lagging;
 mod lock;
@@ -75,6 +76,7 @@ pub fn statement_texts() -> Vec<&'static str> {
         epochs::STATEMENTS,
         events::STATEMENTS,
         idempotency::STATEMENTS,
+        inlets::STATEMENTS,
         items::STATEMENTS,
         lagging::STATEMENTS,
         nodes::STATEMENTS,

@@ -38,6 +38,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (18, "push_accounts", include_str!("../../../schemas/sqlite/0018_push_accounts.sql")),
     (19, "push_profiles", include_str!("../../../schemas/sqlite/0019_push_profiles.sql")),
     (20, "sources", include_str!("../../../schemas/sqlite/0020_sources.sql")),
+    (21, "push_in", include_str!("../../../schemas/sqlite/0021_push_in.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

@@ -3,7 +3,7 @@ use bus_domain::push::{
     AccountName, Device, DeviceId, JobId, JobState, PushJob, PushLane, PushMessage, PushProvider,
 };
 
-use crate::{DeviceStore, PushProfileStore, StoreError};
+use crate::{DeviceStore, InletStore, PushProfileStore, StoreError};
 
 /// Messages on their way to devices.
 #[async_trait]
@@ -61,9 +61,12 @@ pub trait PushJobStore {
 }
 
 /// All of what pushing needs.
-pub trait PushStore: DeviceStore + PushJobStore + PushProfileStore + Send + Sync + 'static {}
+pub trait PushStore:
+    DeviceStore + InletStore + PushJobStore + PushProfileStore + Send + Sync + 'static
+{
+}
 
-impl<S: DeviceStore + PushJobStore + PushProfileStore + Send + Sync + 'static> PushStore for S {}
+impl<S: DeviceStore + InletStore + PushJobStore + PushProfileStore + Send + Sync + 'static> PushStore for S {}
 
 /// A job with its device; without one, if it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]

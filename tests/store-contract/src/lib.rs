@@ -15,6 +15,7 @@ pub mod epochs;
 pub mod events;
 mod fixture;
 pub mod idempotency;
+pub mod inlets;
 pub mod items;
 pub mod lagging;
 pub mod nodes;
@@ -92,6 +93,9 @@ macro_rules! push_suite {
             devices: devices_are_paged_by_owner,
             devices: a_judgement_counts_for_the_registration_that_it_is_about,
             devices: devices_that_nobody_has_seen_are_removed_in_steps,
+            inlets: an_inlet_comes_back_as_it_was_made_with_its_device,
+            inlets: a_device_has_one_inlet_which_goes_with_it,
+            inlets: inlets_are_paged_by_owner_and_removed,
             push_jobs: a_job_comes_back_as_it_was_enqueued,
             push_jobs: an_id_is_taken_once,
             push_jobs: a_claim_takes_what_is_due_and_nobody_else_gets_it_until_it_ends,

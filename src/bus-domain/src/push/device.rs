@@ -111,11 +111,11 @@ impl FromStr for JobId {
     }
 }
 
-fn write_hex(id: [u8; 16], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn write_hex(id: [u8; 16], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(formatter, "{:032x}", u128::from_be_bytes(id))
 }
 
-fn read_hex(text: &str) -> Result<[u8; 16], NotAnId> {
+pub(super) fn read_hex(text: &str) -> Result<[u8; 16], NotAnId> {
     let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = u128::from_str_radix(text, 16).ok().filter(|_| is_hex).ok_or(NotAnId)?;
     Ok(id.to_be_bytes())
