@@ -74,7 +74,7 @@ pub mod parts {
 pub use advisories::{Advisory, AdvisoryAbout, AdvisoryFrame, AdvisoryReader};
 pub use archive::{ArchiveEnds, ArchiveListing, ArchivePlace, ArchiveQuery};
 pub use bus_store::{
-    DevicePreferences, EntityAffiliation, EntitySubscription, JobRecord, PushQueue, PushStore,
+    DevicePreferences, EntityAffiliation, EntitySubscription, FoundInlet, JobRecord, PushQueue, PushStore,
     SubscriptionKey,
 };
 pub use clock::{Clock, IdSource, SystemClock, SystemIds};
@@ -97,9 +97,9 @@ pub use presence::{
     Availability, AvailableResource, HeardPresence, PresenceChange, PresenceTable, WantedPresence,
 };
 pub use push::{
-    JobFilter, Push, PushAccount, PushCount, PushError, PushFact, PushFactKind, PushFeedback, PushGauges,
-    PushLimits, PushOrder, PushOutcome, PushSettings, PushSink, PushTargets, Pushes, QueuedPush,
-    Registration, Unfit,
+    IncomingPush, JobFilter, Push, PushAccount, PushCount, PushError, PushFact, PushFactKind, PushFeedback,
+    PushGauges, PushInCount, PushLimits, PushOrder, PushOutcome, PushSettings, PushSink, PushTargets, Pushes,
+    QueuedPush, Registration, Unfit,
 };
 pub use push_profiles::{ProfileList, PushProfileError, PushProfiles};
 pub use queries::{ItemListing, NodeList, NodeView, Relatives};

@@ -2,13 +2,15 @@
 //!
 //! What is answered is on disk ([`Pushes::send`]). [`Pushes::run`] sends: `sender.rs` decides what is done with each job, `window.rs` how
 //! many are under way; both are state machines without I/O, which `driver.rs` carries out on a store and on a bridge's
-//! [`PushSink`]s. A job that is tried is claimed for a while and due again when the claim ends, so nothing is lost with the
+//! [`PushSink`]s. What others push comes in through inlets ([`Pushes::push_in`]). A job that is tried is claimed for a while and due again when the claim ends, so nothing is lost with the
 //! process. Each of our accounts at a provider is a lane of its own (`lane.rs`): what is wrong with one holds up no other.
 
 mod devices;
 mod driver;
 mod error;
 mod feedback;
+mod inlet_rates;
+mod inlets;
 mod jobs;
 mod lane;
 mod sender;
@@ -31,12 +33,14 @@ use crate::{Clock, IdSource};
 pub use devices::Registration;
 pub use error::PushError;
 pub use feedback::{PushFact, PushFactKind, PushFeedback};
+pub use inlets::IncomingPush;
 pub(crate) use jobs::job_id;
 pub use jobs::{JobFilter, PushOrder, PushTargets, QueuedPush};
 pub use lane::PushAccount;
 pub use sink::{Push, PushOutcome, PushSink, Unfit};
-pub use statistics::{PushCount, PushGauges};
+pub use statistics::{PushCount, PushGauges, PushInCount};
 
+use inlet_rates::InletRates;
 use lane::Lane;
 use statistics::Counts;
 
@@ -53,6 +57,16 @@ pub struct PushLimits {
     pub unseen_kept_ms: i64,
     /// How long a push that is to be tried once may wait for that, in milliseconds.
     pub once_ms: i64,
+    /// Inlets that one address may have that lead to no device.
+    pub inlets_per_owner_max: u64,
+    /// Pushes that one inlet takes in a second.
+    pub inlet_pushes_per_second_max: u64,
+    /// Pushes that all inlets together take in a second.
+    pub inlets_pushes_per_second_max: u64,
+    /// For how long these rates may be saved up, in milliseconds: so much may come at once.
+    pub inlet_burst_ms: u64,
+    /// Jobs of one lane that wait, over which nothing more comes in; those of the bus itself still do.
+    pub waiting_max: u64,
     /// How long the senders may take to end what is under way.
     pub shutdown_grace: Duration,
 }
@@ -66,6 +80,11 @@ impl Default for PushLimits {
             finished_kept_ms: DAY_MS,
             unseen_kept_ms: 180 * DAY_MS,
             once_ms: 30_000,
+            inlets_per_owner_max: 100,
+            inlet_pushes_per_second_max: 1,
+            inlets_pushes_per_second_max: 2_000,
+            inlet_burst_ms: 60_000,
+            waiting_max: 2_000_000,
             shutdown_grace: Duration::from_secs(5),
         }
     }
@@ -97,6 +116,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     counts: Counts,
+    inlet_rates: InletRates,
     /// How much waits, as last counted.
     queues: Mutex<Vec<PushQueue>>,
     /// Of what runs the senders.
@@ -118,6 +138,7 @@ impl Pushes {
             lanes,
             senders,
             feedback,
+            inlet_rates: InletRates::new(&limits),
             limits,
             clock,
             ids,

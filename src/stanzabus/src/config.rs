@@ -155,7 +155,7 @@ impl Loaded {
         }
         outbound.origin(&xmpp.domain()?)?;
         outbound.callback_url()?;
-        push.check(&self.folder)?;
+        push.check(&self.folder, &xmpp.domain()?, xmpp.host()?)?;
         limits.check()?;
         log.filter()?;
         Ok(())

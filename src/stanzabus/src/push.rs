@@ -12,6 +12,7 @@ use bus_engine::{
     Engine, PushAccount, PushFeedback, PushSettings, PushSink, PushStore, Pushes, SystemClock, SystemIds,
 };
 use outbound_http::{Client, Settings};
+use xmpp_pubsub::PushServiceSettings;
 
 use feedback::FeedbackNode;
 
@@ -76,6 +77,18 @@ pub(crate) fn start(
     let pushes = Pushes::new(store, settings, Arc::new(SystemClock), Arc::new(SystemIds));
     let credentials = Arc::new(PushCredentialsInForce(Mutex::new(in_use)));
     Ok(PushParts { pushes, credentials, broken })
+}
+
+/// The address that XMPP servers push to, if there is to be one.
+pub(crate) fn service(loaded: &Loaded, pushes: &Pushes) -> Result<Option<PushServiceSettings>, ConfigError> {
+    let xmpp = &loaded.config.xmpp;
+    let Some(service) = loaded.config.push.service() else { return Ok(None) };
+    Ok(Some(PushServiceSettings {
+        pushes: pushes.clone(),
+        address: service.address(&xmpp.domain()?)?,
+        domains: service.domains(xmpp.host()?)?,
+        alert: service.alert(),
+    }))
 }
 
 /// What is wrong with the credentials of each account, if anything: for those who check a configuration.

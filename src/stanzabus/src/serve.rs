@@ -8,7 +8,7 @@ use bridge_grpc::{GrpcSettings, GrpcStatistics, ServerInfo};
 use bridge_http::HttpSettings;
 use bus_admission::{CredentialsInForce, Departure};
 use bus_engine::{
-    AdvisoryAbout, Clock as _, Engine, EngineParts, PushProfiles, Settings, SystemClock, SystemIds,
+    AdvisoryAbout, Clock as _, Engine, EngineParts, PushProfiles, Pushes, Settings, SystemClock, SystemIds,
 };
 use bus_store::Store;
 use tokio::net::TcpListener;
@@ -117,7 +117,7 @@ impl Daemon {
 
         let component = config.xmpp.component(&loaded.folder, config.limits.link())?;
         let (link, events) = xmpp_component::spawn(component, &tokens.link);
-        let service = service_settings(loaded)?;
+        let service = service_settings(loaded, &push_parts.pushes)?;
         let leg =
             XmppLeg::start(&engine, service, config.xmpp.host()?, config.limits.requests(), &link, events);
         let replaceable = Replaceable {
@@ -253,7 +253,7 @@ async fn listen(what: &'static str, key: &'static str, address: SocketAddr) -> R
     TcpListener::bind(address).await.map_err(|source| Failure::Listen { what, key, address, source })
 }
 
-fn service_settings(loaded: &Loaded) -> Result<ServiceSettings, Failure> {
+fn service_settings(loaded: &Loaded, pushes: &Pushes) -> Result<ServiceSettings, Failure> {
     let config = &loaded.config;
     Ok(ServiceSettings {
         domain: config.xmpp.domain()?,
@@ -262,6 +262,7 @@ fn service_settings(loaded: &Loaded) -> Result<ServiceSettings, Failure> {
         contacts: config.contacts.contacts()?,
         name: "stanzabus".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        push: push::service(loaded, pushes)?,
         answer_bytes_max: config.limits.link().outbound_stanza_bytes_max,
     })
 }

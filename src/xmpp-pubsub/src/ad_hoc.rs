@@ -1,7 +1,7 @@
 //! Ad-hoc commands (XEP-0050): what has no request of its own, as forms that any client shows.
 //!
 //! `table` holds the commands, each a file here; `sessions` remembers who has come how far; `answer` writes
-//! `<command/>`. This file is the protocol between them. Commands use the engine as every other request does.
+//! `<command/>`. Those of `push` stand at the address that servers push to, with a table of their own. This file is the protocol between them. Commands use the engine as every other request does.
 
 mod answer;
 mod entity;
@@ -9,6 +9,7 @@ mod inspect_node;
 mod list_nodes;
 mod node_changes;
 mod pending;
+mod push;
 mod sessions;
 mod subscribers;
 mod table;
@@ -17,16 +18,18 @@ use bus_domain::{Actor, BusError};
 use bus_engine::Engine;
 use bus_xml::Element;
 
-use crate::errors::{CommandProblem, Refusal};
+use crate::Service;
+use crate::errors::{CommandProblem, ErrorKind, Refusal};
 use crate::form;
 use crate::namespaces::COMMANDS;
 use crate::parts::{Context, Parts, given};
+use crate::push_service::PushServiceSettings;
 use crate::request::Request;
 use crate::xml::Xml;
 
 use answer::{Answer, Status};
 use sessions::Stage;
-use table::{Ask, Entry, Found, Place, TABLE, Turn, Who};
+use table::{Ask, Entry, Found, Given, Place, TABLE, Turn, Who};
 
 pub(crate) use sessions::Sessions;
 
@@ -36,9 +39,9 @@ pub(crate) struct Execution {
     entry: &'static Entry,
     action: Action,
     session: Option<String>,
-    /// The value of the field that the command asks for; `None` without a form. Clients send forms where none is asked for,
+    /// What was given for the fields that the command asks for; `None` without a form. Clients send forms where none is asked for,
     /// so what is wrong with one counts only where one is.
-    submitted: Option<Result<String, CommandProblem>>,
+    submitted: Option<Result<Given, CommandProblem>>,
 }
 
 /// What is wanted of a command (XEP-0050 §4.1).
@@ -53,6 +56,15 @@ enum Action {
 
 /// Reads `<command/>`. A form that is cancelled is one that is submitted (§3.5).
 pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
+    parse_of(TABLE, parts)
+}
+
+/// The same, at the address that servers push to.
+pub(crate) fn parse_push(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refusal> {
+    parse_of(push::TABLE, parts)
+}
+
+fn parse_of(entries: &'static [Entry], parts: &Parts<'_>) -> Result<Request, Refusal> {
     let command = parts.verb();
     let node = given(command, "node").ok_or_else(|| BusError::bad_request("the command has no node"))?;
     let action = match command.attr("action") {
@@ -63,22 +75,25 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
         Some("complete") => Action::Complete,
         Some(_) => return Err(CommandProblem::MalformedAction.into()),
     };
-    let entry = find(node).ok_or(CommandProblem::NoSuchCommand)?;
+    let entry = find(entries, node).ok_or(CommandProblem::NoSuchCommand)?;
     let session = given(command, "sessionid").map(str::to_owned);
     let form = form::form(command).zip(entry.ask.as_ref());
-    let submitted = form.map(|(form, ask)| value(form, ask));
+    let submitted = form.map(|(form, ask)| read_given(form, ask));
     Ok(Request::AdHoc(Execution { entry, action, session, submitted }))
 }
 
-/// What a form gives for the field that is asked for.
-fn value(form: &Element, ask: &Ask) -> Result<String, CommandProblem> {
+/// What a form gives for the fields that are asked for.
+fn read_given(form: &Element, ask: &Ask) -> Result<Given, CommandProblem> {
     if !matches!(form.attr("type"), Some("submit" | "cancel")) {
         return Err(CommandProblem::bad_payload("the form is not submitted"));
     }
     let filled = form::fields(form, ask.form_type);
     let filled = filled.map_err(|refusal| CommandProblem::bad_payload(refusal.to_string()))?;
-    let value = filled.value(ask.var).filter(|value| !value.is_empty());
-    value.map(str::to_owned).ok_or_else(|| CommandProblem::bad_payload(format!("{} has no value", ask.var)))
+    let value = |var| filled.value(var).filter(|value| !value.is_empty()).map(str::to_owned);
+    let first =
+        value(ask.var).ok_or_else(|| CommandProblem::bad_payload(format!("{} has no value", ask.var)))?;
+    let more = ask.more.iter().filter_map(|field| Some((field.var, value(field.var)?))).collect();
+    Ok(Given { first, more })
 }
 
 impl Execution {
@@ -95,55 +110,57 @@ impl Execution {
     /// About how many bytes it takes while it waits; for bounds.
     pub(crate) fn weight_bytes(&self) -> usize {
         let submitted = self.submitted.as_ref().and_then(|submitted| submitted.as_ref().ok());
-        self.session.iter().chain(submitted).map(String::len).sum()
+        self.session.as_ref().map_or(0, String::len) + submitted.map_or(0, Given::len_bytes)
     }
 }
 
-/// Carries a request to a command out, and writes what came of it.
-pub(crate) async fn execute(
-    engine: &Engine,
-    sessions: &Sessions,
-    actor: &Actor,
-    execution: &Execution,
-    answer_bytes_max: usize,
-    out: &mut Xml,
-) -> Result<(), Refusal> {
-    let &Execution { entry, action, ref session, ref submitted } = execution;
-    if !may(engine, actor, entry).await? {
-        return Err(CommandProblem::Forbidden.into());
-    }
-    let now_ms = engine.now_ms();
-    let Some(id) = session else {
-        if action != Action::Execute {
-            return Err(CommandProblem::BadSession.into());
+impl Service {
+    /// Carries a request to a command out, and writes what came of it.
+    pub(crate) async fn execute(
+        &self,
+        actor: &Actor,
+        execution: &Execution,
+        answer_bytes_max: usize,
+        out: &mut Xml,
+    ) -> Result<(), Refusal> {
+        let &Execution { entry, action, ref session, ref submitted } = execution;
+        let Self { engine, sessions, .. } = self;
+        let push = self.settings.push.as_ref();
+        if !may(engine, push, actor, entry).await? {
+            return Err(CommandProblem::Forbidden.into());
         }
-        let run = Run { engine, actor, entry, answer_bytes_max };
-        let (answer, stage) = run.start().await?;
-        // What does not fit begins no session.
-        run.encode(&answer, &"0".repeat(sessions::ID_BYTES_MAX), out)?;
-        let id = match stage {
-            Some(stage) => sessions.open(actor, entry, stage, now_ms)?,
-            None => sessions.unused_id(),
-        };
-        out.raw(&run.encode(&answer, &id, out)?);
-        return Ok(());
-    };
-    let mut session = sessions.take(id, actor, entry, now_ms)?;
-    let run = Run { engine, actor, entry, answer_bytes_max };
-    let step = run.go_on(session.stage.clone(), action, submitted.clone()).await;
-    match step.and_then(|(answer, stage)| Ok((run.encode(&answer, id, out)?, stage))) {
-        Ok((markup, stage)) => {
-            if let Some(stage) = stage {
-                session.stage = stage;
-                sessions.put_back(id, session, now_ms);
+        let now_ms = engine.now_ms();
+        let run = Run { engine, push, actor, entry, answer_bytes_max };
+        let Some(id) = session else {
+            if action != Action::Execute && !(entry.is_direct && action == Action::Complete) {
+                return Err(CommandProblem::BadSession.into());
             }
-            out.raw(&markup);
-            Ok(())
-        }
-        // What was wrong with the request can be mended, and where an answer does not fit, another way be taken.
-        Err(refusal) => {
-            sessions.put_back(id, session, now_ms);
-            Err(refusal)
+            let (answer, stage) = run.start(submitted.as_ref()).await?;
+            // What does not fit begins no session.
+            run.encode(&answer, &"0".repeat(sessions::ID_BYTES_MAX), out)?;
+            let id = match stage {
+                Some(stage) => sessions.open(actor, entry, stage, now_ms)?,
+                None => sessions.unused_id(),
+            };
+            out.raw(&run.encode(&answer, &id, out)?);
+            return Ok(());
+        };
+        let mut session = sessions.take(id, actor, entry, now_ms)?;
+        let step = run.go_on(session.stage.clone(), action, submitted.clone()).await;
+        match step.and_then(|(answer, stage)| Ok((run.encode(&answer, id, out)?, stage))) {
+            Ok((markup, stage)) => {
+                if let Some(stage) = stage {
+                    session.stage = stage;
+                    sessions.put_back(id, session, now_ms);
+                }
+                out.raw(&markup);
+                Ok(())
+            }
+            // What was wrong with the request can be mended, and where an answer does not fit, another way be taken.
+            Err(refusal) => {
+                sessions.put_back(id, session, now_ms);
+                Err(refusal)
+            }
         }
     }
 }
@@ -151,6 +168,7 @@ pub(crate) async fn execute(
 /// One request to a command by somebody who may.
 struct Run<'a> {
     engine: &'a Engine,
+    push: Option<&'a PushServiceSettings>,
     actor: &'a Actor,
     entry: &'static Entry,
     answer_bytes_max: usize,
@@ -171,9 +189,12 @@ impl Run<'_> {
     }
 
     /// The first request: a form, or the first page of what needs none. What it carries is not looked at, because nothing
-    /// was asked for yet.
-    async fn start(&self) -> Result<Step, Refusal> {
-        let Some(ask) = &self.entry.ask else { return self.page(Place::first(String::new())).await };
+    /// was asked for yet; but a direct command takes it.
+    async fn start(&self, submitted: Option<&Result<Given, CommandProblem>>) -> Result<Step, Refusal> {
+        let Some(ask) = &self.entry.ask else { return self.page(Place::first(Given::default())).await };
+        if let Some(submitted) = submitted.filter(|_| self.entry.is_direct) {
+            return self.page(Place::first(submitted.clone()?)).await;
+        }
         let Some(find_options) = ask.options else {
             return Ok((Answer::asking(ask, None), Some(Stage::Asked)));
         };
@@ -188,13 +209,13 @@ impl Run<'_> {
         &self,
         stage: Stage,
         action: Action,
-        submitted: Option<Result<String, CommandProblem>>,
+        submitted: Option<Result<Given, CommandProblem>>,
     ) -> Result<Step, Refusal> {
         match (stage, action) {
             (_, Action::Cancel) => Ok((Answer::only(Status::Canceled), None)),
             (Stage::Asked, Action::Execute | Action::Complete) => {
-                let argument = submitted.ok_or_else(|| CommandProblem::bad_payload("there is no form"))??;
-                self.page(Place::first(argument)).await
+                let given = submitted.ok_or_else(|| CommandProblem::bad_payload("there is no form"))??;
+                self.page(Place::first(given)).await
             }
             (Stage::Page(place), Action::Execute | Action::Next) => self.page(place.next()).await,
             (Stage::Page(place), Action::Prev) => {
@@ -210,8 +231,10 @@ impl Run<'_> {
     async fn page(&self, place: Place) -> Result<Step, Refusal> {
         let turn = Turn {
             engine: self.engine,
+            push: self.push,
             actor: self.actor,
-            argument: &place.argument,
+            argument: &place.given.first,
+            more: &place.given.more,
             after: place.after.as_deref(),
         };
         let found = match (self.entry.run)(turn).await {
@@ -229,12 +252,19 @@ fn is_final(refusal: &Refusal) -> bool {
         Refusal::Bus(error) => {
             matches!(error.class(), bus_domain::ErrorClass::Request | bus_domain::ErrorClass::Denied)
         }
+        Refusal::Push { error, .. } => error.kind != ErrorKind::Wait,
         _ => false,
     }
 }
 
-async fn may(engine: &Engine, actor: &Actor, entry: &Entry) -> Result<bool, Refusal> {
+async fn may(
+    engine: &Engine,
+    push: Option<&PushServiceSettings>,
+    actor: &Actor,
+    entry: &Entry,
+) -> Result<bool, Refusal> {
     Ok(match entry.who {
+        Who::PushUsers => push.is_some_and(|push| push.is_open_to(actor)),
         Who::Admins => actor.role() == bus_domain::Role::Admin,
         Who::Owners => engine.approves_somewhere(actor).await?,
     })
@@ -242,11 +272,11 @@ async fn may(engine: &Engine, actor: &Actor, entry: &Entry) -> Result<bool, Refu
 
 /// Whether disco questions about this node are about commands (§2.2), whatever nodes there are.
 pub(crate) fn is_command_node(node: &str) -> bool {
-    node == COMMANDS || find(node).is_some()
+    node == COMMANDS || find(TABLE, node).is_some()
 }
 
-fn find(node: &str) -> Option<&'static Entry> {
-    TABLE.iter().find(|entry| entry.node == node)
+fn find(entries: &'static [Entry], node: &str) -> Option<&'static Entry> {
+    entries.iter().find(|entry| entry.node == node)
 }
 
 /// Writes what disco says of the list of commands or of one of them (§2.1, §2.2).
@@ -256,8 +286,8 @@ pub(crate) async fn encode_info(
     node: &str,
     out: &mut Xml,
 ) -> Result<(), Refusal> {
-    match find(node) {
-        Some(entry) if may(engine, actor, entry).await? => answer::encode_command_info(entry, out),
+    match find(TABLE, node) {
+        Some(entry) if may(engine, None, actor, entry).await? => answer::encode_command_info(entry, out),
         Some(_) => return Err(CommandProblem::Forbidden.into()),
         None => answer::encode_list_info(out),
     }
@@ -273,13 +303,45 @@ pub(crate) async fn encode_items(
     out: &mut Xml,
 ) -> Result<(), Refusal> {
     let mut entries = Vec::new();
-    if find(node).is_none() {
+    if find(TABLE, node).is_none() {
         for entry in TABLE {
-            if may(engine, actor, entry).await? {
+            if may(engine, None, actor, entry).await? {
                 entries.push(entry);
             }
         }
     }
     answer::encode_list(service, node, &entries, out);
+    Ok(())
+}
+
+/// The same as [`encode_info`], at the address that servers push to.
+pub(crate) fn encode_push_info(
+    settings: &PushServiceSettings,
+    actor: &Actor,
+    node: &str,
+    out: &mut Xml,
+) -> Result<(), Refusal> {
+    match find(push::TABLE, node) {
+        Some(_) if !settings.is_open_to(actor) => return Err(CommandProblem::Forbidden.into()),
+        Some(entry) => answer::encode_command_info(entry, out),
+        None if node == COMMANDS => answer::encode_list_info(out),
+        None => return Err(bus_domain::BusError::NodeNotFound.into()),
+    }
+    Ok(())
+}
+
+/// The same as [`encode_items`], at the address that servers push to.
+pub(crate) fn encode_push_items(
+    settings: &PushServiceSettings,
+    actor: &Actor,
+    node: &str,
+    out: &mut Xml,
+) -> Result<(), Refusal> {
+    let is_list = node == COMMANDS;
+    if !is_list && find(push::TABLE, node).is_none() {
+        return Err(bus_domain::BusError::NodeNotFound.into());
+    }
+    let entries = push::TABLE.iter().filter(|_| is_list && settings.is_open_to(actor));
+    answer::encode_list(settings.address.as_str(), node, &entries.collect::<Vec<_>>(), out);
     Ok(())
 }

@@ -1,4 +1,4 @@
-use bus_domain::{Actor, NodeName};
+use bus_domain::{Actor, Jid, NodeName};
 use bus_engine::Outcome;
 
 use crate::ad_hoc::Execution;
@@ -6,10 +6,11 @@ use crate::disco::Listed;
 use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::notify::encode_last_item;
+use crate::push_service::ServerPush;
 use crate::request::{Query, Work};
 use crate::xml::Xml;
 use crate::{
-    Service, ad_hoc, affiliations, archive, configure, create, disco, items, options, owner_affiliations,
+    Service, affiliations, archive, configure, create, disco, items, options, owner_affiliations,
     owner_subscriptions, publish, subscribe, subscriptions, time, unsubscribe, version,
 };
 
@@ -18,6 +19,7 @@ enum Begun<Changing> {
     Change { node: NodeName, outcome: Changing },
     Query { actor: Actor, query: Query },
     AdHoc { actor: Actor, execution: Execution },
+    Push { from: Jid, push: Box<ServerPush> },
 }
 
 impl Service {
@@ -38,6 +40,7 @@ impl Service {
             }
             Work::Query { actor, query } => Begun::Query { actor, query },
             Work::AdHoc { actor, execution } => Begun::AdHoc { actor, execution },
+            Work::Push { from, push } => Begun::Push { from, push },
         };
         async move {
             let (mut messages, mut out) = (Vec::new(), envelope.result());
@@ -63,14 +66,14 @@ impl Service {
                     done.map(|in_front| messages = in_front)
                 }
                 Begun::AdHoc { actor, execution } => {
-                    let Self { engine, sessions, .. } = self;
-                    match ad_hoc::execute(engine, sessions, &actor, &execution, bytes_max, &mut out).await {
+                    match self.execute(&actor, &execution, bytes_max, &mut out).await {
                         Err(refusal) => {
                             return vec![envelope.error_about(|out| execution.encode(out), &refusal)];
                         }
                         done => done,
                     }
                 }
+                Begun::Push { from, push } => self.take_push(&from, &push).await,
             };
             match done {
                 _ if envelope.is_silent() => return Vec::new(),
@@ -158,6 +161,8 @@ impl Service {
                 let found = affiliations::find(engine, actor, node.as_ref(), page).await?;
                 affiliations::encode(node.as_ref(), &found, bytes_max, out);
             }
+            Query::PushInfo { node } => self.push_info(actor, node.as_ref().map(NodeName::as_str), out)?,
+            Query::PushItems { node } => self.push_items(actor, node.as_ref().map(NodeName::as_str), out)?,
             Query::Ping => {}
             Query::Time => time::encode(engine.now_ms(), out),
             Query::Version => version::encode(&settings.name, &settings.version, out),

@@ -1,7 +1,9 @@
 //! The one mapping from what can be refused to stanza errors.
 
+use bus_domain::push::NotLetIn;
 use bus_domain::quota::{Counted, Scope};
 use bus_domain::{BadRequest, BusError, Feature, LimitKind};
+use bus_engine::PushError;
 use bus_xml::RejectReason;
 use thiserror::Error;
 
@@ -26,6 +28,14 @@ pub(crate) enum Refusal {
     /// A command cannot be executed like this.
     #[error(transparent)]
     Command(#[from] CommandProblem),
+    /// A device or a push is refused.
+    #[error("{text}")]
+    Push {
+        /// The stanza error.
+        error: StanzaError,
+        /// Why.
+        text: String,
+    },
     /// Nobody is at the address asked.
     #[error("there is nobody at this address")]
     NoSuchAddress,
@@ -124,6 +134,7 @@ impl Refusal {
             Self::UnknownNamespace => plain(Cancel, "service-unavailable"),
             Self::NotImplemented(_) => plain(Cancel, "feature-not-implemented"),
             Self::Command(problem) => of_command(problem),
+            Self::Push { error, .. } => *error,
             Self::NoSuchAddress => plain(Cancel, "item-not-found"),
             Self::SenderMalformed => plain(Modify, "jid-malformed"),
             Self::OverLimit(_) => plain(Modify, "policy-violation"),
@@ -231,6 +242,30 @@ fn of_command(problem: &CommandProblem) -> StanzaError {
     }
 }
 
+/// What servers hear of a push decides whether they ever push again: one that is not `wait` ends the registration, on ejabberd
+/// at once. So all that passes or that somebody else can mend is `wait`.
+fn of_push(error: &PushError) -> StanzaError {
+    match error {
+        PushError::NoSuchInlet | PushError::NoSuchDevice | PushError::NoSuchJob => {
+            plain(Cancel, "item-not-found")
+        }
+        PushError::NotLetIn(NotLetIn::WrongSecret) => plain(Auth, "not-authorized"),
+        PushError::NotLetIn(NotLetIn::Foreign) | PushError::Forbidden => plain(Auth, "forbidden"),
+        PushError::NotNow { .. } => plain(Wait, "recipient-unavailable"),
+        PushError::TooFast { .. } => plain(Wait, "policy-violation"),
+        PushError::QueueFull { .. } => plain(Wait, "resource-constraint"),
+        PushError::Store(_) => plain(Wait, "internal-server-error"),
+        PushError::TooManyDevices { .. } | PushError::TooManyInlets { .. } => plain(Cancel, "not-allowed"),
+        PushError::ProviderNotConfigured { .. }
+        | PushError::AccountNotConfigured { .. }
+        | PushError::AppNotConfigured { .. }
+        | PushError::TooMany { .. }
+        | PushError::Address(_)
+        | PushError::Message(_)
+        | PushError::Unfit(_) => plain(Modify, "not-acceptable"),
+    }
+}
+
 fn of_bad_request(what: &BadRequest) -> StanzaError {
     match what {
         BadRequest::NodeRequired => with(Modify, "bad-request", "nodeid-required"),
@@ -290,6 +325,20 @@ impl ErrorKind {
 impl From<BadRequest> for Refusal {
     fn from(what: BadRequest) -> Self {
         Self::Bus(what.into())
+    }
+}
+
+impl From<PushError> for Refusal {
+    fn from(error: PushError) -> Self {
+        let text = match &error {
+            // What the database said is for the operator.
+            PushError::Store(failed) => {
+                tracing::warn!(error = %failed, "a request about pushes fails");
+                BusError::StoreUnavailable.to_string()
+            }
+            error => error.to_string(),
+        };
+        Self::Push { error: of_push(&error), text }
     }
 }
 

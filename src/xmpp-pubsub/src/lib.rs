@@ -4,6 +4,7 @@
 //! * [`Service`] answers stanzas. `request` holds the one table of what is understood; each verb has a file with
 //!   its two directions, `parse` and `encode`; `errors` is the one mapping of refusals.
 //! * [`run`] answers a stream of stanzas, each sender's in order ([`RequestLimits`] bounds it).
+//! * `push_service` is a second address, for pushes of the users' servers (XEP-0357).
 //! * [`tell`] sends messages that are no events.
 //! * [`Notifier`] encodes committed events, each once, for any number of recipients; [`BounceReader`] knows those that
 //!   come back.
@@ -49,6 +50,7 @@ mod presence;
 mod privileges;
 mod publish;
 mod purge;
+mod push_service;
 mod relation;
 mod request;
 mod request_gauges;
@@ -71,6 +73,7 @@ pub use notices::tell;
 pub use notify::{LaneRefusal, NotificationCounters, NotificationLane, Notifier};
 pub use ordering::RequestLimits;
 pub use privileges::{IqPermission, PresencePermission, Privileges, RosterPermission};
+pub use push_service::PushServiceSettings;
 pub use request_gauges::{RequestGauges, RequestLoad};
 pub use requests::{Inbound, ReplySender, run};
 pub use rosters::RosterReader;

@@ -60,3 +60,9 @@ pub(crate) const CLIENT: &str = "jabber:client";
 pub(crate) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 /// Our own: where an event stands in its node's log.
 pub(crate) const POSITION: &str = "urn:stanzabus:position:1";
+/// XEP-0357.
+pub(crate) const PUSH: &str = "urn:xmpp:push:0";
+/// XEP-0357: what a push tells of the messages that it is about.
+pub(crate) const PUSH_SUMMARY: &str = "urn:xmpp:push:summary";
+/// Our own: the forms of devices and registrations.
+pub(crate) const PUSH_FORM: &str = "urn:stanzabus:push:1";

@@ -13,10 +13,11 @@ use crate::errors::Refusal;
 use crate::items::ItemsRequest;
 use crate::namespaces::{
     CAPS, COMMANDS, DATA_FORMS, DELAY, DISCO_INFO, DISCO_ITEMS, MAM, MAM_EXTENDED, ORDER_BY, PING, PUBSUB,
-    PUBSUB_CACHING, PUBSUB_FILTER, PUBSUB_OWNER, RELATIONSHIPS, RSM, SHIM, STANZA_ID, TIME, VERSION,
+    PUBSUB_CACHING, PUBSUB_FILTER, PUBSUB_OWNER, PUSH, RELATIONSHIPS, RSM, SHIM, STANZA_ID, TIME, VERSION,
 };
 use crate::order_by::Order;
 use crate::parts::{Context, Parts};
+use crate::push_service::{self, ServerPush};
 use crate::rsm::PageRequest;
 use crate::{
     ad_hoc, affiliations, archive, collection, configure, create, defaults, delete, disco, items, options,
@@ -26,10 +27,14 @@ use crate::{
 
 use IqKind::{Get, Set};
 
-/// Every request that is understood.
+/// Every request that is understood at one address.
 ///
 /// Disco's features come from here, so what is not wired cannot be announced.
-const TABLE: &[Row] = &[
+#[derive(Clone, Copy)]
+pub(crate) struct Table(&'static [Row]);
+
+/// At the address of the service.
+pub(crate) const SERVICE: Table = Table(&[
     wired(Get, DISCO_INFO, "query", disco::parse_info)
         .with_features(&["meta-data"])
         .announcing(&[PUBSUB_CACHING]),
@@ -85,7 +90,22 @@ const TABLE: &[Row] = &[
     wired(Get, PUBSUB, "options", options::parse_get).with_features(&["subscription-options"]),
     wired(Set, PUBSUB, "options", options::parse_set),
     wired(Get, PUBSUB, "default", options::parse_default).with_features(&["retrieve-default-sub"]),
-];
+]);
+
+/// At the address that servers push to (XEP-0357): nodes can be published to, and nothing else.
+pub(crate) const PUSH_SERVICE: Table = Table(&[
+    wired(Get, DISCO_INFO, "query", push_service::parse_info).announcing(&[PUSH, DATA_FORMS]),
+    wired(Get, DISCO_ITEMS, "query", push_service::parse_items),
+    wired(Get, PING, "ping", ping::parse),
+    wired(Get, VERSION, "query", version::parse),
+    wired(Get, TIME, "time", time::parse),
+    wired(Set, COMMANDS, "command", ad_hoc::parse_push),
+    wired(Set, PUBSUB, "publish", push_service::parse)
+        .with_features(&["publish", "publish-options", "publish-only-affiliation", "access-whitelist"])
+        .beside(&["publish-options"]),
+    wired(Get, PUBSUB, "items", push_service::refuse_reader),
+    wired(Set, PUBSUB, "subscribe", push_service::refuse_reader).beside(&["options"]),
+]);
 
 /// A request as understood.
 #[derive(Debug, Clone)]
@@ -101,6 +121,8 @@ pub(crate) enum Request {
     Query(Query),
     /// A command of XEP-0050.
     AdHoc(Execution),
+    /// A push of a server (XEP-0357).
+    Push(Box<ServerPush>),
 }
 
 impl Request {
@@ -212,6 +234,16 @@ pub(crate) enum Query {
         /// Which page, if the requester pages.
         page: Option<PageRequest>,
     },
+    /// XEP-0030, of the address that servers push to, or of its commands.
+    PushInfo {
+        /// The node.
+        node: Option<NodeName>,
+    },
+    /// XEP-0030, what is at that address.
+    PushItems {
+        /// The node.
+        node: Option<NodeName>,
+    },
     /// XEP-0199.
     Ping,
     /// XEP-0092.
@@ -238,6 +270,13 @@ pub(crate) enum Work {
         actor: Actor,
         /// What of it.
         execution: Execution,
+    },
+    /// A push of a server.
+    Push {
+        /// Who sends it.
+        from: Jid,
+        /// What.
+        push: Box<ServerPush>,
     },
 }
 
@@ -266,56 +305,71 @@ pub(crate) struct Row {
 
 type Parser = fn(&Parts<'_>, &Context<'_>) -> Result<Request, Refusal>;
 
-/// Reads the child of an IQ request.
-pub(crate) fn parse(kind: IqKind, child: &Element, context: &Context<'_>) -> Result<Request, Refusal> {
-    let namespace = child.ns();
-    if TABLE.iter().all(|row| row.namespace != namespace) {
-        return Err(Refusal::UnknownNamespace);
+impl Table {
+    /// Reads the child of an IQ request.
+    pub(crate) fn parse(
+        self,
+        kind: IqKind,
+        child: &Element,
+        context: &Context<'_>,
+    ) -> Result<Request, Refusal> {
+        let namespace = child.ns();
+        if self.0.iter().all(|row| row.namespace != namespace) {
+            return Err(Refusal::UnknownNamespace);
+        }
+        let parts = Parts::of(child)?;
+        let row = self.find(kind, &namespace, &parts)?;
+        parts.check_companions(row.companions)?;
+        (row.parser)(&parts, context)
     }
-    let parts = Parts::of(child)?;
-    let row = find(kind, &namespace, &parts)?;
-    parts.check_companions(row.companions)?;
-    (row.parser)(&parts, context)
+
+    /// What its rows announce.
+    pub(crate) fn features(self) -> BTreeSet<String> {
+        let namespaces = self.0.iter().map(|row| row.namespace).filter(|it| *it != PUBSUB_OWNER);
+        let announced = self.0.iter().flat_map(|row| row.announced).copied();
+        let of_rows = self.0.iter().flat_map(|row| row.features).map(|name| format!("{PUBSUB}#{name}"));
+        namespaces.chain(announced).map(str::to_owned).chain(of_rows).collect()
+    }
+
+    fn find(self, kind: IqKind, namespace: &str, parts: &Parts<'_>) -> Result<&'static Row, Refusal> {
+        let element = parts.verb().name();
+        let mut rows =
+            self.0.iter().filter(|row| row.namespace == namespace && row.element == element).peekable();
+        if rows.peek().is_none() {
+            return Err(match parts.others().next() {
+                None => Refusal::NotImplemented("this request"),
+                Some(_) => BusError::bad_request("the verb must come first").into(),
+            });
+        }
+        let row = rows.find(|row| row.kind == kind);
+        row.ok_or_else(|| BusError::bad_request("the IQ has the wrong type for this request").into())
+    }
 }
 
 /// The features of the service: what the table wires and what the rules enforce.
 pub(crate) fn features() -> Vec<String> {
-    let namespaces = TABLE.iter().map(|row| row.namespace).filter(|namespace| *namespace != PUBSUB_OWNER);
-    let of_rows = TABLE.iter().flat_map(|row| row.features).map(|name| format!("{PUBSUB}#{name}"));
     let affiliations = Affiliation::ALL
         .into_iter()
         .filter(|affiliation| !matches!(affiliation, Affiliation::Owner | Affiliation::None))
         .map(|affiliation| format!("{PUBSUB}#{}-affiliation", affiliation.as_str()));
     // XEP-0060 §10: the feature names the model that new nodes have, and no other one.
     let access_default = NodeConfig::default().access_model.as_str();
-    let features: BTreeSet<String> = namespaces
-        .chain(TABLE.iter().flat_map(|row| row.announced).copied())
-        .chain([CAPS, DATA_FORMS, DELAY, PUBSUB_FILTER, RSM, SHIM, STANZA_ID])
-        .map(str::to_owned)
-        .chain(of_rows)
-        .chain(affiliations)
-        .chain([format!("{PUBSUB}#access-{access_default}")])
-        .collect();
+    let mut features = SERVICE.features();
+    features.extend([CAPS, DATA_FORMS, DELAY, PUBSUB_FILTER, RSM, SHIM, STANZA_ID].map(str::to_owned));
+    features.extend(affiliations);
+    features.insert(format!("{PUBSUB}#access-{access_default}"));
     features.into_iter().collect()
 }
 
-fn find(kind: IqKind, namespace: &str, parts: &Parts<'_>) -> Result<&'static Row, Refusal> {
-    let element = parts.verb().name();
-    let mut rows = TABLE.iter().filter(|row| row.namespace == namespace && row.element == element).peekable();
-    if rows.peek().is_none() {
-        return Err(match parts.others().next() {
-            None => Refusal::NotImplemented("this request"),
-            Some(_) => BusError::bad_request("the verb must come first").into(),
-        });
-    }
-    let row = rows.find(|row| row.kind == kind);
-    row.ok_or_else(|| BusError::bad_request("the IQ has the wrong type for this request").into())
-}
-
 impl Work {
-    /// Whether it may be under way together with others of its kind and sender: the engine keeps their order.
+    /// Whether it may be under way together with others of its kind and sender: the engine keeps their order, and pushes of
+    /// a server, which are for all of its users, need none.
     pub(crate) fn is_publish(&self) -> bool {
-        matches!(self, Self::Command(command) if matches!(command.verb, Verb::Publish(_)))
+        match self {
+            Self::Command(command) => matches!(command.verb, Verb::Publish(_)),
+            Self::Push { .. } => true,
+            Self::Query { .. } | Self::AdHoc { .. } => false,
+        }
     }
 
     /// About how many bytes it takes while it waits; for bounds.
@@ -333,6 +387,7 @@ impl Work {
             Self::Query { query: Query::Archive { request, .. }, .. } => QUERY_BYTES + request.weight_bytes(),
             Self::Query { .. } => QUERY_BYTES,
             Self::AdHoc { execution, .. } => QUERY_BYTES + execution.weight_bytes(),
+            Self::Push { push, .. } => QUERY_BYTES + push.weight_bytes(),
         }
     }
 }

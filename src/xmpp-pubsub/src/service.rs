@@ -12,11 +12,12 @@ use crate::envelope::Envelope;
 use crate::errors::Refusal;
 use crate::parts::Context;
 use crate::presence;
-use crate::request::{self, IqKind, Request, Work};
+use crate::push_service::PushServiceSettings;
+use crate::request::{self, IqKind, Request, Table, Work};
 
 /// The pubsub service at one domain: a stanza in, its answer out.
 ///
-/// It answers at its bare domain only. Whoever asks another address of the stream's (a user, a resource, another
+/// It answers at its bare domain, and at the address for pushes if it has one. Whoever asks another address of the stream's (a user, a resource, another
 /// domain that the server routes here) hears that nobody is there.
 #[derive(Debug)]
 pub struct Service {
@@ -42,6 +43,8 @@ pub struct ServiceSettings {
     pub name: String,
     /// Its version, for XEP-0092.
     pub version: String,
+    /// With it, servers push to an address beside its own.
+    pub push: Option<PushServiceSettings>,
     /// The longest answer. Over its own limit the server would close the stream, so this is at most the link's.
     pub answer_bytes_max: usize,
 }
@@ -152,9 +155,7 @@ impl Service {
         envelope: &Envelope,
     ) -> Result<Work, Refusal> {
         let sender = sender.ok_or(Refusal::SenderMalformed)?;
-        if envelope.asked() != self.settings.domain.as_str() {
-            return Err(Refusal::NoSuchAddress);
-        }
+        let table = self.table_at(envelope.asked()).ok_or(Refusal::NoSuchAddress)?;
         let kind = kind.ok_or_else(|| BusError::bad_request("the type of an IQ request is get or set"))?;
         if !envelope.has_id() {
             return Err(
@@ -166,14 +167,24 @@ impl Service {
             return Err(BusError::bad_request("an IQ request has exactly one child").into());
         };
         let context = Context { limits: &self.engine.settings().limits, ids: self.engine.ids() };
-        let request = request::parse(kind, child, &context)?;
+        let request = table.parse(kind, child, &context)?;
         let role = self.role(&sender);
         let actor = Actor::new(sender, role);
         Ok(match request {
             Request::Change { node, verb } => Work::Command(Box::new(Command { actor, node, verb: *verb })),
             Request::Query(query) => Work::Query { actor, query },
             Request::AdHoc(execution) => Work::AdHoc { actor, execution },
+            Request::Push(push) => Work::Push { from: actor.jid().clone(), push },
         })
+    }
+
+    /// What is understood at an address.
+    fn table_at(&self, address: &str) -> Option<Table> {
+        let ServiceSettings { domain, push, .. } = &self.settings;
+        if domain.as_str() == address {
+            return Some(request::SERVICE);
+        }
+        push.as_ref().filter(|push| push.address.as_str() == address).map(|_| request::PUSH_SERVICE)
     }
 
     fn role(&self, jid: &Jid) -> Role {

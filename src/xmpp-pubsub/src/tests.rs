@@ -5,6 +5,7 @@ mod archive;
 mod delivery;
 mod disco;
 mod items;
+mod push_service;
 mod requests;
 mod stanzas;
 mod verbs;
@@ -18,7 +19,7 @@ use bus_store_sqlite::SqliteStore;
 use bus_xml::{Element, XmlLimits, parse_document, serialise_into};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Contacts, Service, ServiceSettings};
+use crate::{Contacts, PushServiceSettings, Service, ServiceSettings};
 
 const DOMAIN: &str = "events.example.org";
 /// May create nodes.
@@ -44,8 +45,18 @@ impl Fixture {
     async fn with(settings: Settings, answer_bytes_max: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&directory.path().join("bus.db")).await.unwrap();
+        Self::over(Arc::new(store), directory, settings, answer_bytes_max, None).await
+    }
+
+    async fn over(
+        store: Arc<SqliteStore>,
+        directory: tempfile::TempDir,
+        settings: Settings,
+        answer_bytes_max: usize,
+        push: Option<PushServiceSettings>,
+    ) -> Self {
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let started = Engine::start(Arc::new(store), settings, clock, ids, CancellationToken::new()).await;
+        let started = Engine::start(store, settings, clock, ids, CancellationToken::new()).await;
         let engine = started.unwrap().engine;
         let settings = ServiceSettings {
             domain: bare(DOMAIN),
@@ -54,6 +65,7 @@ impl Fixture {
             contacts: Contacts::default(),
             name: "stanzabus".to_owned(),
             version: "0.1".to_owned(),
+            push,
             answer_bytes_max,
         };
         let service = Service::new(engine.clone(), settings);
@@ -79,11 +91,15 @@ impl Fixture {
 
     /// Sends an IQ to the service and says what the answer holds, in short.
     async fn ask(&self, from: &str, kind: &str, content: &str) -> String {
-        let stanza = iq(from, DOMAIN, kind, content);
+        self.ask_at(DOMAIN, from, kind, content).await
+    }
+
+    async fn ask_at(&self, to: &str, from: &str, kind: &str, content: &str) -> String {
+        let stanza = iq(from, to, kind, content);
         let answer = self.service.handle(&stanza).await.pop().expect("every IQ request is answered");
         let answer = parse(&answer);
         assert_eq!(answer.attr("id"), Some("q'1"), "the same id comes back");
-        assert_eq!((answer.attr("from"), answer.attr("to")), (Some(DOMAIN), Some(from)));
+        assert_eq!((answer.attr("from"), answer.attr("to")), (Some(to), Some(from)));
         outcome(&answer)
     }
 

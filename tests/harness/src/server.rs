@@ -79,6 +79,7 @@ impl XmppServer {
             component_options: String::new(),
             component_tls: None,
             grants_privileges: false,
+            pushes: false,
             websocket_port: None,
         };
         Ok(Self { processes: Vec::new(), folder, setup })
@@ -135,6 +136,14 @@ impl XmppServer {
     #[must_use]
     pub fn grants_privileges(mut self, grants: bool) -> Self {
         self.setup.grants_privileges = grants;
+        self
+    }
+
+    /// Has it push for users who are away (XEP-0357), where their clients enable that. On Prosody that takes a module of its
+    /// community. jabberd2 cannot.
+    #[must_use]
+    pub fn with_pushes(mut self) -> Self {
+        self.setup.pushes = true;
         self
     }
 

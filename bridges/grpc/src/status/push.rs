@@ -33,6 +33,7 @@ fn details(error: &PushError) -> ErrorDetails {
         PushError::AccountNotConfigured { lane } => Some(("provider", lane.provider.as_str().to_owned())),
         PushError::AppNotConfigured { .. } => Some(("provider", "apns".to_owned())),
         PushError::TooManyDevices { .. } => Some(("limit", "push_devices_per_jid_max".to_owned())),
+        PushError::TooManyInlets { .. } => Some(("limit", "push_inlets_per_jid_max".to_owned())),
         _ => None,
     };
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
@@ -41,13 +42,18 @@ fn details(error: &PushError) -> ErrorDetails {
 
 fn code_and_reason(error: &PushError) -> (Code, ErrorReason) {
     match error {
-        PushError::Forbidden => (Code::PermissionDenied, ErrorReason::PushForbidden),
-        PushError::NoSuchDevice => (Code::NotFound, ErrorReason::DeviceNotFound),
+        PushError::Forbidden | PushError::NotLetIn(_) => (Code::PermissionDenied, ErrorReason::PushForbidden),
+        // An inlet that leads to no device is told of on no call.
+        PushError::NoSuchDevice | PushError::NoSuchInlet => (Code::NotFound, ErrorReason::DeviceNotFound),
         PushError::NoSuchJob => (Code::NotFound, ErrorReason::PushJobNotFound),
         PushError::ProviderNotConfigured { .. }
         | PushError::AccountNotConfigured { .. }
-        | PushError::AppNotConfigured { .. } => (Code::FailedPrecondition, ErrorReason::PushNotConfigured),
-        PushError::TooManyDevices { .. } => (Code::ResourceExhausted, ErrorReason::LimitReached),
+        | PushError::AppNotConfigured { .. }
+        | PushError::NotNow { .. } => (Code::FailedPrecondition, ErrorReason::PushNotConfigured),
+        PushError::TooManyDevices { .. }
+        | PushError::TooManyInlets { .. }
+        | PushError::TooFast { .. }
+        | PushError::QueueFull { .. } => (Code::ResourceExhausted, ErrorReason::LimitReached),
         PushError::TooMany { .. } => (Code::InvalidArgument, ErrorReason::RequestInvalid),
         PushError::Address(_) | PushError::Unfit(_) => {
             (Code::InvalidArgument, ErrorReason::DeviceAddressInvalid)

@@ -1,4 +1,4 @@
-use bus_domain::push::{AddressError, MessageError, PushLane, PushProvider};
+use bus_domain::push::{AddressError, MessageError, NotLetIn, PushLane, PushProvider};
 use bus_store::StoreError;
 use thiserror::Error;
 
@@ -38,6 +38,36 @@ pub enum PushError {
     /// There is no such job, or it has been forgotten.
     #[error("there is no such push job, or not any more")]
     NoSuchJob,
+    /// There is no such inlet.
+    #[error("there is no such registration, or not any more")]
+    NoSuchInlet,
+    /// A push is not let in.
+    #[error(transparent)]
+    NotLetIn(#[from] NotLetIn),
+    /// A push comes too soon behind others.
+    #[error("pushes come too fast; the next one may come in {retry_after_ms} ms")]
+    TooFast {
+        /// When the next one may come.
+        retry_after_ms: u64,
+    },
+    /// So much waits already that nothing more is taken in.
+    #[error("too much waits to be pushed through {lane}")]
+    QueueFull {
+        /// Where.
+        lane: PushLane,
+    },
+    /// Nothing can be sent to the device at this time: somebody has to mend something, and then it can.
+    #[error("the device cannot be reached now: {reason}")]
+    NotNow {
+        /// Why.
+        reason: String,
+    },
+    /// The owner has as many inlets as may be.
+    #[error("the address has {inlets_max} registrations for Web Push, which is the most; remove one first")]
+    TooManyInlets {
+        /// How many.
+        inlets_max: u64,
+    },
     /// The owner has as many as may be.
     #[error("the address has {devices_max} devices, which is the most; remove one first")]
     TooManyDevices {
@@ -64,4 +94,20 @@ pub enum PushError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl PushError {
+    /// What became of a push that came in, as a word for metrics.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::NoSuchInlet | Self::NoSuchDevice => "unknown",
+            Self::NotLetIn(NotLetIn::Foreign) | Self::Forbidden => "foreign",
+            Self::NotLetIn(NotLetIn::WrongSecret) => "wrong_secret",
+            Self::TooFast { .. } => "too_fast",
+            Self::QueueFull { .. } => "queue_full",
+            Self::Store(_) => "store",
+            Self::NotNow { .. } => "unreachable",
+            _ => "refused",
+        }
+    }
 }

@@ -229,7 +229,7 @@ impl Pushes {
         QueuedPush { job: job_id(order, device.id), device: device.id, is_new: false, refused }
     }
 
-    fn job(&self, id: JobId, device: &Device, message: &PushMessage) -> PushJob {
+    pub(super) fn job(&self, id: JobId, device: &Device, message: &PushMessage) -> PushJob {
         let now_ms = self.now_ms();
         let time_ms = match message.ttl_s {
             0 => self.0.limits.once_ms,
@@ -249,7 +249,7 @@ impl Pushes {
     }
 
     /// Has the senders of these jobs look at once.
-    fn wake(&self, jobs: &[PushJob]) {
+    pub(super) fn wake(&self, jobs: &[PushJob]) {
         for lane in &self.0.lanes {
             if jobs.iter().any(|job| job.provider == lane.id.provider && job.account == lane.id.account) {
                 lane.enqueued.notify_one();
@@ -273,7 +273,7 @@ impl Pushes {
         }
     }
 
-    fn refusal(&self, device: &Device, message: &PushMessage) -> Option<String> {
+    pub(super) fn refusal(&self, device: &Device, message: &PushMessage) -> Option<String> {
         if let Some(reason) = &device.quarantined {
             return Some(format!("its provider refuses it ({reason}) until it registers anew"));
         }

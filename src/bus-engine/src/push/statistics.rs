@@ -21,6 +21,17 @@ pub struct PushCount {
     pub count: u64,
 }
 
+/// How often something has come of a push that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushInCount {
+    /// How it came: `xmpp` or `web`.
+    pub leg: &'static str,
+    /// What came of it.
+    pub result: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
 /// What is under way in a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushGauges {
@@ -44,7 +55,11 @@ type Key = (PushLane, &'static str, &'static str);
 
 /// Outcomes by lane, verdict and reason. The words come from tables, so they are few.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Mutex<BTreeMap<Key, u64>>);
+pub(super) struct Counts {
+    sent: Mutex<BTreeMap<Key, u64>>,
+    /// Of pushes that came in, by leg and result.
+    taken_in: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct LaneGauges {
@@ -55,8 +70,13 @@ pub(super) struct LaneGauges {
 
 impl Counts {
     pub(super) fn add(&self, lane: &PushLane, outcome: &PushOutcome) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry((lane.clone(), outcome.verdict.as_str(), outcome.reason)).or_default() += 1;
+    }
+
+    pub(super) fn add_in(&self, leg: &'static str, result: &'static str) {
+        let mut counts = self.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((leg, result)).or_default() += 1;
     }
 }
 
@@ -71,7 +91,7 @@ impl LaneGauges {
 impl Pushes {
     /// What has come of pushes since the start, by lane, verdict and reason.
     pub fn counts(&self) -> Vec<PushCount> {
-        let counts = self.0.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.0.counts.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |((lane, verdict, reason), &count): (&Key, &u64)| PushCount {
             lane: lane.clone(),
             verdict,
@@ -79,6 +99,12 @@ impl Pushes {
             count,
         };
         counts.iter().map(count).collect()
+    }
+
+    /// What has come of pushes that came in since the start, by leg and result.
+    pub fn counts_in(&self) -> Vec<PushInCount> {
+        let counts = self.0.counts.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(&(leg, result), &count)| PushInCount { leg, result, count }).collect()
     }
 
     /// How much waits, as last counted in the background.

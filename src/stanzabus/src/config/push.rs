@@ -1,4 +1,5 @@
 mod accounts;
+mod service;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use super::ConfigError;
 use super::tls::read_pem;
 
 use accounts::{ApnsConfig, FcmConfig, WebPushConfig};
+
+pub(crate) use service::PushServiceConfig;
 
 /// `[push]`: what goes to devices through APNs, FCM and Web Push. Of several accounts at a provider, a device is of the one that it
 /// registers for, or of the first that reaches it. Their files are read anew when they change.
@@ -39,6 +42,8 @@ pub(crate) struct PushConfig {
     apns: Vec<ApnsConfig>,
     /// Accounts at Firebase Cloud Messaging.
     fcm: Vec<FcmConfig>,
+    /// The address that XMPP servers push to.
+    service: Option<PushServiceConfig>,
 }
 
 /// An account as it is configured.
@@ -113,8 +118,16 @@ impl PushConfig {
         }
     }
 
+    /// The address that XMPP servers push to, if there is to be one.
+    pub(crate) fn service(&self) -> Option<&PushServiceConfig> {
+        self.service.as_ref()
+    }
+
     /// Looks at everything but the content of files.
-    pub(crate) fn check(&self, folder: &Path) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, folder: &Path, component: &BareJid, host: BareJid) -> Result<(), ConfigError> {
+        if let Some(service) = &self.service {
+            service.check(component, host)?;
+        }
         self.senders()?;
         self.feedback_node()?;
         self.allowed()?;

@@ -1,11 +1,12 @@
 use bus_domain::push::PushLane;
-use bus_engine::{PushCount, PushGauges, PushQueue, Pushes};
+use bus_engine::{PushCount, PushGauges, PushInCount, PushQueue, Pushes};
 
 use super::family::Value;
 
 /// What pushing shows at one moment.
 pub(super) struct PushReading {
     counts: Vec<PushCount>,
+    counts_in: Vec<PushInCount>,
     gauges: Vec<PushGauges>,
     queues: Vec<PushQueue>,
     now_ms: i64,
@@ -15,8 +16,8 @@ const LANE_LABELS: &[&str] = &["provider", "account"];
 
 impl PushReading {
     pub(super) fn of(pushes: &Pushes, now_ms: i64) -> Self {
-        let (counts, gauges) = (pushes.counts(), pushes.gauges());
-        Self { counts, gauges, queues: pushes.measured_queues(), now_ms }
+        let (counts, counts_in, gauges) = (pushes.counts(), pushes.counts_in(), pushes.gauges());
+        Self { counts, counts_in, gauges, queues: pushes.measured_queues(), now_ms }
     }
 
     /// As if there were one, so that each metric has a sample.
@@ -34,7 +35,14 @@ impl PushReading {
             subscription_key: None,
         };
         let queue = PushQueue { lane, waiting: 1, oldest_enqueued_at_ms: 0 };
-        Self { counts: vec![count], gauges: vec![gauges], queues: vec![queue], now_ms: 0 }
+        let count_in = PushInCount { leg: "xmpp", result: "accepted", count: 1 };
+        Self {
+            counts: vec![count],
+            counts_in: vec![count_in],
+            gauges: vec![gauges],
+            queues: vec![queue],
+            now_ms: 0,
+        }
     }
 
     /// What has come of pushes.
@@ -48,6 +56,12 @@ impl PushReading {
             &["provider", "account", "category", "reason"],
             self.counts.iter().map(of).collect(),
         )
+    }
+
+    /// What has come of pushes that came in.
+    pub(super) fn taken_in(&self) -> Value {
+        let of = |it: &PushInCount| (vec![it.leg.to_owned(), it.result.to_owned()], it.count);
+        Value::LabelledBy(&["leg", "result"], self.counts_in.iter().map(of).collect())
     }
 
     /// A number of each account.

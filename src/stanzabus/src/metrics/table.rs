@@ -218,6 +218,8 @@ metrics! {
     XmppAnswersBytes = "stanzabus_xmpp_answers_bytes", |read| Value::Number(read.requests.answers_bytes as u64);
     /// Attempts to push, by provider, account, category (what became of the job) and the provider's reason.
     Pushes = "stanzabus_pushes_total", |read| read.pushes.outcomes();
+    /// Pushes that came in, by how (xmpp: from XMPP servers, web: over HTTP) and what came of it.
+    PushesIn = "stanzabus_pushes_in_total", |read| read.pushes.taken_in();
     /// Pushes that are under way.
     PushInFlight = "stanzabus_push_in_flight", |read| read.pushes.by_account(|it| it.in_flight as u64);
     /// Pushes that may be under way, as far as the provider keeps up.

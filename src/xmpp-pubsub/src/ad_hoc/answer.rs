@@ -52,6 +52,11 @@ impl Answer {
                 out.start("option").start("value").text(value).end().end();
             }
         }
+        out.end();
+        for field in ask.more {
+            out.start("field").attribute("var", field.var).attribute("type", "text-single");
+            out.attribute("label", field.label).end();
+        }
         let note = options.and_then(|options| options.note.clone());
         Self {
             status: Status::Executing,

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::ad_hoc::{entity, inspect_node, list_nodes, node_changes, pending, subscribers};
 use crate::errors::Refusal;
+use crate::push_service::PushServiceSettings;
 
 /// The commands, in the order in which they are listed.
 pub(super) const TABLE: &[Entry] = &[
@@ -21,10 +22,12 @@ pub(super) const TABLE: &[Entry] = &[
             var: "pubsub#node",
             kind: "list-single",
             label: "The node",
+            more: &[],
             options: Some(|engine, actor| Box::pin(pending::options(engine, actor))),
         }),
         // XEP-0060 §8.7.3 names errors.
         tells_of_failure: false,
+        is_direct: false,
         run: |turn| Box::pin(pending::ask(turn)),
     },
     Entry {
@@ -87,13 +90,20 @@ pub(super) const TABLE: &[Entry] = &[
 /// What the forms of our own commands are about.
 pub(super) const COMMAND_FORM: &str = "urn:stanzabus:command:1";
 
-const A_NODE: Ask =
-    Ask { form_type: COMMAND_FORM, var: "node", kind: "text-single", label: "The node", options: None };
+const A_NODE: Ask = Ask {
+    form_type: COMMAND_FORM,
+    var: "node",
+    kind: "text-single",
+    label: "The node",
+    more: &[],
+    options: None,
+};
 const A_USER: Ask = Ask {
     form_type: COMMAND_FORM,
     var: "address",
     kind: "jid-single",
     label: "The user's bare address",
+    more: &[],
     options: None,
 };
 const OF_ADMINS: Entry = Entry {
@@ -102,6 +112,7 @@ const OF_ADMINS: Entry = Entry {
     who: Who::Admins,
     ask: None,
     tells_of_failure: true,
+    is_direct: false,
     run: |turn| Box::pin(list_nodes::page(turn)),
 };
 
@@ -117,6 +128,8 @@ pub(crate) struct Entry {
     pub(super) ask: Option<Ask>,
     /// Whether what the bus refuses completes the command, with a note; else it is an error.
     pub(super) tells_of_failure: bool,
+    /// Whether its form may come with the first request, from apps that know it.
+    pub(super) is_direct: bool,
     /// What it does.
     pub(super) run: for<'a> fn(Turn<'a>) -> BoxFuture<'a, Result<Found, Refusal>>,
 }
@@ -128,9 +141,11 @@ pub(super) enum Who {
     Owners,
     /// The operator's admins.
     Admins,
+    /// Those who may register devices.
+    PushUsers,
 }
 
-/// A form of one field.
+/// A form: a field that must have a value, and others.
 pub(super) struct Ask {
     /// What the form is about.
     pub(super) form_type: &'static str,
@@ -140,8 +155,25 @@ pub(super) struct Ask {
     pub(super) kind: &'static str,
     /// What people read.
     pub(super) label: &'static str,
+    /// The other fields.
+    pub(super) more: &'static [AskMore],
     /// Finds its options, if it has some.
     pub(super) options: Option<FindOptions>,
+}
+
+/// A field that may be left empty.
+pub(super) struct AskMore {
+    /// The field.
+    pub(super) var: &'static str,
+    /// What people read.
+    pub(super) label: &'static str,
+}
+
+/// What a form was filled in with: the first field of the form, and those of the others that have a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) first: String,
+    pub(super) more: Vec<(&'static str, String)>,
 }
 
 type FindOptions = for<'a> fn(&'a Engine, &'a Actor) -> BoxFuture<'a, Result<Options, Refusal>>;
@@ -160,10 +192,14 @@ pub(super) struct Options {
 /// What a command is run with.
 pub(super) struct Turn<'a> {
     pub(super) engine: &'a Engine,
+    /// What devices are registered with, if they are.
+    pub(super) push: Option<&'a PushServiceSettings>,
     /// Who may use it.
     pub(super) actor: &'a Actor,
     /// What was given for the field that is asked for.
     pub(super) argument: &'a str,
+    /// What was given for the others.
+    pub(super) more: &'a [(&'static str, String)],
     /// The UID of the row or so that this page is behind.
     pub(super) after: Option<&'a str>,
 }
@@ -198,6 +234,13 @@ pub(super) enum NoteKind {
     Error,
 }
 
+impl Given {
+    /// About how many bytes it takes.
+    pub(super) fn len_bytes(&self) -> usize {
+        self.first.len() + self.more.iter().map(|(_, value)| value.len()).sum::<usize>()
+    }
+}
+
 impl Found {
     /// It is done.
     pub(super) fn done(text: &str) -> Self {
@@ -214,7 +257,7 @@ impl Found {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// What it lists something of.
-    pub(super) argument: String,
+    pub(super) given: Given,
     /// The UID that the page is behind.
     pub(super) after: Option<String>,
     /// The UID that the next page is behind.
@@ -228,8 +271,8 @@ const PAGES_BACK_MAX: usize = 16;
 
 impl Place {
     /// The first page.
-    pub(super) fn first(argument: String) -> Self {
-        Self { argument, ..Self::default() }
+    pub(super) fn first(given: Given) -> Self {
+        Self { given, ..Self::default() }
     }
 
     /// The next page.
@@ -278,7 +321,7 @@ mod tests {
 
     #[test]
     fn one_goes_back_as_far_as_is_remembered() {
-        let mut place = Place::first("n".to_owned());
+        let mut place = Place::first(Given { first: "n".to_owned(), more: Vec::new() });
         for number in 0..40 {
             place = Place { next_after: Some(number.to_string()), ..place }.next();
         }
@@ -289,6 +332,6 @@ mod tests {
             pages_back += 1;
         }
         assert_eq!((pages_back, place.after.as_deref()), (PAGES_BACK_MAX, Some("23")));
-        assert!(!place.has_previous() && place.argument == "n");
+        assert!(!place.has_previous() && place.given.first == "n");
     }
 }

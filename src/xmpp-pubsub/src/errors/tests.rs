@@ -1,6 +1,8 @@
 use bus_domain::ErrorClass;
 use bus_domain::RedirectUri;
+use bus_domain::push::PushProvider;
 use bus_domain::quota::Quota;
+use bus_store::StoreError;
 
 use super::*;
 
@@ -105,4 +107,24 @@ fn an_error_is_a_condition_then_the_one_of_pubsub_then_text() {
     let unsupported =
         "<unsupported xmlns='http://jabber.org/protocol/pubsub#errors' feature='purge-nodes'/><text";
     assert!(out.finish().contains(unsupported));
+}
+
+#[test]
+fn what_servers_are_told_of_a_push_ends_a_registration_only_where_nobody_will_be_reached() {
+    let lane = PushProvider::Fcm.into();
+    let unavailable = StoreError::Unavailable { message: "the password is x".to_owned(), source: None };
+    for (error, expected) in [
+        (PushError::NoSuchInlet, (Cancel, "item-not-found")),
+        (NotLetIn::WrongSecret.into(), (Auth, "not-authorized")),
+        (NotLetIn::Foreign.into(), (Auth, "forbidden")),
+        (PushError::NotNow { reason: "r".to_owned() }, (Wait, "recipient-unavailable")),
+        (PushError::TooFast { retry_after_ms: 1 }, (Wait, "policy-violation")),
+        (PushError::QueueFull { lane }, (Wait, "resource-constraint")),
+        (unavailable.into(), (Wait, "internal-server-error")),
+    ] {
+        let refusal = Refusal::from(error);
+        let StanzaError { kind, condition, pubsub } = refusal.stanza_error();
+        assert_eq!(((kind, condition), pubsub), (expected, None), "{refusal}");
+        assert!(!refusal.to_string().contains("password"), "what a database says is for its operator");
+    }
 }

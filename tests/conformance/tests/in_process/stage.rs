@@ -88,6 +88,7 @@ impl InProcess {
                 },
                 name: "stanzabus".to_owned(),
                 version: "0.1".to_owned(),
+                push: None,
                 answer_bytes_max: 480 * 1024,
             },
         );

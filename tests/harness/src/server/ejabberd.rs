@@ -71,6 +71,7 @@ fn config(setup: &Setup) -> String {
     } else {
         ""
     };
+    let pushes = if setup.pushes { "  mod_push: {}\n" } else { "" };
     let websocket = setup.websocket_port.map_or_else(String::new, websocket_listener);
     let mut hosts = String::new();
     for (domain, secret) in &setup.components {
@@ -102,7 +103,7 @@ shaper_rules:
   max_user_offline_messages: 1000000
 modules:
   mod_disco: {{}}
-{offline}{privileges}  mod_ping: {{}}
+{offline}{privileges}{pushes}  mod_ping: {{}}
   mod_roster: {{}}
 {global_options}"#
     )

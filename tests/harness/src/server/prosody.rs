@@ -57,7 +57,11 @@ VirtualHost "{host}"
 "#
     );
     let modules = if setup.grants_privileges { "  modules_enabled = { \"privilege\" }\n" } else { "" };
-    config.push_str(modules);
+    config.push_str(&match (setup.grants_privileges, setup.pushes) {
+        (_, false) => modules.to_owned(),
+        (true, true) => "  modules_enabled = { \"privilege\", \"cloud_notify\" }\n".to_owned(),
+        (false, true) => "  modules_enabled = { \"cloud_notify\" }\n".to_owned(),
+    });
     if setup.grants_privileges {
         let grants = "{ roster = \"get\", presence = \"managed_entity\" }";
         let entities = setup.components.iter().map(|(domain, _)| format!("[\"{domain}\"] = {grants}"));

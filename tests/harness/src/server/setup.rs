@@ -23,6 +23,7 @@ pub(super) struct Setup {
     /// Private key and certificates, in PEM.
     pub(super) component_tls: Option<String>,
     pub(super) grants_privileges: bool,
+    pub(super) pushes: bool,
     pub(super) websocket_port: Option<u16>,
 }
 

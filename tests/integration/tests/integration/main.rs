@@ -31,6 +31,8 @@ mod privileges;
 #[cfg(test)]
 mod push;
 mod push_profiles;
+#[cfg(test)]
+mod push_service;
 mod python_client;
 mod quickstart;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Pushes from end to end: gRPC in, the daemon, and the mock of push services behind it, all as processes.
 
-mod services;
+pub(crate) mod services;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -15,7 +15,7 @@ use tokio::process::Child;
 use crate::peers::PATIENCE;
 
 /// `stanzabus push-mock` as a process, and what it can be asked.
-pub(super) struct Services {
+pub(crate) struct Services {
     http: Client,
     url: String,
     _process: Child,
@@ -23,7 +23,7 @@ pub(super) struct Services {
 
 impl Services {
     /// In a folder of the daemon's, whose configuration gets an account of each provider.
-    pub(super) async fn start(daemon: &Daemon) -> Self {
+    pub(crate) async fn start(daemon: &Daemon) -> Self {
         let mut command = daemon.command();
         command.args(["push-mock", "--folder", "mock", "--kept", "1000000"]);
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -52,7 +52,7 @@ impl Services {
     }
 
     /// A new subscription of Web Push.
-    pub(super) async fn subscribe(&self) -> Provider {
+    pub(crate) async fn subscribe(&self) -> Provider {
         let subscription = self.ask(Method::POST, "subscriptions", "{}").await;
         let bytes = |text: &Value| URL_SAFE_NO_PAD.decode(text.as_str().unwrap()).unwrap();
         Provider::WebPush(v1::WebPushAddress {
@@ -63,7 +63,7 @@ impl Services {
     }
 
     /// What was taken, once it is so much.
-    pub(super) async fn received(&self, count: usize) -> Vec<Value> {
+    pub(crate) async fn received(&self, count: usize) -> Vec<Value> {
         let received = async || {
             let received = self.ask(Method::GET, "received", "").await;
             received.as_array().filter(|received| received.len() >= count).cloned()
@@ -72,17 +72,17 @@ impl Services {
     }
 
     /// How much was taken, refused and failed, by provider.
-    pub(super) async fn counts(&self) -> Value {
+    pub(crate) async fn counts(&self) -> Value {
         self.ask(Method::GET, "counts", "").await
     }
 
     /// Has requests fail by more rules.
-    pub(super) async fn script(&self, rules: &Value) {
+    pub(crate) async fn script(&self, rules: &Value) {
         self.ask(Method::POST, "faults", &rules.to_string()).await;
     }
 
     /// Has none fail any more.
-    pub(super) async fn clear_script(&self) {
+    pub(crate) async fn clear_script(&self) {
         self.ask(Method::DELETE, "faults", "").await;
     }
 
