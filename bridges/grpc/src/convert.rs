@@ -3,6 +3,7 @@
 mod config;
 mod destination;
 mod failure;
+mod filter;
 mod payload;
 mod push;
 mod push_profile;

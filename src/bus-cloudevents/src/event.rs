@@ -101,6 +101,17 @@ impl CloudEvent {
         self.attributes.get(name)
     }
 
+    /// The canonical text of any attribute.
+    pub fn text(&self, name: &str) -> Option<String> {
+        match name {
+            "id" => Some(self.id.clone()),
+            "source" => Some(self.source.clone()),
+            "type" => Some(self.event_type.clone()),
+            "specversion" => Some(SPEC_VERSION.to_owned()),
+            _ => self.attributes.get(name).map(ToString::to_string),
+        }
+    }
+
     /// The media type of the data.
     pub fn content_type(&self) -> Option<&str> {
         match self.attributes.get("datacontenttype") {

@@ -6,6 +6,7 @@
 
 pub mod create;
 pub mod destination;
+pub mod filter;
 pub mod lease;
 mod name;
 pub mod pattern;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use crate::{Actor, NodeName, Role};
 
 pub use destination::{Destination, Standing, StandingState};
+pub use filter::Filter;
 pub use name::ConsumerName;
 pub use pattern::NodePattern;
 
@@ -55,6 +57,9 @@ pub struct ConsumerConfig {
     pub dead_letter_node: Option<DeadLetterNode>,
     /// Events that may be leased at a time.
     pub in_flight_max: u32,
+    /// Which events are handed out; `None` for all. Those that do not pass are settled by being passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// Where events are brought; `None` if they are fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<Destination>,

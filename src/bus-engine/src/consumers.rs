@@ -11,6 +11,7 @@ mod reading;
 mod registry;
 mod running;
 mod session;
+mod sieve;
 mod state;
 
 pub(crate) use flusher::run;

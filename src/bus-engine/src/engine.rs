@@ -107,7 +107,7 @@ impl Engine {
             recent: RecentEvents::new(settings.engine.recent_bytes_max),
             mailbox: Mailbox::default(),
             feeds: WantedFeeds::default(),
-            consumers: Consumers::new(&*ids),
+            consumers: Consumers::new(&*ids, settings.service()),
             destinations: watch::Sender::new(0),
             push_profiles: ProfileWatch::default(),
             live_readers: Arc::default(),

@@ -90,4 +90,14 @@ pub struct Settings {
     pub admins: HashSet<BareJid>,
     /// Who besides them may have the bus send to addresses that they name.
     pub outbound_principals: HashSet<BareJid>,
+    /// Where the nodes are, as their URIs say (XEP-0060 §12.22); `localhost` if it is not said.
+    pub service: Option<BareJid>,
+}
+
+impl Settings {
+    /// Where the nodes are.
+    pub(crate) fn service(&self) -> BareJid {
+        let unnamed = || BareJid::new("localhost").expect("the name of a host is an address");
+        self.service.clone().unwrap_or_else(unnamed)
+    }
 }

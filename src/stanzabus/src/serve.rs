@@ -210,6 +210,7 @@ async fn start_engine(
     let config = &loaded.config;
     let settings = Settings {
         admins: config.xmpp.admins()?.into_iter().collect(),
+        service: Some(config.xmpp.domain()?),
         outbound_principals: config.outbound.principals(&config.xmpp.domain()?)?,
         ..config.limits.engine()
     };

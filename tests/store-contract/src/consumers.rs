@@ -5,7 +5,7 @@ use bus_domain::consumer::destination::{ContentMode, Pace, Secret, Webhook};
 use bus_domain::consumer::redrive::{Redrive, Undeliverable};
 use bus_domain::consumer::start::Start;
 use bus_domain::consumer::{
-    ConsumerId, ConsumerName, Destination, Mode, NodePattern, Standing, StandingState,
+    ConsumerId, ConsumerName, Destination, Filter, Mode, NodePattern, Standing, StandingState,
 };
 use bus_domain::{Limits, NodeId, NodeName};
 use bus_store::{Claim, ConsumerMoves, CursorPlace, DeliveryRow, EpochRenewal, NewConsumer, Store};
@@ -24,6 +24,7 @@ fn new(name: &str, nodes: &[NodeId]) -> NewConsumer {
         attempts_max: None,
         dead_letter_node: None,
         in_flight_max: None,
+        filter: None,
         destination: None,
     };
     NewConsumer {
@@ -101,6 +102,9 @@ pub async fn those_with_destinations_are_found_and_say_how_they_stand(store: &dy
     let webhook = Webhook { uri, mode: ContentMode::Structured, secret, bearer_token: None, pace };
     let mut wanted = new("b", &[]);
     wanted.config.destination = Some(Destination::Webhook(webhook));
+    let values = |text: &str| [("type".to_owned(), text.to_owned())].into();
+    let not = Filter::Not(Box::new(Filter::Exact(values("it's \"quoted\"; \u{1f4a1}"))));
+    wanted.config.filter = Some(Filter::All(vec![Filter::Prefix(values("com.example.")), not]));
     let id = store.create_consumer(&wanted).await.expect("insert").expect("a free name");
     create(store, "c", &[]).await;
     let list = async |after: Option<&ConsumerName>, max| {

@@ -14,6 +14,7 @@ use prost_types::{Duration, Timestamp};
 use tonic::Status;
 
 use super::destination::{destination_from_message, destination_to_message, standing_to_message};
+use super::filter::filter_from_message;
 use super::{PayloadForm, enum_value, event_to_message, node_name, timestamp};
 use crate::status::invalid_field;
 use crate::v1;
@@ -60,6 +61,7 @@ pub(crate) fn wish_from_message(
         attempts_max: config.attempts_max,
         dead_letter_node,
         in_flight_max: config.in_flight_max,
+        filter: config.filter.map(filter_from_message).transpose()?,
         destination: config.destination.map(|it| destination_from_message(it, mode, guard)).transpose()?,
     })
 }
@@ -97,6 +99,7 @@ pub(crate) fn consumer_to_message(consumer: &Consumer) -> v1::Subscription {
             attempts_max: (config.attempts_max > 0).then_some(config.attempts_max),
             dead_letter_node: dead_letter_node.map_or_else(String::new, |node| node.0.as_str().to_owned()),
             in_flight_max: is_queue.then_some(config.in_flight_max),
+            filter: config.filter.as_ref().map(v1::EventFilter::from),
             destination: config.destination.as_ref().map(destination_to_message),
         }),
         paused: consumer.is_paused,

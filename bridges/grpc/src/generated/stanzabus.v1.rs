@@ -6241,6 +6241,10 @@ pub struct SubscriptionConfig {
     /// Events that may be leased at a time: at least 1, 1000 by default. QUEUE only.
     #[prost(uint32, optional, tag = "7")]
     pub in_flight_max: ::core::option::Option<u32>,
+    /// Which events are handed out; all of them if it is not set. Events that do not pass are settled by being passed over: they
+    /// cost no credit and are nobody's work, and the positions of a STREAM pass them once all that was sent is committed.
+    #[prost(message, optional, tag = "8")]
+    pub filter: ::core::option::Option<EventFilter>,
     /// Where the daemon brings the events itself; then nobody else reads the subscription (FAILED_PRECONDITION with
     /// SUBSCRIPTION_HAS_DESTINATION). Only admins, and principals that the daemon's configuration names, may have it send
     /// (PERMISSION_DENIED with DESTINATION_FORBIDDEN).
@@ -6261,6 +6265,65 @@ pub mod subscription_config {
         #[prost(message, tag = "21")]
         Sink(super::Sink),
     }
+}
+/// An expression over the attributes of an event, after the filter dialects of the CloudEvents Subscriptions API 1.0. Exactly
+/// one of them.
+///
+/// Attributes are those of the event as a CloudEvent, as PAYLOAD_FORMAT_CLOUD_EVENT hands it out: type, source, id, subject and the
+/// others of the specification, and extensions, each as its canonical text. What was not published as a CloudEvent has the
+/// attributes that the bus gives it, such as the type stanzabus.item.published. Beside them each event has bus.node (the name of the
+/// node), bus.item_id (if it is about an item) and bus.publisher (the bare address). An attribute that is not there is like no value.
+///
+/// At most 8 levels, 128 expressions and attributes together, 1,024 bytes of one value, and 16 KiB of names and values. What is
+/// beyond, empty, or names what no event can have fails with INVALID_ARGUMENT and the part as its field, such as
+/// config.filter.all\[1\].exact\[type\].
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventFilter {
+    /// The dialect. Required.
+    #[prost(oneof = "event_filter::Dialect", tags = "1, 2, 3, 4, 5, 6")]
+    pub dialect: ::core::option::Option<event_filter::Dialect>,
+}
+/// Nested message and enum types in `EventFilter`.
+pub mod event_filter {
+    /// The dialect. Required.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Dialect {
+        /// Each of the attributes is this.
+        #[prost(message, tag = "1")]
+        Exact(super::AttributeValues),
+        /// Each of the attributes begins with this.
+        #[prost(message, tag = "2")]
+        Prefix(super::AttributeValues),
+        /// Each of the attributes ends with this.
+        #[prost(message, tag = "3")]
+        Suffix(super::AttributeValues),
+        /// All of the expressions hold.
+        #[prost(message, tag = "4")]
+        All(super::EventFilters),
+        /// At least one of the expressions holds.
+        #[prost(message, tag = "5")]
+        Any(super::EventFilters),
+        /// The expression does not hold: "not" in the specification, which is a word of some languages.
+        #[prost(message, tag = "6")]
+        NotMatching(::prost::alloc::boxed::Box<super::EventFilter>),
+    }
+}
+/// Attributes of events with values.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AttributeValues {
+    /// The values by the names of the attributes; at least one. Neither is empty.
+    #[prost(map = "string, string", tag = "1")]
+    pub attributes: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// Several expressions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventFilters {
+    /// At least one.
+    #[prost(message, repeated, tag = "1")]
+    pub filters: ::prost::alloc::vec::Vec<EventFilter>,
 }
 /// A gRPC service that takes events (SinkService).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -5,6 +5,7 @@
 mod auth;
 mod bounds;
 mod cloud_events;
+mod filters;
 mod hostile;
 mod items;
 mod jwt;

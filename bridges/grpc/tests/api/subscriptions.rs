@@ -24,7 +24,7 @@ pub(crate) fn stream(nodes: &[&str]) -> v1::SubscriptionConfig {
     v1::SubscriptionConfig { mode: v1::SubscriptionMode::Stream.into(), ..queue(nodes) }
 }
 
-fn request(name: &str, config: v1::SubscriptionConfig) -> v1::CreateSubscriptionRequest {
+pub(crate) fn request(name: &str, config: v1::SubscriptionConfig) -> v1::CreateSubscriptionRequest {
     let start = Some(v1::StartPosition { at: Some(At::Earliest(true)) });
     v1::CreateSubscriptionRequest { name: name.to_owned(), config: Some(config), start }
 }

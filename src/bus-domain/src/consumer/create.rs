@@ -2,7 +2,7 @@
 
 use super::start::Start;
 use super::{
-    ConsumerConfig, ConsumerError, DeadLetterNode, Destination, Mode, NodePattern, destination, retry,
+    ConsumerConfig, ConsumerError, DeadLetterNode, Destination, Filter, Mode, NodePattern, destination, retry,
 };
 use crate::{Limits, NodeName};
 
@@ -25,6 +25,8 @@ pub struct Wish {
     pub dead_letter_node: Option<NodeName>,
     /// Events that may be leased at a time; [`IN_FLIGHT_MAX`] if not given.
     pub in_flight_max: Option<u32>,
+    /// Which events are handed out; `None` for all.
+    pub filter: Option<Filter>,
     /// Where events are brought, if they are not fetched.
     pub destination: Option<Destination>,
 }
@@ -59,6 +61,9 @@ pub fn decide(wish: &Wish, limits: &Limits) -> Result<ConsumerConfig, ConsumerEr
     if let Some(destination) = &wish.destination {
         destination::check(destination, wish.mode)?;
     }
+    if let Some(filter) = &wish.filter {
+        filter.check().or_else(|error| invalid(error.to_string()))?;
+    }
     let lease_ms = wish.lease_ms.unwrap_or(LEASE_MS);
     if !LEASE_MS_RANGE.contains(&lease_ms) {
         return invalid("lease must be from 1 second to 12 hours");
@@ -75,6 +80,7 @@ pub fn decide(wish: &Wish, limits: &Limits) -> Result<ConsumerConfig, ConsumerEr
         attempts_max: attempts(wish)?,
         dead_letter_node: wish.dead_letter_node.clone().map(DeadLetterNode),
         in_flight_max,
+        filter: wish.filter.clone(),
         destination: wish.destination.clone(),
     })
 }

@@ -23,6 +23,7 @@ fn wish(mode: Mode) -> Wish {
         attempts_max: None,
         dead_letter_node: None,
         in_flight_max: None,
+        filter: None,
         destination: None,
     }
 }

@@ -9,7 +9,7 @@ use bus_domain::{BusError, ErrorClass, Event, NodeFacts, NodeId, NodeName, Seq};
 use bus_store::ItemWindow;
 
 use super::running::Running;
-use super::state::SessionId;
+use super::state::{Page, SessionId};
 use crate::Engine;
 
 /// Names that are read at once.
@@ -101,8 +101,9 @@ impl Engine {
         }
         match self.page_behind(facts.id, after_seq).await {
             Ok((events, gone_through_seq)) => {
+                let page = self.sifted(running, facts, Page::new(events, gone_through_seq));
                 let mut inner = running.lock();
-                let gap = inner.state.take_page(facts.id, after_seq, events, gone_through_seq);
+                let gap = inner.state.take_page(facts.id, after_seq, page);
                 if let Some(super::state::Action::Gap { facts, first_seq }) = gap {
                     inner.tell_gap(&facts, first_seq);
                 }
@@ -134,19 +135,26 @@ impl Engine {
             bytes_max: limits.log_page_bytes_max,
             expired_through_ms: retention::expired_through_ms(&facts.config, self.now_ms()),
         };
-        let page = self.store().list_items(facts.id, window).await;
-        let mut inner = running.lock();
-        match page {
+        match self.store().list_items(facts.id, window).await {
             Ok(page) => {
                 let items = page.items.into_iter().filter(|item| item.seq <= through_seq);
-                inner.state.take_items(facts.id, after_seq, items.map(Arc::new).collect());
+                let page = self.sifted(running, facts, Page::new(items.map(Arc::new).collect(), 0));
+                running.lock().state.take_items(facts.id, after_seq, page);
                 Ok(())
             }
             Err(error) => {
-                inner.state.page_failed(facts.id, true);
+                running.lock().state.page_failed(facts.id, true);
                 Err(self.unavailable(&error))
             }
         }
+    }
+
+    /// What of a page a consumer is to hand out.
+    fn sifted(&self, running: &Running, facts: &NodeFacts, mut page: Page) -> Page {
+        if let Some(sieve) = &running.sieve {
+            page.sift(|event| sieve.passes(facts, event, self.statistics()));
+        }
+        page
     }
 
     /// Reads one event for a consumer that is to hand it out again.

@@ -2,13 +2,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus_domain::consumer::{Consumer, ConsumerError, ConsumerId, ConsumerName, may_use};
-use bus_domain::{Actor, BusError, NodeId, NodeName, Seq};
+use bus_domain::{Actor, BareJid, BusError, NodeId, NodeName, Seq};
 use bus_store::Claim;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::driver;
 use super::running::Running;
+use super::sieve::Sieves;
 use super::state::ConsumerState;
 use crate::engine::EngineShared;
 use crate::{Engine, IdSource};
@@ -27,6 +28,7 @@ pub(crate) struct Consumers {
     /// One at a time is claimed, moved or removed.
     pub(super) changing: tokio::sync::Mutex<()>,
     dirty: Mutex<BTreeMap<ConsumerId, Arc<Running>>>,
+    sieves: Sieves,
     /// Somebody waits for what is to be written.
     pub(super) flush: Notify,
     /// Those that serve consumers, and write their dead letters.
@@ -42,12 +44,13 @@ struct Inner {
 }
 
 impl Consumers {
-    pub(crate) fn new(ids: &dyn IdSource) -> Self {
+    pub(crate) fn new(ids: &dyn IdSource, service: BareJid) -> Self {
         Self {
             instance: ids.random_bytes(),
             inner: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             dirty: Mutex::default(),
+            sieves: Sieves::new(service),
             flush: Notify::new(),
             tasks: TaskTracker::new(),
         }
@@ -90,7 +93,7 @@ impl Consumers {
     }
 
     /// Whether somebody reads a consumer here that reads a node.
-    pub(crate) fn has_reader(&self, node: NodeId, jid: &bus_domain::BareJid) -> bool {
+    pub(crate) fn has_reader(&self, node: NodeId, jid: &BareJid) -> bool {
         let running = self.lock().by_node.get(&node).cloned().unwrap_or_default();
         running.iter().any(|running| running.lock().readers.values().any(|it| it.actor.bare() == jid))
     }
@@ -237,7 +240,8 @@ impl Engine {
         for row in &progress.deliveries {
             state.add_row(row);
         }
-        Ok(Running::new(consumer, fence, state))
+        let sieve = consumer.config.filter.as_ref().map(|filter| self.shared().consumers.sieves.of(filter));
+        Ok(Running::new(consumer, fence, sieve, state))
     }
 
     /// Has the committer leave word for a consumer from now on.

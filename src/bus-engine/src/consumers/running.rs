@@ -6,6 +6,7 @@ use bus_domain::{Actor, BusError, NodeId, NodeName};
 use tokio::sync::Notify;
 
 use super::frames::{ConsumerFrame, LeaseReport, Outbox};
+use super::sieve::Sieve;
 use super::state::{Action, ConsumerState, Delivered, SessionId, Stored};
 
 /// A consumer that this instance serves.
@@ -14,6 +15,8 @@ pub(super) struct Running {
     pub(super) consumer: Consumer,
     /// The claim under which that is done.
     pub(super) fence: u64,
+    /// What of the logs it hands out; `None` for everything.
+    pub(super) sieve: Option<Arc<Sieve>>,
     inner: Mutex<Inner>,
     /// Something is to be done.
     pub(super) wake: Notify,
@@ -49,9 +52,15 @@ pub(super) struct Heard {
 }
 
 impl Running {
-    pub(super) fn new(consumer: Consumer, fence: u64, state: ConsumerState) -> Self {
+    pub(super) fn new(
+        consumer: Consumer,
+        fence: u64,
+        sieve: Option<Arc<Sieve>>,
+        state: ConsumerState,
+    ) -> Self {
         let inner = Inner { state, readers: BTreeMap::new(), ended: None, last_session: 0 };
-        Self { consumer, fence, inner: Mutex::new(inner), wake: Notify::new(), heard: Mutex::default() }
+        let (inner, heard) = (Mutex::new(inner), Mutex::default());
+        Self { consumer, fence, sieve, inner, wake: Notify::new(), heard }
     }
 
     /// Every call leaves it consistent, so a panic elsewhere cannot have left it half changed.

@@ -5,6 +5,7 @@
 //! what is pending up to there. What was acknowledged before it came to be handed out long ago costs no row at all.
 
 mod moves;
+mod page;
 mod places;
 mod queue;
 mod sessions;
@@ -20,6 +21,7 @@ use bus_domain::{Event, NodeFacts, NodeId, Seq};
 use bus_store::DeliveryRow;
 
 pub(crate) use moves::Stored;
+pub(crate) use page::Page;
 pub use queue::LeaseOutcome;
 pub use sessions::Credit;
 use sessions::Session;
@@ -126,13 +128,17 @@ struct NodeState {
     facts: Arc<NodeFacts>,
     /// Everything up to here was handed out or passed over.
     handed_seq: Seq,
+    /// The newest event that was handed out, or the end of a gap that was told.
+    sent_seq: Seq,
+    /// Everything up to here was read: it is handed out, passed over, or on the page.
+    read_seq: Seq,
     /// The newest event that was settled.
     settled_seq: Seq,
     /// The cursor on disk, or as it will be with the moves that are under way.
     stored_seq: Seq,
     /// Up to here only the newest events of items are handed out.
     items_through_seq: Seq,
-    /// What was read and not handed out.
+    /// What was read and is to be handed out.
     page: VecDeque<Arc<Event>>,
     is_being_read: bool,
     /// Whether those who read may do so, when they were looked at last.
@@ -211,6 +217,8 @@ impl ConsumerState {
         self.nodes.entry(facts.id).or_insert(NodeState {
             facts,
             handed_seq: through_seq,
+            sent_seq: through_seq,
+            read_seq: through_seq,
             settled_seq: through_seq,
             stored_seq: through_seq,
             items_through_seq: items_through_seq.unwrap_or_default(),
@@ -246,14 +254,8 @@ impl ConsumerState {
         }
     }
 
-    /// Takes the next page behind what was read; `gone_through_seq` is the newest event that is gone.
-    pub(crate) fn take_page(
-        &mut self,
-        node: NodeId,
-        after_seq: Seq,
-        events: Vec<Arc<Event>>,
-        gone_through_seq: Seq,
-    ) -> Option<Action> {
+    /// Takes the next page behind what was read.
+    pub(crate) fn take_page(&mut self, node: NodeId, after_seq: Seq, page: Page) -> Option<Action> {
         let node = self.nodes.get_mut(&node)?;
         node.is_being_read = false;
         if node.next_after() != after_seq {
@@ -261,33 +263,38 @@ impl ConsumerState {
             node.may_have_more = true;
             return None;
         }
-        node.may_have_more |= !events.is_empty();
-        let gone_through_seq = events.first().map_or(gone_through_seq, |first| first.seq - 1);
+        let Page { events, through_seq, gone_through_seq } = page;
+        node.may_have_more |= through_seq.is_some();
         let is_gap = gone_through_seq > after_seq;
         if is_gap {
-            node.handed_seq = gone_through_seq;
+            node.begin_behind(gone_through_seq);
             // The reader of a stream is told again until it has committed something behind the gap.
             if self.config.mode == Mode::Queue {
                 node.settled_seq = node.settled_seq.max(gone_through_seq);
             }
         }
         node.page.extend(events);
+        node.read_seq = through_seq.unwrap_or(node.read_seq);
+        node.pass_over(self.config.mode);
         is_gap.then(|| Action::Gap { facts: Arc::clone(&node.facts), first_seq: gone_through_seq + 1 })
     }
 
     /// Takes the next items behind what was read; without any, what comes next is the log.
-    pub(crate) fn take_items(&mut self, node: NodeId, after_seq: Seq, events: Vec<Arc<Event>>) {
+    pub(crate) fn take_items(&mut self, node: NodeId, after_seq: Seq, items: Page) {
         let Some(node) = self.nodes.get_mut(&node) else { return };
         node.is_being_read = false;
         node.may_have_more = true;
         if node.next_after() != after_seq {
             return;
         }
-        if events.is_empty() {
-            node.handed_seq = node.items_through_seq;
+        if let Some(through_seq) = items.through_seq {
+            node.read_seq = through_seq;
+        } else {
+            node.begin_behind(node.items_through_seq);
             node.settled_seq = node.settled_seq.max(node.handed_seq);
         }
-        node.page.extend(events);
+        node.page.extend(items.events);
+        node.pass_over(self.config.mode);
     }
 
     /// A page cannot be read now: it is asked for again when something moves.
@@ -372,10 +379,9 @@ impl ConsumerState {
             let Some(node) = self.nodes.get_mut(&id) else { continue };
             while left > 0
                 && let Some(session) = sessions::next_with_credit(&self.sessions, self.last_served)
-                && let Some(event) = node.page.pop_front()
+                && let Some(event) = node.pop(self.config.mode)
             {
                 left -= 1;
-                node.handed_seq = event.seq;
                 self.last_node = id;
                 let delivered = Delivered { facts: Arc::clone(&node.facts), event, lease: None };
                 sessions::charge(&mut self.sessions, session, &delivered.event);
@@ -399,12 +405,5 @@ impl ConsumerState {
             Standing::DeadLettering { .. } => {}
         }
         Some(pending)
-    }
-}
-
-impl NodeState {
-    /// Behind which event the next page begins.
-    fn next_after(&self) -> Seq {
-        self.page.back().map_or(self.handed_seq, |last| last.seq)
     }
 }

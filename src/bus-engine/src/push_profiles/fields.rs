@@ -36,16 +36,6 @@ impl<'a> EventFields<'a> {
         self.cloud_event.get_or_init(|| arrived(self.service, self.node, self.event))
     }
 
-    fn attribute(&self, name: &str) -> Option<String> {
-        let event = self.cloud_event();
-        match name {
-            "id" => Some(event.id().to_owned()),
-            "source" => Some(event.source().to_owned()),
-            "type" => Some(event.event_type().to_owned()),
-            _ => event.attribute(name).map(ToString::to_string),
-        }
-    }
-
     fn json(&self, path: &[String]) -> Option<String> {
         let read = || match self.cloud_event().data()? {
             data @ (Data::Text(_) | Data::Binary(_)) => serde_json::from_slice(data.as_bytes()).ok(),
@@ -91,7 +81,7 @@ impl Fields for EventFields<'_> {
             Field::ItemId => self.event.kind.item_id().map(|id| id.as_str().to_owned()),
             Field::Publisher => Some(self.event.publisher.to_string()),
             Field::Seq => Some(self.event.seq.to_string()),
-            Field::Attribute(name) => self.attribute(name),
+            Field::Attribute(name) => self.cloud_event().text(name),
             Field::Data(path) => self.json(path),
             Field::Xml { path, attribute } => self.xml(path, attribute.as_deref()),
         }

@@ -1,5 +1,6 @@
 //! Durable subscriptions of services, over the embedded store.
 
+mod filters;
 mod letters;
 mod places;
 
@@ -30,6 +31,7 @@ fn wish(mode: Mode, nodes: &[&str]) -> Wish {
         attempts_max: None,
         dead_letter_node: None,
         in_flight_max: None,
+        filter: None,
         destination: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bus_domain::consumer::Filter;
 use clap::{Args, Subcommand, ValueEnum};
 
 /// `stanzabus sub …`
@@ -75,6 +76,11 @@ pub(crate) struct CreateSubArguments {
     /// After so many attempts an event goes there [default: 5].
     #[arg(long, value_name = "N", requires = "dead_letter_node")]
     pub(crate) attempts_max: Option<u32>,
+    /// Hand out only events with this attribute: ATTRIBUTE=VALUE, ^= for the beginning, $= for the end, != for anything else; or
+    /// an expression in JSON, in the dialects of the `CloudEvents` Subscriptions API. Several must all hold. Attributes are
+    /// those of a `CloudEvent`, `bus.node`, `bus.item_id` and `bus.publisher`.
+    #[arg(long = "filter", value_name = "EXPRESSION", value_parser = crate::commands::sub::filter::parse)]
+    pub(crate) filters: Vec<Filter>,
     /// Where the daemon brings the events itself.
     #[command(flatten)]
     pub(crate) webhook: WebhookArguments,

@@ -1,8 +1,10 @@
 pub(crate) mod destination;
+pub(crate) mod filter;
 
 use std::path::Path;
 
 use bridge_grpc::v1;
+use bus_domain::consumer::Filter;
 use serde::Serialize;
 use v1::start_position::At;
 
@@ -78,6 +80,7 @@ fn request(arguments: CreateSubArguments) -> Result<v1::CreateSubscriptionReques
         attempts_max: arguments.attempts_max,
         dead_letter_node: arguments.dead_letter_node.unwrap_or_default(),
         in_flight_max: None,
+        filter: filter::all(arguments.filters).as_ref().map(v1::EventFilter::from),
         destination: destination::of_arguments(arguments.webhook, arguments.sink)?,
     };
     let (config, start) = (Some(config), Some(position(start)));
@@ -118,6 +121,8 @@ struct SubscriptionLine {
     #[serde(skip_serializing_if = "String::is_empty")]
     dead_letter_node: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<Filter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     destination: Option<DestinationPart>,
 }
 
@@ -134,6 +139,8 @@ impl SubscriptionLine {
             retry_seconds: config.retry_schedule.iter().map(|delay| delay.seconds).collect(),
             attempts_max: config.attempts_max,
             dead_letter_node: config.dead_letter_node,
+            // What the daemon shows is an expression.
+            filter: config.filter.and_then(|filter| Filter::try_from(filter).ok()),
             destination: config
                 .destination
                 .map(|it| DestinationPart::of(it, subscription.destination_standing)),

@@ -59,6 +59,8 @@ metrics! {
     Syncs = "stanzabus_syncs_total", |read| Value::Number(read.engine.syncs);
     /// Transactions that moved durable subscriptions of services, of however many of them.
     ConsumerFlushes = "stanzabus_consumer_flushes_total", |read| Value::Number(read.engine.consumer_flushes);
+    /// Events that filters of durable subscriptions were asked about: each once for all that have the same filter.
+    ConsumerFilterings = "stanzabus_consumer_filterings_total", |read| Value::Number(read.engine.consumer_filterings);
     /// Transactions that moved push profiles.
     PushProfileMoves = "stanzabus_push_profile_moves_total", |read| Value::Number(read.engine.push_profile_moves);
     /// Pushes that came of events.

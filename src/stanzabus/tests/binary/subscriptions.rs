@@ -27,7 +27,12 @@ fn a_subscription_is_made_shown_moved_paused_and_deleted() {
         "attempts_max": 5, "dead_letter_node": "dead",
     });
     assert_eq!(created[0], expected);
-    lines(&bus, &["sub", "create", "audit", "orders.eu"]);
+    let filter = ["--filter", "type^=com.example.", "--filter", "bus.publisher!=x@example.org"];
+    let filtered = lines(&bus, &[&["sub", "create", "audit", "orders.eu"], &filter[..]].concat());
+    let not = json!({ "not": { "exact": { "bus.publisher": "x@example.org" } } });
+    assert_eq!(filtered[0]["filter"], json!({ "all": [{ "prefix": { "type": "com.example." } }, not] }));
+    let refused = bus.run(&["sub", "create", "x", "orders.eu", "--filter", "type"]);
+    assert!(refused.status == Some(2) && refused.stderr.contains("must be ATTRIBUTE=VALUE"), "{refused:?}");
     let names: Vec<_> = lines(&bus, &["sub", "list"]).iter().map(|it| it["subscription"].clone()).collect();
     assert_eq!(names, ["audit", "billing"]);
     assert_eq!(lines(&bus, &["sub", "show", "billing"]), [expected]);

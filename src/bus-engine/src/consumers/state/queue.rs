@@ -236,8 +236,7 @@ impl ConsumerState {
 
     fn next_of(&mut self, id: NodeId) -> Option<(Arc<NodeFacts>, Arc<Event>)> {
         let node = self.nodes.get_mut(&id)?;
-        let event = node.page.pop_front()?;
-        node.handed_seq = event.seq;
+        let event = node.pop(self.config.mode)?;
         self.last_node = id;
         Some((Arc::clone(&node.facts), event))
     }

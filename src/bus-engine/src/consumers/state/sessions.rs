@@ -54,8 +54,7 @@ impl ConsumerState {
         if is_stream {
             // From the committed position on, whatever another reader was sent.
             for node in self.nodes.values_mut() {
-                node.handed_seq = node.settled_seq;
-                node.page.clear();
+                node.begin_behind(node.settled_seq);
                 node.may_have_more = true;
             }
         }
@@ -112,6 +111,7 @@ impl ConsumerState {
             return Err(invalid(reason));
         }
         state.settled_seq = state.settled_seq.max(seq);
+        state.pass_over(Mode::Stream);
         self.reports.committed(session, node);
         Ok(())
     }

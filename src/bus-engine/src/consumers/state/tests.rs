@@ -1,5 +1,6 @@
 //! One consumer without I/O: what is handed out, to whom, how often, and what must be on disk of it.
 
+mod filters;
 mod nodes;
 
 use bus_domain::consumer::ConsumerError;
@@ -51,6 +52,7 @@ fn wish(mode: Mode) -> Wish {
         attempts_max: None,
         dead_letter_node: None,
         in_flight_max: None,
+        filter: None,
         destination: None,
     }
 }
@@ -103,7 +105,7 @@ impl Rig {
                 match action {
                     Action::Read { facts, after_seq, .. } => {
                         let events = (after_seq + 1..=self.log).take(3).map(event).collect();
-                        self.state.take_page(facts.id, after_seq, events, 0);
+                        self.state.take_page(facts.id, after_seq, Page::new(events, 0));
                     }
                     Action::ReadOne { facts, seq } => self.state.take_event(facts.id, seq, Some(event(seq))),
                     Action::Deliver { session, events } => handed.extend(
@@ -341,7 +343,8 @@ fn what_is_nobodys_work_is_passed_over_in_a_queue() {
     let mut rig = Rig::queue(0);
     rig.attach(1, 9);
     rig.run();
-    rig.state.take_page(NODE, 0, vec![event_of(1, EventKind::Configured), event(2)], 0);
+    let page = Page::new(vec![event_of(1, EventKind::Configured), event(2)], 0);
+    rig.state.take_page(NODE, 0, page);
     assert_eq!(rig.run(), [(1, 2, 1)]);
     rig.acknowledge(2, 1);
     assert!(!rig.state.wants_flush(), "the cursor is behind both");

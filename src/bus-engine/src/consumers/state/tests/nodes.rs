@@ -56,10 +56,10 @@ fn a_gap_is_told_and_passed() {
     let mut rig = Rig::queue(0);
     rig.attach(1, 9);
     rig.run();
-    let told = rig.state.take_page(NODE, 0, vec![event(5)], 0);
+    let told = rig.state.take_page(NODE, 0, Page::new(vec![event(5)], 0));
     assert!(matches!(told, Some(Action::Gap { first_seq: 5, .. })), "{told:?}");
     assert_eq!(rig.run(), [(1, 5, 1)]);
-    let told = rig.state.take_page(NODE, 5, vec![], 9);
+    let told = rig.state.take_page(NODE, 5, Page::new(vec![], 9));
     assert!(matches!(told, Some(Action::Gap { first_seq: 10, .. })), "{told:?}");
     assert_eq!(rig.moves(true).0, Some(9));
 }
@@ -81,7 +81,7 @@ fn a_busy_node_does_not_starve_another() {
                 match action {
                     Action::Read { facts, after_seq, .. } => {
                         let events = (after_seq + 1..=9).map(event).collect();
-                        rig.state.take_page(facts.id, after_seq, events, 0);
+                        rig.state.take_page(facts.id, after_seq, Page::new(events, 0));
                     }
                     Action::Deliver { events, .. } => nodes.extend(events.iter().map(|it| it.facts.id.0)),
                     other => panic!("{other:?}"),
@@ -106,10 +106,10 @@ fn items_come_before_the_log_and_what_lies_between_them_is_no_gap() {
         })
     };
     assert_eq!(asked(rig.state.act(0)), Some((0, Some(6))));
-    rig.state.take_items(NodeId(8), 0, vec![event(2), event(5)]);
+    rig.state.take_items(NodeId(8), 0, Page::new(vec![event(2), event(5)], 0));
     let actions = rig.state.act(0);
     assert!(actions.iter().any(|it| matches!(it, Action::Deliver { events, .. } if events.len() == 2)));
     assert_eq!(asked(actions), Some((5, Some(6))));
-    rig.state.take_items(NodeId(8), 5, vec![]);
+    rig.state.take_items(NodeId(8), 5, Page::new(vec![], 0));
     assert_eq!(asked(rig.state.act(0)), Some((6, None)), "the log");
 }
