@@ -16,6 +16,7 @@ mod conformance;
 mod doctor;
 mod drain;
 mod durability;
+mod examples;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Those on the other side of the daemon: XMPP users, components, a scripted server, callers of gRPC; and what its
 //! operator sees.
 
+mod example;
 mod grpc;
 mod http;
 mod notification;
@@ -8,6 +9,7 @@ mod operator;
 mod script;
 mod xmpp;
 
+pub(crate) use example::Example;
 pub(crate) use grpc::GrpcCaller;
 pub(crate) use http::HttpCaller;
 pub(crate) use notification::{Notification, assert_in_order};

@@ -2,16 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
-use harness::Daemon;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::peers::{PATIENCE, on_prosody};
+use crate::peers::{Example, PATIENCE, on_prosody};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const SNIPPET: &str = "examples/python/publish_and_tail.py";
@@ -30,7 +27,9 @@ async fn the_python_snippet_publishes_and_then_reads_what_others_publish() {
     let (_prosody, daemon) = on_prosody().await;
     daemon.cli(["node", "create", "orders"]).await.unwrap();
 
-    let mut snippet = Snippet::start(&daemon, stubs.path(), "orders");
+    let mut python = Command::new(harness::python().expect("`tests/run` made the venv"));
+    python.arg(Path::new(ROOT).join(SNIPPET)).env("PYTHONPATH", stubs.path());
+    let mut snippet = Example::start(python, &daemon, "orders");
     assert_eq!(snippet.line().await, "on disk: order-7 is seq 1");
     assert_eq!(snippet.line().await, "seq 1: order-7 <order xmlns='urn:example:shop' number='7'/>");
 
@@ -39,36 +38,6 @@ async fn the_python_snippet_publishes_and_then_reads_what_others_publish() {
         .await
         .unwrap();
     assert_eq!(snippet.line().await, "seq 2: order-8 <order xmlns='urn:example:shop'/>");
-}
-
-/// The snippet as a child process; killed when dropped.
-struct Snippet {
-    _process: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    stderr: PathBuf,
-}
-
-impl Snippet {
-    fn start(daemon: &Daemon, stubs: &Path, node: &str) -> Self {
-        let stderr = stubs.join("snippet.log");
-        let mut command = Command::new(harness::python().expect("`tests/run` made the venv"));
-        command.arg(Path::new(ROOT).join(SNIPPET)).arg(format!("127.0.0.1:{}", daemon.grpc_port()));
-        command.arg(daemon.folder().join("stanzabus.token")).arg(node).env("PYTHONPATH", stubs);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&stderr).expect("the folder is ours"));
-        let mut process = command.kill_on_drop(true).spawn().expect("Python starts");
-        let lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        Self { _process: process, lines, stderr }
-    }
-
-    async fn line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.lines.next_line()).await;
-        let complaint = || fs::read_to_string(&self.stderr).unwrap_or_default();
-        let line = line.unwrap_or_else(|_| panic!("the snippet prints nothing more; {}", complaint()));
-        line.expect("it prints UTF-8").unwrap_or_else(|| panic!("the snippet has ended: {}", complaint()))
-    }
 }
 
 /// As the README says, into a folder of its own.
