@@ -73,6 +73,12 @@ impl Problem {
         Self { retry_after_ms: Some(1_000), ..problem }
     }
 
+    /// Pushes come too fast for one who gets them.
+    pub(crate) fn too_many_pushes(retry_after_ms: u64, detail: String) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "LIMIT_REACHED", detail);
+        Self { retry_after_ms: Some(retry_after_ms), ..problem }
+    }
+
     /// The document.
     pub(crate) fn document(&self) -> String {
         let mut document = json!({
@@ -102,6 +108,7 @@ impl IntoResponse for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = match self.reason {
+                "VAPID_REQUIRED" => "vapid",
                 "TOKEN_MISSING" | "CERTIFICATE_UNKNOWN" => "Bearer realm=\"stanzabus\"",
                 _ => "Bearer realm=\"stanzabus\", error=\"invalid_token\"",
             };

@@ -7,7 +7,7 @@ use bus_admission::Authentication;
 use bus_engine::Engine;
 
 use crate::problem::Problem;
-use crate::{HttpSettings, events, items, publish, webhook};
+use crate::{HttpSettings, events, items, publish, web_push, webhook};
 
 /// What requests are answered with.
 pub(crate) struct Api {
@@ -25,6 +25,7 @@ pub(crate) fn router(api: Api) -> Router {
             "/v1/webhooks/{subscription}/agreement",
             get(webhook::agreement::take).post(webhook::agreement::take),
         )
+        .route("/v1/push/{token}", get(web_push::get).post(web_push::post))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "there is nothing at this path")
         })

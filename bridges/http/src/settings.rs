@@ -6,6 +6,8 @@ use bus_domain::BareJid;
 use bus_engine::EncodedEvents;
 use thiserror::Error;
 
+use crate::WebPushSettings;
+
 /// What the leg is started with. It makes no connections and opens no ports: the listener comes from outside.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
@@ -29,6 +31,8 @@ pub struct HttpSettings {
     pub heartbeat_interval: Duration,
     /// The newest events as readers get them, shared by all who read a node.
     pub encoded: EncodedEvents<()>,
+    /// With it, application servers push to addresses that users have given them.
+    pub web_push: Option<WebPushSettings>,
     /// Begins when an admin has the instance drained, and when the leg stops: streams of events end, and nothing is published
     /// any more.
     pub departure: Departure,
@@ -49,6 +53,7 @@ impl Default for HttpSettings {
             reading_patience: Duration::from_mins(1),
             heartbeat_interval: Duration::from_secs(15),
             encoded: EncodedEvents::new(16 * 1024 * 1024),
+            web_push: None,
             departure: Departure::default(),
             shutdown_grace: Duration::from_secs(5),
         }

@@ -16,6 +16,7 @@ pub mod profile;
 mod summary;
 pub mod template;
 mod verdict;
+mod web_push;
 
 pub use access::{PushAct, may_push};
 pub use account::{AccountName, NotAnAccountName, PushLane};
@@ -28,3 +29,4 @@ pub use profile::{ProfileConfig, ProfileError, ProfileName, PushProfile};
 pub use summary::{PushAlert, PushSummary};
 pub use template::{Fields, Template};
 pub use verdict::{PushVerdict, Settled};
+pub use web_push::{WebPush, WebPushError};

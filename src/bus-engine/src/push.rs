@@ -16,6 +16,7 @@ mod lane;
 mod sender;
 mod sink;
 mod statistics;
+mod web_inlets;
 mod window;
 
 use std::collections::HashSet;

@@ -146,6 +146,7 @@ impl Loaded {
         self.credentials()?;
         http.listen()?;
         http.api_listen()?;
+        http.public_url()?;
         outbound.principals(&xmpp.domain()?)?;
         let guard = outbound.guard()?;
         for source in grpc.key_sources(&self.folder) {

@@ -83,11 +83,13 @@ pub(crate) fn start(
 pub(crate) fn service(loaded: &Loaded, pushes: &Pushes) -> Result<Option<PushServiceSettings>, ConfigError> {
     let xmpp = &loaded.config.xmpp;
     let Some(service) = loaded.config.push.service() else { return Ok(None) };
+    let public_url = loaded.config.http.public_url()?;
     Ok(Some(PushServiceSettings {
         pushes: pushes.clone(),
         address: service.address(&xmpp.domain()?)?,
         domains: service.domains(xmpp.host()?)?,
         alert: service.alert(),
+        public_url: public_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
     }))
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bridge_grpc::{GrpcSettings, GrpcStatistics, ServerInfo};
-use bridge_http::HttpSettings;
+use bridge_http::{HttpSettings, WebPushSettings};
 use bus_admission::{CredentialsInForce, Departure};
 use bus_engine::{
     AdvisoryAbout, Clock as _, Engine, EngineParts, PushProfiles, Pushes, Settings, SystemClock, SystemIds,
@@ -313,12 +313,14 @@ fn api_settings(
     departure: Departure,
 ) -> Result<HttpSettings, Failure> {
     let config = &loaded.config;
-    let Replaceable { credentials, http_tls: tls, .. } = replaceable.clone();
+    let Replaceable { credentials, http_tls: tls, push, .. } = replaceable.clone();
+    let web_push = |public_url| WebPushSettings { pushes: push.pushes, public_url };
     Ok(HttpSettings {
         service: config.xmpp.domain()?,
         credentials,
         tls,
         allow_plaintext_beyond_loopback: config.http.allows_plaintext_beyond_loopback(),
+        web_push: config.http.public_url()?.map(web_push),
         departure,
         ..config.limits.http()
     })

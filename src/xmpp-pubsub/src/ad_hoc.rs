@@ -341,7 +341,8 @@ pub(crate) fn encode_push_items(
     if !is_list && find(push::TABLE, node).is_none() {
         return Err(bus_domain::BusError::NodeNotFound.into());
     }
-    let entries = push::TABLE.iter().filter(|_| is_list && settings.is_open_to(actor));
+    let is_open = is_list && settings.is_open_to(actor);
+    let entries = push::TABLE.iter().filter(|entry| is_open && push::is_offered(entry, settings));
     answer::encode_list(settings.address.as_str(), node, &entries.collect::<Vec<_>>(), out);
     Ok(())
 }

@@ -254,12 +254,14 @@ fn of_push(error: &PushError) -> StanzaError {
         PushError::NotNow { .. } => plain(Wait, "recipient-unavailable"),
         PushError::TooFast { .. } => plain(Wait, "policy-violation"),
         PushError::QueueFull { .. } => plain(Wait, "resource-constraint"),
+        PushError::Bus(error) => of_bus(error),
         PushError::Store(_) => plain(Wait, "internal-server-error"),
         PushError::TooManyDevices { .. } | PushError::TooManyInlets { .. } => plain(Cancel, "not-allowed"),
         PushError::ProviderNotConfigured { .. }
         | PushError::AccountNotConfigured { .. }
         | PushError::AppNotConfigured { .. }
         | PushError::TooMany { .. }
+        | PushError::SenderKey
         | PushError::Address(_)
         | PushError::Message(_)
         | PushError::Unfit(_) => plain(Modify, "not-acceptable"),

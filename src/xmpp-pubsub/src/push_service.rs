@@ -27,6 +27,8 @@ pub struct PushServiceSettings {
     pub domains: Vec<BareJid>,
     /// What people see of a push.
     pub alert: PushAlert,
+    /// What stands in front of the addresses that application servers push to, without a `/` at its end; without it there are none.
+    pub public_url: Option<String>,
 }
 
 /// A push as a server sends it.

@@ -14,6 +14,9 @@ pub(crate) fn push_status(error: &PushError) -> Status {
         tracing::warn!(error = %failed, "a request about pushes fails");
         return status(&BusError::StoreUnavailable);
     }
+    if let PushError::Bus(error) = error {
+        return status(error);
+    }
     let (code, _) = code_and_reason(error);
     Status::with_error_details(code, error.to_string(), details(error))
 }
@@ -54,12 +57,15 @@ fn code_and_reason(error: &PushError) -> (Code, ErrorReason) {
         | PushError::TooManyInlets { .. }
         | PushError::TooFast { .. }
         | PushError::QueueFull { .. } => (Code::ResourceExhausted, ErrorReason::LimitReached),
-        PushError::TooMany { .. } => (Code::InvalidArgument, ErrorReason::RequestInvalid),
+        PushError::TooMany { .. } | PushError::SenderKey => {
+            (Code::InvalidArgument, ErrorReason::RequestInvalid)
+        }
         PushError::Address(_) | PushError::Unfit(_) => {
             (Code::InvalidArgument, ErrorReason::DeviceAddressInvalid)
         }
         PushError::Message(_) => (Code::InvalidArgument, ErrorReason::PushMessageInvalid),
-        PushError::Store(_) => (Code::Unavailable, ErrorReason::StorageUnavailable),
+        // Both have a status of their own before they get here.
+        PushError::Store(_) | PushError::Bus(_) => (Code::Unavailable, ErrorReason::StorageUnavailable),
     }
 }
 

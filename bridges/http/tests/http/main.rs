@@ -9,3 +9,4 @@ mod items;
 mod publish;
 mod rig;
 mod tls;
+mod web_push;

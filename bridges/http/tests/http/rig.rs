@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_http::{HttpSettings, ServeError, serve};
+use bridge_http::{HttpSettings, ServeError, WebPushSettings, serve};
 use bus_admission::{AccessToken, Credentials, CredentialsInForce, token_sha256_hex};
 use bus_domain::{Actor, Affiliation, BareJid, NodeConfig, NodeName, Role};
-use bus_engine::{Command, Engine, Outcome, Settings, SystemClock, SystemIds, Verb};
+use bus_engine::{
+    Command, Engine, Outcome, PushLimits, PushSettings, Pushes, Settings, SystemClock, SystemIds, Verb,
+};
 use bus_store_sqlite::SqliteStore;
 use harness::{EventStream, HttpRequest, HttpResponse, ServerSentEvent, http_send};
 use serde_json::{Value, json};
@@ -14,11 +16,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// Owns the nodes.
 pub(crate) const ALICE: &str = "alice";
 /// Somebody else.
 pub(crate) const BOB: &str = "bob";
+/// What the server is called from outside.
+pub(crate) const PUBLIC_URL: &str = "https://bus.example.org/";
 pub(crate) const DOMAIN: &str = "events.example.org";
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,6 +34,7 @@ pub(crate) struct Rig {
     pub(crate) credentials: CredentialsInForce,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: JoinHandle<Result<(), ServeError>>,
+    pub(crate) pushes: Pushes,
     engine_stop: CancellationToken,
     _folder: TempDir,
 }
@@ -43,15 +49,20 @@ impl Rig {
         let store = Arc::new(SqliteStore::open(&folder.path().join("bus.db")).await.unwrap());
         let engine_stop = CancellationToken::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let limits = PushLimits { inlet_burst_ms: 9_000, inlets_per_owner_max: 2, ..PushLimits::default() };
+        let push_settings = PushSettings { limits, ..PushSettings::default() };
+        let pushes = Pushes::new(store.clone(), push_settings, clock.clone(), ids.clone());
+        let public_url = Url::parse(PUBLIC_URL).unwrap();
+        let web_push = Some(WebPushSettings { pushes: pushes.clone(), public_url });
         let engine = Engine::start(store, settings, clock, ids, engine_stop.clone()).await.unwrap().engine;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();
         let credentials = CredentialsInForce::new(credentials());
         let service = BareJid::new(DOMAIN).unwrap();
-        let http = HttpSettings { service, credentials: credentials.clone(), ..http };
+        let http = HttpSettings { service, credentials: credentials.clone(), web_push, ..http };
         let server = tokio::spawn(serve(engine.clone(), http, listener, shutdown.clone()));
-        Self { port, engine, credentials, shutdown, server, engine_stop, _folder: folder }
+        Self { port, engine, credentials, shutdown, server, pushes, engine_stop, _folder: folder }
     }
 
     /// Does something as alice.

@@ -157,6 +157,14 @@ impl PushMessage {
 }
 
 impl Urgency {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::VeryLow, Self::Low, Self::Normal, Self::High];
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|urgency| urgency.as_str() == name)
+    }
+
     /// As in the header of Web Push.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
 use bus_domain::push::{AddressError, MessageError, NotLetIn, PushLane, PushProvider};
+use bus_domain::{BusError, ErrorClass};
 use bus_store::StoreError;
 use thiserror::Error;
 
@@ -82,6 +83,14 @@ pub enum PushError {
         /// How many.
         most: usize,
     },
+    /// What is to be signed with is no key.
+    #[error(
+        "the application server's key must be the 65 bytes of an uncompressed point on P-256, beginning with 4"
+    )]
+    SenderKey,
+    /// The bus refused what an inlet's node was to do.
+    #[error(transparent)]
+    Bus(#[from] BusError),
     /// The address of the device.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -100,12 +109,17 @@ impl PushError {
     /// What became of a push that came in, as a word for metrics.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::NoSuchInlet | Self::NoSuchDevice => "unknown",
+            Self::NoSuchInlet
+            | Self::NoSuchDevice
+            | Self::Bus(BusError::NodeNotFound | BusError::NodeMoved { .. } | BusError::Forbidden) => {
+                "unknown"
+            }
             Self::NotLetIn(NotLetIn::Foreign) | Self::Forbidden => "foreign",
             Self::NotLetIn(NotLetIn::WrongSecret) => "wrong_secret",
-            Self::TooFast { .. } => "too_fast",
+            Self::TooFast { .. } | Self::Bus(BusError::LimitReached(_)) => "too_fast",
             Self::QueueFull { .. } => "queue_full",
             Self::Store(_) => "store",
+            Self::Bus(error) if error.class() == ErrorClass::Wait => "store",
             Self::NotNow { .. } => "unreachable",
             _ => "refused",
         }

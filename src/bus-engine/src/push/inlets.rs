@@ -7,6 +7,7 @@ use bus_store::FoundInlet;
 
 use super::jobs::job_id;
 use super::{PushError, Pushes};
+use crate::Engine;
 
 /// A push of an XMPP server (XEP-0357).
 #[derive(Debug, Clone, Copy)]
@@ -52,21 +53,23 @@ impl Pushes {
         Ok(self.0.store.inlets_of(owner, after, inlets_max.min(PAGE_MAX)).await?)
     }
 
-    /// Removes an inlet, with the device that it leads to: whoever pushes there hears that nobody is there any more.
+    /// Removes an inlet, with the device or the node that it leads to: whoever pushes there hears that nobody is there any more.
     ///
     /// # Errors
     /// [`PushError::NoSuchInlet`] if it is not there, or not the actor's.
-    pub async fn close_inlet(&self, actor: &Actor, id: InletId) -> Result<Inlet, PushError> {
+    pub async fn close_inlet(&self, engine: &Engine, actor: &Actor, id: InletId) -> Result<(), PushError> {
         let FoundInlet { inlet, device } =
             self.0.store.find_inlet(id).await?.ok_or(PushError::NoSuchInlet)?;
         // Whether an id of somebody else's exists is nobody's business.
         let checked = self.0.check(actor, PushAct::ManageDevices(&inlet.owner));
         checked.map_err(|_| PushError::NoSuchInlet)?;
+        // First, so that who tries again after a failure finds the inlet.
+        self.remove_web_node(engine, &inlet).await?;
         let is_removed = match device {
             Some(device) => self.0.store.remove_devices(&[device.id]).await? > 0,
             None => self.0.store.remove_inlet(id).await?,
         };
-        if is_removed { Ok(inlet) } else { Err(PushError::NoSuchInlet) }
+        if is_removed { Ok(()) } else { Err(PushError::NoSuchInlet) }
     }
 
     /// Takes a push of an XMPP server, and returns once it is on disk as a job.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use bus_admission::{TlsServer, check_address};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
 use super::ConfigError;
 use super::grpc::parse_listen;
@@ -18,6 +19,9 @@ pub(crate) struct HttpConfig {
     /// Where to listen for the HTTP API (CloudEvents in and out), as `address:port`; it is not served without. Its callers
     /// are those of `grpc.tokens`, `grpc.tokens_file` and `grpc.certificates`.
     api_listen: Option<String>,
+    /// What the API is called from outside, as an http or https URL: what stands in front of the addresses that users give to
+    /// application servers (Web Push, `UnifiedPush`). There are none without it.
+    public_url: Option<String>,
     /// Whether tokens and events may cross a network in the clear, because `api_listen` is not on loopback and there is no
     /// `tls`.
     allow_plaintext_beyond_loopback: bool,
@@ -30,6 +34,7 @@ impl Default for HttpConfig {
         Self {
             listen: "127.0.0.1:9464".to_owned(),
             api_listen: None,
+            public_url: None,
             allow_plaintext_beyond_loopback: false,
             tls: None,
         }
@@ -49,6 +54,25 @@ impl HttpConfig {
         check_address("HTTP", "http", address, self.tls.is_some() || self.allow_plaintext_beyond_loopback)
             .map_err(|error| ConfigError::invalid("http.api_listen", error.to_string()))?;
         Ok(Some(address))
+    }
+
+    /// What the API is called from outside.
+    pub(crate) fn public_url(&self) -> Result<Option<Url>, ConfigError> {
+        let Some(text) = &self.public_url else { return Ok(None) };
+        let is_plain = |url: &Url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && (url.query(), url.fragment(), url.username(), url.password()) == (None, None, "", None)
+        };
+        let url = Url::parse(text).ok().filter(is_plain).ok_or_else(|| {
+            let message = format!("{text:?} is not an http or https URL without a query");
+            ConfigError::invalid("http.public_url", message)
+        })?;
+        if self.api_listen.is_none() {
+            let message = "nothing is served there without http.api_listen";
+            return Err(ConfigError::invalid("http.public_url", message));
+        }
+        Ok(Some(url))
     }
 
     /// Whether tokens and events may cross a network in the clear.

@@ -129,6 +129,21 @@ fn values_that_make_no_sense_are_named() {
 }
 
 #[test]
+fn addresses_that_pushes_come_to_must_be_some() {
+    for (addition, expected) in [
+        (
+            "[http]\napi_listen = '127.0.0.1:1'\npublic_url = 'bus.example.org'",
+            "http.public_url: \"bus.example.org\"",
+        ),
+        ("[http]\npublic_url = 'https://bus.example.org'", "http.public_url: nothing is served there"),
+        ("[push.service]\nname = 'a b@c'", "push.service.name: \"a b@c\""),
+        ("[push.service]\ndomains = ['a@b']", "push.service.domains: \"a@b\" is not a domain"),
+    ] {
+        check(addition, expected);
+    }
+}
+
+#[test]
 fn accounts_of_pushes_that_make_no_sense_are_named() {
     for (addition, expected) in [
         ("[push]\nsenders = ['a b@example.org']", "push.senders: \"a b@example.org\" is no address"),

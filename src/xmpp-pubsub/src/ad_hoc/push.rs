@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use bus_domain::push::{AccountName, ApnsEnvironment, InletId, InletTarget, PushAddress, PushProvider};
+use bus_domain::push::{
+    AccountName, ApnsEnvironment, Inlet, InletId, InletTarget, PushAddress, PushProvider,
+};
 use bus_engine::{FoundInlet, Registration};
 
 use crate::ad_hoc::table::{Ask, AskMore, Column, Entry, Found, Row, Turn, Who};
@@ -41,6 +43,25 @@ pub(super) const TABLE: &[Entry] = &[
         run: |turn| Box::pin(register(turn)),
     },
     Entry {
+        node: WEB,
+        name: "Get an address for the pushes of an application server",
+        who: Who::PushUsers,
+        ask: Some(Ask {
+            form_type: PUSH_FORM,
+            var: "title",
+            kind: "text-single",
+            label: "What it is for",
+            more: &[AskMore {
+                var: "vapid",
+                label: "The key that the application server signs with (VAPID), in base64url",
+            }],
+            options: None,
+        }),
+        tells_of_failure: true,
+        is_direct: true,
+        run: |turn| Box::pin(register_web(turn)),
+    },
+    Entry {
         node: "urn:stanzabus:push:1#list-registrations",
         name: "List my registrations",
         who: Who::PushUsers,
@@ -75,6 +96,9 @@ pub(super) const TABLE: &[Entry] = &[
         run: |turn| Box::pin(async move { accounts(&turn) }),
     },
 ];
+
+/// Offered where there are addresses to give out.
+const WEB: &str = "urn:stanzabus:push:1#register-web-push";
 
 const REGISTRATIONS: &[Column] = &[
     ("node", "Node"),
@@ -114,6 +138,30 @@ async fn register(turn: Turn<'_>) -> Result<Found, Refusal> {
     Ok(Found::Form(out.finish()))
 }
 
+/// Makes an address for an application server, whose pushes become items on a node of the actor's.
+async fn register_web(turn: Turn<'_>) -> Result<Found, Refusal> {
+    let settings = turn.push()?;
+    let public_url = settings.public_url.as_ref().ok_or(CommandProblem::NoSuchCommand)?;
+    let sender_key = turn.value("vapid").map(|_| turn.bytes("vapid")).transpose()?;
+    let opened = settings.pushes.open_web_inlet(turn.engine, turn.actor, turn.argument, sender_key).await;
+    let Inlet { id, secret, target, .. } = opened?;
+    let mut out = Xml::default();
+    out.start_in("x", DATA_FORMS).attribute("type", "result");
+    encode_form_type(PUSH_FORM, &mut out);
+    encode_field("endpoint", "text-private", [format!("{public_url}/v1/push/{id}{secret}")], &mut out);
+    encode_field("node", "text-single", [id.to_string()], &mut out);
+    encode_field("service", "jid-single", [settings.address.domain().as_str()], &mut out);
+    if let InletTarget::Node { node, .. } = target {
+        encode_field("leads_to", "text-single", [node.as_str()], &mut out);
+    }
+    Ok(Found::Form(out.finish()))
+}
+
+/// Whether a command is offered.
+pub(super) fn is_offered(entry: &Entry, settings: &PushServiceSettings) -> bool {
+    entry.node != WEB || settings.public_url.is_some()
+}
+
 /// A page of what the actor has registered.
 async fn list(turn: Turn<'_>) -> Result<Found, Refusal> {
     let after: Option<InletId> = turn.after.and_then(|uid| uid.parse().ok());
@@ -135,10 +183,10 @@ fn row(FoundInlet { inlet, device }: &FoundInlet) -> Row {
     Row { uid: node.clone(), cells: vec![node, kind.to_owned(), leads_to, registered, set_aside] }
 }
 
-/// Removes one of the actor's own registrations, with its device.
+/// Removes one of the actor's own registrations, with its device or its node.
 async fn remove(turn: Turn<'_>) -> Result<Found, Refusal> {
     let id: InletId = turn.argument.parse().map_err(|_| bus_engine::PushError::NoSuchInlet)?;
-    turn.push()?.pushes.close_inlet(turn.actor, id).await?;
+    turn.push()?.pushes.close_inlet(turn.engine, turn.actor, id).await?;
     Ok(Found::done("The registration is removed."))
 }
 

@@ -42,6 +42,10 @@ struct WithPush {
 
 impl WithPush {
     async fn new() -> Self {
+        Self::at(Some("https://push.example.org")).await
+    }
+
+    async fn at(public_url: Option<&str>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&directory.path().join("bus.db")).await.unwrap());
         let limits = PushLimits { inlet_burst_ms: 5_000, ..PushLimits::default() };
@@ -53,6 +57,7 @@ impl WithPush {
             address: bare(PUSH),
             domains: vec![bare("example.org")],
             alert: PushAlert { title: None, body: Some("New message".to_owned()) },
+            public_url: public_url.map(str::to_owned),
         };
         let over = Fixture::over(store.clone(), directory, Settings::default(), 480 * 1024, Some(push));
         Self { fixture: over.await, pushes, store }
@@ -240,7 +245,7 @@ async fn commands_are_for_the_users_of_the_domains_that_are_named() {
     let list =
         "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>";
     let listed = bus.fixture.ask_at(PUSH, ALICE, "get", list).await;
-    assert_eq!(listed.matches("urn:stanzabus:push:1#").count(), 4, "{listed}");
+    assert_eq!(listed.matches("urn:stanzabus:push:1#").count(), 5, "{listed}");
     let listed = bus.fixture.ask_at(PUSH, BOB, "get", list).await;
     assert_eq!(listed.matches("urn:stanzabus:push:1#").count(), 0, "{listed}");
     let device = [("provider", "fcm"), ("token", "t1")];
@@ -284,4 +289,32 @@ async fn what_cannot_be_registered_is_named() {
         accounts.contains("<value>fcm</value>") && accounts.contains("<value>default</value>"),
         "{accounts}"
     );
+}
+
+#[tokio::test]
+async fn an_application_server_gets_an_address_and_its_user_a_node() {
+    let bus = WithPush::new().await;
+    let answer = bus.command(ALICE, "register-web-push", &[("title", "Toots")]).await;
+    let (endpoint, node) = (value(&answer, "endpoint"), value(&answer, "node"));
+    let token = endpoint.strip_prefix("https://push.example.org/v1/push/").unwrap();
+    let events = value(&answer, "leads_to");
+    assert!(token.starts_with(node) && token.len() == 64 && !events.contains(node), "{answer}");
+    assert_eq!(value(&answer, "service"), DOMAIN);
+    let inlet = bus.pushes.web_inlet(token).await.unwrap();
+    let subscriptions = pubsub(&format!("<subscriptions node='{events}'/>"));
+    let subscribed = bus.fixture.ask(ALICE, "get", &subscriptions).await;
+    assert!(subscribed.contains("jid='alice@example.org'"), "{subscribed}");
+    let items = pubsub(&format!("<items node='{events}'/>"));
+    bus.fixture.check(BOB, "get", &items, "cancel/not-allowed+closed-node").await;
+    assert_eq!(bus.push(SERVER, node, Some(&inlet.secret.to_string())).await, "cancel/item-not-found");
+
+    let removed = bus.command(ALICE, "remove-registration", &[("node", node)]).await;
+    assert!(removed.contains("type='info'"), "{removed}");
+    assert!(bus.pushes.web_inlet(token).await.is_err());
+    bus.fixture.check(ALICE, "get", &items, "cancel/item-not-found").await;
+    let wrong = bus.command(ALICE, "register-web-push", &[("title", "Toots"), ("vapid", "AAAA")]).await;
+    assert!(wrong.contains("type='error'>the application server"), "{wrong}");
+    let nowhere = WithPush::at(None).await;
+    let refused = nowhere.command(ALICE, "register-web-push", &[("title", "Toots")]).await;
+    assert_eq!(refused, "cancel/item-not-found", "there is no address to give out");
 }
