@@ -21,8 +21,8 @@ pub(crate) use self::destination::{bearer_token, check_uri, standing_to_message}
 pub(crate) use self::failure::failure;
 pub(crate) use self::payload::{PayloadForm, event_field};
 pub(crate) use self::push::{
-    account_to_message, address_from_message, device_id, device_to_message, job_id, job_ids,
-    job_state_from_message, job_to_message, push_message_from_message, queued_to_message,
+    account_to_message, address_from_message, device_id, device_to_message, inlet_to_message, job_id,
+    job_ids, job_state_from_message, job_to_message, push_message_from_message, queued_to_message,
 };
 pub(crate) use self::push_profile::{profile_config, profile_to_message, topic};
 pub(crate) use self::subscription::{

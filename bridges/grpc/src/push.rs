@@ -1,12 +1,12 @@
-use bus_domain::push::{AccountName, DeviceId, JobId};
+use bus_domain::push::{AccountName, DeviceId, InletId, JobId};
 use bus_domain::{Actor, BareJid};
 use bus_engine::{JobFilter, PushError, PushOrder, PushTargets, Pushes, Registration};
 use tonic::{Request, Response, Status};
 
 use crate::auth::authenticated;
 use crate::convert::{
-    account_to_message, address_from_message, bare_jid, device_id, device_to_message, job_id, job_ids,
-    job_state_from_message, job_to_message, push_message_from_message, queued_to_message,
+    account_to_message, address_from_message, bare_jid, device_id, device_to_message, inlet_to_message,
+    job_id, job_ids, job_state_from_message, job_to_message, push_message_from_message, queued_to_message,
 };
 use crate::paging::{page_token, token};
 use crate::status::{invalid_field, push_field_status, push_status};
@@ -80,6 +80,22 @@ impl v1::push_server::Push for PushService {
         let id = device_id("device_id", &message.device_id)?;
         self.pushes.remove_device(&actor, id).await.map_err(refused)?;
         Ok(Response::new(v1::DeleteDeviceResponse {}))
+    }
+
+    async fn list_push_registrations(
+        &self,
+        request: Request<v1::ListPushRegistrationsRequest>,
+    ) -> Result<Response<v1::ListPushRegistrationsResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        let owner = owner(&actor, &message.owner)?;
+        let after = page_token(&message.page_token, |text| text.parse::<InletId>().ok())?;
+        let size = page_size(message.page_size);
+        let found = self.pushes.inlets(&actor, &owner, after, size).await.map_err(refused)?;
+        let next = found.last().filter(|_| is_full(found.len(), size)).map(|found| found.inlet.id);
+        Ok(Response::new(v1::ListPushRegistrationsResponse {
+            registrations: found.into_iter().map(|found| inlet_to_message(found.inlet)).collect(),
+            next_page_token: next.map_or_else(String::new, |id| token(&id.to_string())),
+        }))
     }
 
     async fn list_push_accounts(

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bus_domain::push::{
-    ApnsEnvironment, ApnsPushType, Device, DeviceId, JobId, JobState, PushAddress, PushMessage, Urgency,
+    ApnsEnvironment, ApnsPushType, Device, DeviceId, Inlet, InletTarget, JobId, JobState, PushAddress,
+    PushMessage, Urgency,
 };
 use bus_engine::{JobRecord, PushGauges, QueuedPush};
 use tonic::Status;
@@ -67,6 +68,21 @@ pub(crate) fn device_to_message(device: Device) -> v1::Device {
         register_time: Some(timestamp(registered_at_ms)),
         seen_time: Some(timestamp(seen_at_ms)),
         quarantine_reason: quarantined.unwrap_or_default(),
+    }
+}
+
+/// A registration, without its secret.
+pub(crate) fn inlet_to_message(inlet: Inlet) -> v1::PushRegistration {
+    use v1::push_registration::Target;
+    let Inlet { id, owner, secret: _, target, created_at_ms } = inlet;
+    v1::PushRegistration {
+        registration_id: id.to_string(),
+        owner: owner.to_string(),
+        target: Some(match target {
+            InletTarget::Device(device) => Target::DeviceId(device.to_string()),
+            InletTarget::Node { node, sender_key: _ } => Target::Node(node.to_string()),
+        }),
+        create_time: Some(timestamp(created_at_ms)),
     }
 }
 

@@ -3569,6 +3569,58 @@ pub struct ListDevicesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// Where pushes come in. What must be shown with them, only the owner is told, over XMPP.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PushRegistration {
+    /// Its name: 32 hexadecimal digits, random. XMPP servers publish to a node of this name.
+    #[prost(string, tag = "1")]
+    pub registration_id: ::prost::alloc::string::String,
+    /// Whose it is, a bare JID.
+    #[prost(string, tag = "2")]
+    pub owner: ::prost::alloc::string::String,
+    /// When it was made.
+    #[prost(message, optional, tag = "5")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What becomes of the pushes.
+    #[prost(oneof = "push_registration::Target", tags = "3, 4")]
+    pub target: ::core::option::Option<push_registration::Target>,
+}
+/// Nested message and enum types in `PushRegistration`.
+pub mod push_registration {
+    /// What becomes of the pushes.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// They go on to this device.
+        #[prost(string, tag = "3")]
+        DeviceId(::prost::alloc::string::String),
+        /// They become items on this node.
+        #[prost(string, tag = "4")]
+        Node(::prost::alloc::string::String),
+    }
+}
+/// Which page of whose registrations.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPushRegistrationsRequest {
+    /// Whose, a bare JID; the caller's when it is empty.
+    #[prost(string, tag = "1")]
+    pub owner: ::prost::alloc::string::String,
+    /// At most so many; 500 when it is 0 or more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first one.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPushRegistrationsResponse {
+    /// In the order of their ids.
+    #[prost(message, repeated, tag = "1")]
+    pub registrations: ::prost::alloc::vec::Vec<PushRegistration>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// Which device.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteDeviceRequest {
@@ -4148,6 +4200,32 @@ pub mod push_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Push", "DeleteDevice"));
             self.inner.unary(req, path, codec).await
         }
+        /// What an address has registered for pushes to come in, from XMPP servers and from application servers, in the order of the ids.
+        /// Registrations are made and removed by ad-hoc commands of XMPP. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        pub async fn list_push_registrations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPushRegistrationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushRegistrationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Push/ListPushRegistrations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Push", "ListPushRegistrations"));
+            self.inner.unary(req, path, codec).await
+        }
         /// The accounts at providers through which messages are sent, for anybody who may call. An app that uses Web Push needs the
         /// key of its account to subscribe.
         pub async fn list_push_accounts(
@@ -4409,6 +4487,15 @@ pub mod push_server {
             request: tonic::Request<super::DeleteDeviceRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DeleteDeviceResponse>,
+            tonic::Status,
+        >;
+        /// What an address has registered for pushes to come in, from XMPP servers and from application servers, in the order of the ids.
+        /// Registrations are made and removed by ad-hoc commands of XMPP. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        async fn list_push_registrations(
+            &self,
+            request: tonic::Request<super::ListPushRegistrationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPushRegistrationsResponse>,
             tonic::Status,
         >;
         /// The accounts at providers through which messages are sent, for anybody who may call. An app that uses Web Push needs the
@@ -4728,6 +4815,51 @@ pub mod push_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteDeviceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Push/ListPushRegistrations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPushRegistrationsSvc<T: Push>(pub Arc<T>);
+                    impl<
+                        T: Push,
+                    > tonic::server::UnaryService<super::ListPushRegistrationsRequest>
+                    for ListPushRegistrationsSvc<T> {
+                        type Response = super::ListPushRegistrationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPushRegistrationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::list_push_registrations(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPushRegistrationsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use bridge_grpc::v1;
 use bridge_grpc::v1::device_address::Provider;
+use bridge_grpc::v1::push_registration::Target;
 use bus_domain::push::{PushAddress, PushMessage, PushProvider, PushVerdict};
+use bus_domain::{Actor, BareJid, Role};
 use bus_engine::{Push, PushAccount, PushOutcome, PushSink, Unfit};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -120,6 +122,32 @@ async fn devices_are_registered_moved_listed_and_deleted() {
     rig.push(BOB).delete_device(delete.clone()).await.unwrap();
     let again = rig.push(BOB).delete_device(delete).await;
     expect_refusal(again, Code::NotFound, "DEVICE_NOT_FOUND", None);
+}
+
+#[tokio::test]
+async fn registrations_are_paged_for_their_owner_and_for_admins() {
+    let rig = Rig::start().await;
+    let device = register(&rig, BOB, "one").await;
+    let bob = Actor::new(BareJid::new(&jid_of(BOB)).unwrap(), Role::User);
+    let inlet = rig.pushes.open_inlet(&bob, device.device_id.parse().unwrap()).await.unwrap();
+    let web = rig.pushes.open_web_inlet(&rig.engine, &bob, "Toots", None).await.unwrap();
+    let mut listed = Vec::new();
+    let mut page_token = String::new();
+    for (caller, owner) in [(BOB, String::new()), (ADMIN, jid_of(BOB))] {
+        let request = v1::ListPushRegistrationsRequest { owner, page_size: 1, page_token };
+        let page = rig.push(caller).list_push_registrations(request).await.unwrap().into_inner();
+        listed.extend(page.registrations);
+        page_token = page.next_page_token;
+    }
+    let mut ids: Vec<_> = [&inlet, &web].map(|inlet| inlet.id.to_string()).into();
+    ids.sort();
+    assert_eq!(listed.iter().map(|it| it.registration_id.clone()).collect::<Vec<_>>(), ids);
+    let of_device = listed.iter().find(|it| it.registration_id == inlet.id.to_string()).unwrap();
+    assert_eq!(of_device.target, Some(Target::DeviceId(device.device_id)));
+    assert_eq!(of_device.owner, jid_of(BOB));
+    let request = v1::ListPushRegistrationsRequest { owner: jid_of(BOB), ..Default::default() };
+    let others = rig.push(ALICE).list_push_registrations(request).await;
+    expect_refusal(others, Code::PermissionDenied, "PUSH_FORBIDDEN", None);
 }
 
 #[tokio::test]
