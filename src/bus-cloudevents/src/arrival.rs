@@ -48,8 +48,8 @@ pub fn node_uri(service: &BareJid, node: &str) -> String {
     format!("xmpp:{domain}?;node={}", utf8_percent_encode(node, ESCAPED))
 }
 
-/// What was published as a CloudEvent.
-fn published(payload: &Payload) -> Option<CloudEvent> {
+/// What was published as a CloudEvent; `None` if it was something else.
+pub fn published(payload: &Payload) -> Option<CloudEvent> {
     let text = payload.as_str();
     if xml::is_event(text) {
         return xml::read(text, inner_limits(text)).ok();

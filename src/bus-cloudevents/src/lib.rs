@@ -18,7 +18,7 @@ pub mod protobuf;
 mod timestamp;
 pub mod xml;
 
-pub use arrival::{Position, PositionError, arrived, node_uri};
+pub use arrival::{Position, PositionError, arrived, node_uri, published};
 pub use attribute::{AttributeType, AttributeValue};
 pub use data::Data;
 pub use error::{AttributeProblem, BatchError, CloudEventError};

@@ -29,6 +29,11 @@ pub use pattern::NodePattern;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConsumerId(pub i64);
 
+/// Of which events of a node an event is one that are handed out one after the other: a hash of their key. Two keys of one hash
+/// share their order, which harms nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OrderKey(pub u64);
+
 /// How a consumer is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +65,9 @@ pub struct ConsumerConfig {
     /// Which events are handed out; `None` for all. Those that do not pass are settled by being passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+    /// Whether events of one key (of one node) are handed out one after the other, each once the one in front of it is settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key_ordered: bool,
     /// Where events are brought; `None` if they are fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<Destination>,

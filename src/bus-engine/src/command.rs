@@ -199,7 +199,7 @@ impl Command {
                 sourced.items.iter().map(|item| ENTRY_BYTES + bytes(item)).sum::<usize>()
             }
             Verb::Redrive(redrive) => {
-                redrive.letters.iter().map(|(id, ..)| ENTRY_BYTES + id.as_str().len()).sum::<usize>()
+                redrive.letters.iter().map(|it| ENTRY_BYTES + it.item_id.as_str().len()).sum::<usize>()
             }
             Verb::Purge | Verb::PurgeBehind(_) | Verb::Park(_) | Verb::Expire(_) | Verb::DeleteOrphan(_) => 0,
         };

@@ -7,6 +7,7 @@ mod flusher;
 mod frames;
 mod letters;
 mod manage;
+mod ordering;
 mod reading;
 mod registry;
 mod running;

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, Standing};
+use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, OrderKey, Standing};
 use bus_domain::{BareJid, Epoch, NodeId, NodeName, Seq};
 use bus_store::{
     Claim, CommitLevel, ConsumerCursor, ConsumerMoves, ConsumerProgress, ConsumerStore, CursorPlace,
@@ -33,7 +33,7 @@ statements! {
                 c.seq AS through_seq, c.items_through_seq
          FROM consumer_cursors c JOIN nodes n ON n.node_id = c.node_id JOIN heads h ON h.node_id = c.node_id
          WHERE c.consumer_id = $1 ORDER BY c.node_id";
-    DELIVERIES = "SELECT node_id, seq, attempts, is_leased, due_at_ms FROM consumer_deliveries
+    DELIVERIES = "SELECT node_id, seq, attempts, is_leased, due_at_ms, generation, order_key FROM consumer_deliveries
          WHERE consumer_id = $1 ORDER BY node_id, seq";
     MOVE = "INSERT INTO consumer_cursors AS old (consumer_id, node_id, seq, items_through_seq)
          SELECT k.consumer_id, k.node_id, k.seq, k.items_through_seq
@@ -48,13 +48,16 @@ statements! {
          JOIN heads h ON h.node_id = k.node_id AND h.epoch = k.epoch
          ON CONFLICT (node_id, consumer_id) DO UPDATE
          SET seq = excluded.seq, items_through_seq = excluded.items_through_seq";
-    PUT = "INSERT INTO consumer_deliveries (consumer_id, node_id, seq, attempts, is_leased, due_at_ms)
-         SELECT k.consumer_id, k.node_id, k.seq, k.attempts, k.is_leased, k.due_at_ms
-         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bigint[])
-              AS k (consumer_id, node_id, epoch, seq, attempts, is_leased, due_at_ms)
+    PUT = "INSERT INTO consumer_deliveries
+                (consumer_id, node_id, seq, attempts, is_leased, due_at_ms, generation, order_key)
+         SELECT k.consumer_id, k.node_id, k.seq, k.attempts, k.is_leased, k.due_at_ms, k.generation, k.order_key
+         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bigint[],
+                     $8::bigint[], $9::bigint[])
+              AS k (consumer_id, node_id, epoch, seq, attempts, is_leased, due_at_ms, generation, order_key)
          JOIN heads h ON h.node_id = k.node_id AND h.epoch = k.epoch
          ON CONFLICT (node_id, seq, consumer_id) DO UPDATE
-         SET attempts = excluded.attempts, is_leased = excluded.is_leased, due_at_ms = excluded.due_at_ms";
+         SET attempts = excluded.attempts, is_leased = excluded.is_leased, due_at_ms = excluded.due_at_ms,
+             generation = excluded.generation, order_key = excluded.order_key";
     REMOVE = "DELETE FROM consumer_deliveries d
          USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (consumer_id, node_id, seq)
          WHERE d.node_id = k.node_id AND d.seq = k.seq AND d.consumer_id = k.consumer_id";
@@ -301,7 +304,9 @@ async fn put_rows(
         .bind(column(rows, |(.., row)| signed(row.seq)))
         .bind(column(rows, |(.., row)| i64::from(row.attempts)))
         .bind(column(rows, |(.., row)| row.is_leased))
-        .bind(column(rows, |(.., row)| row.due_at_ms));
+        .bind(column(rows, |(.., row)| row.due_at_ms))
+        .bind(column(rows, |(.., row)| signed(row.generation)))
+        .bind(column(rows, |(.., row)| row.order_key.map(|key| key.0.cast_signed())));
     transaction.execute(put).await.map(drop)
 }
 
@@ -346,5 +351,7 @@ fn delivery(row: &PgRow) -> Result<DeliveryRow, StoreError> {
         attempts: u32::try_from(rows::integer(row, "attempts")?).unwrap_or(u32::MAX),
         is_leased: rows::boolean(row, "is_leased")?,
         due_at_ms: rows::integer(row, "due_at_ms")?,
+        generation: rows::unsigned(row, "generation")?,
+        order_key: rows::optional_unsigned(row, "order_key")?.map(OrderKey),
     })
 }

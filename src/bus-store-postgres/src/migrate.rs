@@ -10,7 +10,7 @@ use crate::error::{no_answer, store_error, unavailable};
 use crate::{PostgresLimits, PostgresUrl};
 
 /// The migrations of `schemas/postgres`, in order.
-const MIGRATIONS: [(i64, &str, &str); 21] = [
+const MIGRATIONS: [(i64, &str, &str); 22] = [
     (1, "init", include_str!("../../../schemas/postgres/0001_init.sql")),
     (2, "retention", include_str!("../../../schemas/postgres/0002_retention.sql")),
     (3, "lagging", include_str!("../../../schemas/postgres/0003_lagging.sql")),
@@ -32,6 +32,7 @@ const MIGRATIONS: [(i64, &str, &str); 21] = [
     (19, "push_profiles", include_str!("../../../schemas/postgres/0019_push_profiles.sql")),
     (20, "sources", include_str!("../../../schemas/postgres/0020_sources.sql")),
     (21, "push_in", include_str!("../../../schemas/postgres/0021_push_in.sql")),
+    (22, "leases", include_str!("../../../schemas/postgres/0022_leases.sql")),
 ];
 
 /// Another instance may be at it: its turn is waited for so long. A migration itself may take any time.

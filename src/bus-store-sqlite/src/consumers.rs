@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, Standing};
+use bus_domain::consumer::{Consumer, ConsumerId, ConsumerName, OrderKey, Standing};
 use bus_domain::{BareJid, NodeId, NodeName};
 use bus_store::{
     Claim, CommitLevel, ConsumerCursor, ConsumerMoves, ConsumerProgress, ConsumerStore, CursorPlace,
@@ -30,7 +30,7 @@ statements! {
                 c.seq AS through_seq, c.items_through_seq
          FROM consumer_cursors c JOIN nodes n ON n.node_id = c.node_id JOIN heads h ON h.node_id = c.node_id
          WHERE c.consumer_id = ?1 ORDER BY c.node_id";
-    DELIVERIES = "SELECT node_id, seq, attempts, is_leased, due_at_ms FROM consumer_deliveries
+    DELIVERIES = "SELECT node_id, seq, attempts, is_leased, due_at_ms, generation, order_key FROM consumer_deliveries
          WHERE consumer_id = ?1 ORDER BY node_id, seq";
     pub(crate) HELD = "SELECT c.consumer_id FROM json_each(?1) k
          JOIN consumers c ON c.consumer_id = k.value ->> 0 AND c.fence = k.value ->> 1";
@@ -43,11 +43,14 @@ statements! {
          JOIN heads h ON h.node_id = k.value ->> 1 AND h.epoch = k.value ->> 2 WHERE true
          ON CONFLICT (node_id, consumer_id) DO UPDATE
          SET seq = excluded.seq, items_through_seq = excluded.items_through_seq";
-    PUT = "INSERT INTO consumer_deliveries (consumer_id, node_id, seq, attempts, is_leased, due_at_ms)
-         SELECT k.value ->> 0, h.node_id, k.value ->> 3, k.value ->> 4, k.value ->> 5, k.value ->> 6 FROM json_each(?1) k
+    PUT = "INSERT INTO consumer_deliveries
+                (consumer_id, node_id, seq, attempts, is_leased, due_at_ms, generation, order_key)
+         SELECT k.value ->> 0, h.node_id, k.value ->> 3, k.value ->> 4, k.value ->> 5, k.value ->> 6, k.value ->> 7, k.value ->> 8
+         FROM json_each(?1) k
          JOIN heads h ON h.node_id = k.value ->> 1 AND h.epoch = k.value ->> 2 WHERE true
          ON CONFLICT (node_id, seq, consumer_id) DO UPDATE
-         SET attempts = excluded.attempts, is_leased = excluded.is_leased, due_at_ms = excluded.due_at_ms";
+         SET attempts = excluded.attempts, is_leased = excluded.is_leased, due_at_ms = excluded.due_at_ms,
+             generation = excluded.generation, order_key = excluded.order_key";
     REMOVE = "DELETE FROM consumer_deliveries WHERE (node_id, seq, consumer_id) IN
          (SELECT value ->> 1, value ->> 2, value ->> 0 FROM json_each(?1))";
     CLEAR = "DELETE FROM consumer_deliveries WHERE (node_id, consumer_id) IN
@@ -281,9 +284,11 @@ fn place_values(consumer: ConsumerId, place: &CursorPlace) -> Value {
 }
 
 fn row_values(consumer: ConsumerId, (epoch, row): &(bus_domain::Epoch, DeliveryRow)) -> Value {
-    let DeliveryRow { node, seq, attempts, is_leased, due_at_ms } = row;
+    let DeliveryRow { node, seq, attempts, is_leased, due_at_ms, generation, order_key } = row;
     let (epoch, is_leased) = (epoch.0.cast_signed(), i64::from(*is_leased));
-    json!([consumer.0, node.0, epoch, signed(*seq), attempts, is_leased, due_at_ms])
+    let order_key = order_key.map(|key| key.0.cast_signed());
+    let (seq, generation) = (signed(*seq), signed(*generation));
+    json!([consumer.0, node.0, epoch, seq, attempts, is_leased, due_at_ms, generation, order_key])
 }
 
 fn consumer_id(row: &SqliteRow) -> Result<ConsumerId, StoreError> {
@@ -327,5 +332,7 @@ fn delivery(row: &SqliteRow) -> Result<DeliveryRow, StoreError> {
         attempts: u32::try_from(rows::integer(row, "attempts")?).unwrap_or(u32::MAX),
         is_leased: rows::integer(row, "is_leased")? != 0,
         due_at_ms: rows::integer(row, "due_at_ms")?,
+        generation: rows::unsigned(row, "generation")?,
+        order_key: rows::optional_unsigned(row, "order_key")?.map(OrderKey),
     })
 }

@@ -39,6 +39,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (19, "push_profiles", include_str!("../../../schemas/sqlite/0019_push_profiles.sql")),
     (20, "sources", include_str!("../../../schemas/sqlite/0020_sources.sql")),
     (21, "push_in", include_str!("../../../schemas/sqlite/0021_push_in.sql")),
+    (22, "leases", include_str!("../../../schemas/sqlite/0022_leases.sql")),
 ];
 
 /// Readers beside the writer: enough for two cores, few enough to keep the file's page cache small.

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use bus_domain::consumer::redrive::{Redrive, Undeliverable};
-use bus_domain::consumer::{Consumer, ConsumerConfig, ConsumerId, ConsumerName, Standing};
+use bus_domain::consumer::{Consumer, ConsumerConfig, ConsumerId, ConsumerName, OrderKey, Standing};
 use bus_domain::{BareJid, Epoch, NodeId, NodeName, Seq};
 
 use crate::{Head, StoreError};
@@ -181,6 +181,10 @@ pub struct DeliveryRow {
     pub is_leased: bool,
     /// When the lease runs out, or the wait is over, in milliseconds since 1970.
     pub due_at_ms: i64,
+    /// Under which the last lease was given.
+    pub generation: u64,
+    /// Of which events it is one that are handed out one after the other; `None` where there is no such order.
+    pub order_key: Option<OrderKey>,
 }
 
 /// What has changed of one consumer.

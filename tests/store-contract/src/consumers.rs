@@ -2,10 +2,10 @@
 
 use bus_domain::consumer::create::{Wish, decide};
 use bus_domain::consumer::destination::{ContentMode, Pace, Secret, Webhook};
-use bus_domain::consumer::redrive::{Redrive, Undeliverable};
+use bus_domain::consumer::redrive::{Redrive, Redriven, Undeliverable};
 use bus_domain::consumer::start::Start;
 use bus_domain::consumer::{
-    ConsumerId, ConsumerName, Destination, Filter, Mode, NodePattern, Standing, StandingState,
+    ConsumerId, ConsumerName, Destination, Filter, Mode, NodePattern, OrderKey, Standing, StandingState,
 };
 use bus_domain::{Limits, NodeId, NodeName};
 use bus_store::{Claim, ConsumerMoves, CursorPlace, DeliveryRow, EpochRenewal, NewConsumer, Store};
@@ -25,6 +25,7 @@ fn new(name: &str, nodes: &[NodeId]) -> NewConsumer {
         dead_letter_node: None,
         in_flight_max: None,
         filter: None,
+        key_ordered: false,
         destination: None,
     };
     NewConsumer {
@@ -41,7 +42,8 @@ fn place(node: NodeId, through_seq: u64) -> CursorPlace {
 }
 
 fn row(node: NodeId, seq: u64, attempts: u32) -> DeliveryRow {
-    DeliveryRow { node, seq, attempts, is_leased: true, due_at_ms: 1_000 }
+    let order_key = (attempts > 1).then_some(OrderKey(u64::MAX - seq));
+    DeliveryRow { node, seq, attempts, is_leased: true, due_at_ms: 1_000, generation: 7 << 32, order_key }
 }
 
 fn moves(consumer: ConsumerId, fence: u64) -> ConsumerMoves {
@@ -163,6 +165,8 @@ pub async fn consumers_move_together_and_only_under_their_fences(store: &dyn Sto
     let of_second = ConsumerMoves { cursors: vec![place(a, 9)], ..moves(second, lost) };
     assert_eq!(store.move_consumers(&[of_first, of_second]).await.expect("a move"), [first]);
     assert_eq!(standing(store, first).await, (vec![(a, 5), (b, 2)], vec![(3, 1), (4, 2)]));
+    let rows = store.consumer_progress(first).await.expect("a read").deliveries;
+    assert_eq!(rows, [row(a, 3, 1), row(a, 4, 2)], "with all that is known of them");
     assert_eq!(standing(store, second).await, (vec![], vec![]));
     let step = ConsumerMoves {
         cursors: vec![place(a, 1)],
@@ -218,7 +222,8 @@ pub async fn a_dead_letter_and_its_event_are_one_transaction(store: &dyn Store) 
     transaction.commit().await.expect("commit");
     assert_eq!(standing(store, id).await.1, []);
 
-    let letter = |seq| (item_id("x"), node, EPOCH, seq);
+    let order_key = |seq| (seq == 2).then_some(OrderKey(u64::MAX));
+    let letter = |seq| Redriven { item_id: item_id("x"), node, epoch: EPOCH, seq, order_key: order_key(seq) };
     let redrive = Redrive { consumer: id, fence, letters: vec![letter(1), letter(7)], due_at_ms: 9 };
     let mut transaction = fixture.begin().await;
     assert_eq!(transaction.return_deliveries(&redrive).await.expect("a write"), 1, "7 is not there");
@@ -230,7 +235,15 @@ pub async fn a_dead_letter_and_its_event_are_one_transaction(store: &dyn Store) 
     assert_eq!(transaction.return_deliveries(&redrive).await.expect("a write"), 2);
     transaction.commit().await.expect("commit");
     let rows = store.consumer_progress(id).await.expect("a read").deliveries;
-    let due = |seq| DeliveryRow { node, seq, attempts: 0, is_leased: false, due_at_ms: 9 };
+    let due = |seq| DeliveryRow {
+        node,
+        seq,
+        attempts: 0,
+        is_leased: false,
+        due_at_ms: 9,
+        generation: 0,
+        order_key: order_key(seq),
+    };
     assert_eq!(rows, [due(1), due(2)]);
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn wish_from_message(
         dead_letter_node,
         in_flight_max: config.in_flight_max,
         filter: config.filter.map(filter_from_message).transpose()?,
+        key_ordered: config.key_ordered,
         destination: config.destination.map(|it| destination_from_message(it, mode, guard)).transpose()?,
     })
 }
@@ -100,6 +101,7 @@ pub(crate) fn consumer_to_message(consumer: &Consumer) -> v1::Subscription {
             dead_letter_node: dead_letter_node.map_or_else(String::new, |node| node.0.as_str().to_owned()),
             in_flight_max: is_queue.then_some(config.in_flight_max),
             filter: config.filter.as_ref().map(v1::EventFilter::from),
+            key_ordered: config.key_ordered,
             destination: config.destination.as_ref().map(destination_to_message),
         }),
         paused: consumer.is_paused,

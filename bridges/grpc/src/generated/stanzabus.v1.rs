@@ -6377,6 +6377,14 @@ pub struct SubscriptionConfig {
     /// cost no credit and are nobody's work, and the positions of a STREAM pass them once all that was sent is committed.
     #[prost(message, optional, tag = "8")]
     pub filter: ::core::option::Option<EventFilter>,
+    /// Whether events of one key are handed out one after the other: each once the one in front of it is acknowledged, given up, or a
+    /// dead letter that is on disk. Events of other keys are handed out meanwhile. The key is the CloudEvents extension partitionkey
+    /// where an event has it, else the id of the item; it counts within one node. An event that is tried again holds back what is
+    /// behind it, for as long as its attempts go on. What is held back counts among the unsettled events of the subscription
+    /// (consumer_unsettled_max of the daemon's configuration, 10,000 by default): when there are so many, nothing more is handed out for
+    /// the first time, of whatever key, until some are settled. A redriven event waits for the one whose turn it is. QUEUE only.
+    #[prost(bool, tag = "9")]
+    pub key_ordered: bool,
     /// Where the daemon brings the events itself; then nobody else reads the subscription (FAILED_PRECONDITION with
     /// SUBSCRIPTION_HAS_DESTINATION). Only admins, and principals that the daemon's configuration names, may have it send
     /// (PERMISSION_DENIED with DESTINATION_FORBIDDEN).
@@ -6631,7 +6639,7 @@ pub struct NodeBacklog {
     /// Events that a worker has. QUEUE only.
     #[prost(uint64, tag = "5")]
     pub leased: u64,
-    /// Events that wait for another attempt. QUEUE only.
+    /// Events that wait for another attempt, or for one of their key. QUEUE only.
     #[prost(uint64, tag = "6")]
     pub waiting: u64,
 }
@@ -6754,8 +6762,9 @@ pub enum LeaseOutcome {
     Unspecified = 0,
     /// What was wanted is done, and on disk.
     Accepted = 1,
-    /// The lease has run out, and the event was handed out again since, or is a dead letter. An acknowledgement that comes late
-    /// is accepted as long as nobody else has the event.
+    /// The lease has run out, and the event was handed out again since, or is a dead letter; or it was given before a seek, a crash
+    /// or a redrive, and the event is about to be handed out anew. An acknowledgement that comes late is accepted as long as nobody
+    /// else has the event.
     Expired = 2,
     /// Nothing is leased under this name: the event is settled already, or the name is none of this subscription.
     Unknown = 3,

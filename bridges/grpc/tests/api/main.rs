@@ -11,6 +11,7 @@ mod items;
 mod jwt;
 mod nodes;
 mod operations;
+mod ordering;
 mod probes;
 mod publish;
 mod publish_stream;

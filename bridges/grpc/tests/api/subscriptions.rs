@@ -35,13 +35,13 @@ pub(crate) async fn create(rig: &Rig, name: &str, config: v1::SubscriptionConfig
 }
 
 /// A stream of alice's.
-struct Reader {
+pub(crate) struct Reader {
     requests: mpsc::Sender<v1::SubscribeRequest>,
     answers: Streaming<v1::SubscribeResponse>,
 }
 
 impl Reader {
-    async fn open(rig: &Rig, subscription: &str, worker_id: &str) -> Self {
+    pub(crate) async fn open(rig: &Rig, subscription: &str, worker_id: &str) -> Self {
         let mut reader = Self::try_open(rig, subscription, worker_id).await;
         let Ok(Frame::Opened(opened)) = reader.frame().await else { panic!("opened comes first") };
         assert_eq!(opened.subscription.unwrap().name, subscription);
@@ -64,16 +64,16 @@ impl Reader {
         Self { requests, answers }
     }
 
-    async fn ask(&self, frame: Asked) {
+    pub(crate) async fn ask(&self, frame: Asked) {
         self.requests.send(v1::SubscribeRequest { frame: Some(frame) }).await.unwrap();
     }
 
-    async fn frame(&mut self) -> Result<Frame, Status> {
+    pub(crate) async fn frame(&mut self) -> Result<Frame, Status> {
         let response = soon(self.answers.message()).await?;
         Ok(response.expect("the stream goes on").frame.expect("no frame is empty"))
     }
 
-    async fn deliveries(&mut self, count: usize) -> Vec<v1::Delivery> {
+    pub(crate) async fn deliveries(&mut self, count: usize) -> Vec<v1::Delivery> {
         let mut taken = Vec::new();
         while taken.len() < count {
             match self.frame().await.unwrap() {
@@ -84,14 +84,14 @@ impl Reader {
         taken
     }
 
-    async fn results(&mut self) -> Vec<(String, v1::LeaseOutcome)> {
+    pub(crate) async fn results(&mut self) -> Vec<(String, v1::LeaseOutcome)> {
         match self.frame().await.unwrap() {
             Frame::LeaseResults(results) => outcomes(results.results),
             other => panic!("results come: {other:?}"),
         }
     }
 
-    async fn acknowledge(&mut self, lease_ids: &[&str]) -> Vec<(String, v1::LeaseOutcome)> {
+    pub(crate) async fn acknowledge(&mut self, lease_ids: &[&str]) -> Vec<(String, v1::LeaseOutcome)> {
         let lease_ids = lease_ids.iter().map(|&id| id.to_owned()).collect();
         self.ask(Asked::Ack(v1::Acknowledgement { lease_ids })).await;
         self.results().await

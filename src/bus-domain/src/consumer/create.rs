@@ -27,6 +27,8 @@ pub struct Wish {
     pub in_flight_max: Option<u32>,
     /// Which events are handed out; `None` for all.
     pub filter: Option<Filter>,
+    /// Whether events of one key are handed out one after the other.
+    pub key_ordered: bool,
     /// Where events are brought, if they are not fetched.
     pub destination: Option<Destination>,
 }
@@ -57,6 +59,9 @@ pub fn decide(wish: &Wish, limits: &Limits) -> Result<ConsumerConfig, ConsumerEr
         if wish.dead_letter_node.is_some() {
             return invalid("a dead-letter node is for QUEUE");
         }
+        if wish.key_ordered {
+            return invalid("key_ordered is for QUEUE: a STREAM is in order anyway");
+        }
     }
     if let Some(destination) = &wish.destination {
         destination::check(destination, wish.mode)?;
@@ -81,6 +86,7 @@ pub fn decide(wish: &Wish, limits: &Limits) -> Result<ConsumerConfig, ConsumerEr
         dead_letter_node: wish.dead_letter_node.clone().map(DeadLetterNode),
         in_flight_max,
         filter: wish.filter.clone(),
+        key_ordered: wish.key_ordered,
         destination: wish.destination.clone(),
     })
 }

@@ -14,12 +14,16 @@ pub struct LeaseId {
     pub seq: Seq,
     /// Which attempt, counted from 1.
     pub attempt: u32,
+    /// It moves whenever attempts may be counted anew: with each claim of the consumer, and with each redrive. So no two
+    /// leases have one name.
+    pub generation: u64,
 }
 
 impl LeaseId {
     /// As text.
     pub fn encode(&self) -> String {
-        format!("{:x}.{:x}.{:x}.{:x}", self.node.0, self.epoch.0, self.seq, self.attempt)
+        let Self { node, epoch, seq, attempt, generation } = self;
+        format!("{:x}.{:x}.{seq:x}.{attempt:x}.{generation:x}", node.0, epoch.0)
     }
 
     /// From text; `None` if it is not the name of a lease.
@@ -30,6 +34,7 @@ impl LeaseId {
         let epoch = Epoch(u64::from_str_radix(next()?, 16).ok()?);
         let seq = Seq::from_str_radix(next()?, 16).ok()?;
         let attempt = u32::from_str_radix(next()?, 16).ok()?;
-        parts.next().is_none().then_some(Self { node, epoch, seq, attempt })
+        let generation = u64::from_str_radix(next()?, 16).ok()?;
+        parts.next().is_none().then_some(Self { node, epoch, seq, attempt, generation })
     }
 }

@@ -3,7 +3,7 @@
 use jid::Jid;
 
 use crate::access::{self, Action};
-use crate::consumer::{ConsumerId, ConsumerName};
+use crate::consumer::{ConsumerId, ConsumerName, OrderKey};
 use crate::publish::{self, NewItem, Overflow, Publication, Request};
 use crate::{Actor, BusError, Epoch, ItemId, Limits, NodeConfig, NodeFacts, NodeId, NodeName, Payload, Seq};
 
@@ -61,10 +61,25 @@ pub struct Redrive {
     pub consumer: ConsumerId,
     /// The claim under which that is done.
     pub fence: u64,
-    /// The items that leave the dead-letter node, each with the event that is handed out again.
-    pub letters: Vec<(ItemId, NodeId, Epoch, Seq)>,
+    /// What leaves the dead-letter node, and is handed out again.
+    pub letters: Vec<Redriven>,
     /// When they may be handed out, in milliseconds since 1970.
     pub due_at_ms: i64,
+}
+
+/// A dead letter that goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redriven {
+    /// The item of the dead-letter node.
+    pub item_id: ItemId,
+    /// The node of the event.
+    pub node: NodeId,
+    /// The life of its log.
+    pub epoch: Epoch,
+    /// The event.
+    pub seq: Seq,
+    /// The order in which it stands, if its consumer keeps one.
+    pub order_key: Option<OrderKey>,
 }
 
 /// About how many bytes a dead letter may have beside the content of its event.

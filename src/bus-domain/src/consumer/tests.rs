@@ -24,6 +24,7 @@ fn wish(mode: Mode) -> Wish {
         dead_letter_node: None,
         in_flight_max: None,
         filter: None,
+        key_ordered: false,
         destination: None,
     }
 }
@@ -118,6 +119,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
         Wish { lease_ms: Some(5_000), ..wish(Mode::Stream) },
         Wish { dead_letter_node: dead.clone(), ..wish(Mode::Stream) },
         Wish { attempts_max: Some(0), ..wish(Mode::Stream) },
+        Wish { key_ordered: true, ..wish(Mode::Stream) },
     ] {
         assert!(refused(&stream).contains("QUEUE"));
     }
@@ -142,18 +144,20 @@ fn a_start_is_a_position_of_the_log() {
 
 #[test]
 fn leases_have_one_name() {
-    let lease = LeaseId { node: NodeId(7), epoch: Epoch(u64::MAX), seq: 300, attempt: 2 };
+    let lease =
+        LeaseId { node: NodeId(7), epoch: Epoch(u64::MAX), seq: 300, attempt: 2, generation: 1 << 32 };
     assert_eq!(LeaseId::parse(&lease.encode()), Some(lease));
     for bad in [
         "",
         "7",
         "7.1.2",
-        "7.1.2.3.4",
-        "7.1.2.x",
-        "7.1.2.",
-        "+7.1.2.3",
-        "7.fffffffffffffffff.1.1",
-        " 7.1.2.3",
+        "7.1.2.3",
+        "7.1.2.3.4.5",
+        "7.1.2.3.x",
+        "7.1.2.3.",
+        "+7.1.2.3.4",
+        "7.fffffffffffffffff.1.1.1",
+        " 7.1.2.3.4",
     ] {
         assert_eq!(LeaseId::parse(bad), None, "{bad:?}");
     }

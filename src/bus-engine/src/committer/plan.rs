@@ -138,7 +138,7 @@ pub(super) fn plan(
             Work::Sourced(sourced.to.clone(), publication)
         }
         Verb::Redrive(wanted) => {
-            let item_ids = wanted.letters.iter().map(|(id, ..)| id.clone()).collect();
+            let item_ids = wanted.letters.iter().map(|letter| letter.item_id.clone()).collect();
             let request = retract::Request { item_ids, notify: None };
             let retraction = retract::decide(existing()?, actor, request, limits)?;
             Work::Redrive(retraction, wanted.clone())

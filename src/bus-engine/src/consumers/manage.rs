@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bus_domain::consumer::create::{self, Wish};
-use bus_domain::consumer::redrive::{Redrive, check_node};
+use bus_domain::consumer::redrive::{Redrive, Redriven, check_node};
 use bus_domain::consumer::start::{self, LogEnds, Start};
 use bus_domain::consumer::{Consumer, ConsumerError, ConsumerName};
 use bus_domain::retrieve::{Page, PageAt, Selection};
 use bus_domain::{Actor, BusError, ItemId, NodeFacts, NodeId, NodeName, Role, Seq};
-use bus_store::{CursorPlace, DeliveryRow, NewConsumer};
+use bus_store::{CursorPlace, NewConsumer};
 
 use super::letters::{self, DeadLetterEntry};
 use super::reading::is_readable;
@@ -43,7 +43,7 @@ pub struct BacklogOfNode {
     pub through_seq: Seq,
     /// Events that somebody has.
     pub leased: u64,
-    /// Events that wait for another attempt.
+    /// Events that wait for another attempt, or for one of their key.
     pub waiting: u64,
     /// The oldest one of both.
     pub oldest_unsettled_seq: Option<Seq>,
@@ -272,10 +272,13 @@ impl Engine {
                 gone.push(letter.item_id);
                 continue;
             }
-            match self.event_at(facts.id, seq).await? {
-                Some(_) => found.push((letter.item_id, facts.id, facts.epoch, letter.about.seq)),
-                None => gone.push(letter.item_id),
-            }
+            let Some(event) = self.event_at(facts.id, seq).await? else {
+                gone.push(letter.item_id);
+                continue;
+            };
+            let order_key = running.order_key(&event);
+            let (item_id, node, epoch) = (letter.item_id, facts.id, facts.epoch);
+            found.push(Redriven { item_id, node, epoch, seq, order_key });
         }
         if found.is_empty() {
             return Ok((0, gone));
@@ -283,19 +286,14 @@ impl Engine {
         let due_at_ms = self.now_ms();
         let redrive =
             Redrive { consumer: running.consumer.id, fence: running.fence, letters: found, due_at_ms };
-        let rows: Vec<(NodeId, Seq)> =
-            redrive.letters.iter().map(|(_, node, _, seq)| (*node, *seq)).collect();
+        let events = redrive.letters.iter().map(|letter| (letter.node, letter.seq, letter.order_key));
+        let events: Vec<_> = events.collect();
         let verb = Verb::Redrive(Box::new(redrive));
         self.execute(Command { actor: actor.clone(), node, verb }).await?;
-        {
-            let mut inner = running.lock();
-            for (node, seq) in &rows {
-                let row = DeliveryRow { node: *node, seq: *seq, attempts: 0, is_leased: false, due_at_ms };
-                inner.state.add_row(&row);
-            }
-        }
+        let redriven = events.len();
+        running.lock().state.redrive(events, due_at_ms);
         running.wake.notify_one();
-        Ok((rows.len(), gone))
+        Ok((redriven, gone))
     }
 
     /// Those that are named, or the oldest ones.

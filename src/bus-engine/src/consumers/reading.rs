@@ -154,6 +154,9 @@ impl Engine {
         if let Some(sieve) = &running.sieve {
             page.sift(|event| sieve.passes(facts, event, self.statistics()));
         }
+        if running.consumer.config.key_ordered {
+            page.order(|event| running.order_key(event));
+        }
         page
     }
 

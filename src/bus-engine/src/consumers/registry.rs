@@ -226,7 +226,8 @@ impl Engine {
         let unavailable = |error| self.unavailable(&error);
         let progress = self.store().consumer_progress(consumer.id).await.map_err(unavailable)?;
         let unsettled_max = self.settings().limits.consumer_unsettled_max;
-        let mut state = ConsumerState::new(consumer.config.clone(), unsettled_max, consumer.is_paused);
+        let (config, is_paused) = (consumer.config.clone(), consumer.is_paused);
+        let mut state = ConsumerState::new(config, unsettled_max, generation_of(fence), is_paused);
         for cursor in &progress.cursors {
             match self.facts(&cursor.name).await {
                 Ok(facts) if facts.id == cursor.node => {
@@ -237,9 +238,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        for row in &progress.deliveries {
-            state.add_row(row);
-        }
+        state.add_rows(progress.deliveries);
         let sieve = consumer.config.filter.as_ref().map(|filter| self.shared().consumers.sieves.of(filter));
         Ok(Running::new(consumer, fence, sieve, state))
     }
@@ -250,6 +249,12 @@ impl Engine {
         self.shared().consumers.add(running, &nodes);
         running.hear(|heard| heard.look_again = true);
     }
+}
+
+/// The first generation of leases under a claim. Each redrive makes another one, of which there are fewer than this leaves room
+/// for, before the next claim.
+fn generation_of(fence: u64) -> u64 {
+    fence << 32
 }
 
 impl EngineShared {

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus_domain::consumer::Consumer;
-use bus_domain::{Actor, BusError, NodeId, NodeName};
+use bus_domain::consumer::{Consumer, OrderKey};
+use bus_domain::{Actor, BusError, Event, NodeId, NodeName};
 use tokio::sync::Notify;
 
 use super::frames::{ConsumerFrame, LeaseReport, Outbox};
+use super::ordering::order_key;
 use super::sieve::Sieve;
 use super::state::{Action, ConsumerState, Delivered, SessionId, Stored};
 
@@ -66,6 +67,11 @@ impl Running {
     /// Every call leaves it consistent, so a panic elsewhere cannot have left it half changed.
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The order in which an event stands, if the consumer keeps one.
+    pub(super) fn order_key(&self, event: &Event) -> Option<OrderKey> {
+        if self.consumer.config.key_ordered { order_key(event) } else { None }
     }
 
     /// Leaves word. Never waits.

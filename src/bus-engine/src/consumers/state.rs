@@ -4,10 +4,13 @@
 //! holds up to the cursor: whoever takes what has moved ([`ConsumerState::take_moves`]) gets a cursor, and the rows of
 //! what is pending up to there. What was acknowledged before it came to be handed out long ago costs no row at all.
 
+mod due;
+mod lines;
 mod moves;
 mod page;
 mod places;
 mod queue;
+mod rows;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -16,12 +19,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bus_domain::consumer::lease::LeaseId;
-use bus_domain::consumer::{ConsumerConfig, Mode};
+use bus_domain::consumer::{ConsumerConfig, Mode, OrderKey};
 use bus_domain::{Event, NodeFacts, NodeId, Seq};
-use bus_store::DeliveryRow;
 
+use due::{Due, Turn};
+use lines::Lines;
 pub(crate) use moves::Stored;
 pub(crate) use page::Page;
+use page::PageEvent;
 pub use queue::LeaseOutcome;
 pub use sessions::Credit;
 use sessions::Session;
@@ -104,8 +109,14 @@ pub(crate) struct ConsumerState {
     pending: BTreeMap<Key, Pending>,
     /// When leases and waits end.
     timeline: BTreeSet<(i64, NodeId, Seq)>,
-    /// Events whose wait is over, in the order of that.
-    due: VecDeque<Key>,
+    /// Events whose wait is over.
+    due: Due,
+    /// What is in memory of them.
+    kept_bytes: usize,
+    /// Events that are handed out one after the other.
+    lines: Lines,
+    /// Under which leases are given.
+    generation: u64,
     leased: usize,
     sessions: BTreeMap<SessionId, Session>,
     /// Who was served last.
@@ -139,7 +150,7 @@ struct NodeState {
     /// Up to here only the newest events of items are handed out.
     items_through_seq: Seq,
     /// What was read and is to be handed out.
-    page: VecDeque<Arc<Event>>,
+    page: VecDeque<PageEvent>,
     is_being_read: bool,
     /// Whether those who read may do so, when they were looked at last.
     is_readable: bool,
@@ -156,6 +167,10 @@ struct Pending {
     is_hopeless: bool,
     /// Whether somebody is told that it is on disk as it is.
     is_told: bool,
+    /// Under which its last lease was given.
+    generation: u64,
+    /// In which order it stands.
+    order_key: Option<OrderKey>,
 }
 
 #[derive(Debug)]
@@ -165,13 +180,16 @@ enum Standing {
     /// It rests.
     Waiting { until_ms: i64 },
     /// It may be handed out: in `due`, and here once it was read.
-    Due { event: Option<Arc<Event>>, is_being_read: bool },
+    Due { turn: Turn, event: Option<Arc<Event>>, is_being_read: bool },
+    /// It waits until the one of its key whose turn it is is settled, however often that one is tried.
+    Held,
     /// A dead letter is on its way.
     DeadLettering { reason: &'static str },
 }
 
 impl ConsumerState {
-    pub(crate) fn new(config: ConsumerConfig, unsettled_max: u32, is_paused: bool) -> Self {
+    /// One that nobody reads. `generation` is higher than any under which leases of it were given before.
+    pub(crate) fn new(config: ConsumerConfig, unsettled_max: u32, generation: u64, is_paused: bool) -> Self {
         Self {
             config,
             unsettled_max: unsettled_max as usize,
@@ -179,7 +197,10 @@ impl ConsumerState {
             nodes: BTreeMap::new(),
             pending: BTreeMap::new(),
             timeline: BTreeSet::new(),
-            due: VecDeque::new(),
+            due: Due::default(),
+            kept_bytes: 0,
+            lines: Lines::default(),
+            generation,
             leased: 0,
             sessions: BTreeMap::new(),
             last_served: SessionId(0),
@@ -227,24 +248,6 @@ impl ConsumerState {
             is_readable: false,
             may_have_more: true,
         });
-    }
-
-    /// Takes an event that has a row on disk.
-    pub(crate) fn add_row(&mut self, row: &DeliveryRow) {
-        let key = (row.node, row.seq);
-        if !self.nodes.contains_key(&row.node) {
-            return;
-        }
-        self.forget_pending(key);
-        let until_ms = row.due_at_ms;
-        let standing =
-            if row.is_leased { Standing::Leased { until_ms } } else { Standing::Waiting { until_ms } };
-        self.leased += usize::from(row.is_leased);
-        self.timeline.insert((until_ms, row.node, row.seq));
-        self.pending
-            .insert(key, Pending { attempts: row.attempts, standing, is_hopeless: false, is_told: false });
-        self.rows.insert(key);
-        self.dirty.remove(&key);
     }
 
     /// Takes note that the log of a node goes on, or may do so.
@@ -312,6 +315,7 @@ impl ConsumerState {
         for key in keys {
             self.forget_pending(key);
         }
+        self.lines.remove_node(node);
         self.rows.retain(|key| key.0 != node);
         self.dirty.retain(|key| key.0 != node);
     }
@@ -379,7 +383,7 @@ impl ConsumerState {
             let Some(node) = self.nodes.get_mut(&id) else { continue };
             while left > 0
                 && let Some(session) = sessions::next_with_credit(&self.sessions, self.last_served)
-                && let Some(event) = node.pop(self.config.mode)
+                && let Some(PageEvent { event, .. }) = node.pop(self.config.mode)
             {
                 left -= 1;
                 self.last_node = id;
@@ -401,8 +405,11 @@ impl ConsumerState {
             Standing::Waiting { until_ms } => {
                 self.timeline.remove(&(*until_ms, key.0, key.1));
             }
-            Standing::Due { .. } => self.due.retain(|due| *due != key),
-            Standing::DeadLettering { .. } => {}
+            Standing::Due { turn, event, .. } => {
+                self.due.remove(*turn);
+                self.unkeep(event.as_ref());
+            }
+            Standing::Held | Standing::DeadLettering { .. } => {}
         }
         Some(pending)
     }

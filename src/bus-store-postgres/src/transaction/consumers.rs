@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bus_domain::consumer::redrive::{Redrive, Undeliverable};
+use bus_domain::consumer::redrive::{Redrive, Redriven, Undeliverable};
 use bus_store::{ConsumerTransaction, StoreError};
 
 use super::PostgresTransaction;
@@ -12,9 +12,9 @@ statements! {
     SETTLE = "DELETE FROM consumer_deliveries d USING heads h
          WHERE d.node_id = $2 AND d.seq = $4 AND d.consumer_id = $1 AND h.node_id = d.node_id AND h.epoch = $3";
     // One that has a row is handed out again anyway: it begins anew.
-    RETURN = "INSERT INTO consumer_deliveries (consumer_id, node_id, seq, attempts, is_leased, due_at_ms)
-         SELECT c.consumer_id, e.node_id, e.seq, 0, false, $2
-         FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS k (node_id, epoch, seq)
+    RETURN = "INSERT INTO consumer_deliveries (consumer_id, node_id, seq, attempts, is_leased, due_at_ms, order_key)
+         SELECT c.consumer_id, e.node_id, e.seq, 0, false, $2, k.order_key
+         FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (node_id, epoch, seq, order_key)
          JOIN heads h ON h.node_id = k.node_id AND h.epoch = k.epoch
          JOIN events e ON e.node_id = k.node_id AND e.seq = k.seq
          JOIN consumer_cursors c ON c.node_id = k.node_id AND c.consumer_id = $1 AND c.seq >= e.seq
@@ -42,15 +42,15 @@ impl ConsumerTransaction for PostgresTransaction {
         if self.fetch_optional(hold).await?.is_none() {
             return Ok(0);
         }
-        let column = |value: fn(&Letter) -> i64| redrive.letters.iter().map(value).collect::<Vec<_>>();
+        let column = |value: fn(&Redriven) -> i64| redrive.letters.iter().map(value).collect::<Vec<_>>();
+        let order_keys = redrive.letters.iter().map(|letter| letter.order_key.map(|key| key.0.cast_signed()));
         let returned = query(RETURN)
             .bind(redrive.consumer.0)
             .bind(redrive.due_at_ms)
-            .bind(column(|(_, node, ..)| node.0))
-            .bind(column(|(_, _, epoch, _)| epoch.0.cast_signed()))
-            .bind(column(|(.., seq)| signed(*seq)));
+            .bind(column(|letter| letter.node.0))
+            .bind(column(|letter| letter.epoch.0.cast_signed()))
+            .bind(column(|letter| signed(letter.seq)))
+            .bind(order_keys.collect::<Vec<_>>());
         self.execute(returned).await
     }
 }
-
-type Letter = (bus_domain::ItemId, bus_domain::NodeId, bus_domain::Epoch, bus_domain::Seq);

@@ -67,6 +67,7 @@ async fn one_instance_serves_a_consumer_with_what_any_of_them_commits_until_it_e
         dead_letter_node: None,
         in_flight_max: None,
         filter: None,
+        key_ordered: false,
         destination: None,
     };
     let name = ConsumerName::new("q").expect("a name");

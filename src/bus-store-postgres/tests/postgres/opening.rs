@@ -43,7 +43,7 @@ async fn a_look_changes_nothing_and_names_the_schema() {
         "0"
     );
     drop(open(&url, IMPATIENT).await);
-    assert_eq!(look().await.schema_version, Some(21));
+    assert_eq!(look().await.schema_version, Some(22));
 }
 
 #[tokio::test]

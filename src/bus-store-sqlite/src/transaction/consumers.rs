@@ -13,8 +13,8 @@ statements! {
            AND EXISTS (SELECT 1 FROM consumers WHERE consumer_id = ?1 AND fence = ?2)
            AND EXISTS (SELECT 1 FROM heads WHERE node_id = ?3 AND epoch = ?4)";
     // One that has a row is handed out again anyway: it begins anew.
-    RETURN = "INSERT INTO consumer_deliveries (consumer_id, node_id, seq, attempts, is_leased, due_at_ms)
-         SELECT c.consumer_id, h.node_id, e.seq, 0, 0, ?3
+    RETURN = "INSERT INTO consumer_deliveries (consumer_id, node_id, seq, attempts, is_leased, due_at_ms, order_key)
+         SELECT c.consumer_id, h.node_id, e.seq, 0, 0, ?3, k.value ->> 3
          FROM json_each(?4) k
          JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 1
          JOIN events e ON e.node_id = h.node_id AND e.seq = k.value ->> 2
@@ -37,8 +37,10 @@ impl ConsumerTransaction for SqliteTransaction {
 
     async fn return_deliveries(&mut self, redrive: &Redrive) -> Result<u64, StoreError> {
         let letters = redrive.letters.iter();
-        let letters =
-            array(letters.map(|(_, node, epoch, seq)| json!([node.0, epoch.0.cast_signed(), signed(*seq)])));
+        let letters = array(letters.map(|letter| {
+            let order_key = letter.order_key.map(|key| key.0.cast_signed());
+            json!([letter.node.0, letter.epoch.0.cast_signed(), signed(letter.seq), order_key])
+        }));
         let returned = query(RETURN)
             .bind(redrive.consumer.0)
             .bind(signed(redrive.fence))

@@ -60,7 +60,7 @@ async fn a_newer_schema_is_refused() {
         .expect("an update");
     connection.close().await.expect("closed");
     let refused = SqliteStore::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 21 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 22 })), "{refused:?}");
 }
 
 #[tokio::test]

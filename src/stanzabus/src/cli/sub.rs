@@ -76,6 +76,9 @@ pub(crate) struct CreateSubArguments {
     /// After so many attempts an event goes there [default: 5].
     #[arg(long, value_name = "N", requires = "dead_letter_node")]
     pub(crate) attempts_max: Option<u32>,
+    /// Hand out events of one key one after the other: of one partition key (`CloudEvents`), or else of one item.
+    #[arg(long, requires = "queue")]
+    pub(crate) key_ordered: bool,
     /// Hand out only events with this attribute: ATTRIBUTE=VALUE, ^= for the beginning, $= for the end, != for anything else; or
     /// an expression in JSON, in the dialects of the `CloudEvents` Subscriptions API. Several must all hold. Attributes are
     /// those of a `CloudEvent`, `bus.node`, `bus.item_id` and `bus.publisher`.

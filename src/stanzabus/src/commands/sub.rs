@@ -80,6 +80,7 @@ fn request(arguments: CreateSubArguments) -> Result<v1::CreateSubscriptionReques
         attempts_max: arguments.attempts_max,
         dead_letter_node: arguments.dead_letter_node.unwrap_or_default(),
         in_flight_max: None,
+        key_ordered: arguments.key_ordered,
         filter: filter::all(arguments.filters).as_ref().map(v1::EventFilter::from),
         destination: destination::of_arguments(arguments.webhook, arguments.sink)?,
     };
@@ -120,6 +121,8 @@ struct SubscriptionLine {
     attempts_max: Option<u32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     dead_letter_node: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    key_ordered: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     filter: Option<Filter>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +142,7 @@ impl SubscriptionLine {
             retry_seconds: config.retry_schedule.iter().map(|delay| delay.seconds).collect(),
             attempts_max: config.attempts_max,
             dead_letter_node: config.dead_letter_node,
+            key_ordered: config.key_ordered,
             // What the daemon shows is an expression.
             filter: config.filter.and_then(|filter| Filter::try_from(filter).ok()),
             destination: config

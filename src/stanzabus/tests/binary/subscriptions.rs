@@ -18,13 +18,23 @@ fn a_subscription_is_made_shown_moved_paused_and_deleted() {
         lines(&bus, &["node", "create", node]);
     }
     lines(&bus, &["pub", "orders.eu", "--xml", "<a xmlns='urn:example'/>"]);
-    let create = ["sub", "create", "billing", "orders.>", "--queue", "--earliest", "--lease-seconds", "60"];
+    let create = [
+        "sub",
+        "create",
+        "billing",
+        "orders.>",
+        "--queue",
+        "--key-ordered",
+        "--earliest",
+        "--lease-seconds",
+        "60",
+    ];
     let dead_letters = ["--dead-letter-node", "dead", "--retry-seconds", "1,2"];
     let created = lines(&bus, &[&create[..], &dead_letters[..]].concat());
     let expected = json!({
         "subscription": "billing", "owner": "cli@events.example.org", "nodes": ["orders.>"], "mode": "queue",
         "paused": false, "created_at": created[0]["created_at"], "lease_seconds": 60, "retry_seconds": [1, 2],
-        "attempts_max": 5, "dead_letter_node": "dead",
+        "attempts_max": 5, "dead_letter_node": "dead", "key_ordered": true,
     });
     assert_eq!(created[0], expected);
     let filter = ["--filter", "type^=com.example.", "--filter", "bus.publisher!=x@example.org"];

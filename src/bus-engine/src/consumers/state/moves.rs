@@ -223,10 +223,11 @@ impl Pending {
         let (is_leased, due_at_ms) = match self.standing {
             Standing::Leased { until_ms } => (true, until_ms),
             Standing::Waiting { until_ms } => (false, until_ms),
-            Standing::Due { .. } | Standing::DeadLettering { .. } => (false, 0),
+            Standing::Due { .. } | Standing::Held | Standing::DeadLettering { .. } => (false, 0),
         };
         // What was given up must not be handed out again after a crash.
         let attempts = if self.is_hopeless { self.attempts.max(attempts_max) } else { self.attempts };
-        DeliveryRow { node, seq, attempts, is_leased, due_at_ms }
+        let Self { generation, order_key, .. } = *self;
+        DeliveryRow { node, seq, attempts, is_leased, due_at_ms, generation, order_key }
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bus_domain::consumer::Mode;
+use bus_domain::consumer::{Mode, OrderKey};
 use bus_domain::{Event, Seq};
 
 use super::NodeState;
@@ -9,11 +9,19 @@ use super::NodeState;
 #[derive(Debug)]
 pub(crate) struct Page {
     /// What is to be handed out of it.
-    pub(super) events: Vec<Arc<Event>>,
+    pub(super) events: Vec<PageEvent>,
     /// The newest event that was read; `None` if there was none.
     pub(super) through_seq: Option<Seq>,
     /// The newest event that is gone.
     pub(super) gone_through_seq: Seq,
+}
+
+/// An event that is to be handed out.
+#[derive(Debug)]
+pub(super) struct PageEvent {
+    pub(super) event: Arc<Event>,
+    /// In which order it stands.
+    pub(super) order_key: Option<OrderKey>,
 }
 
 impl Page {
@@ -22,13 +30,20 @@ impl Page {
         Self {
             through_seq: events.last().map(|last| last.seq),
             gone_through_seq: events.first().map_or(gone_through_seq, |first| first.seq - 1),
-            events,
+            events: events.into_iter().map(|event| PageEvent { event, order_key: None }).collect(),
         }
     }
 
     /// Leaves events out: they are passed over.
     pub(crate) fn sift(&mut self, passes: impl Fn(&Event) -> bool) {
-        self.events.retain(|event| passes(event));
+        self.events.retain(|it| passes(&it.event));
+    }
+
+    /// Says in which order each event stands.
+    pub(crate) fn order(&mut self, order_key: impl Fn(&Event) -> Option<OrderKey>) {
+        for it in &mut self.events {
+            it.order_key = order_key(&it.event);
+        }
     }
 }
 
@@ -45,11 +60,11 @@ impl NodeState {
     }
 
     /// Takes the next event off the page.
-    pub(super) fn pop(&mut self, mode: Mode) -> Option<Arc<Event>> {
-        let event = self.page.pop_front()?;
-        (self.handed_seq, self.sent_seq) = (event.seq, event.seq);
+    pub(super) fn pop(&mut self, mode: Mode) -> Option<PageEvent> {
+        let next = self.page.pop_front()?;
+        (self.handed_seq, self.sent_seq) = (next.event.seq, next.event.seq);
         self.pass_over(mode);
-        Some(event)
+        Some(next)
     }
 
     /// What was read and is not to be handed out is passed over, once all in front of it was handed out. A stream's position

@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bus_domain::consumer::OrderKey;
 use bus_domain::consumer::lease::LeaseId;
 use bus_domain::consumer::retry::{self, Failure, Next};
 use bus_domain::{Event, NodeFacts, NodeId, Seq};
 
-use super::{Action, ConsumerState, Delivered, HANDED_OUT_MAX, Key, Pending, SessionId, Standing, sessions};
+use super::{
+    Action, ConsumerState, Delivered, HANDED_OUT_MAX, Key, PageEvent, Pending, SessionId, Standing, sessions,
+};
 
 /// Dead letters whose node does not take them are tried again so late, in milliseconds.
 const DEAD_LETTER_PAUSE_MS: i64 = 30_000;
@@ -20,7 +23,8 @@ const READ_ONE_BY_ONE_MAX: usize = 64;
 pub enum LeaseOutcome {
     /// What was wanted is done, and on disk.
     Accepted,
-    /// The event has been handed out again since, is about to be, or is a dead letter.
+    /// The event has been handed out again since, is about to be, or is a dead letter; or the lease is of before a seek, a
+    /// crash or a redrive.
     Expired,
     /// Nothing is leased under this name: it is settled already, or has never been.
     Unknown,
@@ -67,8 +71,9 @@ impl ConsumerState {
         let Some(pending) = self.pending.get(&(lease.node, lease.seq)).filter(|_| is_this_life) else {
             return LeaseOutcome::Unknown;
         };
+        let is_last = pending.attempts == lease.attempt && pending.generation == lease.generation;
         match pending.standing {
-            _ if pending.attempts != lease.attempt => LeaseOutcome::Expired,
+            _ if !is_last || lease.attempt == 0 => LeaseOutcome::Expired,
             Standing::Leased { .. } => LeaseOutcome::Accepted,
             Standing::Waiting { .. } | Standing::Due { .. } if may_be_late => LeaseOutcome::Accepted,
             _ => LeaseOutcome::Expired,
@@ -76,10 +81,22 @@ impl ConsumerState {
     }
 
     pub(super) fn settle(&mut self, key: Key) {
-        self.forget_pending(key);
+        let pending = self.forget_pending(key);
         self.dirty.insert(key);
         if let Some(node) = self.nodes.get_mut(&key.0) {
             node.settled_seq = node.settled_seq.max(key.1);
+        }
+        self.let_next_go(key, pending.and_then(|pending| pending.order_key));
+    }
+
+    /// Lets the next event of a key be handed out once this one is settled.
+    fn let_next_go(&mut self, (node, seq): Key, order_key: Option<OrderKey>) {
+        let Some(next) = order_key.and_then(|order_key| self.lines.leave(node, order_key, seq)) else {
+            return;
+        };
+        let standing = self.due((node, next));
+        if let Some(pending) = self.pending.get_mut(&(node, next)) {
+            pending.standing = standing;
         }
     }
 
@@ -128,17 +145,17 @@ impl ConsumerState {
             pending.standing = Standing::DeadLettering { reason: "its last attempt has failed" };
             self.dirty.insert(key);
         } else {
-            pending.standing = Standing::Due { event: None, is_being_read: false };
-            self.due.push_back(key);
+            pending.standing = self.due(key);
         }
         self.pending.insert(key, pending);
     }
 
     /// The dead letter is on disk, and with it the event is settled: its row is gone.
     pub(crate) fn dead_lettered(&mut self, node: NodeId, seq: Seq) {
-        self.forget_pending((node, seq));
+        let pending = self.forget_pending((node, seq));
         self.rows.remove(&(node, seq));
         self.dirty.remove(&(node, seq));
+        self.let_next_go((node, seq), pending.and_then(|pending| pending.order_key));
     }
 
     /// The dead letter could not be written.
@@ -148,26 +165,6 @@ impl ConsumerState {
             pending.standing = Standing::Waiting { until_ms };
             self.timeline.insert((until_ms, node, seq));
             self.pending.insert((node, seq), pending);
-        }
-    }
-
-    /// Takes an event that is to be handed out again; `None` if it is gone, which settles it.
-    pub(crate) fn take_event(&mut self, node: NodeId, seq: Seq, found: Option<Arc<Event>>) {
-        let Some(pending) = self.pending.get_mut(&(node, seq)) else { return };
-        let Standing::Due { event, is_being_read } = &mut pending.standing else { return };
-        *is_being_read = false;
-        match found {
-            Some(found) => *event = Some(found),
-            None => self.settle((node, seq)),
-        }
-    }
-
-    /// An event cannot be read now.
-    pub(crate) fn event_failed(&mut self, node: NodeId, seq: Seq) {
-        if let Some(pending) = self.pending.get_mut(&(node, seq))
-            && let Standing::Due { is_being_read, .. } = &mut pending.standing
-        {
-            *is_being_read = false;
         }
     }
 
@@ -197,20 +194,21 @@ impl ConsumerState {
                 return;
             }
             let Some(session) = sessions::next_with_credit(&self.sessions, self.last_served) else { return };
-            let Some(key) = self.due.pop_front() else { return };
+            let Some(key) = self.due.first() else { return };
             let facts = self.nodes.get(&key.0).map(|node| Arc::clone(&node.facts));
-            let (Some(pending), Some(facts)) = (self.pending.get_mut(&key), facts) else { continue };
-            let Standing::Due { event, is_being_read } = &mut pending.standing else { continue };
+            let (Some(pending), Some(facts)) = (self.pending.get_mut(&key), facts) else { return };
+            let Standing::Due { event, is_being_read, .. } = &mut pending.standing else { return };
             if let Some(event) = event.take() {
-                let attempt = pending.attempts + 1;
-                self.lease(key, attempt, now_ms);
+                let (attempt, order_key) = (pending.attempts + 1, pending.order_key);
+                self.unkeep(Some(&event));
+                self.lease(key, attempt, order_key, now_ms);
                 self.hand(session, &facts, event, attempt, handed);
                 continue;
             }
             if !std::mem::replace(is_being_read, true) {
                 actions.push(Action::ReadOne { facts, seq: key.1 });
             }
-            self.due.push_back(key);
+            self.put_last(key);
         }
     }
 
@@ -220,32 +218,47 @@ impl ConsumerState {
             while left > 0
                 && self.has_room()
                 && let Some(session) = sessions::next_with_credit(&self.sessions, self.last_served)
-                && let Some((facts, event)) = self.next_of(id)
+                && let Some((facts, PageEvent { event, order_key })) = self.next_of(id)
             {
-                left -= 1;
                 let key = (id, event.seq);
                 if !event.kind.is_about_items() {
                     // Nobody's work: it is settled by being passed.
                     continue;
                 }
-                self.lease(key, 1, now_ms);
+                if order_key.is_some_and(|order_key| !self.lines.enter(id, order_key, event.seq)) {
+                    self.hold(key, order_key);
+                    continue;
+                }
+                left -= 1;
+                self.lease(key, 1, order_key, now_ms);
                 self.hand(session, &facts, event, 1, handed);
             }
         }
     }
 
-    fn next_of(&mut self, id: NodeId) -> Option<(Arc<NodeFacts>, Arc<Event>)> {
+    fn next_of(&mut self, id: NodeId) -> Option<(Arc<NodeFacts>, PageEvent)> {
         let node = self.nodes.get_mut(&id)?;
-        let event = node.pop(self.config.mode)?;
+        let next = node.pop(self.config.mode)?;
         self.last_node = id;
-        Some((Arc::clone(&node.facts), event))
+        Some((Arc::clone(&node.facts), next))
     }
 
-    fn lease(&mut self, key: Key, attempts: u32, now_ms: i64) {
+    /// Has an event wait for others of its key.
+    fn hold(&mut self, key: Key, order_key: Option<OrderKey>) {
+        let (standing, generation) = (Standing::Held, self.generation);
+        let pending =
+            Pending { attempts: 0, standing, is_hopeless: false, is_told: false, generation, order_key };
+        self.pending.insert(key, pending);
+        self.dirty.insert(key);
+    }
+
+    fn lease(&mut self, key: Key, attempts: u32, order_key: Option<OrderKey>, now_ms: i64) {
         self.forget_pending(key);
         let until_ms = later(now_ms, self.config.lease_ms);
-        let standing = Standing::Leased { until_ms };
-        self.pending.insert(key, Pending { attempts, standing, is_hopeless: false, is_told: false });
+        let (standing, generation) = (Standing::Leased { until_ms }, self.generation);
+        let pending =
+            Pending { attempts, standing, is_hopeless: false, is_told: false, generation, order_key };
+        self.pending.insert(key, pending);
         self.timeline.insert((until_ms, key.0, key.1));
         self.leased += 1;
         self.dirty.insert(key);
@@ -261,7 +274,8 @@ impl ConsumerState {
     ) {
         sessions::charge(&mut self.sessions, session, &event);
         self.last_served = session;
-        let lease = LeaseId { node: facts.id, epoch: facts.epoch, seq: event.seq, attempt };
+        let generation = self.generation;
+        let lease = LeaseId { node: facts.id, epoch: facts.epoch, seq: event.seq, attempt, generation };
         let delivered = Delivered { facts: Arc::clone(facts), event, lease: Some(lease) };
         handed.entry(session).or_default().push(delivered);
     }

@@ -68,13 +68,13 @@ impl ConsumerState {
         for lease in unsent {
             let key = (lease.node, lease.seq);
             let is_current = self.pending.get(&key).is_some_and(|pending| {
-                pending.attempts == lease.attempt && matches!(pending.standing, Standing::Leased { .. })
+                let is_last = pending.attempts == lease.attempt && pending.generation == lease.generation;
+                is_last && matches!(pending.standing, Standing::Leased { .. })
             });
             if is_current && let Some(mut pending) = self.forget_pending(key) {
                 pending.attempts -= 1;
-                pending.standing = Standing::Due { event: None, is_being_read: false };
+                pending.standing = self.due(key);
                 self.pending.insert(key, pending);
-                self.due.push_back(key);
                 self.dirty.insert(key);
             }
         }

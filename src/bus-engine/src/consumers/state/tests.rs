@@ -1,6 +1,7 @@
 //! One consumer without I/O: what is handed out, to whom, how often, and what must be on disk of it.
 
 mod filters;
+mod lines;
 mod nodes;
 
 use bus_domain::consumer::ConsumerError;
@@ -9,11 +10,13 @@ use bus_domain::consumer::create::{self, Wish};
 use bus_domain::consumer::retry::Failure;
 use bus_domain::consumer::start::Start;
 use bus_domain::{BareJid, Epoch, EventKind, ItemId, Jid, Limits, NodeConfig, NodeName};
+use bus_store::DeliveryRow;
 
 use super::*;
 
 const NODE: NodeId = NodeId(7);
 const LEASE_MS: i64 = 10_000;
+const GENERATION: u64 = 5;
 
 fn facts(id: i64) -> Arc<NodeFacts> {
     Arc::new(NodeFacts {
@@ -53,6 +56,7 @@ fn wish(mode: Mode) -> Wish {
         dead_letter_node: None,
         in_flight_max: None,
         filter: None,
+        key_ordered: false,
         destination: None,
     }
 }
@@ -79,7 +83,7 @@ impl Rig {
 
     fn with(wish: &Wish, log: Seq) -> Self {
         let config = create::decide(wish, &Limits::default()).unwrap();
-        let mut state = ConsumerState::new(config, 100, false);
+        let mut state = ConsumerState::new(config, 100, GENERATION, false);
         state.add_node(facts(NODE.0), 0, None);
         Self { state, log, now_ms: 0 }
     }
@@ -120,7 +124,7 @@ impl Rig {
     }
 
     fn lease(seq: Seq, attempt: u32) -> LeaseId {
-        LeaseId { node: NODE, epoch: Epoch(3), seq, attempt }
+        LeaseId { node: NODE, epoch: Epoch(3), seq, attempt, generation: GENERATION }
     }
 
     fn acknowledge(&mut self, seq: Seq, attempt: u32) -> LeaseOutcome {

@@ -45,6 +45,7 @@ async fn a_dead_letter_and_its_way_back() {
         }
     };
     assert_eq!((anew[0].seq, anew[0].attempt), (1, 1), "it begins anew");
+    assert_eq!(acknowledge(&mut session, &[a]).await, [LeaseOutcome::Expired], "its first life is over");
     assert_eq!(acknowledge(&mut session, &anew).await, [LeaseOutcome::Accepted]);
     assert!(bus.item_ids("dead").await.is_empty());
     assert_eq!(bus.engine.redrive_dead_letters(&owner, &consumer_name("q"), &[]).await, Ok((0, vec![])));

@@ -3,19 +3,56 @@ use super::*;
 #[test]
 fn what_was_on_disk_goes_on_where_it_was() {
     let mut rig = Rig::queue(6);
-    let mut state = ConsumerState::new(rig.state.config.clone(), 100, false);
+    let mut state = ConsumerState::new(rig.state.config.clone(), 100, GENERATION + 1, false);
     state.add_node(facts(NODE.0), 4, None);
-    let row = |seq, is_leased, due_at_ms| DeliveryRow { node: NODE, seq, attempts: 2, is_leased, due_at_ms };
-    state.add_row(&row(2, true, 50));
-    state.add_row(&row(3, false, 20));
+    let row = |seq, is_leased, due_at_ms| DeliveryRow {
+        node: NODE,
+        seq,
+        attempts: 2,
+        is_leased,
+        due_at_ms,
+        generation: GENERATION,
+        order_key: None,
+    };
+    state.add_rows(vec![row(2, true, 50), row(3, false, 20)]);
     rig.state = state;
     rig.attach(1, 9);
     assert_eq!(rig.run(), [(1, 5, 1), (1, 6, 1)]);
     assert_eq!(rig.acknowledge(2, 2), LeaseOutcome::Accepted, "a lease of before");
     rig.now_ms = 20;
     assert_eq!(rig.run(), [(1, 3, 3)]);
-    rig.state.acknowledge(SessionId(1), Rig::lease(3, 3));
+    assert_eq!(rig.acknowledge(3, 3), LeaseOutcome::Expired, "it was leased in the life of before");
+    let now = LeaseId { generation: GENERATION + 1, ..Rig::lease(3, 3) };
+    rig.state.acknowledge(SessionId(1), now);
     assert_eq!(rig.moves(true).2, [3]);
+}
+
+#[test]
+fn a_lease_of_before_a_crash_or_a_redrive_acknowledges_nothing() {
+    let mut rig = Rig::queue(2);
+    rig.attach(1, 9);
+    assert_eq!(rig.run().len(), 2);
+    rig.state = ConsumerState::new(rig.state.config.clone(), 100, GENERATION + 1, false);
+    rig.state.add_node(facts(NODE.0), 0, None);
+    rig.attach(1, 9);
+    assert_eq!(rig.acknowledge(1, 1), LeaseOutcome::Unknown, "nothing was handed out in this life");
+    assert_eq!(rig.run(), [(1, 1, 1), (1, 2, 1)], "no row was written before the crash");
+    assert_eq!(rig.acknowledge(1, 1), LeaseOutcome::Expired);
+    rig.state.refuse(SessionId(1), Rig::lease(1, 1), Failure::Terminated, 0);
+    assert_eq!(rig.outcome(), LeaseOutcome::Expired);
+    let now = |generation| LeaseId { generation, ..Rig::lease(1, 1) };
+    rig.state.acknowledge(SessionId(1), now(GENERATION + 1));
+    assert_eq!(rig.outcome(), LeaseOutcome::Accepted);
+    rig.state.redrive(vec![(NODE, 1, None)], 0);
+    for zero in [LeaseId { attempt: 0, ..now(GENERATION + 2) }, now(GENERATION + 1)] {
+        rig.state.acknowledge(SessionId(1), zero);
+        assert_eq!(rig.outcome(), LeaseOutcome::Expired, "{zero:?}");
+    }
+    assert_eq!(rig.run(), [(1, 1, 1)]);
+    rig.state.acknowledge(SessionId(1), now(GENERATION + 1));
+    assert_eq!(rig.outcome(), LeaseOutcome::Expired);
+    rig.state.acknowledge(SessionId(1), now(GENERATION + 2));
+    assert_eq!(rig.outcome(), LeaseOutcome::Accepted);
 }
 
 #[test]
