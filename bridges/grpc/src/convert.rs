@@ -5,6 +5,7 @@ mod destination;
 mod failure;
 mod filter;
 mod payload;
+mod placement;
 mod push;
 mod push_profile;
 mod subscription;
@@ -20,6 +21,7 @@ pub(crate) use self::config::{
 pub(crate) use self::destination::{bearer_token, check_uri, standing_to_message};
 pub(crate) use self::failure::failure;
 pub(crate) use self::payload::{PayloadForm, event_field};
+pub(crate) use self::placement::{placement_from_message, placement_to_message};
 pub(crate) use self::push::{
     account_to_message, address_from_message, device_id, device_to_message, inlet_to_message, job_id,
     job_ids, job_state_from_message, job_to_message, push_message_from_message, queued_to_message,

@@ -13,6 +13,7 @@ mod encoded;
 mod frame_codec;
 mod health;
 mod items;
+mod members;
 mod nodes;
 mod operations;
 mod paging;

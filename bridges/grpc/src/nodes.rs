@@ -1,16 +1,16 @@
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bus_domain::{BareJid, BusError, NodeName};
+use bus_domain::{Actor, BareJid, BusError, NodeName, retract};
 use bus_engine::{Command, Engine, NodeView, Outcome, Verb};
 use tonic::{Request, Response, Status};
 
 use crate::auth::authenticated;
 use crate::convert::{
     affiliation_from_message, affiliation_to_message, bare_jid, config_from_message, config_to_message,
-    node_name, redirect_uri, settings_from_message, timestamp,
+    item_id, node_name, placement_from_message, placement_to_message, redirect_uri, settings_from_message,
+    timestamp,
 };
-use crate::status::{invalid_field, status};
-use crate::{items, v1};
+use crate::paging::{page_size, page_token, token};
+use crate::status::status;
+use crate::{items, members, v1};
 
 /// The server of the service, over [`NodesService`].
 pub(crate) type NodesServer = v1::nodes_server::NodesServer<NodesService>;
@@ -32,9 +32,11 @@ impl v1::nodes_server::Nodes for NodesService {
         let (actor, message) = authenticated(request)?;
         let node = node_name("name", &message.name)?;
         let config = config_from_message("config", &message.config.unwrap_or_default())?;
-        let Outcome::Created(created) =
-            self.execute(Command { actor, node, verb: Verb::Create(config) }).await?
-        else {
+        let verb = match placement_from_message("placement", message.placement)? {
+            None => Verb::Create(config),
+            Some(placement) => Verb::CreateAmong(config, Box::new(placement)),
+        };
+        let Outcome::Created(created) = self.execute(Command { actor, node, verb }).await? else {
             return Err(status(&BusError::Internal));
         };
         Ok(Response::new(v1::CreateNodeResponse {
@@ -50,7 +52,9 @@ impl v1::nodes_server::Nodes for NodesService {
         let (actor, message) = authenticated(request)?;
         let name = node_name("name", &message.name)?;
         let view = self.engine.node(&actor, &name).await.map_err(|error| status(&error))?;
-        Ok(Response::new(v1::GetNodeResponse { node: Some(node_to_message(&view)) }))
+        let mut node = node_to_message(&view);
+        node.placement = self.placement(&actor, &view).await?;
+        Ok(Response::new(v1::GetNodeResponse { node: Some(node) }))
     }
 
     async fn list_nodes(
@@ -58,14 +62,14 @@ impl v1::nodes_server::Nodes for NodesService {
         request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
         let (actor, message) = authenticated(request)?;
-        let after = page_start(&message.page_token)?;
-        let nodes_max = if message.page_size == 0 { u32::MAX } else { message.page_size };
+        let after = page_token(&message.page_token, |text| NodeName::new(text).ok())?;
+        let nodes_max = page_size(message.page_size);
         let list = self.engine.nodes(&actor, after, nodes_max).await.map_err(|error| status(&error))?;
         let nodes = list.nodes.iter().map(|node| v1::NodeSummary {
             name: node.name.as_str().to_owned(),
             config: Some(config_to_message(&node.config)),
         });
-        let next_page_token = list.next_after.map(|name| URL_SAFE_NO_PAD.encode(name.as_str()));
+        let next_page_token = list.next_after.map(|name| token(name.as_str()));
         Ok(Response::new(v1::ListNodesResponse {
             nodes: nodes.collect(),
             next_page_token: next_page_token.unwrap_or_default(),
@@ -79,9 +83,11 @@ impl v1::nodes_server::Nodes for NodesService {
         let (actor, message) = authenticated(request)?;
         let node = node_name("name", &message.name)?;
         let settings = settings_from_message("config", &message.config.unwrap_or_default())?;
-        let Outcome::Configured(config) =
-            self.execute(Command { actor, node, verb: Verb::Configure(settings) }).await?
-        else {
+        let verb = match placement_from_message("placement", message.placement)? {
+            None => Verb::Configure(settings),
+            Some(placement) => Verb::ConfigureAmong(settings, Box::new(placement)),
+        };
+        let Outcome::Configured(config) = self.execute(Command { actor, node, verb }).await? else {
             return Err(status(&BusError::Internal));
         };
         Ok(Response::new(v1::ConfigureNodeResponse { config: Some(config_to_message(&config)) }))
@@ -131,9 +137,80 @@ impl v1::nodes_server::Nodes for NodesService {
         self.execute(Command { actor, node, verb: Verb::Affiliate(entries.into()) }).await?;
         Ok(Response::new(v1::SetAffiliationsResponse {}))
     }
+
+    async fn list_affiliations(
+        &self,
+        request: Request<v1::ListAffiliationsRequest>,
+    ) -> Result<Response<v1::ListAffiliationsResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        members::list_affiliations(&self.engine, &actor, message).await.map(Response::new)
+    }
+
+    async fn retract_items(
+        &self,
+        request: Request<v1::RetractItemsRequest>,
+    ) -> Result<Response<v1::RetractItemsResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        let node = node_name("node", &message.node)?;
+        let item_ids = message.item_ids.iter().enumerate();
+        let item_ids = item_ids.map(|(index, id)| item_id(&format!("item_ids[{index}]"), id));
+        let item_ids = item_ids.collect::<Result<_, _>>()?;
+        let verb = Verb::Retract(retract::Request { item_ids, notify: message.notify });
+        self.execute(Command { actor, node, verb }).await?;
+        Ok(Response::new(v1::RetractItemsResponse {}))
+    }
+
+    async fn list_subscribers(
+        &self,
+        request: Request<v1::ListSubscribersRequest>,
+    ) -> Result<Response<v1::ListSubscribersResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        members::list_subscribers(&self.engine, &actor, message).await.map(Response::new)
+    }
+
+    async fn set_subscribers(
+        &self,
+        request: Request<v1::SetSubscribersRequest>,
+    ) -> Result<Response<v1::SetSubscribersResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        members::set_subscribers(&self.engine, actor, message).await.map(Response::new)
+    }
+
+    async fn associate_node(
+        &self,
+        request: Request<v1::AssociateNodeRequest>,
+    ) -> Result<Response<v1::AssociateNodeResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        let node = node_name("collection", &message.collection)?;
+        let verb = Verb::Associate(node_name("node", &message.node)?);
+        self.execute(Command { actor, node, verb }).await?;
+        Ok(Response::new(v1::AssociateNodeResponse {}))
+    }
+
+    async fn dissociate_node(
+        &self,
+        request: Request<v1::DissociateNodeRequest>,
+    ) -> Result<Response<v1::DissociateNodeResponse>, Status> {
+        let (actor, message) = authenticated(request)?;
+        let node = node_name("collection", &message.collection)?;
+        let verb = Verb::Dissociate(node_name("node", &message.node)?);
+        self.execute(Command { actor, node, verb }).await?;
+        Ok(Response::new(v1::DissociateNodeResponse {}))
+    }
 }
 
 impl NodesService {
+    /// Which nodes it is among, as its owners may see it; for others nothing.
+    async fn placement(&self, actor: &Actor, view: &NodeView) -> Result<Option<v1::Placement>, Status> {
+        let name = &view.facts.name;
+        let neighbours = match self.engine.neighbours(actor, name).await {
+            Err(BusError::Forbidden) => return Ok(None),
+            found => found.map_err(|error| status(&error))?,
+        };
+        let relatives = self.engine.relatives(actor, name).await.map_err(|error| status(&error))?;
+        Ok(Some(placement_to_message(view.facts.config.is_collection(), &neighbours, &relatives)))
+    }
+
     async fn execute(&self, command: Command) -> Result<Outcome, Status> {
         self.engine.execute(command).await.map_err(|error| status(&error))
     }
@@ -149,15 +226,6 @@ fn node_to_message(view: &NodeView) -> v1::Node {
         creator: facts.creator.to_string(),
         create_time: Some(timestamp(facts.created_at_ms)),
         affiliation: affiliation_to_message(view.affiliation).into(),
+        placement: None,
     }
-}
-
-/// A page token is the name that the page before ended with, encoded so that nobody takes it for something to build.
-fn page_start(token: &str) -> Result<Option<NodeName>, Status> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let name = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let name = name.and_then(|name| NodeName::new(&name).ok());
-    name.map(Some).ok_or_else(|| invalid_field("page_token", "is not a token of ListNodes"))
 }

@@ -16,7 +16,7 @@ use jid::{BareJid, Jid};
 pub(crate) use bench::{BenchCommand, GrpcBenchArguments, PushBenchArguments};
 pub(crate) use node::{
     AccessModel, Affiliation, ConfigureArguments, CreateArguments, Durability, ItemsArguments, NodeCommand,
-    ProcessingHint, PublishModel, WhenItemsFull, WhenUndeliveredFull,
+    PlaceArguments, ProcessingHint, PublishModel, SubscriberWish, WhenItemsFull, WhenUndeliveredFull,
 };
 pub(crate) use push::{
     PushCommand, PushDeadArguments, PushDeadCommand, PushDevicesCommand, PushJobState, PushJobsCommand,

@@ -521,6 +521,32 @@ pub struct Node {
     /// The caller's standing.
     #[prost(enumeration = "Affiliation", tag = "7")]
     pub affiliation: i32,
+    /// Which nodes it is among. For its owners; not set for others.
+    #[prost(message, optional, tag = "8")]
+    pub placement: ::core::option::Option<Placement>,
+}
+/// Which nodes a node is among. In a request, what is not set stays as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Placement {
+    /// The collections that it is in (pubsub#collection, XEP-0248).
+    #[prost(message, optional, tag = "1")]
+    pub collections: ::core::option::Option<NodeNames>,
+    /// The nodes of a collection (pubsub#children). Others than those that are named leave it.
+    #[prost(message, optional, tag = "2")]
+    pub children: ::core::option::Option<NodeNames>,
+    /// The node that it is about, and goes with (link of XEP-0496); empty ends it. A node has a parent or a link of its own.
+    #[prost(string, optional, tag = "3")]
+    pub link: ::core::option::Option<::prost::alloc::string::String>,
+    /// The node that it is below: who may not use that may not use it, and it goes with it (parent of XEP-0496); empty ends it.
+    #[prost(string, optional, tag = "4")]
+    pub parent: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Some nodes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeNames {
+    /// XEP-0060's NodeIDs.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A node in a list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -650,7 +676,7 @@ pub struct NodeConfig {
     #[prost(enumeration = "WhenItemsFull", tag = "32")]
     pub when_items_full: i32,
     /// Whether the node has items, or other nodes (pubsub#node_type, XEP-0248). A collection stays one. Which nodes it has is
-    /// said over XMPP. Default: NODE_TYPE_LEAF.
+    /// its Placement. Default: NODE_TYPE_LEAF.
     #[prost(enumeration = "NodeType", tag = "39")]
     pub node_type: i32,
     /// Nodes that a collection may have (pubsub#children_max), below the limit collection_children_max of the daemon's
@@ -688,6 +714,9 @@ pub struct CreateNodeRequest {
     /// How it is to behave; the defaults when it is not set.
     #[prost(message, optional, tag = "2")]
     pub config: ::core::option::Option<NodeConfig>,
+    /// Which nodes it is to be among; none when it is not set.
+    #[prost(message, optional, tag = "3")]
+    pub placement: ::core::option::Option<Placement>,
 }
 /// The node exists.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -708,6 +737,9 @@ pub struct ConfigureNodeRequest {
     /// What is set here changes, the rest stays.
     #[prost(message, optional, tag = "2")]
     pub config: ::core::option::Option<NodeConfig>,
+    /// Which nodes it is to be among; as it is when it is not set.
+    #[prost(message, optional, tag = "3")]
+    pub placement: ::core::option::Option<Placement>,
 }
 /// The node behaves like this now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -865,6 +897,129 @@ pub struct AffiliationEntry {
 /// The standings hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetAffiliationsResponse {}
+/// Which standings to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAffiliationsRequest {
+    /// The node (XEP-0060's NodeID). 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Entries wanted at most; 0 leaves it to the bus. Cut to the limit page_items_max of the daemon's configuration (100 by
+    /// default).
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first page.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of standings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAffiliationsResponse {
+    /// Who is not listed has none.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<AffiliationEntry>,
+    /// Opaque; empty after the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which items to take back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetractItemsRequest {
+    /// The node (XEP-0060's NodeID). 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// At least 1, each 1 to 1023 bytes; at most the limit request_items_max of the daemon's configuration (1,000 by default).
+    #[prost(string, repeated, tag = "2")]
+    pub item_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether XMPP subscribers are told; the node's notify_retract when it is not set.
+    #[prost(bool, optional, tag = "3")]
+    pub notify: ::core::option::Option<bool>,
+}
+/// The items are gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetractItemsResponse {}
+/// An XMPP subscription.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeSubscriber {
+    /// Its address: a bare or a full JID, as it has subscribed.
+    #[prost(string, tag = "1")]
+    pub jid: ::prost::alloc::string::String,
+    /// Its SubID; empty where the node gave none.
+    #[prost(string, tag = "2")]
+    pub sub_id: ::prost::alloc::string::String,
+    /// How far it has come.
+    #[prost(enumeration = "SubscriberState", tag = "3")]
+    pub state: i32,
+}
+/// Which subscriptions to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSubscribersRequest {
+    /// The node (XEP-0060's NodeID). 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// SUBSCRIBED or PENDING; SUBSCRIBED when it is not set.
+    #[prost(enumeration = "SubscriberState", tag = "2")]
+    pub state: i32,
+    /// Entries wanted at most; 0 leaves it to the bus. Cut to the limit page_items_max of the daemon's configuration (100 by
+    /// default).
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// next_page_token of the page before; empty for the first page.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of subscriptions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSubscribersResponse {
+    /// In the order in which they were made.
+    #[prost(message, repeated, tag = "1")]
+    pub subscribers: ::prost::alloc::vec::Vec<NodeSubscriber>,
+    /// Opaque; empty after the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// What is to become of which subscriptions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetSubscribersRequest {
+    /// The node (XEP-0060's NodeID). 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// SUBSCRIBED or NONE for each. At least 1. Without a sub_id, all of the address are meant.
+    #[prost(message, repeated, tag = "2")]
+    pub entries: ::prost::alloc::vec::Vec<NodeSubscriber>,
+}
+/// What has become of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetSubscribersResponse {
+    /// Those that are not as wanted, and how they are.
+    #[prost(message, repeated, tag = "1")]
+    pub rejected: ::prost::alloc::vec::Vec<NodeSubscriber>,
+}
+/// Which node is to be in which collection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AssociateNodeRequest {
+    /// The collection. 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub collection: ::prost::alloc::string::String,
+    /// The node. 1 to 1023 bytes. Required.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+}
+/// It is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AssociateNodeResponse {}
+/// Which node is to leave which collection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DissociateNodeRequest {
+    /// The collection. 1 to 1023 bytes. Required.
+    #[prost(string, tag = "1")]
+    pub collection: ::prost::alloc::string::String,
+    /// The node. 1 to 1023 bytes. Required.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+}
+/// It has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DissociateNodeResponse {}
 /// Whether a node has items or other nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1206,6 +1361,42 @@ impl Affiliation {
         }
     }
 }
+/// How far an XMPP subscription has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubscriberState {
+    Unspecified = 0,
+    /// Events are sent to it.
+    Subscribed = 1,
+    /// An owner is asked first.
+    Pending = 2,
+    /// There is none.
+    None = 3,
+}
+impl SubscriberState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUBSCRIBER_STATE_UNSPECIFIED",
+            Self::Subscribed => "SUBSCRIBER_STATE_SUBSCRIBED",
+            Self::Pending => "SUBSCRIBER_STATE_PENDING",
+            Self::None => "SUBSCRIBER_STATE_NONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBSCRIBER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUBSCRIBER_STATE_SUBSCRIBED" => Some(Self::Subscribed),
+            "SUBSCRIBER_STATE_PENDING" => Some(Self::Pending),
+            "SUBSCRIBER_STATE_NONE" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod nodes_client {
     #![allow(
@@ -1525,6 +1716,172 @@ pub mod nodes_client {
                 .insert(GrpcMethod::new("stanzabus.v1.Nodes", "SetAffiliations"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lists who has which standing on a node, in the order of their addresses. For owners.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token), UNAVAILABLE.
+        pub async fn list_affiliations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAffiliationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAffiliationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/ListAffiliations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "ListAffiliations"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes items back, all of them or none: whoever may publish its own, owners and publishers any. Each is an event.
+        ///
+        /// Errors: NOT_FOUND (the node, or an item), PERMISSION_DENIED, INVALID_ARGUMENT (no items, too many), UNIMPLEMENTED (the
+        /// node keeps no items), ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        pub async fn retract_items(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetractItemsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetractItemsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/RetractItems",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "RetractItems"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the XMPP addresses that are subscribed to a node, or wait for an owner's approval (XEP-0060 §8.8). For owners. What
+        /// services read is listed by Subscriptions.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token), UNAVAILABLE.
+        pub async fn list_subscribers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSubscribersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscribersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/ListSubscribers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "ListSubscribers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves XMPP addresses that wait, or ends subscriptions. Each entry by itself: those that cannot be are answered. For
+        /// owners.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        pub async fn set_subscribers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetSubscribersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSubscribersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/SetSubscribers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "SetSubscribers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a collection take one more node, which the caller owns (XEP-0248), if the collection's association_policy lets it.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (no collection, a circle), FAILED_PRECONDITION, ABORTED,
+        /// RESOURCE_EXHAUSTED (the collection is full), UNAVAILABLE.
+        pub async fn associate_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AssociateNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AssociateNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/AssociateNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "AssociateNode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a collection do without a node. For owners of either.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (it is none of the collection's), ABORTED, UNAVAILABLE.
+        pub async fn dissociate_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DissociateNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DissociateNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stanzabus.v1.Nodes/DissociateNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stanzabus.v1.Nodes", "DissociateNode"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1622,6 +1979,70 @@ pub mod nodes_server {
             request: tonic::Request<super::SetAffiliationsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetAffiliationsResponse>,
+            tonic::Status,
+        >;
+        /// Lists who has which standing on a node, in the order of their addresses. For owners.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token), UNAVAILABLE.
+        async fn list_affiliations(
+            &self,
+            request: tonic::Request<super::ListAffiliationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAffiliationsResponse>,
+            tonic::Status,
+        >;
+        /// Takes items back, all of them or none: whoever may publish its own, owners and publishers any. Each is an event.
+        ///
+        /// Errors: NOT_FOUND (the node, or an item), PERMISSION_DENIED, INVALID_ARGUMENT (no items, too many), UNIMPLEMENTED (the
+        /// node keeps no items), ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        async fn retract_items(
+            &self,
+            request: tonic::Request<super::RetractItemsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetractItemsResponse>,
+            tonic::Status,
+        >;
+        /// Lists the XMPP addresses that are subscribed to a node, or wait for an owner's approval (XEP-0060 §8.8). For owners. What
+        /// services read is listed by Subscriptions.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (page_token), UNAVAILABLE.
+        async fn list_subscribers(
+            &self,
+            request: tonic::Request<super::ListSubscribersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscribersResponse>,
+            tonic::Status,
+        >;
+        /// Approves XMPP addresses that wait, or ends subscriptions. Each entry by itself: those that cannot be are answered. For
+        /// owners.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        async fn set_subscribers(
+            &self,
+            request: tonic::Request<super::SetSubscribersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSubscribersResponse>,
+            tonic::Status,
+        >;
+        /// Has a collection take one more node, which the caller owns (XEP-0248), if the collection's association_policy lets it.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (no collection, a circle), FAILED_PRECONDITION, ABORTED,
+        /// RESOURCE_EXHAUSTED (the collection is full), UNAVAILABLE.
+        async fn associate_node(
+            &self,
+            request: tonic::Request<super::AssociateNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AssociateNodeResponse>,
+            tonic::Status,
+        >;
+        /// Has a collection do without a node. For owners of either.
+        ///
+        /// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (it is none of the collection's), ABORTED, UNAVAILABLE.
+        async fn dissociate_node(
+            &self,
+            request: tonic::Request<super::DissociateNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DissociateNodeResponse>,
             tonic::Status,
         >;
     }
@@ -2039,6 +2460,276 @@ pub mod nodes_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetAffiliationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/ListAffiliations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAffiliationsSvc<T: Nodes>(pub Arc<T>);
+                    impl<
+                        T: Nodes,
+                    > tonic::server::UnaryService<super::ListAffiliationsRequest>
+                    for ListAffiliationsSvc<T> {
+                        type Response = super::ListAffiliationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAffiliationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::list_affiliations(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAffiliationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/RetractItems" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetractItemsSvc<T: Nodes>(pub Arc<T>);
+                    impl<
+                        T: Nodes,
+                    > tonic::server::UnaryService<super::RetractItemsRequest>
+                    for RetractItemsSvc<T> {
+                        type Response = super::RetractItemsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetractItemsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::retract_items(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetractItemsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/ListSubscribers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSubscribersSvc<T: Nodes>(pub Arc<T>);
+                    impl<
+                        T: Nodes,
+                    > tonic::server::UnaryService<super::ListSubscribersRequest>
+                    for ListSubscribersSvc<T> {
+                        type Response = super::ListSubscribersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSubscribersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::list_subscribers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSubscribersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/SetSubscribers" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetSubscribersSvc<T: Nodes>(pub Arc<T>);
+                    impl<
+                        T: Nodes,
+                    > tonic::server::UnaryService<super::SetSubscribersRequest>
+                    for SetSubscribersSvc<T> {
+                        type Response = super::SetSubscribersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetSubscribersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::set_subscribers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetSubscribersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/AssociateNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct AssociateNodeSvc<T: Nodes>(pub Arc<T>);
+                    impl<
+                        T: Nodes,
+                    > tonic::server::UnaryService<super::AssociateNodeRequest>
+                    for AssociateNodeSvc<T> {
+                        type Response = super::AssociateNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AssociateNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::associate_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AssociateNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stanzabus.v1.Nodes/DissociateNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct DissociateNodeSvc<T: Nodes>(pub Arc<T>);
+                    impl<
+                        T: Nodes,
+                    > tonic::server::UnaryService<super::DissociateNodeRequest>
+                    for DissociateNodeSvc<T> {
+                        type Response = super::DissociateNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DissociateNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Nodes>::dissociate_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DissociateNodeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -85,7 +85,8 @@ async fn a_principal_is_held_to_its_quotas_and_another_has_its_own() {
     let rig = Rig::start_with(Settings { quotas, ..Settings::default() }).await;
     rig.create("news").await;
     let create = async |principal, name: &str| {
-        let request = v1::CreateNodeRequest { name: name.to_owned(), config: None };
+        let request =
+            v1::CreateNodeRequest { name: name.to_owned(), config: None, ..v1::CreateNodeRequest::default() };
         rig.nodes(principal).create_node(request).await
     };
     let quota = |status: Status| {

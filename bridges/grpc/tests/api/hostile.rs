@@ -57,7 +57,8 @@ async fn node_names_that_cannot_stand_in_xml_are_refused_by_every_call() {
     let (code, reason) = (Code::InvalidArgument, "REQUEST_INVALID");
     for name in hostile_names() {
         let mut nodes = rig.nodes(ALICE);
-        let request = v1::CreateNodeRequest { name: name.clone(), config: None };
+        let request =
+            v1::CreateNodeRequest { name: name.clone(), config: None, ..v1::CreateNodeRequest::default() };
         expect_refusal(nodes.create_node(request).await, code, reason, Some("name"));
         let request = v1::GetNodeRequest { name: name.clone() };
         expect_refusal(nodes.get_node(request).await, code, reason, Some("name"));

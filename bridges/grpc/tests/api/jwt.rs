@@ -63,7 +63,8 @@ fn with_token<Message>(message: Message, token: &str) -> Request<Message> {
 }
 
 async fn create(rig: &Rig, node: &str, token: &str) -> Result<(), Status> {
-    let request = v1::CreateNodeRequest { name: node.to_owned(), config: None };
+    let request =
+        v1::CreateNodeRequest { name: node.to_owned(), config: None, ..v1::CreateNodeRequest::default() };
     NodesClient::new(rig.channel()).create_node(with_token(request, token)).await.map(drop)
 }
 

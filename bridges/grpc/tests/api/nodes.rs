@@ -34,7 +34,11 @@ async fn a_new_node_is_shown_as_it_was_made() {
         title: Some("News".into()),
         ..whitelist()
     };
-    let request = v1::CreateNodeRequest { name: "news".into(), config: Some(config) };
+    let request = v1::CreateNodeRequest {
+        name: "news".into(),
+        config: Some(config),
+        ..v1::CreateNodeRequest::default()
+    };
     let created = rig.nodes(ALICE).create_node(request).await.unwrap().into_inner();
     let full = v1::NodeConfig {
         access_model: v1::AccessModel::Whitelist.into(),
@@ -90,6 +94,7 @@ async fn a_new_node_is_shown_as_it_was_made() {
         creator: format!("{ALICE}@{DOMAIN}"),
         create_time: node.create_time,
         affiliation: v1::Affiliation::Owner.into(),
+        placement: node.placement.clone(),
     };
     assert_eq!(node, expected);
 }
@@ -98,7 +103,8 @@ async fn a_new_node_is_shown_as_it_was_made() {
 async fn a_name_is_taken_until_its_node_is_deleted() {
     let rig = Rig::start().await;
     let first = rig.create("news").await;
-    let request = || v1::CreateNodeRequest { name: "news".into(), config: None };
+    let request =
+        || v1::CreateNodeRequest { name: "news".into(), config: None, ..v1::CreateNodeRequest::default() };
     let taken = rig.nodes(BOB).create_node(request()).await;
     expect_refusal(taken, Code::AlreadyExists, "NODE_EXISTS", None);
     rig.nodes(ALICE)
@@ -137,7 +143,11 @@ async fn a_node_that_has_moved_says_where() {
 async fn a_configuration_out_of_bounds_is_refused() {
     let rig = Rig::start().await;
     let create = |config| {
-        let request = v1::CreateNodeRequest { name: "news".into(), config: Some(config) };
+        let request = v1::CreateNodeRequest {
+            name: "news".into(),
+            config: Some(config),
+            ..v1::CreateNodeRequest::default()
+        };
         let mut client = rig.nodes(ALICE);
         async move { client.create_node(request).await }
     };
@@ -155,7 +165,11 @@ async fn what_is_set_changes_and_the_rest_stays() {
     rig.create_with("news", before).await;
     let configure = |principal, config| {
         let mut client = rig.nodes(principal);
-        let request = v1::ConfigureNodeRequest { name: "news".into(), config: Some(config) };
+        let request = v1::ConfigureNodeRequest {
+            name: "news".into(),
+            config: Some(config),
+            ..v1::ConfigureNodeRequest::default()
+        };
         async move { client.configure_node(request).await }
     };
     let jids = vec!["bob@example.org".to_owned()];

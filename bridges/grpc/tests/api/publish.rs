@@ -36,7 +36,11 @@ async fn every_level_of_durability_is_set_and_answered() {
         ("memory", v1::Durability::Memory),
     ] {
         let config = v1::NodeConfig { durability: durability.into(), ..v1::NodeConfig::default() };
-        let request = v1::CreateNodeRequest { name: name.to_owned(), config: Some(config) };
+        let request = v1::CreateNodeRequest {
+            name: name.to_owned(),
+            config: Some(config),
+            ..v1::CreateNodeRequest::default()
+        };
         let created = rig.nodes(ALICE).create_node(request).await.unwrap().into_inner();
         let config = created.config.unwrap();
         let keeps_items = durability != v1::Durability::Memory;

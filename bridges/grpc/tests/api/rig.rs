@@ -114,7 +114,11 @@ impl Rig {
     }
 
     pub(crate) async fn create_with(&self, name: &str, config: v1::NodeConfig) -> u64 {
-        let request = v1::CreateNodeRequest { name: name.to_owned(), config: Some(config) };
+        let request = v1::CreateNodeRequest {
+            name: name.to_owned(),
+            config: Some(config),
+            ..v1::CreateNodeRequest::default()
+        };
         self.nodes(ALICE).create_node(request).await.unwrap().into_inner().epoch
     }
 

@@ -1,7 +1,7 @@
 //! `stanzabus node`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use jid::BareJid;
+use jid::{BareJid, Jid};
 
 use super::ActAs;
 
@@ -49,6 +49,66 @@ pub(crate) enum NodeCommand {
         /// What they are from now on.
         affiliation: Affiliation,
     },
+    /// Print who has which standing on a node of yours, one JSON object per line.
+    Affiliations {
+        /// The node.
+        node: String,
+    },
+    /// Print who is subscribed over XMPP to a node of yours, one JSON object per line.
+    Subscribers {
+        /// The node.
+        node: String,
+        /// Those who wait for your approval instead.
+        #[arg(long)]
+        pending: bool,
+    },
+    /// Approve somebody who waits, or end somebody's subscription over XMPP.
+    Subscriber {
+        /// The node.
+        node: String,
+        /// Whom: the JID that is subscribed.
+        jid: Jid,
+        /// What they are from now on.
+        state: SubscriberWish,
+    },
+    /// Take items back; all of them or none.
+    Retract {
+        /// The node.
+        node: String,
+        /// The items' ids.
+        #[arg(required = true)]
+        items: Vec<String>,
+    },
+    /// Say which nodes a node is among: what you name, and nothing else.
+    Place(PlaceArguments),
+}
+
+/// `stanzabus node place`
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArguments {
+    /// The node.
+    pub(crate) node: String,
+    /// A collection that it is in (XEP-0248); once for each, and an empty one for none.
+    #[arg(long = "collection", value_name = "NODE")]
+    pub(crate) collections: Option<Vec<String>>,
+    /// A node of this collection; once for each, and an empty one for none.
+    #[arg(long = "child", value_name = "NODE")]
+    pub(crate) children: Option<Vec<String>>,
+    /// The node that it is about, and goes with (XEP-0496); an empty one for none.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) link: Option<String>,
+    /// The node that it is below: who may not use that may not use it, and it goes with it; an empty one for none.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) parent: Option<String>,
+}
+
+/// What somebody's subscription is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SubscriberWish {
+    /// Events are sent.
+    Subscribed,
+    /// There is none.
+    None,
 }
 
 /// `stanzabus node create`

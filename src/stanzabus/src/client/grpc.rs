@@ -1,5 +1,6 @@
 //! The daemon's gRPC API as the commands use it.
 
+mod nodes;
 mod push;
 mod push_profiles;
 mod sources;

@@ -1,5 +1,7 @@
 mod configure;
 mod items;
+mod members;
+mod place;
 mod show;
 
 use std::path::Path;
@@ -30,6 +32,17 @@ pub(crate) async fn run(config: &Path, command: NodeCommand) -> Result<(), Failu
         NodeCommand::Affiliate { node, jid, affiliation } => {
             affiliate(config, &node, &jid, affiliation).await
         }
+        NodeCommand::Affiliations { node } => members::affiliations(config, &node).await,
+        NodeCommand::Subscribers { node, pending } => members::subscribers(config, &node, pending).await,
+        NodeCommand::Subscriber { node, jid, state } => {
+            members::set_subscriber(config, &node, &jid, state).await
+        }
+        NodeCommand::Retract { node, items } => {
+            connect_grpc(config).await?.retract(&node, items).await?;
+            output::status(&format!("took items of {node} back"));
+            Ok(())
+        }
+        NodeCommand::Place(arguments) => place::run(config, arguments).await,
     }
 }
 
@@ -79,7 +92,11 @@ async fn create(config: &Path, arguments: CreateArguments) -> Result<(), Failure
         processing_hint: xmpp.processing_hint.map_or(v1::ProcessingHint::Unspecified, Into::into).into(),
         ..v1::NodeConfig::default()
     };
-    let request = v1::CreateNodeRequest { name: node.clone(), config: Some(node_config) };
+    let request = v1::CreateNodeRequest {
+        name: node.clone(),
+        config: Some(node_config),
+        ..v1::CreateNodeRequest::default()
+    };
     let created = connect_grpc(config).await?.create(request).await?;
     output::print_json(&CreatedLine { node: &node, epoch: Some(output::epoch_text(created.epoch)) })
 }

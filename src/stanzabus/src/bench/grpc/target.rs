@@ -49,7 +49,11 @@ impl Target {
             history_bytes_max: Some(0),
             ..v1::NodeConfig::default()
         };
-        let request = v1::CreateNodeRequest { name: name.clone(), config: Some(config) };
+        let request = v1::CreateNodeRequest {
+            name: name.clone(),
+            config: Some(config),
+            ..v1::CreateNodeRequest::default()
+        };
         self.client.create(request).await?;
         Ok(BenchNode { client: self.client.clone(), name })
     }

@@ -10,7 +10,11 @@ use crate::failure::Failure;
 /// `stanzabus node configure`
 pub(super) async fn run(config: &Path, arguments: ConfigureArguments) -> Result<(), Failure> {
     let name = arguments.node.clone();
-    let request = v1::ConfigureNodeRequest { name: name.clone(), config: Some(named(arguments)) };
+    let request = v1::ConfigureNodeRequest {
+        name: name.clone(),
+        config: Some(named(arguments)),
+        ..v1::ConfigureNodeRequest::default()
+    };
     let configured = connect_grpc(config).await?.configure(request).await?;
     show::print_config(name, &configured.config.unwrap_or_default())
 }

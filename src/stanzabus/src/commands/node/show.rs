@@ -76,6 +76,14 @@ struct NodeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     history_age_seconds_max: Option<u64>,
     when_undelivered_full: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    collections: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    children: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    link: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    parent: String,
 }
 
 /// `stanzabus node show`
@@ -83,7 +91,12 @@ pub(super) async fn show(config: &Path, node: &str) -> Result<(), Failure> {
     let node = connect_grpc(config).await?.show(node).await?;
     let affiliation = affiliation_name(node.affiliation());
     let node_config = node.config.unwrap_or_default();
+    let placement = node.placement.unwrap_or_default();
     output::print_json(&NodeLine {
+        collections: placement.collections.unwrap_or_default().names,
+        children: placement.children.unwrap_or_default().names,
+        link: placement.link.unwrap_or_default(),
+        parent: placement.parent.unwrap_or_default(),
         epoch: Some(output::epoch_text(node.epoch)),
         head_seq: Some(node.head_seq),
         creator: Some(node.creator),
@@ -201,6 +214,10 @@ impl NodeLine {
                 v1::WhenUndeliveredFull::Gap => "gap",
                 v1::WhenUndeliveredFull::Wait | v1::WhenUndeliveredFull::Unspecified => "wait",
             },
+            collections: Vec::new(),
+            children: Vec::new(),
+            link: String::new(),
+            parent: String::new(),
         }
     }
 }

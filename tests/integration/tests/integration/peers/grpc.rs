@@ -52,7 +52,11 @@ impl GrpcCaller {
 
     /// Creates a node that differs from the defaults.
     pub(crate) async fn create_node_with(&self, name: &str, config: v1::NodeConfig) -> Result<(), Status> {
-        let request = v1::CreateNodeRequest { name: name.to_owned(), config: Some(config) };
+        let request = v1::CreateNodeRequest {
+            name: name.to_owned(),
+            config: Some(config),
+            ..v1::CreateNodeRequest::default()
+        };
         NodesClient::new(self.channel.clone()).create_node(self.with_token(request)).await.map(drop)
     }
 
