@@ -2,10 +2,12 @@
 //! ([`driver`]) around a state machine ([`state`]); what they all have moved is written together, in one transaction after
 //! the other ([`flusher`]). One that nobody reads is rows, and nothing else.
 
+mod changing;
 mod driver;
 mod flusher;
 mod frames;
 mod letters;
+mod lookout;
 mod manage;
 mod ordering;
 mod reading;

@@ -38,7 +38,7 @@ async fn listen(shared: &EngineShared, poll: Duration, is_reported: &mut bool) -
     let Some(mut doorbell) = shared.store.doorbell().await? else { return Ok(()) };
     // Those who thought that they were alone hear that they are not.
     doorbell.ring().await?;
-    look(shared).await?;
+    look(shared, Cause::Unknown).await?;
     if std::mem::take(is_reported) {
         tracing::info!("other instances are heard again");
     }
@@ -51,7 +51,7 @@ async fn listen(shared: &EngineShared, poll: Duration, is_reported: &mut bool) -
             heard = doorbell.heard() => {
                 heard?;
                 has_others = true;
-                look(shared).await?;
+                look(shared, Cause::Ring).await?;
             }
             () = shared.committed.notified() => {
                 if has_others {
@@ -62,16 +62,25 @@ async fn listen(shared: &EngineShared, poll: Duration, is_reported: &mut bool) -
                 let were_there = std::mem::replace(&mut has_others, doorbell.instances().await? > 1);
                 // One that has just gone may have committed before.
                 if has_others || were_there {
-                    look(shared).await?;
+                    look(shared, Cause::Unknown).await?;
                 }
             }
         }
     }
 }
 
+/// Why the store is looked at.
+#[derive(Clone, Copy)]
+enum Cause {
+    /// Another instance has committed something.
+    Ring,
+    /// It may have, and rings may have been missed.
+    Unknown,
+}
+
 /// Wakes the readers of logs that go on, lets go of rules that are no longer so where no commit would find that out, and
 /// has the dispatcher look for nodes that it must deliver.
-async fn look(shared: &EngineShared) -> Result<(), StoreError> {
+async fn look(shared: &EngineShared, cause: Cause) -> Result<(), StoreError> {
     shared.statistics.doorbell_looks.add(1);
     for facts in shared.facts.transient().chunks(HEADS_MAX) {
         let nodes: Vec<NodeId> = facts.iter().map(|facts| facts.id).collect();
@@ -85,13 +94,19 @@ async fn look(shared: &EngineShared) -> Result<(), StoreError> {
     let mut read = shared.recent.watched();
     read.extend(shared.consumers.nodes());
     for nodes in read.chunks(HEADS_MAX) {
-        for (node, head) in shared.store.heads(nodes).await? {
-            shared.recent.note_head(node, head.seq);
+        let found = shared.store.heads(nodes).await?;
+        for (node, head) in &found {
+            shared.recent.note_head(*node, head.seq);
         }
+        shared.statistics.consumer_looks.add(shared.consumers.found_heads(nodes, &found));
+    }
+    let newest = shared.store.newest_node().await?;
+    match cause {
+        Cause::Ring => shared.consumers.found_newest(newest),
+        Cause::Unknown => shared.statistics.consumer_looks.add(shared.consumers.look_again()),
     }
     shared.mailbox.look_again();
     shared.feeds.look_again();
-    shared.consumers.look_again();
     shared.push_profiles.look_again();
     Ok(())
 }

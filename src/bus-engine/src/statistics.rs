@@ -43,6 +43,8 @@ statistics! {
     publishes_repeated: Counter => u64,
     /// Transactions that moved consumers.
     consumer_flushes: Counter => u64,
+    /// Consumers that were told of logs which others have moved, or may have.
+    consumer_looks: Counter => u64,
     /// Events that filters of consumers were asked about.
     consumer_filterings: Counter => u64,
     /// Transactions that moved push profiles.

@@ -63,6 +63,7 @@ statements! {
     DELETE = "DELETE FROM consumers WHERE consumer_id = ?1 AND fence = ?2";
     pub(crate) DELETE_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = ?1";
     DELETE_DELIVERIES = "DELETE FROM consumer_deliveries WHERE consumer_id = ?1";
+    NEWEST = "SELECT max(node_id) AS node_id FROM nodes";
     NAMES = "SELECT node_id, name FROM nodes
          WHERE deleted_at_ms IS NULL AND name >= ?1 AND name > ?2 ORDER BY name LIMIT ?3";
 }
@@ -229,6 +230,11 @@ impl ConsumerStore for SqliteStore {
         }
         transaction.commit_write().await?;
         Ok(true)
+    }
+
+    async fn newest_node(&self) -> Result<Option<NodeId>, StoreError> {
+        let row = query(NEWEST).fetch_one(&self.readers).await.map_err(store_error)?;
+        Ok(rows::optional_integer(&row, "node_id")?.map(NodeId))
     }
 
     async fn names_of_nodes(

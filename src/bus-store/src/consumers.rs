@@ -85,6 +85,9 @@ pub trait ConsumerStore {
     /// Removes a consumer with everything of it. False if the fence has moved.
     async fn delete_consumer(&self, consumer: ConsumerId, fence: u64) -> Result<bool, StoreError>;
 
+    /// The newest node that there is, also if it is deleted. Numbers may become visible out of their order.
+    async fn newest_node(&self) -> Result<Option<NodeId>, StoreError>;
+
     /// A page of the names of nodes, in the order of their bytes, behind `after` (or from `from` on, without it).
     async fn names_of_nodes(
         &self,

@@ -70,6 +70,7 @@ async fn standing(store: &dyn Store, consumer: ConsumerId) -> (Vec<(NodeId, u64)
 
 pub async fn a_consumer_comes_back_as_it_was_made(store: &dyn Store) {
     let fixture = Fixture::new(store);
+    assert_eq!(store.newest_node().await.expect("a read"), None);
     let node = fixture.node("n").await.id;
     let wanted = new("b", &[node]);
     let id = create(store, "b", &[node]).await;
@@ -91,7 +92,9 @@ pub async fn a_consumer_comes_back_as_it_was_made(store: &dyn Store) {
     let progress = store.consumer_progress(id).await.expect("a read");
     assert_eq!((progress.cursors[0].name.as_str(), progress.cursors[0].head.epoch), ("n", EPOCH));
     let name = |text| NodeName::new(text).expect("a name");
-    fixture.node("m").await;
+    assert_eq!(store.newest_node().await.expect("a read"), Some(node));
+    let newer = fixture.node("m").await.id;
+    assert_eq!(store.newest_node().await.expect("a read"), Some(newer));
     let names = store.names_of_nodes("m", None, 9).await.expect("a page");
     assert_eq!(names.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["m", "n"]);
     assert_eq!(store.names_of_nodes("", Some(&name("m")), 9).await.expect("a page"), [(node, name("n"))]);

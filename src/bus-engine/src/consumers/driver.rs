@@ -91,7 +91,7 @@ async fn listen(engine: &Engine, running: &Arc<Running>, heard: Heard) {
             inner.state.all_logs_may_have_moved();
         }
     }
-    let found = if heard.look_again {
+    let found = if heard.look_again || heard.discover {
         engine.discover(running).await
     } else {
         engine.discovered(running, heard.found.iter()).await

@@ -116,7 +116,8 @@ impl Engine {
 
     /// Removes a consumer; its readers learn that it is gone.
     pub async fn delete_consumer(&self, actor: &Actor, name: &ConsumerName) -> Result<(), BusError> {
-        let _changing = self.shared().consumers.changing.lock().await;
+        let consumer = self.find_consumer(actor, name).await?;
+        let _changing = self.shared().consumers.changing.turn(consumer.id).await;
         let (consumer, fence) = self.take_over(actor, name, &ConsumerError::NotFound).await?;
         let deleted = self.store().delete_consumer(consumer.id, fence).await;
         if deleted.map_err(|error| self.unavailable(&error))? {
@@ -157,8 +158,8 @@ impl Engine {
         node: Option<&NodeName>,
         start: Start,
     ) -> Result<(), BusError> {
-        let _changing = self.shared().consumers.changing.lock().await;
         let consumer = self.find_consumer(actor, name).await?;
+        let _changing = self.shared().consumers.changing.turn(consumer.id).await;
         let nodes = match node {
             Some(node) if consumer.config.covers(node) => {
                 let facts = self.facts(node).await?;

@@ -212,7 +212,7 @@ impl Engine {
         let limits = &self.settings().engine;
         let events_max = limits.log_page_events_max;
         if let Some(events) = self.recent().after(node, after_seq, events_max as usize) {
-            return Ok((events, 0));
+            return Ok((within(events, limits.log_page_bytes_max), 0));
         }
         self.statistics().log_pages_read.add(1);
         let page = self.store().events_after(node, after_seq, events_max, limits.log_page_bytes_max).await;
@@ -271,7 +271,52 @@ impl Engine {
     }
 }
 
+/// As many events as have so many bytes, and at least one: a page from memory pins no more of it than one from the log has.
+fn within(mut events: Vec<Arc<Event>>, bytes_max: usize) -> Vec<Arc<Event>> {
+    let mut bytes = 0;
+    let fitting = events.iter().take_while(|event| {
+        bytes += event.weight_bytes();
+        bytes <= bytes_max
+    });
+    let fitting = fitting.count().max(1);
+    events.truncate(fitting);
+    events
+}
+
 /// Whether a node has a log on disk that can be read.
 pub(crate) fn is_readable(facts: &NodeFacts) -> bool {
     !facts.is_transient() && !facts.config.is_collection()
+}
+
+#[cfg(test)]
+mod tests {
+    use bus_domain::{EventKind, ItemId, Jid, Payload};
+
+    use super::*;
+
+    #[test]
+    fn a_page_from_memory_is_bounded_in_bytes() {
+        let event = |seq: Seq| {
+            let item_id = ItemId::new("a").unwrap();
+            let payload = Some(Payload::from_serialised("x".repeat(1_000)));
+            Arc::new(Event {
+                seq,
+                kind: EventKind::Published { item_id, payload },
+                publisher: Jid::new("a@example.org").unwrap(),
+                published_at_ms: 0,
+                recipients_version: 1,
+                due_after_seq: None,
+            })
+        };
+        let weight = event(1).weight_bytes();
+        let seqs = |bytes_max| {
+            let page = within((1..=5).map(event).collect(), bytes_max);
+            page.iter().map(|event| event.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(seqs(usize::MAX), [1, 2, 3, 4, 5]);
+        assert_eq!(seqs(3 * weight), [1, 2, 3]);
+        assert_eq!(seqs(3 * weight - 1), [1, 2]);
+        assert_eq!(seqs(1), [1], "what is longer than a page is read all the same");
+        assert!(within(vec![], 1).is_empty());
+    }
 }

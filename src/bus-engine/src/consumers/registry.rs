@@ -3,11 +3,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus_domain::consumer::{Consumer, ConsumerError, ConsumerId, ConsumerName, may_use};
 use bus_domain::{Actor, BareJid, BusError, NodeId, NodeName, Seq};
-use bus_store::Claim;
+use bus_store::{Claim, Head};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use super::changing::Changing;
 use super::driver;
+use super::lookout::Lookout;
 use super::running::Running;
 use super::sieve::Sieves;
 use super::state::ConsumerState;
@@ -25,8 +27,7 @@ const STRANGERS_MAX: usize = 100_000;
 pub(crate) struct Consumers {
     instance: [u8; 16],
     inner: Mutex<Inner>,
-    /// One at a time is claimed, moved or removed.
-    pub(super) changing: tokio::sync::Mutex<()>,
+    pub(super) changing: Changing,
     dirty: Mutex<BTreeMap<ConsumerId, Arc<Running>>>,
     sieves: Sieves,
     /// Somebody waits for what is to be written.
@@ -41,6 +42,7 @@ struct Inner {
     by_node: HashMap<NodeId, Vec<Arc<Running>>>,
     /// Nodes whose names were looked at, and are read by no consumer that does not know them.
     strangers: HashSet<NodeId>,
+    lookout: Lookout,
 }
 
 impl Consumers {
@@ -48,7 +50,7 @@ impl Consumers {
         Self {
             instance: ids.random_bytes(),
             inner: Mutex::default(),
-            changing: tokio::sync::Mutex::default(),
+            changing: Changing::default(),
             dirty: Mutex::default(),
             sieves: Sieves::new(service),
             flush: Notify::new(),
@@ -80,10 +82,38 @@ impl Consumers {
         }
     }
 
-    /// Leaves word that anything may have been committed, of which nobody tells.
-    pub(crate) fn look_again(&self) {
-        for running in self.lock().running.values() {
+    /// Leaves word that anything may have been committed, of which nobody tells. Says for how many.
+    pub(crate) fn look_again(&self) -> u64 {
+        let inner = self.lock();
+        for running in inner.running.values() {
             running.hear(|heard| heard.look_again = true);
+        }
+        inner.running.len() as u64
+    }
+
+    /// Takes where logs are, as they were found in a store that others write to. Leaves word for consumers of those that have
+    /// moved, and says for how many.
+    pub(crate) fn found_heads(&self, asked: &[NodeId], found: &[(NodeId, Head)]) -> u64 {
+        let mut inner = self.lock();
+        let mut told = 0;
+        for node in inner.lookout.moved(asked, found) {
+            for running in inner.by_node.get(&node).into_iter().flatten() {
+                running.hear(|heard| heard.moved.extend([node]));
+                told += 1;
+            }
+        }
+        told
+    }
+
+    /// Takes the newest node, as it was found in such a store. If there are new ones, word is left for all consumers.
+    pub(crate) fn found_newest(&self, newest: Option<NodeId>) {
+        let mut inner = self.lock();
+        let Inner { by_node, lookout, running, .. } = &mut *inner;
+        lookout.keep(|node| by_node.contains_key(&node));
+        if lookout.is_new(newest) {
+            for running in running.values() {
+                running.hear(|heard| heard.discover = true);
+            }
         }
     }
 
@@ -210,7 +240,7 @@ impl Engine {
         if let Some(running) = consumers.find(consumer.id) {
             return Ok(running);
         }
-        let _changing = consumers.changing.lock().await;
+        let _changing = consumers.changing.turn(consumer.id).await;
         if let Some(running) = consumers.find(consumer.id) {
             return Ok(running);
         }

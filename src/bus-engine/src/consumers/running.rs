@@ -48,6 +48,8 @@ pub(super) struct Heard {
     pub(super) moved: BTreeSet<NodeId>,
     /// They may be new to the consumer.
     pub(super) found: BTreeSet<NodeName>,
+    /// There are new nodes, which may be new to the consumer.
+    pub(super) discover: bool,
     /// Anything may have happened.
     pub(super) look_again: bool,
 }

@@ -35,7 +35,7 @@ pub(crate) use sessions::SessionId;
 /// Events that one call of [`ConsumerState::act`] hands out.
 const HANDED_OUT_MAX: usize = 500;
 
-/// Nodes whose pages are in memory at a time.
+/// Nodes whose pages are in memory at a time. Each page is bounded in bytes where it is read (`log_page_bytes_max`).
 const PAGES_MAX: usize = 16;
 
 /// An event of a consumer.

@@ -59,6 +59,8 @@ metrics! {
     Syncs = "stanzabus_syncs_total", |read| Value::Number(read.engine.syncs);
     /// Transactions that moved durable subscriptions of services, of however many of them.
     ConsumerFlushes = "stanzabus_consumer_flushes_total", |read| Value::Number(read.engine.consumer_flushes);
+    /// Durable subscriptions that were told of logs which other instances have moved, or may have.
+    ConsumerLooks = "stanzabus_consumer_looks_total", |read| Value::Number(read.engine.consumer_looks);
     /// Events that filters of durable subscriptions were asked about: each once for all that have the same filter.
     ConsumerFilterings = "stanzabus_consumer_filterings_total", |read| Value::Number(read.engine.consumer_filterings);
     /// Transactions that moved push profiles.

@@ -95,6 +95,10 @@ impl ConsumerStore for SimulatedStore {
         Ok(false)
     }
 
+    async fn newest_node(&self) -> Result<Option<NodeId>, StoreError> {
+        Ok(None)
+    }
+
     async fn names_of_nodes(
         &self,
         _from: &str,
