@@ -133,8 +133,13 @@ impl Session {
         }
         self.last_batch_id = batch_id;
         let node = self.node_of(&batch)?;
-        let v1::PublishStreamRequest { events, request_id, expected_last_seq, expected_epoch, .. } = batch;
-        let batch = Batch { events, request_id, expected_last_seq, expected_epoch };
+        let batch = Batch {
+            events: batch.events,
+            request_id: batch.request_id,
+            once_per_cloud_event: batch.once_per_cloud_event,
+            expected_last_seq: batch.expected_last_seq,
+            expected_epoch: batch.expected_epoch,
+        };
         let published = match node {
             Ok(node) => publish(&self.engine, self.caller.actor().clone(), node, batch),
             Err(refused) => future::ready(Err(refused)).boxed(),

@@ -32,9 +32,14 @@ impl v1::publisher_server::Publisher for PublisherService {
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let (actor, message) = authenticated(request)?;
         let _under_way = self.departure.admit_publish().ok_or_else(shutting_down)?;
-        let v1::PublishRequest { node, events, request_id, expected_last_seq, expected_epoch } = message;
-        let node = node_name("node", &node)?;
-        let batch = Batch { events, request_id, expected_last_seq, expected_epoch };
+        let node = node_name("node", &message.node)?;
+        let batch = Batch {
+            events: message.events,
+            request_id: message.request_id,
+            once_per_cloud_event: message.once_per_cloud_event,
+            expected_last_seq: message.expected_last_seq,
+            expected_epoch: message.expected_epoch,
+        };
         publish(&self.engine, actor, node, batch).await.map(Response::new)
     }
 
@@ -53,6 +58,7 @@ impl v1::publisher_server::Publisher for PublisherService {
 pub(crate) struct Batch {
     pub(crate) events: Vec<v1::NewEvent>,
     pub(crate) request_id: String,
+    pub(crate) once_per_cloud_event: bool,
     pub(crate) expected_last_seq: Option<u64>,
     pub(crate) expected_epoch: Option<u64>,
 }
@@ -79,7 +85,7 @@ pub(crate) fn publish(
 }
 
 fn request(batch: Batch, limits: &Limits) -> Result<publish::Request, Status> {
-    let Batch { events, request_id, expected_last_seq, expected_epoch } = batch;
+    let Batch { events, request_id, once_per_cloud_event, expected_last_seq, expected_epoch } = batch;
     let expected_head = match (expected_last_seq, expected_epoch) {
         (None, None) => None,
         (None, Some(_)) => return Err(invalid_field("expected_epoch", "needs expected_last_seq beside it")),
@@ -89,7 +95,16 @@ fn request(batch: Batch, limits: &Limits) -> Result<publish::Request, Status> {
     let key = key.map_err(|problem| invalid_field("request_id", problem))?;
     let items = new_items(events, limits)?;
     let request = publish::Request { items, expected_head, ..publish::Request::default() };
-    let once = key.map(|key| once(key, &request));
+    let once = match (key, once_per_cloud_event) {
+        (Some(_), true) => {
+            return Err(invalid_field("once_per_cloud_event", "cannot stand beside a request_id"));
+        }
+        (None, true) => Some(
+            bus_engine::once_per_cloud_event(&request)
+                .map_err(|problem| invalid_field("once_per_cloud_event", problem))?,
+        ),
+        (key, false) => key.map(|key| once(key, &request)),
+    };
     Ok(publish::Request { once, ..request })
 }
 

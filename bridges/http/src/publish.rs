@@ -10,7 +10,7 @@ use bus_cloudevents::{
 };
 use bus_domain::idempotency::IdempotencyKey;
 use bus_domain::{BusError, Durability, ItemId, Limits, Payload, publish};
-use bus_engine::{Command, Outcome, Published, Verb, once, payload_from_text};
+use bus_engine::{Command, Outcome, Published, Verb, once, once_per_cloud_event, payload_from_text};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
@@ -24,6 +24,7 @@ use crate::routes::Api;
 use crate::{HttpSettings, binary_mode};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const ONCE_PER_CLOUD_EVENT: &str = "once_per_cloud_event";
 
 /// `POST /v1/nodes/{node}/events`: publishes an event or a batch, all of it or nothing. Answered once what the node's
 /// durability promises holds.
@@ -36,7 +37,7 @@ pub(crate) async fn post(
     body: Body,
 ) -> Result<Response, Problem> {
     let _under_way = api.settings.departure.admit_publish().ok_or_else(Problem::shutting_down)?;
-    query.only(&["item_id", "expected_last"])?;
+    query.only(&["item_id", "expected_last", ONCE_PER_CLOUD_EVENT])?;
     let key = idempotency_key(&headers)?;
     let expected_head = query.get("expected_last").map(expected_head).transpose()?;
     check_encoding(&headers)?;
@@ -48,7 +49,16 @@ pub(crate) async fn post(
     let payloads = payloads.collect::<Result<Vec<_>, Problem>>()?;
     let items = items(payloads, query.get("item_id"))?;
     let request = publish::Request { items, expected_head, ..publish::Request::default() };
-    let once = key.map(|key| once(key, &request));
+    let once = match (key, query.flag(ONCE_PER_CLOUD_EVENT)?) {
+        (Some(_), true) => {
+            return Err(Problem::invalid(ONCE_PER_CLOUD_EVENT, "cannot stand beside an Idempotency-Key"));
+        }
+        (None, true) => Some(
+            once_per_cloud_event(&request)
+                .map_err(|problem| Problem::invalid(ONCE_PER_CLOUD_EVENT, problem))?,
+        ),
+        (key, false) => key.map(|key| once(key, &request)),
+    };
     let verb = Verb::Publish(publish::Request { once, ..request });
     let command = Command { actor: caller.actor().clone(), node, verb };
     match api.engine.execute(command).await {

@@ -30,6 +30,15 @@ impl Query {
         self.0.get(name).map(String::as_str)
     }
 
+    /// A parameter that is true or false; false if it is not given.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.get(name) {
+            Some("true") => Ok(true),
+            None | Some("false") => Ok(false),
+            Some(_) => Err(Problem::invalid(name, "must be true or false")),
+        }
+    }
+
     /// Refuses what nothing is known of: a misspelt parameter would be ignored otherwise.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), Problem> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {

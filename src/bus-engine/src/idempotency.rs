@@ -1,6 +1,10 @@
-use bus_domain::idempotency::{IdempotencyKey, Once};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bus_cloudevents::published;
+use bus_domain::idempotency::{ContentHash, IdempotencyKey, Once};
 use bus_domain::{Payload, publish};
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 
 /// What makes a publish under this key happen once. Every leg makes it here, so that a repeat counts as one whichever way
 /// it comes: the items as they will be stored, and what is expected of the log. To be called once the request is complete.
@@ -18,6 +22,34 @@ pub fn once(key: IdempotencyKey, request: &publish::Request) -> Once {
     write(&mut hash, epoch.map(|epoch| epoch.0.to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice));
     Once { key, content_hash: hash.finalize().into() }
 }
+
+/// What makes the publish of a CloudEvent happen once: its source and its id, which tell events apart (CloudEvents 1.0 §3.1). A
+/// repeat may differ in everything else, as what is sent again does that was traced or stamped on its way.
+///
+/// # Errors
+/// [`NotOneCloudEvent`].
+pub fn once_per_cloud_event(request: &publish::Request) -> Result<Once, NotOneCloudEvent> {
+    let [item] = &*request.items else { return Err(NotOneCloudEvent) };
+    let event = item.payload.as_ref().and_then(published).ok_or(NotOneCloudEvent)?;
+    let mut hash = Sha256::new();
+    write(&mut hash, Some(event.source().as_bytes()));
+    write(&mut hash, Some(event.id().as_bytes()));
+    let content_hash: ContentHash = hash.finalize().into();
+    Ok(Once { key: cloud_event_key(content_hash), content_hash })
+}
+
+fn cloud_event_key(hash: ContentHash) -> IdempotencyKey {
+    let key = format!("{CLOUD_EVENT_KEY}{}", STANDARD.encode(hash));
+    IdempotencyKey::new(&key).expect("some 60 characters of ASCII")
+}
+
+/// What stands in front of the hash in the key of a CloudEvent.
+const CLOUD_EVENT_KEY: &str = "cloudevent:";
+
+/// A request that cannot be carried out once for its CloudEvent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is for requests with exactly one event, which is a CloudEvent")]
+pub struct NotOneCloudEvent;
 
 /// Each part with its length, so that no two requests read alike; what is not there differs from what is empty.
 fn write(hash: &mut Sha256, part: Option<&[u8]>) {
@@ -51,6 +83,36 @@ mod tests {
             ..publish::Request::default()
         };
         once(IdempotencyKey::new("k").unwrap(), &request).content_hash
+    }
+
+    fn once_of(payloads: &[&str]) -> Result<Once, NotOneCloudEvent> {
+        let item =
+            |payload: &&str| publish::NewItem { id: None, payload: Some(Payload::from_serialised(*payload)) };
+        let items = payloads.iter().map(item).collect();
+        once_per_cloud_event(&publish::Request { items, ..publish::Request::default() })
+    }
+
+    fn cloud_event(id: &str, source: &str, event_type: &str) -> String {
+        format!(
+            "<event xmlns='http://cloudevents.io/xmlformat/V1' specversion='1.0'><id>{id}</id><source>{source}</source>\
+             <type>{event_type}</type></event>"
+        )
+    }
+
+    #[test]
+    fn a_cloud_event_is_named_by_its_source_and_its_id() {
+        let first = once_of(&[&cloud_event("1", "/a", "t")]).unwrap();
+        assert_eq!(once_of(&[&cloud_event("1", "/a", "u")]), Ok(first.clone()), "whatever else it says");
+        for (id, source) in [("2", "/a"), ("1", "/b"), ("1/a", "/"), ("", "/a1")] {
+            assert_ne!(once_of(&[&cloud_event(id, source, "t")]).ok(), Some(first.clone()), "{id} {source}");
+        }
+        let json =
+            r#"<json xmlns='urn:xmpp:json:0'>{"specversion":"1.0","id":"1","source":"/a","type":"t"}</json>"#;
+        assert_eq!(once_of(&[json]), Ok(first), "in whichever form");
+        let event = cloud_event("1", "/a", "t");
+        for others in [&[][..], &[&*event, &*event], &["<a xmlns='urn:a'/>"]] {
+            assert_eq!(once_of(others), Err(NotOneCloudEvent), "{others:?}");
+        }
     }
 
     #[test]

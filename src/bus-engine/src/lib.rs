@@ -88,7 +88,7 @@ pub use encoded::EncodedEvents;
 pub use engine::{Engine, EngineParts};
 pub use entities::EntityPage;
 pub use histogram::{HISTOGRAM_BOUNDS, HistogramSnapshot};
-pub use idempotency::once;
+pub use idempotency::{NotOneCloudEvent, once, once_per_cloud_event};
 pub use ids::{EventIds, EventRef, MessageRef};
 pub use notices::{Notice, NoticeAbout};
 pub use outbound::{Agreement, Brought, Carrier, Condition, Verdict};

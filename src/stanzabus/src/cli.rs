@@ -241,6 +241,9 @@ pub(crate) struct PubArguments {
     /// and gets the same answer with `duplicate` set.
     #[arg(long, value_name = "NAME", conflicts_with = "jid")]
     pub(crate) request_id: Option<String>,
+    /// The same, where the payload is a `CloudEvent`, whose source and id are the name.
+    #[arg(long, conflicts_with_all = ["jid", "request_id"])]
+    pub(crate) once_per_cloud_event: bool,
     /// Publish only if this is the position of the node's newest event; 0 for an empty log.
     #[arg(long, value_name = "SEQ", conflicts_with = "jid")]
     pub(crate) expected_last_seq: Option<u64>,

@@ -3529,6 +3529,13 @@ pub struct PublishRequest {
     /// The epoch that expected_last_seq is of, to be sure that the log is the one that was read. Needs expected_last_seq.
     #[prost(fixed64, optional, tag = "5")]
     pub expected_epoch: ::core::option::Option<u64>,
+    /// Names the request by its CloudEvent, in the place of a request_id: an event of the same source and id, which the same principal
+    /// has published to the same node with this option within that window, is not published again, whatever else it says, and is
+    /// answered as it was then, with duplicate set. The request must have exactly one event, which is a CloudEvent in either form, and no
+    /// request_id; else it fails with INVALID_ARGUMENT. For many events at a time there is PublishStream, with a batch for each. On
+    /// nodes in memory it fails with FAILED_PRECONDITION.
+    #[prost(bool, tag = "6")]
+    pub once_per_cloud_event: bool,
 }
 /// An event to be published.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3605,6 +3612,9 @@ pub struct PublishStreamRequest {
     /// As in PublishRequest, for this batch.
     #[prost(fixed64, optional, tag = "6")]
     pub expected_epoch: ::core::option::Option<u64>,
+    /// As in PublishRequest, for this batch.
+    #[prost(bool, tag = "7")]
+    pub once_per_cloud_event: bool,
 }
 /// A frame of the answer. More kinds of frames will come: a client passes over those that it does not know.
 #[derive(Clone, PartialEq, ::prost::Message)]

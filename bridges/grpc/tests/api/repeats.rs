@@ -2,6 +2,8 @@
 
 use bridge_grpc::v1;
 use bridge_grpc::v1::batch_result::Outcome;
+use bridge_grpc::v1::new_event::Payload;
+use bus_cloudevents::protobuf::v1::CloudEvent;
 use tokio_stream::{StreamExt as _, iter};
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
@@ -16,7 +18,7 @@ fn request(request_id: &str, expected_last_seq: Option<u64>) -> v1::PublishReque
         events: vec![anonymous_event(PAYLOAD)],
         request_id: request_id.into(),
         expected_last_seq,
-        expected_epoch: None,
+        ..v1::PublishRequest::default()
     }
 }
 
@@ -87,7 +89,7 @@ async fn batches_of_a_stream_have_names_and_expectations_of_their_own() {
         events: vec![anonymous_event(PAYLOAD)],
         request_id: request_id.into(),
         expected_last_seq,
-        expected_epoch: None,
+        ..v1::PublishStreamRequest::default()
     };
     let batches =
         [batch(1, "a", Some(0)), batch(2, "", Some(1)), batch(3, "a", Some(0)), batch(4, "", Some(1))];
@@ -106,4 +108,72 @@ async fn batches_of_a_stream_have_names_and_expectations_of_their_own() {
         .collect();
     let mismatch = Err((v1::ErrorReason::SeqMismatch, "2".to_owned()));
     assert_eq!(answers, [Ok((1, false)), Ok((2, false)), Ok((1, true)), mismatch]);
+}
+
+/// An event of this id and type, from one source.
+fn cloud_event(id: &str, event_type: &str) -> v1::NewEvent {
+    anonymous_event(&format!(
+        "<event xmlns='http://cloudevents.io/xmlformat/V1' specversion='1.0'><id>{id}</id><source>/shop</source>\
+         <type>{event_type}</type></event>"
+    ))
+}
+
+fn once(event: v1::NewEvent) -> v1::PublishRequest {
+    v1::PublishRequest { events: vec![event], once_per_cloud_event: true, ..request("", None) }
+}
+
+#[tokio::test]
+async fn a_cloud_event_is_published_once_by_its_source_and_id() {
+    let rig = Rig::start().await;
+    rig.create("news").await;
+    rig.create("other").await;
+    let first = publish(&rig, ALICE, once(cloud_event("1", "made"))).await.unwrap();
+    let again = publish(&rig, ALICE, once(cloud_event("1", "made again"))).await.unwrap();
+    assert_eq!(again, v1::PublishResponse { duplicate: true, ..first });
+    let typed = CloudEvent {
+        id: "1".into(),
+        source: "/shop".into(),
+        spec_version: "1.0".into(),
+        r#type: "made".into(),
+        ..CloudEvent::default()
+    };
+    let typed =
+        v1::NewEvent { item_id: Some("x".into()), payload: Some(Payload::CloudEvent(Box::new(typed))) };
+    assert!(publish(&rig, ALICE, once(typed)).await.unwrap().duplicate, "in whichever form");
+    assert!(!publish(&rig, ALICE, once(cloud_event("2", "made"))).await.unwrap().duplicate);
+    rig.affiliate("news", BOB, v1::Affiliation::Publisher).await;
+    assert!(!publish(&rig, BOB, once(cloud_event("1", "made"))).await.unwrap().duplicate, "bob's is another");
+    let elsewhere = v1::PublishRequest { node: "other".into(), ..once(cloud_event("1", "made")) };
+    assert!(!publish(&rig, ALICE, elsewhere).await.unwrap().duplicate);
+    let plain = v1::PublishRequest { once_per_cloud_event: false, ..once(cloud_event("1", "made")) };
+    assert!(!publish(&rig, ALICE, plain).await.unwrap().duplicate, "it must be asked for");
+
+    let two = v1::PublishRequest {
+        events: vec![cloud_event("3", "a"), cloud_event("4", "a")],
+        ..once(cloud_event("3", "a"))
+    };
+    let named = v1::PublishRequest { request_id: "r".into(), ..once(cloud_event("3", "a")) };
+    for wrong in [two, named, once(anonymous_event(PAYLOAD))] {
+        let refused = publish(&rig, ALICE, wrong).await;
+        expect_refusal(refused, Code::InvalidArgument, "REQUEST_INVALID", Some("once_per_cloud_event"));
+    }
+    let batch = |batch_id, id: &str| v1::PublishStreamRequest {
+        batch_id,
+        node: "news".into(),
+        events: vec![cloud_event(id, "a")],
+        once_per_cloud_event: true,
+        ..v1::PublishStreamRequest::default()
+    };
+    let batches = [batch(1, "3"), batch(2, "1"), batch(3, "3")];
+    let stream = rig.publisher(ALICE).publish_stream(iter(batches)).await.unwrap().into_inner();
+    let frames: Vec<v1::PublishStreamResponse> = soon(stream.map(Result::unwrap).collect()).await;
+    let results = frames.into_iter().filter_map(|frame| match frame.frame {
+        Some(v1::publish_stream_response::Frame::Results(results)) => Some(results.results),
+        _ => None,
+    });
+    let duplicates = results.flatten().map(|result| match result.outcome {
+        Some(Outcome::Published(published)) => published.duplicate,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(duplicates.collect::<Vec<_>>(), [false, true, true]);
 }

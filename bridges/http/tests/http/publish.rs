@@ -113,6 +113,33 @@ async fn a_request_is_carried_out_once_under_its_key() {
 }
 
 #[tokio::test]
+async fn an_event_may_be_published_once_by_its_source_and_id() {
+    let rig = Rig::start().await;
+    rig.create("orders").await;
+    let once = |id, flag: &str| {
+        let request = publish_request("orders", &order(id));
+        let path = format!("{}?once_per_cloud_event={flag}", request.path);
+        HttpRequest { path, ..request }
+    };
+    let mut duplicates = Vec::new();
+    for request in [once("a", "true"), once("a", "true"), once("b", "true"), once("a", "false")] {
+        let answer = rig.send(request).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        duplicates.push(serde_json::from_str::<Value>(&answer.body).unwrap()["duplicate"].clone());
+    }
+    assert_eq!(duplicates, [false, true, false, false]);
+    let event = json::read(order("c").to_string().as_bytes()).unwrap();
+    let batch = json::write_batch(&[event.clone(), event]);
+    let batch = post("orders", "application/cloudevents-batch+json", batch);
+    let path = once("a", "true").path;
+    for wrong in
+        [once("a", "1"), once("a", "true").header("Idempotency-Key", "7"), HttpRequest { path, ..batch }]
+    {
+        expect_problem(&rig.send(wrong).await, 400, "REQUEST_INVALID", Some("once_per_cloud_event"));
+    }
+}
+
+#[tokio::test]
 async fn a_publisher_may_expect_where_the_log_ends() {
     let rig = Rig::start().await;
     let epoch = rig.create("orders").await;

@@ -28,7 +28,8 @@ struct PublishedLine<'a> {
 
 /// `stanzabus pub`
 pub(crate) async fn run(config: &Path, arguments: PubArguments) -> Result<(), Failure> {
-    let PubArguments { node, payload, id, request_id, expected_last_seq, epoch, act_as } = arguments;
+    let PubArguments { node, payload, id, request_id, expected_last_seq, epoch, .. } = arguments;
+    let PubArguments { once_per_cloud_event, act_as, .. } = arguments;
     let xml = read_payload(payload)?;
     if let Some(mut user) = connect_xmpp(config, &act_as).await? {
         let published = user.publish(&node, id.as_deref(), &xml).await;
@@ -49,6 +50,7 @@ pub(crate) async fn run(config: &Path, arguments: PubArguments) -> Result<(), Fa
         request_id: request_id.unwrap_or_default(),
         expected_last_seq,
         expected_epoch: epoch,
+        once_per_cloud_event,
     };
     let answer = connect_grpc(config).await?.publish(request).await?;
     let durability = durability_name(answer.durability());

@@ -8,6 +8,7 @@ use bridge_grpc::v1;
 use harness::{Child, Daemon, HttpRequest, Postgres, http_send, wait_until};
 use serde_json::{Value, json};
 use tonic::Code;
+use v1::event_filter::Dialect;
 use v1::subscription_config::Destination;
 
 use self::receiver::{Receiver, SECRET as KEY};
@@ -67,6 +68,24 @@ async fn check_kills(store: &str) {
         (&json!("active"), &json!(true))
     );
     assert!(!shown.to_string().contains("t0ken") && !shown.to_string().contains(KEY), "{shown}");
+}
+
+#[tokio::test]
+async fn a_server_gets_what_passes_the_filter() {
+    let (daemon, receiver) = daemon("sqlite:stanzabus.db").await;
+    let caller = GrpcCaller::new(&daemon);
+    let attributes = [("subject".to_owned(), "wanted-".to_owned())].into();
+    let dialect = Some(Dialect::Prefix(v1::AttributeValues { attributes }));
+    let filter = Some(v1::EventFilter { dialect });
+    let config = v1::SubscriptionConfig { filter, ..v1::SubscriptionConfig::default() };
+    create(&caller, &receiver, v1::Webhook::default(), config).await;
+    for item_id in ["other-1", "wanted-1", "other-2", "wanted-2", "other-3"] {
+        caller.publish(NODE, item_id, "<e xmlns='urn:e'/>").await.expect("it may");
+    }
+    let wanted = BTreeSet::from(["wanted-1", "wanted-2"].map(str::to_owned));
+    receiver.wait("what is wanted", |got| subjects(got).is_superset(&wanted)).await;
+    wait_settled(&caller).await;
+    assert_eq!(subjects(&receiver.deliveries()), wanted);
 }
 
 #[tokio::test]
