@@ -1,6 +1,7 @@
 //! Devices and durable pushes, with a provider that says what a test wants.
 
 mod accounts;
+mod inlets;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

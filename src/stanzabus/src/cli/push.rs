@@ -22,6 +22,12 @@ pub(crate) enum PushCommand {
         #[command(subcommand)]
         command: ProfilesCommand,
     },
+    /// Print what was registered for pushes to come in, one JSON object per line, without the secrets.
+    Registrations {
+        /// Whose [default: your own].
+        #[arg(long, value_name = "JID")]
+        owner: Option<BareJid>,
+    },
     /// Print the daemon's accounts at providers, one JSON object per line, with the key that apps subscribe with (Web Push).
     Accounts,
     /// Send a message to devices; prints one JSON object per device once its job is on disk.

@@ -27,6 +27,10 @@ pub(crate) async fn run(config: &Path, command: PushCommand) -> Result<(), Failu
     match command {
         PushCommand::Profiles { command } => push_profiles::run(&client, command).await,
         PushCommand::Devices { command } => devices::run(&client, command).await,
+        PushCommand::Registrations { owner } => {
+            let owner = owner.map(|owner| owner.to_string()).unwrap_or_default();
+            devices::print_registrations(&client, &owner).await
+        }
         PushCommand::Accounts => {
             let accounts = client.push_accounts().await?;
             accounts.into_iter().try_for_each(|account| output::print_json(&AccountLine::of(account)))

@@ -23,6 +23,8 @@ async fn a_server_pushes_for_a_user_who_is_away_until_the_device_is_gone(kind: S
     let mut alice = XmppPeer::user(&server, "alice").await;
     let node = enable(&mut alice).await;
     log_out(alice).await;
+    let listed = daemon.cli(["push", "registrations", "--owner", "alice@localhost"]).await.unwrap();
+    assert!(listed.contains(&node), "{listed}");
 
     let mut bob = XmppPeer::user(&server, "bob").await;
     bob.send("<message type='chat' to='alice@localhost'><body>one</body></message>").await;

@@ -47,6 +47,18 @@ impl GrpcClient {
         answer.map(drop).map_err(|status| refused(format!("delete the device {device_id}"), &status))
     }
 
+    /// A page of what somebody has registered for pushes to come in.
+    pub(crate) async fn push_registrations_page(
+        &self,
+        owner: &str,
+        page_token: String,
+    ) -> Result<v1::ListPushRegistrationsResponse, GrpcError> {
+        let request = v1::ListPushRegistrationsRequest { owner: owner.to_owned(), page_size: 0, page_token };
+        let answer = self.push().list_push_registrations(request).await;
+        let what = || "list registrations".to_owned();
+        answer.map(tonic::Response::into_inner).map_err(|status| refused(what(), &status))
+    }
+
     /// The accounts at providers.
     pub(crate) async fn push_accounts(&self) -> Result<Vec<v1::PushAccount>, GrpcError> {
         let answer = self.push().list_push_accounts(v1::ListPushAccountsRequest {}).await;

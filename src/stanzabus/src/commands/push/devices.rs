@@ -7,7 +7,7 @@ use bridge_grpc::v1;
 use serde::Deserialize;
 use v1::device_address::Provider;
 
-use super::lines::DeviceLine;
+use super::lines::{DeviceLine, RegistrationLine};
 use crate::cli::{PushDevicesCommand, PushRegisterArguments};
 use crate::client::grpc::GrpcClient;
 use crate::client::output;
@@ -52,6 +52,20 @@ pub(super) async fn run(client: &GrpcClient, command: PushDevicesCommand) -> Res
             output::status(&format!("deleted {device}"));
             Ok(())
         }
+    }
+}
+
+/// `stanzabus push registrations`
+pub(super) async fn print_registrations(client: &GrpcClient, owner: &str) -> Result<(), Failure> {
+    let mut page_token = String::new();
+    loop {
+        let page = client.push_registrations_page(owner, page_token).await?;
+        let mut found = page.registrations.into_iter();
+        found.try_for_each(|registration| output::print_json(&RegistrationLine::of(registration)))?;
+        if page.next_page_token.is_empty() {
+            return Ok(());
+        }
+        page_token = page.next_page_token;
     }
 }
 

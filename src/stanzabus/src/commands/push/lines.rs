@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bridge_grpc::v1;
 use serde::Serialize;
 use v1::device_address::Provider;
+use v1::push_registration::Target;
 
 /// A device.
 #[derive(Serialize)]
@@ -26,6 +27,21 @@ pub(super) struct DeviceLine {
     /// Why it gets nothing.
     #[serde(skip_serializing_if = "String::is_empty")]
     quarantined: String,
+}
+
+/// What was registered for pushes to come in.
+#[derive(Serialize)]
+pub(super) struct RegistrationLine {
+    registration: String,
+    owner: String,
+    /// The device that it leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    /// The node that it leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
 }
 
 /// An account.
@@ -98,6 +114,23 @@ impl DeviceLine {
             registered_at: device.register_time.map(|time| time.to_string()),
             seen_at: device.seen_time.map(|time| time.to_string()),
             quarantined: device.quarantine_reason,
+        }
+    }
+}
+
+impl RegistrationLine {
+    pub(super) fn of(registration: v1::PushRegistration) -> Self {
+        let (device, node) = match registration.target {
+            Some(Target::DeviceId(device)) => (Some(device), None),
+            Some(Target::Node(node)) => (None, Some(node)),
+            None => (None, None),
+        };
+        Self {
+            registration: registration.registration_id,
+            owner: registration.owner,
+            device,
+            node,
+            created_at: registration.create_time.map(|time| time.to_string()),
         }
     }
 }
