@@ -31,8 +31,8 @@ async fn an_independent_implementation_decrypts_what_is_sent() {
     let mut receiver = Receiver::start(&authority, payloads.len()).await;
     let sink = sink(&authority);
     for payload in payloads {
-        let message =
-            PushMessage { webpush_payload: Some(payload.as_bytes().to_vec()), ..PushMessage::default() };
+        let webpush_payload = Some(payload.as_bytes().to_vec());
+        let message = PushMessage { webpush_payload, ttl_s: 61, ..PushMessage::default() };
         let expires_at_ms = SystemClock.now_ms() + 60_900;
         let push = Push { id: [0; 16], address: &receiver.address, message: &message, expires_at_ms };
         let outcome = sink.send(&push).await;
