@@ -87,8 +87,14 @@ impl v1::nodes_server::Nodes for NodesService {
             None => Verb::Configure(settings),
             Some(placement) => Verb::ConfigureAmong(settings, Box::new(placement)),
         };
-        let Outcome::Configured(config) = self.execute(Command { actor, node, verb }).await? else {
-            return Err(status(&BusError::Internal));
+        let command = Command { actor: actor.clone(), node: node.clone(), verb };
+        let config = match self.execute(command).await? {
+            Outcome::Configured(config) => config,
+            // It is among other nodes, or where it was, and behaves as before.
+            Outcome::Placed => {
+                self.engine.configuration(&actor, &node).await.map_err(|error| status(&error))?
+            }
+            _ => return Err(status(&BusError::Internal)),
         };
         Ok(Response::new(v1::ConfigureNodeResponse { config: Some(config_to_message(&config)) }))
     }

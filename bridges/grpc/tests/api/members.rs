@@ -61,10 +61,10 @@ async fn owners_see_who_has_which_standing_page_by_page() {
     let request =
         v1::ListAffiliationsRequest { node: "news".into(), ..v1::ListAffiliationsRequest::default() };
     let refused = rig.nodes(BOB).list_affiliations(request.clone()).await;
-    expect_refusal(refused, Code::PermissionDenied, "FORBIDDEN", None);
+    expect_refusal(refused, Code::PermissionDenied, "AFFILIATION_REQUIRED", None);
     let wrong = v1::ListAffiliationsRequest { page_token: "?".into(), ..request };
     let refused = rig.nodes(ALICE).list_affiliations(wrong).await;
-    expect_refusal(refused, Code::InvalidArgument, "INVALID_FIELD", Some("page_token"));
+    expect_refusal(refused, Code::InvalidArgument, "REQUEST_INVALID", Some("page_token"));
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn owners_approve_and_end_subscriptions_of_xmpp() {
     ] {
         let request = v1::SetSubscribersRequest { node: "news".into(), entries: vec![entry] };
         let refused = rig.nodes(ALICE).set_subscribers(request).await;
-        expect_refusal(refused, Code::InvalidArgument, "INVALID_FIELD", Some(field));
+        expect_refusal(refused, Code::InvalidArgument, "REQUEST_INVALID", Some(field));
     }
 }
 
@@ -112,10 +112,15 @@ async fn items_are_taken_back_all_of_them_or_none() {
         let items = rig.nodes(ALICE).list_items(request).await.unwrap().into_inner().items;
         items.into_iter().map(|item| item.item_id).collect::<Vec<_>>()
     };
-    expect_refusal(retract(BOB, &["a"]).await, Code::PermissionDenied, "FORBIDDEN", None);
+    expect_refusal(retract(BOB, &["a"]).await, Code::PermissionDenied, "AFFILIATION_REQUIRED", None);
     expect_refusal(retract(ALICE, &["a", "c"]).await, Code::NotFound, "ITEM_NOT_FOUND", None);
-    expect_refusal(retract(ALICE, &[]).await, Code::InvalidArgument, "ITEM_REQUIRED", None);
-    expect_refusal(retract(ALICE, &[""]).await, Code::InvalidArgument, "INVALID_FIELD", Some("item_ids[0]"));
+    expect_refusal(retract(ALICE, &[]).await, Code::InvalidArgument, "REQUEST_INVALID", None);
+    expect_refusal(
+        retract(ALICE, &[""]).await,
+        Code::InvalidArgument,
+        "REQUEST_INVALID",
+        Some("item_ids[0]"),
+    );
     assert_eq!(left().await, ["a", "b"]);
     retract(ALICE, &["a"]).await.unwrap();
     assert_eq!(left().await, ["b"]);

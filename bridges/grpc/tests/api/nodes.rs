@@ -34,11 +34,8 @@ async fn a_new_node_is_shown_as_it_was_made() {
         title: Some("News".into()),
         ..whitelist()
     };
-    let request = v1::CreateNodeRequest {
-        name: "news".into(),
-        config: Some(config),
-        ..v1::CreateNodeRequest::default()
-    };
+    let mut request = v1::CreateNodeRequest { name: "news".into(), ..v1::CreateNodeRequest::default() };
+    request.config = Some(config);
     let created = rig.nodes(ALICE).create_node(request).await.unwrap().into_inner();
     let full = v1::NodeConfig {
         access_model: v1::AccessModel::Whitelist.into(),

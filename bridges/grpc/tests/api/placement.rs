@@ -50,7 +50,7 @@ async fn a_node_is_made_in_a_collection_and_leaves_it() {
     expect_refusal(
         rig.nodes(BOB).dissociate_node(request()).await,
         Code::PermissionDenied,
-        "FORBIDDEN",
+        "AFFILIATION_REQUIRED",
         None,
     );
     rig.nodes(ALICE).dissociate_node(request()).await.unwrap();
@@ -79,8 +79,8 @@ async fn a_node_is_below_another_one_until_it_is_told_otherwise() {
 
     let links = v1::Placement { link: Some("\u{0}".to_owned()), ..v1::Placement::default() };
     let refused = place(&rig, "room", links).await;
-    expect_refusal(refused, Code::InvalidArgument, "INVALID_FIELD", Some("placement.link"));
+    expect_refusal(refused, Code::InvalidArgument, "REQUEST_INVALID", Some("placement.link"));
     let wrong = v1::Placement { collections: Some(names(&["all", ""])), ..v1::Placement::default() };
     let refused = place(&rig, "room", wrong).await;
-    expect_refusal(refused, Code::InvalidArgument, "INVALID_FIELD", Some("placement.collections.names[1]"));
+    expect_refusal(refused, Code::InvalidArgument, "REQUEST_INVALID", Some("placement.collections.names[1]"));
 }
