@@ -120,7 +120,7 @@ fn problem(error: &PushError) -> Problem {
             "PUSH_ADDRESS_NOT_FOUND",
             "there is no such address, or not any more",
         ),
-        PushError::Bus(BusError::NodeNotFound | BusError::NodeMoved { .. } | BusError::Forbidden) => {
+        PushError::Bus(BusError::NodeNotFound | BusError::NodeMoved { .. }) => {
             Problem::new(StatusCode::GONE, "PUSH_ADDRESS_GONE", "its owner wants no more pushes here")
         }
         PushError::TooFast { retry_after_ms } => Problem::too_many_pushes(*retry_after_ms, error.to_string()),

@@ -2,8 +2,8 @@
 //! way for keys to come in, and a restart while an issuer is away shuts nobody out.
 
 use std::convert::Infallible;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,10 +97,12 @@ impl IssuerKeys {
     }
 }
 
-/// Whoever reads it finds the old text or the new one.
+/// Whoever reads it finds the old text or the new one, also after a loss of power.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    fs::write(&beside, text)?;
+    let mut file = File::create(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
     fs::rename(&beside, path)
 }

@@ -6,11 +6,11 @@
 use bus_domain::push::{InletId, PushAlert, PushSummary};
 use bus_domain::{Actor, BadRequest, BareJid, BusError, Jid};
 use bus_engine::{IncomingPush, Pushes};
+use bus_xml::Element;
 
 use crate::errors::Refusal;
 use crate::form::{self, Filled};
-use crate::namespaces::{DISCO_INFO, DISCO_ITEMS, PUBSUB, PUSH, PUSH_SUMMARY};
-use crate::node_form::PUBLISH_OPTIONS;
+use crate::namespaces::{DATA_FORMS, DISCO_INFO, DISCO_ITEMS, PUBSUB, PUSH, PUSH_SUMMARY};
 use crate::parts::{Context, Parts, given};
 use crate::request::{PUSH_SERVICE, Query, Request};
 use crate::xml::Xml;
@@ -46,6 +46,13 @@ impl PushServiceSettings {
         let domain = actor.bare().domain();
         actor.role() == bus_domain::Role::Admin || self.domains.iter().any(|it| it.domain() == domain)
     }
+
+    /// A server pushes for many: what it pushes counts for the one whom it is for, and not for one sender.
+    pub(crate) fn lane(&self, from: &Jid, push: &ServerPush) -> Option<String> {
+        let is_server = from.node().is_none() && self.domains.iter().any(|it| it.domain() == from.domain());
+        let inlet = push.inlet.filter(|_| is_server)?;
+        Some(format!("{inlet}@{}", self.address))
+    }
 }
 
 /// Reads a push (§7). Servers copy the form that the client gave them to the letter, so fields in it that are none of ours
@@ -55,12 +62,18 @@ pub(crate) fn parse(parts: &Parts<'_>, _: &Context<'_>) -> Result<Request, Refus
     let mut items = parts.verb().children().filter(|child| child.is("item", PUBSUB));
     let item = items.next().ok_or(BadRequest::ItemRequired)?;
     let options = parts.companion("publish-options").and_then(form::form);
-    let options = options.map(|form| form::fields(form, PUBLISH_OPTIONS)).transpose()?;
-    let secret = options.as_ref().and_then(|options| options.value("secret")).map(str::to_owned);
+    let secret = options.and_then(secret_of);
     let notification = item.get_child("notification", PUSH);
     let summary = notification.and_then(form::form).and_then(|form| form::fields(form, PUSH_SUMMARY).ok());
     let summary = summary.as_ref().map(summary_of).unwrap_or_default();
     Ok(Request::Push(Box::new(ServerPush { inlet: node.parse().ok(), secret, summary })))
+}
+
+/// Whatever else the form holds: the secret decides.
+fn secret_of(form: &Element) -> Option<String> {
+    let is_secret = |field: &&Element| field.is("field", DATA_FORMS) && field.attr("var") == Some("secret");
+    let field = form.children().find(is_secret)?;
+    Some(field.get_child("value", DATA_FORMS)?.text())
 }
 
 fn summary_of(form: &Filled<'_>) -> PushSummary {

@@ -90,6 +90,7 @@ fn admit(service: &Service, ordering: &mut Ordering<(Envelope, Work)>, arrived: 
         Task::Answer(answer) => return ordering.admit_answer(&sender, answer),
         Task::Work(envelope, work) => (envelope, *work),
     };
+    let sender = service.lane_of(&work).unwrap_or(sender);
     let (is_publish, bytes) = (work.is_publish(), work.weight_bytes());
     if let Err((envelope, _)) =
         ordering.admit(&sender, Arrival { request: (envelope, work), is_publish, bytes })

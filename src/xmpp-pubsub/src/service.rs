@@ -102,6 +102,12 @@ impl Service {
         Some((sender.to_owned(), envelope.error(&Refusal::OverLimit(reason))))
     }
 
+    /// For whom a request counts, if not for its sender.
+    pub(crate) fn lane_of(&self, work: &Work) -> Option<String> {
+        let Work::Push { from, push } = work else { return None };
+        self.settings.push.as_ref()?.lane(from, push)
+    }
+
     /// Understands a stanza, without waiting for anything.
     pub(crate) fn prepare(&self, stanza: &Element) -> Option<Prepared> {
         let origin = self.origin(stanza)?;

@@ -74,7 +74,10 @@ pub(super) fn check(
     if audience.is_none_or(|audience| audience.origin() != public_url.origin()) {
         return Err(NotTheSender::Audience);
     }
-    let left_s = claims["exp"].as_i64().unwrap_or_default().saturating_sub(now_ms.div_euclid(1_000));
+    // It may have a fraction (RFC 7519 §2).
+    #[expect(clippy::cast_possible_truncation, reason = "what is too large is refused as such")]
+    let expiry_s = claims["exp"].as_f64().map_or(0, |exp| exp.floor() as i64);
+    let left_s = expiry_s.saturating_sub(now_ms.div_euclid(1_000));
     if (-CLOCK_LEEWAY_S..=VALID_S_MAX + CLOCK_LEEWAY_S).contains(&left_s) {
         Ok(())
     } else {

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bus_domain::push::{Inlet, InletTarget};
 use bus_domain::retrieve::{Page, PageAt, Selection};
-use bus_domain::{Actor, NodeName, Role};
-use bus_engine::{PushError, Verb};
+use bus_domain::{Actor, BareJid, NodeConfig, NodeName, PublishModel, Role};
+use bus_engine::{Command, PushError, Verb};
 use harness::{HttpRequest, HttpResponse};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -123,8 +123,14 @@ async fn an_address_ends_with_its_registration_and_with_its_node() {
     let [first, second] = [rig.open_inlet(None).await.unwrap(), rig.open_inlet(None).await.unwrap()];
     assert!(matches!(rig.open_inlet(None).await, Err(PushError::TooManyInlets { inlets_max: 2 })));
     rig.execute(node_of(&first).as_str(), Verb::Delete(None)).await;
+    // The name is free: whoever takes it gets none of what is pushed to alice.
+    let mallory = Actor::new(BareJid::new("mallory@example.org").unwrap(), Role::Creator);
+    let config = NodeConfig { publish_model: PublishModel::Open, ..NodeConfig::default() };
+    let command = Command { actor: mallory, node: node_of(&first), verb: Verb::Create(config) };
+    rig.engine.execute(command).await.unwrap();
     expect_problem(&rig.send(push(&first, "")).await, 410, "PUSH_ADDRESS_GONE", None);
-    rig.pushes.close_inlet(&rig.engine, &alice(), first.id).await.unwrap();
+    let again = rig.open_inlet(None).await.expect("what has ended does not count");
+    rig.pushes.close_inlet(&rig.engine, &alice(), again.id).await.unwrap();
     rig.pushes.close_inlet(&rig.engine, &alice(), second.id).await.unwrap();
     for gone in [&first, &second] {
         expect_problem(&rig.send(push(gone, "")).await, 404, "PUSH_ADDRESS_NOT_FOUND", None);

@@ -20,9 +20,12 @@ pub struct LeaseId {
 }
 
 impl LeaseId {
-    /// As text.
+    /// As text. Leases from before there were generations have the name that they had then.
     pub fn encode(&self) -> String {
         let Self { node, epoch, seq, attempt, generation } = self;
+        if *generation == 0 {
+            return format!("{:x}.{:x}.{seq:x}.{attempt:x}", node.0, epoch.0);
+        }
         format!("{:x}.{:x}.{seq:x}.{attempt:x}.{generation:x}", node.0, epoch.0)
     }
 
@@ -34,7 +37,13 @@ impl LeaseId {
         let epoch = Epoch(u64::from_str_radix(next()?, 16).ok()?);
         let seq = Seq::from_str_radix(next()?, 16).ok()?;
         let attempt = u32::from_str_radix(next()?, 16).ok()?;
-        let generation = u64::from_str_radix(next()?, 16).ok()?;
+        let generation = match parts.next() {
+            None => 0,
+            Some(part) if part.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                u64::from_str_radix(part, 16).ok()?
+            }
+            Some(_) => return None,
+        };
         parts.next().is_none().then_some(Self { node, epoch, seq, attempt, generation })
     }
 }

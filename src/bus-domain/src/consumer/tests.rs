@@ -147,11 +147,13 @@ fn leases_have_one_name() {
     let lease =
         LeaseId { node: NodeId(7), epoch: Epoch(u64::MAX), seq: 300, attempt: 2, generation: 1 << 32 };
     assert_eq!(LeaseId::parse(&lease.encode()), Some(lease));
+    let from_before = LeaseId { generation: 0, ..lease };
+    assert_eq!(from_before.encode(), "7.ffffffffffffffff.12c.2");
+    assert_eq!(LeaseId::parse(&from_before.encode()), Some(from_before));
     for bad in [
         "",
         "7",
         "7.1.2",
-        "7.1.2.3",
         "7.1.2.3.4.5",
         "7.1.2.3.x",
         "7.1.2.3.",

@@ -117,7 +117,7 @@ impl Engine {
     /// Removes a consumer; its readers learn that it is gone.
     pub async fn delete_consumer(&self, actor: &Actor, name: &ConsumerName) -> Result<(), BusError> {
         let consumer = self.find_consumer(actor, name).await?;
-        let _changing = self.shared().consumers.changing.turn(consumer.id).await;
+        let _changing = self.turn_of(actor, &consumer).await?;
         let (consumer, fence) = self.take_over(actor, name, &ConsumerError::NotFound).await?;
         let deleted = self.store().delete_consumer(consumer.id, fence).await;
         if deleted.map_err(|error| self.unavailable(&error))? {
@@ -149,6 +149,15 @@ impl Engine {
         Ok(consumer)
     }
 
+    /// Waits until nobody else changes or claims a consumer. Another one of its name, made meanwhile, is not meant.
+    async fn turn_of(&self, actor: &Actor, consumer: &Consumer) -> Result<impl Sized + use<>, BusError> {
+        let turn = self.shared().consumers.changing.turn(consumer.id).await;
+        if self.find_consumer(actor, &consumer.name).await?.id != consumer.id {
+            return Err(ConsumerError::NotFound.into());
+        }
+        Ok(turn)
+    }
+
     /// Moves a consumer to another place on a node, or on all of its nodes. What was leased or waited there is forgotten;
     /// who reads it opens it again.
     pub async fn seek_consumer(
@@ -159,7 +168,7 @@ impl Engine {
         start: Start,
     ) -> Result<(), BusError> {
         let consumer = self.find_consumer(actor, name).await?;
-        let _changing = self.shared().consumers.changing.turn(consumer.id).await;
+        let _changing = self.turn_of(actor, &consumer).await?;
         let nodes = match node {
             Some(node) if consumer.config.covers(node) => {
                 let facts = self.facts(node).await?;

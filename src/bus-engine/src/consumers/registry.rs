@@ -245,8 +245,12 @@ impl Engine {
             return Ok(running);
         }
         let fence = self.shared().claim(&consumer).await?;
-        // Read anew, because it may have changed before the claim.
+        // Read anew, because it may have changed before the claim; another one of its name is not meant.
+        let claimed = consumer.id;
         let consumer = self.find_consumer(actor, name).await?;
+        if consumer.id != claimed {
+            return Err(ConsumerError::NotFound.into());
+        }
         let running = Arc::new(self.load(consumer, fence).await?);
         driver::start(self, &running);
         Ok(running)
@@ -261,6 +265,8 @@ impl Engine {
         for cursor in &progress.cursors {
             match self.facts(&cursor.name).await {
                 Ok(facts) if facts.id == cursor.node => {
+                    // Another instance may have committed since this one was last told of the node.
+                    self.recent().note_head(cursor.node, cursor.head.seq);
                     state.add_node(facts, cursor.through_seq, cursor.items_through_seq);
                 }
                 // Deleted since; what is left of it goes with it.

@@ -293,8 +293,13 @@ impl ConsumerState {
         if let Some(through_seq) = items.through_seq {
             node.read_seq = through_seq;
         } else {
+            let sent_seq = node.sent_seq;
             node.begin_behind(node.items_through_seq);
-            node.settled_seq = node.settled_seq.max(node.handed_seq);
+            match self.config.mode {
+                Mode::Queue => node.settled_seq = node.settled_seq.max(node.handed_seq),
+                // Passed over once its reader has committed what it was sent.
+                Mode::Stream => node.sent_seq = sent_seq,
+            }
         }
         node.page.extend(items.events);
         node.pass_over(self.config.mode);

@@ -88,12 +88,13 @@ impl Pushes {
         let found = self.0.store.find_inlet(id).await?.ok_or(PushError::NoSuchInlet)?;
         let device = found.device.ok_or(PushError::NoSuchInlet)?;
         found.inlet.admit(incoming.from, incoming.secret)?;
-        self.admit_rate(id)?;
         let message = incoming.summary.message(id, incoming.alert);
         self.check_way(&device)?;
         if let Some(reason) = self.refusal(&device, &message) {
             return Err(PushError::NotNow { reason });
         }
+        // Last: what goes nowhere takes nothing of what all have together.
+        self.admit_rate(id)?;
         let job = self.job(job_id(self.0.ids.random_bytes(), device.id), &device, &message);
         let id = job.id;
         let jobs = [job];

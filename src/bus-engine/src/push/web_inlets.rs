@@ -125,9 +125,22 @@ impl Pushes {
         let payload = payload(push, self.now_ms(), engine)?;
         let items = vec![NewItem { id: Some(id.clone()), payload: Some(payload) }];
         let publish = Verb::Publish(Request { items, ..Request::default() });
-        execute(engine, &inlet.owner, node, publish).await?;
+        let published = match is_of(engine, &inlet.owner, node).await {
+            Ok(()) => execute(engine, &inlet.owner, node, publish).await.map(drop),
+            Err(gone) => Err(gone),
+        };
+        if let Err(BusError::NodeNotFound | BusError::NodeMoved { .. }) = published {
+            // Its owner wants no more, and it counts among the owner's no longer.
+            self.0.store.remove_inlet(inlet.id).await?;
+        }
+        published?;
         Ok(id)
     }
+}
+
+/// Whether the node is still the owner's: who has deleted it wants no more pushes, and somebody else may have its name now.
+async fn is_of(engine: &Engine, owner: &BareJid, node: &NodeName) -> Result<(), BusError> {
+    if engine.facts(node).await?.creator == *owner { Ok(()) } else { Err(BusError::NodeNotFound) }
 }
 
 /// In the owner's name: the node is theirs, and counts among what they have.

@@ -184,7 +184,15 @@ impl GrpcConfig {
             match issuer.read(folder, domain, creator_domains) {
                 Ok(read) => issuers.push(read),
                 Err(error) => {
-                    issuers.extend(issuer.of_now(in_force).cloned());
+                    match (issuer.of_now(in_force), issuer.without_keys(domain, creator_domains)) {
+                        (Some(of_now), _) => issuers.push(of_now.clone()),
+                        // They are brought soon.
+                        (None, Some(issuer)) => {
+                            issuers.push(issuer);
+                            continue;
+                        }
+                        (None, None) => {}
+                    }
                     unreadable.get_or_insert(error);
                 }
             }

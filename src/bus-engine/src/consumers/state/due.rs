@@ -31,12 +31,9 @@ impl Due {
         self.by_turn.remove(&turn);
     }
 
-    pub(super) fn first(&self) -> Option<Key> {
-        self.by_turn.first_key_value().map(|(_, key)| *key)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.by_turn.len()
+    /// The first so many, which keep their places until they are handed out.
+    pub(super) fn front(&self, keys_max: usize) -> Vec<Key> {
+        self.by_turn.values().take(keys_max).copied().collect()
     }
 }
 
@@ -60,6 +57,11 @@ impl ConsumerState {
         }
     }
 
+    /// Whether one more event may be read. What is read already is in front, and leaves first.
+    pub(super) fn has_room_for_more(&self) -> bool {
+        self.kept_bytes < KEPT_BYTES_MAX
+    }
+
     /// An event cannot be read now.
     pub(crate) fn event_failed(&mut self, node: NodeId, seq: Seq) {
         if let Some(pending) = self.pending.get_mut(&(node, seq))
@@ -72,15 +74,5 @@ impl ConsumerState {
     /// Takes an event off what is in memory.
     pub(super) fn unkeep(&mut self, event: Option<&Arc<Event>>) {
         self.kept_bytes -= event.map_or(0, |event| event.weight_bytes());
-    }
-
-    /// Puts an event that is still to be read behind the others.
-    pub(super) fn put_last(&mut self, key: Key) {
-        if let Some(pending) = self.pending.get_mut(&key)
-            && let Standing::Due { turn, .. } = &mut pending.standing
-        {
-            self.due.remove(*turn);
-            *turn = self.due.push(key);
-        }
     }
 }

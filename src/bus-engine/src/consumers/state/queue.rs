@@ -113,6 +113,8 @@ impl ConsumerState {
             }
             Next::DeadLetter => pending.standing = Standing::DeadLettering { reason: reason(failure) },
             Next::GiveUp => {
+                // It is off its lists already.
+                pending.standing = Standing::Held;
                 self.pending.insert(key, pending);
                 return self.settle(key);
             }
@@ -152,6 +154,9 @@ impl ConsumerState {
 
     /// The dead letter is on disk, and with it the event is settled: its row is gone.
     pub(crate) fn dead_lettered(&mut self, node: NodeId, seq: Seq) {
+        if !self.is_dead_lettering((node, seq)) {
+            return;
+        }
         let pending = self.forget_pending((node, seq));
         self.rows.remove(&(node, seq));
         self.dirty.remove(&(node, seq));
@@ -160,12 +165,20 @@ impl ConsumerState {
 
     /// The dead letter could not be written.
     pub(crate) fn dead_letter_failed(&mut self, node: NodeId, seq: Seq, now_ms: i64) {
-        if let Some(mut pending) = self.forget_pending((node, seq)) {
+        if self.is_dead_lettering((node, seq))
+            && let Some(mut pending) = self.forget_pending((node, seq))
+        {
             let until_ms = now_ms.saturating_add(DEAD_LETTER_PAUSE_MS);
             pending.standing = Standing::Waiting { until_ms };
             self.timeline.insert((until_ms, node, seq));
             self.pending.insert((node, seq), pending);
         }
+    }
+
+    /// Whether word of a dead letter is of now: it may have been redriven since it was written.
+    fn is_dead_lettering(&self, key: Key) -> bool {
+        let pending = self.pending.get(&key);
+        pending.is_some_and(|pending| matches!(pending.standing, Standing::DeadLettering { .. }))
     }
 
     /// Nobody may read an event at the moment: it rests, and no attempt is counted.
@@ -189,26 +202,23 @@ impl ConsumerState {
         handed: &mut BTreeMap<SessionId, Vec<Delivered>>,
         actions: &mut Vec<Action>,
     ) {
-        for _ in 0..self.due.len().min(READ_ONE_BY_ONE_MAX) {
+        for key in self.due.front(READ_ONE_BY_ONE_MAX) {
             if self.leased >= self.config.in_flight_max as usize {
                 return;
             }
             let Some(session) = sessions::next_with_credit(&self.sessions, self.last_served) else { return };
-            let Some(key) = self.due.first() else { return };
+            let has_room = self.has_room_for_more();
             let facts = self.nodes.get(&key.0).map(|node| Arc::clone(&node.facts));
-            let (Some(pending), Some(facts)) = (self.pending.get_mut(&key), facts) else { return };
-            let Standing::Due { event, is_being_read, .. } = &mut pending.standing else { return };
+            let (Some(pending), Some(facts)) = (self.pending.get_mut(&key), facts) else { continue };
+            let Standing::Due { event, is_being_read, .. } = &mut pending.standing else { continue };
             if let Some(event) = event.take() {
                 let (attempt, order_key) = (pending.attempts + 1, pending.order_key);
                 self.unkeep(Some(&event));
                 self.lease(key, attempt, order_key, now_ms);
                 self.hand(session, &facts, event, attempt, handed);
-                continue;
-            }
-            if !std::mem::replace(is_being_read, true) {
+            } else if has_room && !std::mem::replace(is_being_read, true) {
                 actions.push(Action::ReadOne { facts, seq: key.1 });
             }
-            self.put_last(key);
         }
     }
 

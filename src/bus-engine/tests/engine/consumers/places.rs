@@ -124,6 +124,24 @@ async fn the_newest_of_each_item_comes_first_also_what_history_has_lost() {
 }
 
 #[tokio::test]
+async fn an_item_that_was_sent_and_not_committed_comes_again_though_the_log_ends_with_none() {
+    let bus = Bus::start().await;
+    bus.create("n").await;
+    bus.publish("n", &["a", "b"]).await;
+    bus.run("owner", "n", crate::fixture::retract_verb(&["b"], None)).await.expect("retracted");
+    create(&bus, "c", &Wish { start: Start::LastPerItem, ..wish(Mode::Stream, &["n"]) }).await;
+    let mut session = open(&bus, "c").await;
+    assert_eq!(seqs(&events(&mut session, 1).await), [1]);
+    // What comes behind it shows that the rest of the items was passed over.
+    bus.publish("n", &["c"]).await;
+    assert_eq!(seqs(&events(&mut session, 1).await), [4]);
+    drop(session);
+    let bus = bus.restart().await;
+    let mut session = open(&bus, "c").await;
+    assert_eq!(seqs(&events(&mut session, 2).await), [1, 4]);
+}
+
+#[tokio::test]
 async fn patterns_pass_over_what_the_reader_may_not_read_and_tell_nothing_of_it() {
     let bus = Bus::start().await;
     bus.create("a.open").await;

@@ -80,12 +80,7 @@ impl JwtConfig {
         component_domain: &BareJid,
         creator_domains: &HashSet<BareJid>,
     ) -> Result<JwtIssuer, ConfigError> {
-        for (key, text) in [("issuer", &self.issuer), ("audience", &self.audience), ("claim", &self.claim)] {
-            if text.is_empty() {
-                return Err(ConfigError::invalid("grpc.jwt", format!("{key} must not be empty")));
-            }
-        }
-        let domain = self.domain.as_deref().map(|text| parse_domain("grpc.jwt", text)).transpose()?;
+        let rule = self.rule(component_domain, creator_domains)?;
         let path = self.path(folder);
         let jwks = match fs::read_to_string(&path) {
             Ok(jwks) => Some(jwks),
@@ -95,7 +90,32 @@ impl JwtConfig {
                 return Err(ConfigError::invalid("grpc.jwt", what));
             }
         };
-        let rule = JwtRule {
+        let Some(jwks) = jwks else { return Ok(JwtIssuer::without_keys(rule)) };
+        JwtIssuer::new(rule, &jwks).map_err(|error| ConfigError::invalid("grpc.jwt", error.to_string()))
+    }
+
+    /// The issuer until its keys are brought; `None` if nobody brings them, or the rule is wrong.
+    pub(super) fn without_keys(
+        &self,
+        component_domain: &BareJid,
+        creator_domains: &HashSet<BareJid>,
+    ) -> Option<JwtIssuer> {
+        self.jwks_url.as_ref()?;
+        self.rule(component_domain, creator_domains).ok().map(JwtIssuer::without_keys)
+    }
+
+    fn rule(
+        &self,
+        component_domain: &BareJid,
+        creator_domains: &HashSet<BareJid>,
+    ) -> Result<JwtRule, ConfigError> {
+        for (key, text) in [("issuer", &self.issuer), ("audience", &self.audience), ("claim", &self.claim)] {
+            if text.is_empty() {
+                return Err(ConfigError::invalid("grpc.jwt", format!("{key} must not be empty")));
+            }
+        }
+        let domain = self.domain.as_deref().map(|text| parse_domain("grpc.jwt", text)).transpose()?;
+        Ok(JwtRule {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             claim: self.claim.clone(),
@@ -105,8 +125,6 @@ impl JwtConfig {
                 .is_none_or(|domain| domain == component_domain || creator_domains.contains(domain)),
             domain: domain.unwrap_or_else(|| component_domain.clone()),
             may_administer: self.may_administer,
-        };
-        let Some(jwks) = jwks else { return Ok(JwtIssuer::without_keys(rule)) };
-        JwtIssuer::new(rule, &jwks).map_err(|error| ConfigError::invalid("grpc.jwt", error.to_string()))
+        })
     }
 }

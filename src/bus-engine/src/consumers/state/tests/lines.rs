@@ -95,6 +95,15 @@ fn a_dead_letter_and_what_is_given_up_let_their_keys_go_on() {
 }
 
 #[test]
+fn the_only_event_that_is_out_may_be_given_up() {
+    let mut rig = self::rig(2, Wish { in_flight_max: Some(1), ..quick() });
+    assert_eq!(rig.run(), [(1, 1, 1)]);
+    refuse(&mut rig, 1, 1, Failure::Terminated);
+    assert_eq!(rig.run(), [(1, 2, 1)], "its place is free, and no more than that");
+    assert_eq!(rig.run(), []);
+}
+
+#[test]
 fn what_never_left_and_what_is_gone_keep_the_order() {
     let mut rig = rig(5, quick());
     rig.run();
