@@ -6,8 +6,8 @@ use bus_domain::quota::{Counted, Quota, Scope};
 use bus_domain::retention::WhenUndeliveredFull;
 use bus_domain::{
     AccessModel, Affiliation, AssociationPolicy, BusError, Durability, Feature, ItemId, LimitKind,
-    MessageType, NodeName, NodeType, PublishModel, RedirectUri, SendLastItem, SubscriptionState,
-    SubscriptionType, TypeFilter, WhenItemsFull,
+    MessageType, NodeName, NodeType, PublishModel, RedirectUri, RelationKind, SendLastItem,
+    SubscriptionState, SubscriptionType, TypeFilter, WhenItemsFull,
 };
 
 #[test]
@@ -20,6 +20,19 @@ fn affiliations_and_states_are_read_as_they_are_written() {
     }
     assert_eq!((Affiliation::parse("Owner"), SubscriptionState::parse("")), (None, None));
     assert_eq!(Affiliation::ALL.map(Affiliation::as_str)[2], "publish-only");
+}
+
+#[test]
+fn kinds_of_relations_are_read_as_they_are_written() {
+    for (kind, name) in [(RelationKind::Link, "link"), (RelationKind::Parent, "parent")] {
+        assert_eq!((kind.as_str(), name.parse()), (name, Ok(kind)));
+    }
+    assert!("Parent".parse::<RelationKind>().is_err());
+}
+
+#[test]
+fn a_name_is_the_text_that_it_was_made_of() {
+    assert_eq!(String::from(NodeName::new("news").unwrap()), "news");
 }
 
 /// Forms show these words, and stores hold them.

@@ -1,6 +1,7 @@
 //! What a node takes, by how it is configured.
 
-use bus_domain::publish::{self, NewItem, Overflow, Request};
+use bus_domain::idempotency::{IdempotencyKey, Once};
+use bus_domain::publish::{self, ExpectedHead, NewItem, Overflow, Request};
 use bus_domain::{
     AccessModel, Actor, BusError, Durability, Feature, ItemId, Limits, NodeConfig, NodeType, Payload, Role,
     SendLastItem, Setting, Show, ShowValues, WhenItemsFull,
@@ -54,6 +55,28 @@ fn a_node_is_made_by_a_publish_that_asks_for_it() {
     assert!(publish_new(&owner_of_new(), asking()).is_ok());
     let unmeetable = Request { unmeetable: Some(BusError::Internal), ..asking() };
     assert_eq!(publish_new(&owner_of_new(), unmeetable), Err(BusError::Internal));
+}
+
+#[test]
+fn a_node_that_is_made_has_an_empty_log() {
+    let expecting = |seq| {
+        let expected_head = Some(ExpectedHead { seq, epoch: None });
+        publish_new(&owner_of_new(), Request { creates_node: true, expected_head, ..request() })
+    };
+    assert!(expecting(0).is_ok());
+    assert_eq!(expecting(5), Err(BusError::NodeNotFound));
+}
+
+#[test]
+fn a_repeat_is_known_on_disk_and_not_in_memory() {
+    let once = Once { key: IdempotencyKey::new("order-7").unwrap(), content_hash: [0; 32] };
+    let with = |durability, once| {
+        let config = NodeConfig { durability, ..NodeConfig::default() };
+        publish(config, Request { once, ..request() }).map(drop)
+    };
+    assert_eq!(with(Durability::Fsync, Some(once.clone())), Ok(()));
+    assert_eq!(with(Durability::Memory, None), Ok(()));
+    assert_eq!(with(Durability::Memory, Some(once)), Err(BusError::RequestIdNotKept));
 }
 
 #[test]

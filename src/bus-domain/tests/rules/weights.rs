@@ -56,6 +56,13 @@ fn ten_bytes_more_weigh_ten_bytes_more() {
 }
 
 #[test]
+fn an_id_and_a_payload_weigh_the_sum_of_both() {
+    let weight = |item_id: &str, payload: &str| event(item_id, payload, "a").weight_bytes();
+    let fixed = weight("i", "") - 1;
+    assert_eq!(weight(LONG, LONG), fixed + 2 * LONG.len());
+}
+
+#[test]
 fn the_smallest_weighs_what_holds_it() {
     let smallest = event("i", "", "a").weight_bytes();
     assert!(smallest > 100 && smallest < 1_000, "{smallest}");
