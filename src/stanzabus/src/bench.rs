@@ -10,12 +10,21 @@ use std::path::Path;
 use crate::cli::BenchCommand;
 use crate::client::output;
 use crate::failure::Failure;
+use crate::signals::StopSignals;
 
 /// `stanzabus bench …`
 pub(crate) async fn run(config: &Path, command: BenchCommand) -> Result<(), Failure> {
     let (report, json) = match command {
         BenchCommand::Grpc(arguments) => (grpc::run(config, &arguments).await?, arguments.json),
-        BenchCommand::Push(arguments) => (push::run(&arguments).await?, arguments.json),
+        BenchCommand::Push(arguments) => {
+            // Whoever stops it stops the daemon that it has started, too.
+            let mut signals = StopSignals::listen()?;
+            let report = tokio::select! {
+                report = push::run(&arguments) => report?,
+                () = signals.next() => return Err(cut_short("it was stopped")),
+            };
+            (report, arguments.json)
+        }
     };
     match json {
         Some(path) => {
