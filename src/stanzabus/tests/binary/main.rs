@@ -6,6 +6,7 @@ mod bench;
 mod bus;
 mod init;
 mod manager;
+mod nodes;
 mod push;
 mod serve;
 mod site;

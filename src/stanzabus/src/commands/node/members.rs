@@ -76,11 +76,11 @@ pub(super) async fn set_subscriber(
     if let Some(it) = rejected.first() {
         let holds = state_name(it.state());
         return Err(Failure::Usage(format!(
-            "{jid} cannot be {} of {node}: it is {holds}; only who has asked can be approved, and nobody who is banned",
+            "{jid} on {node} cannot be {}: it is {holds}; only who has asked can be approved, and nobody who is banned",
             state_name(state)
         )));
     }
-    output::status(&format!("{jid} is {} of {node}", state_name(state)));
+    output::status(&format!("{jid} on {node}: {}", state_name(state)));
     Ok(())
 }
 
