@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::device::{read_hex, write_hex};
 use super::{DeviceId, NotAnId};
-use crate::NodeName;
+use crate::{NodeFacts, NodeName};
 
 /// The name of an inlet: random. It is the node that servers publish to (XEP-0357), or a part of an address for Web Push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +71,12 @@ impl Inlet {
             return Err(NotLetIn::Foreign);
         }
         if secret.is_some_and(|secret| self.secret.is(secret)) { Ok(()) } else { Err(NotLetIn::WrongSecret) }
+    }
+
+    /// Whether a node is the one that it leads to. A node's name is free once it is deleted, and may be somebody else's by now.
+    pub fn leads_to(&self, facts: &NodeFacts) -> bool {
+        matches!(&self.target, InletTarget::Node { node, .. } if *node == facts.name)
+            && facts.creator == self.owner
     }
 }
 

@@ -125,9 +125,12 @@ impl Pushes {
         let payload = payload(push, self.now_ms(), engine)?;
         let items = vec![NewItem { id: Some(id.clone()), payload: Some(payload) }];
         let publish = Verb::Publish(Request { items, ..Request::default() });
-        let published = match is_of(engine, &inlet.owner, node).await {
-            Ok(()) => execute(engine, &inlet.owner, node, publish).await.map(drop),
-            Err(gone) => Err(gone),
+        let published = match engine.facts(node).await {
+            Ok(facts) if inlet.leads_to(&facts) => {
+                execute(engine, &inlet.owner, node, publish).await.map(drop)
+            }
+            Ok(_) => Err(BusError::NodeNotFound),
+            Err(error) => Err(error),
         };
         if let Err(BusError::NodeNotFound | BusError::NodeMoved { .. }) = published {
             // Its owner wants no more, and it counts among the owner's no longer.
@@ -136,11 +139,6 @@ impl Pushes {
         published?;
         Ok(id)
     }
-}
-
-/// Whether the node is still the owner's: who has deleted it wants no more pushes, and somebody else may have its name now.
-async fn is_of(engine: &Engine, owner: &BareJid, node: &NodeName) -> Result<(), BusError> {
-    if engine.facts(node).await?.creator == *owner { Ok(()) } else { Err(BusError::NodeNotFound) }
 }
 
 /// In the owner's name: the node is theirs, and counts among what they have.

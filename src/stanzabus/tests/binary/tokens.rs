@@ -113,6 +113,12 @@ fn the_keys_of_an_issuer_are_brought_from_where_it_publishes_them() {
     let mut daemon = bus.serve();
     daemon.wait_for("the keys of an issuer stay as they were");
     assert_eq!(call(&bus, token).status, Some(0), "by the file");
+    assert_eq!(daemon.stop(), Some(0));
+    // A file that was damaged is to be brought anew, and keeps the daemon from nothing else.
+    bus.write("login.json", "");
+    let _daemon = bus.serve();
+    let refused = call(&bus, token);
+    assert!(refused.stderr.contains("no key of its kid and algorithm"), "{refused:?}");
 }
 
 #[test]

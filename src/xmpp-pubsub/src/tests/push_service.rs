@@ -9,6 +9,7 @@ use bus_engine::{
 use bus_store::DeviceStore as _;
 
 use super::*;
+use crate::service::Task;
 
 const PUSH: &str = "push@events.example.org";
 /// Alice's server.
@@ -95,6 +96,16 @@ impl WithPush {
     async fn jobs(&self) -> Vec<JobRecord> {
         let admin = Actor::new(Jid::new(ADMIN).unwrap(), Role::Admin);
         self.pushes.list_jobs(&admin, JobFilter::default(), None, 9).await.unwrap().0
+    }
+}
+
+impl WithPush {
+    /// For whom a push counts that this one sends.
+    fn lane(&self, from: &str, node: &str) -> Option<String> {
+        let content = format!("<publish node='{node}'><item>{SUMMARY}</item></publish>");
+        let prepared = self.fixture.service.prepare(&iq(from, PUSH, "set", &pubsub(&content))).unwrap();
+        let Task::Work(_, work) = prepared.task else { panic!("it is carried out") };
+        self.fixture.service.lane_of(&work)
     }
 }
 
@@ -317,4 +328,25 @@ async fn an_application_server_gets_an_address_and_its_user_a_node() {
     let nowhere = WithPush::at(None).await;
     let refused = nowhere.command(ALICE, "register-web-push", &[("title", "Toots")]).await;
     assert_eq!(refused, "cancel/item-not-found", "there is no address to give out");
+}
+
+#[tokio::test]
+async fn what_a_server_pushes_counts_for_the_one_whom_it_is_for() {
+    let bus = WithPush::new().await;
+    let (one, other) = ("01".repeat(16), "02".repeat(16));
+    assert_eq!(bus.lane(SERVER, &one), Some(format!("{one}@{PUSH}")));
+    assert_ne!(bus.lane(SERVER, &one), bus.lane(SERVER, &other));
+    for from in [ALICE, "elsewhere.example.com"] {
+        assert_eq!(bus.lane(from, &one), None, "{from} counts as itself");
+    }
+}
+
+#[tokio::test]
+async fn the_secret_decides_whatever_else_the_form_holds() {
+    let bus = WithPush::new().await;
+    let (node, secret) = bus.register().await;
+    let twice = "<field var='a'><value>1</value></field>".repeat(2);
+    let odd = options(Some(&secret)).replace("</x>", &format!("{twice}</x>"));
+    bus.publish(SERVER, &node, &odd).await;
+    assert_eq!(bus.jobs().await.len(), 1);
 }
