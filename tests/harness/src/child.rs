@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::wait_until;
 
 const LOG_LINES_SHOWN: usize = 40;
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A running process; killed when dropped.
 #[derive(Debug)]
@@ -62,6 +63,31 @@ impl Child {
         match timeout(patience, self.process.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => bail!("{} did not end within {patience:?} of SIGTERM; {}", self.name, self.log_tail()),
+        }
+    }
+
+    /// As [`Self::terminate`], for a process that may sleep through its last timer: it is woken until it ends.
+    ///
+    /// Prosody computes how long it may sleep, and only then handles the signal: when that falls between the two it closes
+    /// everything and sleeps on, for hours (`loop` in its `net/server_epoll.lua`). SIGSTOP with SIGCONT interrupts the sleep.
+    ///
+    /// # Errors
+    /// As [`Self::terminate`].
+    pub async fn terminate_and_wake(mut self, patience: Duration) -> Result<ExitStatus> {
+        self.check_running()?;
+        self.signal("TERM").await?;
+        let deadline = Instant::now() + patience;
+        loop {
+            match timeout(WAKE_INTERVAL, self.process.wait()).await {
+                Ok(status) => return Ok(status?),
+                Err(_) if Instant::now() < deadline => {
+                    self.signal("STOP").await?;
+                    self.signal("CONT").await?;
+                }
+                Err(_) => {
+                    bail!("{} did not end within {patience:?} of SIGTERM; {}", self.name, self.log_tail())
+                }
+            }
         }
     }
 

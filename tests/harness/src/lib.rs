@@ -33,4 +33,4 @@ pub use python::python;
 pub use raw_stream::RawStream;
 pub use scripted_server::ScriptedServer;
 pub use server::{ServerKind, XmppServer};
-pub use wait::wait_until;
+pub use wait::{wait_until, whole_lines};

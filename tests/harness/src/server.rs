@@ -218,7 +218,7 @@ impl XmppServer {
     pub async fn stop(&mut self) -> Result<()> {
         self.check_started()?;
         while let Some(process) = self.processes.pop() {
-            process.terminate(STOP_PATIENCE).await?;
+            process.terminate_and_wake(STOP_PATIENCE).await?;
         }
         Ok(())
     }

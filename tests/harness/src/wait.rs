@@ -1,5 +1,7 @@
 //! Waiting for what another process does, with a bound.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -28,4 +30,12 @@ pub async fn wait_until<T>(
         }
         sleep(POLL_INTERVAL).await;
     }
+}
+
+/// The whole lines of a file that another process adds to; none while there is no such file. The last line may still be on its
+/// way: it is not there before its end is.
+pub fn whole_lines(path: &Path) -> Vec<String> {
+    let text = fs::read(path).unwrap_or_default();
+    let end = text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    String::from_utf8_lossy(&text[..end]).lines().map(str::to_owned).collect()
 }

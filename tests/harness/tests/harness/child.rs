@@ -36,6 +36,15 @@ async fn a_process_that_ignores_sigterm_is_reported_with_its_log() {
 }
 
 #[tokio::test]
+async fn a_process_that_sleeps_on_after_sigterm_is_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    let sleeper = "trap \"trap 'exit 4' CONT\" TERM; echo up; while :; do sleep 0.05; done";
+    let child = shell(sleeper, folder.path());
+    wait_for_output(&child, "up").await;
+    assert_eq!(child.terminate_and_wake(PATIENCE).await.unwrap().code(), Some(4));
+}
+
+#[tokio::test]
 async fn a_process_that_ended_by_itself_is_reported_with_its_log() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = shell("echo no such file >&2; exit 7", folder.path());

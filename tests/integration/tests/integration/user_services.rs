@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use harness::{Authority, Child, Daemon, Postgres, Validity, free_port, wait_until};
+use harness::{Authority, Child, Daemon, Postgres, Validity, free_port, wait_until, whole_lines};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -200,8 +200,8 @@ impl Service {
     }
 
     fn calls(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        let lines = whole_lines(&self.folder.path().join("calls"));
+        lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
     /// The items of all deliveries until now, once they are as they should be.

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use harness::{Authority, Child, Daemon, Validity, free_port, wait_until};
+use harness::{Authority, Child, Daemon, Validity, free_port, wait_until, whole_lines};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -80,8 +80,8 @@ impl Receiver {
 
     /// What has come until now.
     pub(super) fn requests(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.path()).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        let lines = whole_lines(&self.folder.path().join("requests"));
+        lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
     /// The deliveries that have come until now.
@@ -96,9 +96,5 @@ impl Receiver {
             Ok(requests) => requests,
             Err(error) => panic!("{error:#}; it has {:#?}", self.requests()),
         }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("requests")
     }
 }
