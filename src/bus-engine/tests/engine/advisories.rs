@@ -13,7 +13,7 @@ fn admin() -> Actor {
 }
 
 async fn next(reader: &mut AdvisoryReader) -> AdvisoryAbout {
-    match tokio::time::timeout(Duration::from_secs(20), reader.next()).await.expect("it comes") {
+    match tokio::time::timeout(Duration::from_mins(1), reader.next()).await.expect("it comes") {
         AdvisoryFrame::Advisory(advisory) => advisory.about.clone(),
         AdvisoryFrame::Missed(count) => panic!("{count} are missed"),
     }

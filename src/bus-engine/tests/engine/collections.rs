@@ -92,9 +92,10 @@ async fn what_is_told_below_is_told_through_the_collection_and_nothing_else() {
 
 #[tokio::test]
 async fn a_ban_on_the_child_acts_on_what_lags_through_the_collection() {
+    // The ban comes before anything is sent again.
     let engine = EngineLimits {
-        lagging_backoff_ms_min: 300,
-        lagging_backoff_ms_max: 300,
+        lagging_backoff_ms_min: 2_000,
+        lagging_backoff_ms_max: 2_000,
         lagging_quiet_ms: 20,
         cursor_interval_ms: 20,
         ..EngineLimits::default()

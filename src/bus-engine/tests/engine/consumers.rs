@@ -51,12 +51,12 @@ async fn open(bus: &Bus, consumer: &str) -> ConsumerSession {
 }
 
 async fn next(session: &mut ConsumerSession) -> ConsumerFrame {
-    tokio::time::timeout(Duration::from_secs(20), session.next()).await.expect("it comes").expect("no end")
+    tokio::time::timeout(Duration::from_mins(1), session.next()).await.expect("it comes").expect("no end")
 }
 
 async fn end(session: &mut ConsumerSession) -> BusError {
     loop {
-        match tokio::time::timeout(Duration::from_secs(20), session.next()).await.expect("it ends") {
+        match tokio::time::timeout(Duration::from_mins(1), session.next()).await.expect("it ends") {
             Ok(_) => {}
             Err(why) => return why,
         }

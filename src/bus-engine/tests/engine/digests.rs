@@ -10,7 +10,7 @@ const B: &str = "b@example.org";
 const LAGGING: &str = "(SELECT count(*) FROM lagging)";
 const CURSOR: &str = "(SELECT coalesce(max(seq), 0) FROM cursors)";
 
-/// A node with the subscriber a, and b who wants digests.
+/// A node with the subscriber a, and b who wants digests, after a time in which all of a test is published.
 async fn bus() -> Bus {
     let engine = EngineLimits {
         lagging_backoff_ms_min: 50,
@@ -22,7 +22,7 @@ async fn bus() -> Bus {
     let bus = Bus::start_with(Settings { engine, ..Settings::default() }).await;
     bus.create("n").await;
     bus.subscribe("n", "a").await;
-    let options = vec![OptionSetting::Digest(true), OptionSetting::DigestFrequencyMs(Some(1_000))];
+    let options = vec![OptionSetting::Digest(true), OptionSetting::DigestFrequencyMs(Some(4_000))];
     let request = subscribe::Request { jid: jid("b"), options };
     bus.run("b", "n", Verb::Subscribe(request)).await.expect("a subscription");
     bus

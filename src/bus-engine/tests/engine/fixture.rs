@@ -190,7 +190,7 @@ impl Bus {
                 poll.tick().await;
             }
         };
-        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        let reached = tokio::time::timeout(Duration::from_mins(1), reached).await;
         assert!(reached.is_ok(), "{what}: {:?}", self.engine.statistics().snapshot());
     }
 
@@ -248,7 +248,7 @@ impl Bus {
                 found = self::stored(&mut connection, expression).await;
             }
         };
-        let stored = tokio::time::timeout(Duration::from_secs(20), stored).await;
+        let stored = tokio::time::timeout(Duration::from_mins(1), stored).await;
         assert!(stored.is_ok(), "{expression} is {found} and not {expected}");
     }
 
@@ -290,7 +290,7 @@ impl Leg {
 
     /// The next notification.
     pub(crate) async fn next(&mut self) -> Seen {
-        let next = tokio::time::timeout(Duration::from_secs(20), self.seen.recv());
+        let next = tokio::time::timeout(Duration::from_mins(1), self.seen.recv());
         let (ticket, seen, message) = next.await.expect("one comes").expect("the dispatcher lives");
         self.last_ticket = ticket;
         self.messages.insert((seen.1, seen.3.clone()), message);
@@ -342,7 +342,7 @@ impl Leg {
                 poll.tick().await;
             }
         };
-        let proven = tokio::time::timeout(Duration::from_secs(20), proving).await;
+        let proven = tokio::time::timeout(Duration::from_mins(1), proving).await;
         assert!(proven.is_ok(), "{expression} is not {expected}");
     }
 

@@ -101,7 +101,7 @@ impl Profiled {
     }
 
     async fn sent(&mut self) -> (String, String) {
-        let sent = tokio::time::timeout(Duration::from_secs(20), self.sent.recv()).await;
+        let sent = tokio::time::timeout(Duration::from_mins(1), self.sent.recv()).await;
         sent.expect("something is sent").expect("the provider lives")
     }
 

@@ -188,7 +188,7 @@ async fn publish_until(bus: &Bus, node: &str, answer: &Result<(), BusError>) {
             poll.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), publishing).await.expect("the answer");
+    tokio::time::timeout(Duration::from_mins(1), publishing).await.expect("the answer");
 }
 
 #[tokio::test]

@@ -201,7 +201,7 @@ async fn publish_until(bus: &Bus, answer: &Result<(), BusError>) {
             poll.tick().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), publishing).await.expect("the answer");
+    tokio::time::timeout(std::time::Duration::from_mins(1), publishing).await.expect("the answer");
 }
 
 #[tokio::test]

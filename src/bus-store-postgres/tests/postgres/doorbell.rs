@@ -25,10 +25,10 @@ async fn a_ring_is_heard_by_the_others_once_however_often_it_was_rung() {
     for _ in 0..20 {
         first.ring().await.unwrap();
     }
-    assert!(hears(&mut *second, 5_000).await);
+    assert!(hears(&mut *second, 60_000).await);
     assert!(!hears(&mut *first, 200).await, "not by the one who rings");
     second.ring().await.unwrap();
-    assert!(hears(&mut *first, 5_000).await);
+    assert!(hears(&mut *first, 60_000).await);
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn instances_are_counted_per_database_while_they_live() {
     let second = doorbell(&store).await;
     assert_eq!(first.instances().await.unwrap(), 2);
     drop(second);
-    let gone = harness::wait_until("the other to be gone", Duration::from_secs(10), async || {
+    let gone = harness::wait_until("the other to be gone", Duration::from_mins(1), async || {
         (first.instances().await.ok()? == 1).then_some(())
     });
     gone.await.unwrap();

@@ -224,7 +224,7 @@ async fn a_node_that_is_not_in_memory_is_delivered_from_its_cursor() {
 async fn a_digest_that_one_has_begun_is_sent_by_the_one_that_takes_the_link_over() {
     let (first, second, url) = pair(NEVER_MS).await;
     first.run("owner", Verb::Create(NodeConfig::default())).await.unwrap();
-    let options = vec![OptionSetting::Digest(true), OptionSetting::DigestFrequencyMs(Some(1_000))];
+    let options = vec![OptionSetting::Digest(true), OptionSetting::DigestFrequencyMs(Some(4_000))];
     let request = subscribe::Request { jid: bare("reader").into(), options };
     first.run("reader", Verb::Subscribe(request)).await.unwrap();
     let (takes_over, mut seen) = second.stand_by();

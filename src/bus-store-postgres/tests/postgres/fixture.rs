@@ -4,11 +4,11 @@ use bus_store_postgres::{PostgresLimits, PostgresStore, PostgresUrl};
 use harness::Postgres;
 use store_contract::{OpenProfiledStore, OpenPushStore, OpenStore};
 
-/// Short enough for a test to wait for.
+/// Short enough for a test to wait for, and longer than a server on a busy machine takes.
 pub(crate) const IMPATIENT: PostgresLimits = PostgresLimits {
     connections_max: 4,
-    connect_timeout_ms: 1_000,
-    call_timeout_ms: 1_000,
+    connect_timeout_ms: 4_000,
+    call_timeout_ms: 4_000,
     lock_timeout_ms: 200,
 };
 

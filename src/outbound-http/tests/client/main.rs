@@ -132,7 +132,7 @@ async fn a_server_that_says_nothing_is_given_up() {
 async fn a_connection_on_which_nobody_answers_is_left() {
     let authority = Authority::new();
     let server = raw_http2::start(&authority, vec![Moves::SayNothing, Moves::AnswerAll]).await;
-    let client = client(&authority, |settings| settings.request_timeout = Duration::from_millis(500));
+    let client = client(&authority, |settings| settings.request_timeout = Duration::from_secs(3));
     assert!(client.send(&server.request("/")).await.is_err());
     assert!(client.send(&server.request("/")).await.unwrap().status.is_success());
     assert_eq!(client.connections_opened(), 2);
@@ -142,7 +142,7 @@ async fn a_connection_on_which_nobody_answers_is_left() {
 async fn an_answer_counts_though_its_body_does_not_end() {
     let authority = Authority::new();
     let server = raw_http2::start(&authority, vec![Moves::AnswerWithoutEnd]).await;
-    let client = client(&authority, |settings| settings.request_timeout = Duration::from_millis(500));
+    let client = client(&authority, |settings| settings.request_timeout = Duration::from_secs(3));
     let answer = client.send(&server.request("/")).await.unwrap();
     assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0));
 }

@@ -9,7 +9,7 @@ use xmpp_component::{
 };
 
 /// Nothing here takes that long; a test that would wait for ever fails instead.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
                           xmlns:stream='http://etherx.jabber.org/streams' from='events.localhost' id='3BF96D32'>";
