@@ -74,19 +74,26 @@ impl Child {
     /// # Errors
     /// As [`Self::terminate`].
     pub async fn terminate_and_wake(mut self, patience: Duration) -> Result<ExitStatus> {
-        self.check_running()?;
         self.signal("TERM").await?;
+        self.wait_and_wake(patience).await
+    }
+
+    /// As [`Self::wait`], for a process that was told to end and may sleep on: see [`Self::terminate_and_wake`].
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub async fn wait_and_wake(mut self, patience: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + patience;
         loop {
             match timeout(WAKE_INTERVAL, self.process.wait()).await {
                 Ok(status) => return Ok(status?),
                 Err(_) if Instant::now() < deadline => {
-                    self.signal("STOP").await?;
-                    self.signal("CONT").await?;
+                    for signal in ["STOP", "CONT"] {
+                        // It may have ended just now, which the next round finds out.
+                        let _ = self.signal(signal).await;
+                    }
                 }
-                Err(_) => {
-                    bail!("{} did not end within {patience:?} of SIGTERM; {}", self.name, self.log_tail())
-                }
+                Err(_) => bail!("{} still runs after {patience:?}; {}", self.name, self.log_tail()),
             }
         }
     }

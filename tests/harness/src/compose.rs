@@ -88,7 +88,7 @@ impl Compose {
         let service = &self.file.services[name];
         process.signal(service.stop_signal.trim_start_matches("SIG")).await?;
         let log = process.log_tail();
-        let status = process.wait(service.stop_grace()?).await?;
+        let status = process.wait_and_wake(service.stop_grace()?).await?;
         if !status.success() {
             bail!("{name} ends with {status}; {log}");
         }
