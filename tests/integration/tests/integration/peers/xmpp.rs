@@ -9,6 +9,8 @@ const LIMITS: XmlLimits = XmlLimits { depth_max: 100, bytes_max: 8 << 20 };
 /// Somebody who writes text and reads stanzas: a user, a component, or a server towards a component.
 pub(crate) struct XmppPeer {
     stream: RawStream,
+    /// Whole stanzas that came and were not taken.
+    received: Vec<Element>,
     questions: u32,
 }
 
@@ -26,7 +28,7 @@ pub(crate) enum StanzaKind {
 impl XmppPeer {
     /// Somebody on a stream that is open.
     pub(crate) fn new(stream: RawStream) -> Self {
-        Self { stream, questions: 0 }
+        Self { stream, received: Vec::new(), questions: 0 }
     }
 
     /// A user of the server's, logged in and not available.
@@ -45,11 +47,16 @@ impl XmppPeer {
         self.stream.send(text).await.expect("the other side listens");
     }
 
-    /// Reads whole stanzas until `enough` holds for those since the last call.
+    /// Reads whole stanzas until `enough` holds for those since the last call. Each is read once, however many come.
     pub(crate) async fn receive_until(&mut self, enough: impl Fn(&[Element]) -> bool) -> Vec<Element> {
-        let is_enough = |text: &str| stanzas(text).is_some_and(|stanzas| enough(&stanzas));
-        let text = self.stream.read_until(PATIENCE, is_enough).await.expect("it comes");
-        stanzas(&text).expect("it was just read")
+        while !enough(&self.received) {
+            let are_some = |text: &str| stanzas(text).is_some_and(|stanzas| !stanzas.is_empty());
+            let read = self.stream.read_until(PATIENCE, are_some).await;
+            let text =
+                read.unwrap_or_else(|error| panic!("it comes: {error:#}; before: {:?}", self.received));
+            self.received.extend(stanzas(&text).expect("it was just read"));
+        }
+        std::mem::take(&mut self.received)
     }
 
     /// Sends `text` and then a ping to `addresses`: returns all that came before the ping's answer. A sender's
