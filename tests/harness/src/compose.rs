@@ -21,6 +21,7 @@ use mapping::Mapping;
 
 /// Health checks are asked as fast as that, whatever their interval: nobody pays for them here.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The stack. Its processes are killed when it is dropped.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl Compose {
         Ok(())
     }
 
-    /// Stops a service with its signal, within its grace.
+    /// Stops a service with its signal. Its grace is for a machine that does nothing else, so it is not the bound here.
     ///
     /// # Errors
     /// When it does not run, takes longer, or ends with another status than 0.
@@ -88,7 +89,7 @@ impl Compose {
         let service = &self.file.services[name];
         process.signal(service.stop_signal.trim_start_matches("SIG")).await?;
         let log = process.log_tail();
-        let status = process.wait_and_wake(service.stop_grace()?).await?;
+        let status = process.wait_and_wake(STOP_PATIENCE).await?;
         if !status.success() {
             bail!("{name} ends with {status}; {log}");
         }

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 
 use crate::{Child, free_port, http_get};
 
-const READY_PATIENCE: Duration = Duration::from_secs(30);
-const STOP_PATIENCE: Duration = Duration::from_secs(15);
-const CLI_PATIENCE: Duration = Duration::from_mins(1);
+const READY_PATIENCE: Duration = Duration::from_mins(2);
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
+const CLI_PATIENCE: Duration = Duration::from_mins(2);
 
 /// A `stanzabus` with a folder and ports of its own, which outlive its process. Killed when dropped.
 ///
@@ -156,7 +156,7 @@ impl Daemon {
     /// Waits until `/readyz` answers 200.
     ///
     /// # Errors
-    /// With the end of the log, when the daemon ends or is not ready within 30 seconds.
+    /// With the end of the log, when the daemon ends or is not ready within two minutes.
     pub async fn wait_ready(&mut self) -> Result<()> {
         let port = self.http_port;
         let process = self.process.as_mut().context("the daemon does not run")?;
@@ -177,7 +177,7 @@ impl Daemon {
     /// SIGTERM, and the status of its orderly end.
     ///
     /// # Errors
-    /// When it does not run, or does not end within 15 seconds.
+    /// When it does not run, or does not end within a minute.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
         self.process.take().context("the daemon does not run")?.terminate(STOP_PATIENCE).await
     }
@@ -193,7 +193,7 @@ impl Daemon {
     /// The status of an end that something else has asked for.
     ///
     /// # Errors
-    /// When it does not run, or does not end within 15 seconds.
+    /// When it does not run, or does not end within a minute.
     pub async fn wait_for_end(&mut self) -> Result<ExitStatus> {
         self.process.take().context("the daemon does not run")?.wait(STOP_PATIENCE).await
     }
@@ -224,7 +224,7 @@ impl Daemon {
     /// Runs a client command to its end, whatever its status.
     ///
     /// # Errors
-    /// When it does not end within 60 seconds.
+    /// When it does not end within two minutes.
     pub async fn cli_output(&self, arguments: &[String]) -> Result<Output> {
         let mut command = self.command();
         command.args(arguments).kill_on_drop(true);

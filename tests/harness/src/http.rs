@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_mins(1);
 const RESPONSE_BYTES_MAX: u64 = 4 << 20;
 
 /// What a server answered.
@@ -57,7 +57,7 @@ pub struct EventStream {
     is_over: bool,
 }
 
-/// GETs a path from a loopback port; answers within 5 seconds or fails.
+/// GETs a path from a loopback port; answers within a minute or fails.
 ///
 /// # Errors
 /// When nobody listens, or the answer is no HTTP.
@@ -65,7 +65,7 @@ pub async fn http_get(port: u16, path: &str) -> Result<HttpResponse> {
     http_send(port, &HttpRequest { method: "GET", path: path.to_owned(), ..HttpRequest::default() }).await
 }
 
-/// Asks a server on a loopback port; answers within 5 seconds or fails.
+/// Asks a server on a loopback port; answers within a minute or fails.
 ///
 /// # Errors
 /// When nobody listens, or the answer is no HTTP.

@@ -18,8 +18,8 @@ use crate::{Child, free_port, server_user, wait_until};
 use processes::Signal;
 use small_disk::SmallDisk;
 
-const START_PATIENCE: Duration = Duration::from_secs(30);
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_mins(2);
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
 const SERVER_USER: &str = "postgres";
 const PASSWORD: &str = "a+password/of=tests";
 const PROGRAMS: &str = "/usr/lib/postgresql";
@@ -156,7 +156,7 @@ impl Postgres {
     /// Ends it in an orderly way: sessions are cut, everything is written.
     ///
     /// # Errors
-    /// When it does not run, or does not end within 20 seconds.
+    /// When it does not run, or does not end within a minute.
     pub async fn stop(&mut self) -> Result<()> {
         processes::send(Signal::Interrupt, &[self.process_id().context("PostgreSQL does not run")?])?;
         let process = self.process.take().context("PostgreSQL does not run")?;

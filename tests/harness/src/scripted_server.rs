@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::RawStream;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A component port on loopback. Its host is `localhost`; every secret is right.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl ScriptedServer {
     /// The next connection, before any word.
     ///
     /// # Errors
-    /// When none comes within 30 seconds.
+    /// When none comes within a minute.
     pub async fn accept(&self) -> Result<RawStream> {
         let accepted = timeout(PATIENCE, self.listener.accept()).await.context("no component connects")?;
         Ok(RawStream::new(accepted?.0))
@@ -51,7 +51,7 @@ impl ScriptedServer {
     /// The next connection, accepted as a component.
     ///
     /// # Errors
-    /// When none comes within 30 seconds, or it does not speak XEP-0114.
+    /// When none comes within a minute, or it does not speak XEP-0114.
     pub async fn accept_component(&self) -> Result<RawStream> {
         let mut stream = self.accept_handshake().await?;
         stream.send("<handshake/>").await?;
@@ -74,7 +74,7 @@ impl ScriptedServer {
     /// The next connection, up to its `<handshake/>`: the answer is the test's.
     ///
     /// # Errors
-    /// When none comes within 30 seconds, or it does not speak XEP-0114.
+    /// When none comes within a minute, or it does not speak XEP-0114.
     pub async fn accept_handshake(&self) -> Result<RawStream> {
         let mut stream = self.accept().await?;
         let has_header =

@@ -17,8 +17,8 @@ use crate::child::tail;
 use crate::{Child, free_port, wait_until};
 use setup::{Readiness, Setup, give_to, is_root, which};
 
-const START_PATIENCE: Duration = Duration::from_secs(30);
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_mins(2);
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The servers that the daemon is tested behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +214,7 @@ impl XmppServer {
     /// Ends it in an orderly way: streams are closed.
     ///
     /// # Errors
-    /// When it does not run, or does not end within 20 seconds.
+    /// When it does not run, or does not end within a minute.
     pub async fn stop(&mut self) -> Result<()> {
         self.check_started()?;
         while let Some(process) = self.processes.pop() {

@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 
 use super::RawStream;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl RawStream {
     /// Connects to a component port and attaches as `domain`: from here on, stanzas can be written.

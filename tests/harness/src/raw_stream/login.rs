@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::RawStream;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl RawStream {
     /// Connects and logs in as `user@host/resource`: from here on, stanzas can be written.

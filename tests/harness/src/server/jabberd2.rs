@@ -11,7 +11,7 @@ use super::setup::{Readiness, Setup, library_folder};
 use crate::RawStream;
 use crate::child::tail;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const NO_LIMITS: &str =
     "<io><max_fds>1024</max_fds><limits><bytes>0</bytes><stanzas>0</stanzas><connects>0</connects></limits>";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::{Child, wait_until};
 use tokio::process::Command;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn shell(script: &str, folder: &Path) -> Child {
     Child::spawn("the shell", Command::new("sh").args(["-c", script]), &folder.join("log")).expect("a shell")

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use harness::{RawStream, ScriptedServer, ServerKind, XmppServer};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_component_attaches_to_a_scripted_server_and_each_hears_the_other() {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use harness::RawStream;
 use tokio::net::TcpListener;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn pair() -> (RawStream, RawStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use harness::{RawStream, ServerKind, XmppServer};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Each server in one test after the other: what they share is the harness's promise.
 const KINDS: [ServerKind; 3] = [ServerKind::Prosody, ServerKind::Ejabberd, ServerKind::Jabberd2];

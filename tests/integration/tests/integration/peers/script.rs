@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Runs the script of a foreign client to its end. It prints a line of JSON for each step that went as expected; their
 /// names. A script that fails fails the test, with what it says.

@@ -15,7 +15,7 @@ from slixmpp.plugins.xep_0059.stanza import Set
 from slixmpp.plugins.xep_0060.stanza import Pubsub
 from slixmpp.xmlstream import ET, register_stanza_plugin
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 PUBSUB = "http://jabber.org/protocol/pubsub"
 MAM = "urn:xmpp:mam:2"
 GET_PENDING = f"{PUBSUB}#get-pending"

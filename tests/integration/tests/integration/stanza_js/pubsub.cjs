@@ -10,7 +10,7 @@
 const { deepStrictEqual: equal } = require('node:assert')
 const { createClient, JXT } = require('stanza')
 
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 const PUBSUB = 'http://jabber.org/protocol/pubsub'
 const READING = 'urn:example:reading'
 const NODE = 'measurements'
