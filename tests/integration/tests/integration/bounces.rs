@@ -74,7 +74,7 @@ impl Rig {
         server.start().await.expect("the server starts");
         let mut daemon = init(server.component_port()).await;
         impatient(&mut daemon);
-        for (key, value) in [("BACKOFF_MS_MIN", "50"), ("BACKOFF_MS_MAX", "200"), ("QUIET_MS", "300")] {
+        for (key, value) in [("BACKOFF_MS_MIN", "50"), ("BACKOFF_MS_MAX", "200"), ("QUIET_MS", "3000")] {
             daemon.set_env(format!("STANZABUS_LIMITS__LAGGING_{key}"), value);
         }
         daemon.start().expect("the daemon starts");

@@ -24,7 +24,7 @@ async fn open(kind: ServerKind, field: &str, value: &str) -> (XmppServer, Daemon
     server.start().await.expect("the server starts");
     let mut daemon = init(server.component_port()).await;
     impatient(&mut daemon);
-    daemon.set_env("STANZABUS_LIMITS__PRESENCE_ANSWER_MS_MAX", "1500");
+    daemon.set_env("STANZABUS_LIMITS__PRESENCE_ANSWER_MS_MAX", "6000");
     daemon.start().expect("the daemon starts");
     daemon.wait_ready().await.expect("the daemon attaches");
     let mut alice = XmppPeer::user(&server, "alice").await;
@@ -141,14 +141,8 @@ async fn a_publisher_who_goes_takes_its_items_along(kind: ServerKind) {
     let_see(&mut bob).await;
     assert_eq!(items(&mut alice).await, 1);
     bob.send("<presence type='unavailable'/>").await;
-    let mut found = usize::MAX;
-    for _ in 0..1_000 {
-        found = items(&mut alice).await;
-        if found == 0 {
-            break;
-        }
-    }
-    assert_eq!(found, 0, "he has gone");
+    let gone = async || (items(&mut alice).await == 0).then_some(());
+    wait_until("the end of his items", PATIENCE, gone).await.expect("he has gone");
 }
 
 async fn items(user: &mut XmppPeer) -> usize {

@@ -74,7 +74,7 @@ async fn started(store: &str) -> Daemon {
     let server = format!("127.0.0.1:{}", harness::free_port());
     let mut daemon = Daemon::init_on_store(store, DOMAIN, &server, SECRET).await.unwrap();
     impatient(&mut daemon);
-    for (key, value) in [("CONNECT", "1000"), ("CALL", "1000"), ("LOCK", "300")] {
+    for (key, value) in [("CONNECT", "4000"), ("CALL", "4000"), ("LOCK", "1000")] {
         daemon.set_env(format!("STANZABUS_LIMITS__STORE_{key}_TIMEOUT_MS"), value);
     }
     daemon.start().unwrap();

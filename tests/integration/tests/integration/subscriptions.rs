@@ -146,7 +146,8 @@ async fn daemon(store: &str) -> Daemon {
 
 async fn create(caller: &GrpcCaller, name: &str, mode: v1::SubscriptionMode) {
     let is_queue = mode == v1::SubscriptionMode::Queue;
-    let short = prost_types::Duration { seconds: 3, nanos: 0 };
+    // Longer than a worker takes to acknowledge.
+    let short = prost_types::Duration { seconds: 10, nanos: 0 };
     let config = v1::SubscriptionConfig {
         nodes: vec![NODE.to_owned()],
         mode: mode.into(),
@@ -179,7 +180,12 @@ impl Reader {
         wait_until("the subscription is served", PATIENCE, async || {
             match Self::try_open(caller, subscription).await {
                 Ok(reader) => Some(reader),
-                Err(refused) if refused.code() == Code::Unavailable => None,
+                // Unknown and cancelled are what the library says of a connection that broke.
+                Err(refused)
+                    if matches!(refused.code(), Code::Unavailable | Code::Unknown | Code::Cancelled) =>
+                {
+                    None
+                }
                 Err(refused) => panic!("{refused}"),
             }
         })

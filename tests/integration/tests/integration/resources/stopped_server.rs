@@ -63,13 +63,13 @@ async fn events_for_a_stopped_prosody_wait_and_arrive_when_it_goes_on() {
     assert!(metric(&daemon, "stanzabus_link_reconnects_total ").await > 0);
 }
 
-/// A daemon that gives a silent server up after two seconds, with a small lane.
+/// A daemon that gives a silent server up soon, but not while a test still sets up, with a small lane.
 async fn hasty(component_port: u16) -> Daemon {
     let mut daemon = init(component_port).await;
     impatient(&mut daemon);
     let lane = LANE_BYTES_MAX.to_string();
     for (key, value) in
-        [("NOTIFICATION_LANE_BYTES_MAX", lane.as_str()), ("IDLE_PING_MS", "500"), ("DEAD_AFTER_MS", "2000")]
+        [("NOTIFICATION_LANE_BYTES_MAX", lane.as_str()), ("IDLE_PING_MS", "500"), ("DEAD_AFTER_MS", "10000")]
     {
         daemon.set_env(format!("STANZABUS_LIMITS__LINK_{key}"), value);
     }
