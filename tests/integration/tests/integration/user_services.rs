@@ -40,6 +40,7 @@ async fn check_source(store: &str) {
         wait_not_ready(&daemon, "xmpp: ").await;
     }
     wait_for_items(&daemon, 180).await;
+    service.wait_read(4).await;
     // The service comes back elsewhere in time, and goes on.
     service.restart();
     service.feed(200);
@@ -53,9 +54,10 @@ async fn check_source(store: &str) {
         "each once"
     );
     assert!(items.iter().all(|(.., publisher)| publisher == "cli@events.localhost/source:erp"), "{items:?}");
+    service.wait_read(5).await;
     let calls = service.calls();
-    let reads = calls.iter().filter(|call| call["call"] == "read");
-    assert!(reads.clone().all(|call| call["authorization"] == "Bearer t0ken") && reads.count() >= 5);
+    let mut reads = calls.iter().filter(|call| call["call"] == "read");
+    assert!(reads.all(|call| call["authorization"] == "Bearer t0ken"), "{calls:?}");
     let shown = daemon.cli(["source", "show", "erp"]).await.expect("it is its own");
     assert!(shown.contains("\"active\"") && !shown.contains("t0ken"), "{shown}");
     daemon.cli(["source", "delete", "erp"]).await.expect("it is its own");
@@ -202,6 +204,13 @@ impl Service {
     fn calls(&self) -> Vec<Value> {
         let lines = whole_lines(&self.folder.path().join("calls"));
         lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// Waits until its stream was asked for so often.
+    async fn wait_read(&self, times: usize) {
+        let reads = || self.calls().iter().filter(|call| call["call"] == "read").count();
+        let enough = async || (reads() >= times).then_some(());
+        wait_until("its stream to be asked for", PATIENCE, enough).await.expect("the daemon reads");
     }
 
     /// The items of all deliveries until now, once they are as they should be.
