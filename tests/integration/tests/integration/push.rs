@@ -186,17 +186,20 @@ async fn faults_and_three_kills_lose_nothing() {
 /// Lets the time of day go on until all jobs are over, and counts how they ended.
 async fn settle(daemon: &Daemon, clock: &Clock, mut offset_s: i64, jobs: &[String]) -> HashMap<String, u64> {
     let caller = GrpcCaller::new(daemon);
-    for _ in 0..40 {
-        let mut outcomes = HashMap::new();
+    let mut outcomes = HashMap::new();
+    for _ in 0..150 {
+        outcomes.clear();
         for job in caller.all_push_jobs().await {
             let outcome = match job.state() {
                 v1::PushJobState::Delivered => "delivered".to_owned(),
                 v1::PushJobState::Dead => format!("dead: {}", job.reason),
-                v1::PushJobState::Waiting | v1::PushJobState::Unspecified => "waiting".to_owned(),
+                v1::PushJobState::Waiting | v1::PushJobState::Unspecified => {
+                    format!("waiting: {}", job.reason)
+                }
             };
             *outcomes.entry(outcome).or_default() += 1;
         }
-        if !outcomes.contains_key("waiting") {
+        if !outcomes.keys().any(|outcome: &String| outcome.starts_with("waiting")) {
             return outcomes;
         }
         offset_s += 60;
@@ -204,7 +207,7 @@ async fn settle(daemon: &Daemon, clock: &Clock, mut offset_s: i64, jobs: &[Strin
         // The senders look at the store every few seconds.
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
-    panic!("some of {} jobs still wait", jobs.len());
+    panic!("some of {} jobs still wait: {outcomes:?}", jobs.len());
 }
 
 fn faults() -> Value {
