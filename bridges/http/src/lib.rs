@@ -5,6 +5,7 @@
 //! | `POST /v1/nodes/{node}/events` | publishes: a CloudEvent in structured or binary mode, or a batch | `publish.rs` |
 //! | `GET /v1/nodes/{node}/events` | reads the log from a position on, as a stream that goes on | `events.rs`, `sse.rs` |
 //! | `GET /v1/nodes/{node}/items/{item_id}` | reads an item | `items.rs` |
+//! | `DELETE /v1/nodes/{node}/items/{item_id}` | takes an item back | `retract.rs` |
 //! | `GET`, `POST /v1/webhooks/{subscription}/agreement` | lets a server agree to get events | `webhook/agreement.rs` |
 //! | `POST /v1/push/{token}` | takes a push of an application server (RFC 8030, `UnifiedPush`), without a caller | `web_push.rs`, `web_push/vapid.rs` |
 //!
@@ -20,6 +21,7 @@ mod path;
 mod problem;
 mod publish;
 mod query;
+mod retract;
 mod routes;
 mod serve;
 mod settings;

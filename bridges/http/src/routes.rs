@@ -7,7 +7,7 @@ use bus_admission::Authentication;
 use bus_engine::Engine;
 
 use crate::problem::Problem;
-use crate::{HttpSettings, events, items, publish, web_push, webhook};
+use crate::{HttpSettings, events, items, publish, retract, web_push, webhook};
 
 /// What requests are answered with.
 pub(crate) struct Api {
@@ -20,7 +20,7 @@ pub(crate) struct Api {
 pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/nodes/{node}/events", get(events::get).post(publish::post))
-        .route("/v1/nodes/{node}/items/{item_id}", get(items::get))
+        .route("/v1/nodes/{node}/items/{item_id}", get(items::get).delete(retract::delete))
         .route(
             "/v1/webhooks/{subscription}/agreement",
             get(webhook::agreement::take).post(webhook::agreement::take),

@@ -7,6 +7,7 @@ mod bounds;
 mod events;
 mod items;
 mod publish;
+mod retract;
 mod rig;
 mod tls;
 mod web_push;

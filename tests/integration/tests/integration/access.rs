@@ -29,6 +29,10 @@ enum Verb {
     Retrieve,
     /// Subscribe over XMPP, Tail over gRPC, a stream of events over HTTP.
     Follow,
+    /// Take back what one has published over this leg.
+    RetractOwn,
+    /// Take back what somebody else has published.
+    RetractAny,
 }
 
 /// A way in.
@@ -61,23 +65,49 @@ enum Rule {
     ClosedNode,
     /// Subscribers only, whom an owner approves: asking to become one is no refusal on XMPP.
     Approved,
+    /// The rules would let him, but what he wanted to publish was refused.
+    NotThere,
 }
-use Rule::{Allowed, Approved, ClosedNode, Forbidden};
+use Rule::{Allowed, Approved, ClosedNode, Forbidden, NotThere};
 
 const ACCESS_MODELS: [v1::AccessModel; 3] = [Open, Authorize, Whitelist];
 const PUBLISH_MODELS: [v1::PublishModel; 3] =
     [v1::PublishModel::Publishers, v1::PublishModel::Subscribers, v1::PublishModel::Open];
 
-/// The table, by affiliation: who may publish under each of the publish models, and who may read and follow under each of the
-/// access models. Nobody here is subscribed when he publishes.
-const TABLE: [(v1::Affiliation, [Rule; 3], [Rule; 3]); 6] = [
-    (Outcast, [Forbidden, Forbidden, Forbidden], [Forbidden, Forbidden, Forbidden]),
-    (Nobody, [Forbidden, Forbidden, Allowed], [Allowed, Approved, ClosedNode]),
-    (Member, [Forbidden, Forbidden, Allowed], [Allowed, Allowed, Allowed]),
-    (PublishOnly, [Allowed, Allowed, Allowed], [Forbidden, Forbidden, Forbidden]),
-    (Publisher, [Allowed, Allowed, Allowed], [Allowed, Allowed, Allowed]),
-    (Owner, [Allowed, Allowed, Allowed], [Allowed, Allowed, Allowed]),
+/// What an affiliation may do. Nobody here is subscribed when he publishes.
+struct Row {
+    standing: v1::Affiliation,
+    /// Who may publish, and then take that back, under each of the publish models.
+    publishing: [(Rule, Rule); 3],
+    /// Who may read and follow, under each of the access models.
+    reading: [Rule; 3],
+    /// Who may take back what somebody else has published, whatever the models.
+    retracting_any: Rule,
+}
+
+const NEVER: [(Rule, Rule); 3] = [(Forbidden, Forbidden); 3];
+const ALWAYS: [(Rule, Rule); 3] = [(Allowed, Allowed); 3];
+/// Whoever was subscribed when he published may take it back later.
+const WHERE_IT_IS_OPEN: [(Rule, Rule); 3] =
+    [(Forbidden, Forbidden), (Forbidden, NotThere), (Allowed, Allowed)];
+
+const TABLE: [Row; 6] = [
+    row(Outcast, NEVER, [Forbidden; 3], Forbidden),
+    row(Nobody, WHERE_IT_IS_OPEN, [Allowed, Approved, ClosedNode], Forbidden),
+    row(Member, WHERE_IT_IS_OPEN, [Allowed; 3], Forbidden),
+    row(PublishOnly, ALWAYS, [Forbidden; 3], Forbidden),
+    row(Publisher, ALWAYS, [Allowed; 3], Allowed),
+    row(Owner, ALWAYS, [Allowed; 3], Allowed),
 ];
+
+const fn row(
+    standing: v1::Affiliation,
+    publishing: [(Rule, Rule); 3],
+    reading: [Rule; 3],
+    retracting_any: Rule,
+) -> Row {
+    Row { standing, publishing, reading, retracting_any }
+}
 
 behind_each_server! {
     one_table_of_rules_holds_on_every_leg,
@@ -87,14 +117,20 @@ behind_each_server! {
 async fn one_table_of_rules_holds_on_every_leg(kind: ServerKind) {
     let mut rig = Rig::start(kind).await;
     let mut answered = [0; LEGS.len()];
-    for (standing, publishing, reading) in TABLE {
+    for Row { standing, publishing, reading, retracting_any } in TABLE {
         for (access_model, reading) in ACCESS_MODELS.into_iter().zip(reading) {
-            for (publish_model, publishing) in PUBLISH_MODELS.into_iter().zip(publishing) {
+            for (publish_model, (publishing, retracting_own)) in PUBLISH_MODELS.into_iter().zip(publishing) {
                 let node = format!("{standing:?}-{access_model:?}-{publish_model:?}");
                 rig.create(&node, access_model, publish_model).await;
                 rig.affiliate_mallorys(&node, standing).await;
-                let row = [(Verb::Publish, publishing), (Verb::Retrieve, reading), (Verb::Follow, reading)];
-                for (verb, rule) in row {
+                let verbs = [
+                    (Verb::Publish, publishing),
+                    (Verb::Retrieve, reading),
+                    (Verb::Follow, reading),
+                    (Verb::RetractOwn, retracting_own),
+                    (Verb::RetractAny, retracting_any),
+                ];
+                for (verb, rule) in verbs {
                     for (leg, answered) in LEGS.into_iter().zip(&mut answered) {
                         let said = rig.attempt(leg, verb, &node).await;
                         assert_eq!(said, rule.said(leg, verb), "{leg:?}, {verb:?}, {node}");
@@ -105,7 +141,7 @@ async fn one_table_of_rules_holds_on_every_leg(kind: ServerKind) {
         }
     }
     let rows = TABLE.len() * ACCESS_MODELS.len() * PUBLISH_MODELS.len();
-    assert_eq!(answered, [rows * 3; LEGS.len()], "a leg has passed over rows");
+    assert_eq!(answered, [rows * 5; LEGS.len()], "a leg has passed over rows");
 }
 
 async fn a_ban_acts_at_once_on_a_reader_and_on_a_subscriber(kind: ServerKind) {
@@ -173,6 +209,26 @@ fn stanza(answer: &Element) -> Said {
     Said::Stanza(kind, condition(STANZA_ERRORS).expect("an error has a condition"), condition(PUBSUB_ERRORS))
 }
 
+impl Leg {
+    /// The item that mallory publishes over it.
+    fn own(self) -> &'static str {
+        match self {
+            Self::Xmpp => "from-xmpp",
+            Self::Grpc => "from-grpc",
+            Self::Http => "from-http",
+        }
+    }
+
+    /// The operator's item that mallory takes back over it, if he may.
+    fn of_another(self) -> &'static str {
+        match self {
+            Self::Xmpp => "for-xmpp",
+            Self::Grpc => "for-grpc",
+            Self::Http => "for-http",
+        }
+    }
+}
+
 impl Rule {
     /// What a leg says when the rule is asked.
     fn said(self, leg: Leg, verb: Verb) -> Said {
@@ -181,10 +237,13 @@ impl Rule {
             Forbidden => "AFFILIATION_REQUIRED",
             ClosedNode => "ACCESS_MODEL_WHITELIST",
             Approved => "SUBSCRIPTION_REQUIRED",
+            NotThere => "ITEM_NOT_FOUND",
         };
+        let (code, status) =
+            if self == NotThere { (Code::NotFound, 404) } else { (Code::PermissionDenied, 403) };
         match leg {
-            Leg::Grpc => Said::Status(Code::PermissionDenied, reason.to_owned()),
-            Leg::Http => Said::Problem(403, reason.to_owned()),
+            Leg::Grpc => Said::Status(code, reason.to_owned()),
+            Leg::Http => Said::Problem(status, reason.to_owned()),
             Leg::Xmpp => {
                 let (kind, condition, of_pubsub) = match (self, verb) {
                     // The subscription waits for an owner.
@@ -192,6 +251,7 @@ impl Rule {
                     (Approved, _) => ("auth", "not-authorized", Some("not-subscribed")),
                     (Forbidden, _) => ("auth", "forbidden", None),
                     (ClosedNode, _) => ("cancel", "not-allowed", Some("closed-node")),
+                    (NotThere, _) => ("cancel", "item-not-found", None),
                 };
                 Said::Stanza(kind.to_owned(), condition.to_owned(), of_pubsub.map(str::to_owned))
             }
@@ -228,7 +288,7 @@ impl Rig {
         }
     }
 
-    /// A node with an item.
+    /// A node with an item that stays, and one for each leg to take back.
     async fn create(&self, node: &str, access_model: v1::AccessModel, publish_model: v1::PublishModel) {
         let config = v1::NodeConfig {
             access_model: access_model.into(),
@@ -236,10 +296,10 @@ impl Rig {
             ..v1::NodeConfig::default()
         };
         self.operator.create_node_with(node, config).await.expect("it may create");
-        self.operator
-            .publish(node, "seed", "<e xmlns='urn:example:event'/>")
-            .await
-            .expect("it owns the node");
+        for item_id in ["seed"].into_iter().chain(LEGS.map(Leg::of_another)) {
+            let published = self.operator.publish(node, item_id, "<e xmlns='urn:example:event'/>").await;
+            published.expect("it owns the node");
+        }
     }
 
     /// Has mallory do something over a leg.
@@ -254,10 +314,13 @@ impl Rig {
     async fn over_grpc(&self, verb: Verb, node: &str) -> Said {
         let result = match verb {
             Verb::Publish => {
-                self.principal.publish(node, "from-grpc", "<e xmlns='urn:example:event'/>").await.map(drop)
+                let item_id = Leg::Grpc.own();
+                self.principal.publish(node, item_id, "<e xmlns='urn:example:event'/>").await.map(drop)
             }
             Verb::Retrieve => self.principal.items(node).await.map(drop),
             Verb::Follow => open_tail(&self.principal, node).await,
+            Verb::RetractOwn => self.principal.retract(node, Leg::Grpc.own()).await,
+            Verb::RetractAny => self.principal.retract(node, Leg::Grpc.of_another()).await,
         };
         result.map_or_else(|refused| status(&refused), |()| Said::Done)
     }
@@ -265,25 +328,31 @@ impl Rig {
     async fn over_http(&self, verb: Verb, node: &str) -> Said {
         const EVENT: &str = r#"{"specversion":"1.0","id":"1","source":"/mallory","type":"t"}"#;
         let answered = match verb {
-            Verb::Publish => self.web.publish(node, EVENT).await,
+            Verb::Publish => self.web.publish_item(node, Leg::Http.own(), EVENT).await,
             Verb::Retrieve => self.web.item(node, "seed").await,
             Verb::Follow => match self.web.follow(node).await.expect("the API answers") {
                 Ok(_) => return Said::Done,
                 Err(refused) => Ok(refused),
             },
+            Verb::RetractOwn => self.web.retract(node, Leg::Http.own()).await,
+            Verb::RetractAny => self.web.retract(node, Leg::Http.of_another()).await,
         };
         let answered = answered.expect("the API answers");
-        if answered.status == 200 { Said::Done } else { problem(&answered.body) }
+        if matches!(answered.status, 200 | 204) { Said::Done } else { problem(&answered.body) }
     }
 
     async fn over_xmpp(&mut self, verb: Verb, node: &str) -> Said {
+        let retract = |item_id| ("set", format!("<retract node='{node}'><item id='{item_id}'/></retract>"));
         let (kind, request) = match verb {
             Verb::Publish => {
-                let item = "<item id='from-xmpp'><e xmlns='urn:example:event'/></item>";
+                let item_id = Leg::Xmpp.own();
+                let item = format!("<item id='{item_id}'><e xmlns='urn:example:event'/></item>");
                 ("set", format!("<publish node='{node}'>{item}</publish>"))
             }
             Verb::Retrieve => ("get", format!("<items node='{node}'/>")),
             Verb::Follow => ("set", format!("<subscribe node='{node}' jid='mallory@localhost'/>")),
+            Verb::RetractOwn => retract(Leg::Xmpp.own()),
+            Verb::RetractAny => retract(Leg::Xmpp.of_another()),
         };
         let request = format!("<pubsub xmlns='{PUBSUB}'>{request}</pubsub>");
         stanza(&self.user.request(kind, &request).await)

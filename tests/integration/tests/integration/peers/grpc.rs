@@ -132,6 +132,13 @@ impl GrpcCaller {
         Ok(response.into_inner().items)
     }
 
+    /// Takes an item back.
+    pub(crate) async fn retract(&self, node: &str, item_id: &str) -> Result<(), Status> {
+        let item_ids = vec![item_id.to_owned()];
+        let request = v1::RetractItemsRequest { node: node.to_owned(), item_ids, notify: None };
+        NodesClient::new(self.channel.clone()).retract_items(self.with_token(request)).await.map(drop)
+    }
+
     /// Gives somebody a standing on a node.
     pub(crate) async fn affiliate(
         &self,

@@ -16,9 +16,17 @@ impl HttpCaller {
 
     /// Publishes a CloudEvent, in the JSON format.
     pub(crate) async fn publish(&self, node: &str, event: &str) -> Result<HttpResponse> {
-        let request = self.request("POST", format!("/v1/nodes/{node}/events"));
-        let request = request.header("Content-Type", "application/cloudevents+json");
-        http_send(self.port, &HttpRequest { body: event.into(), ..request }).await
+        self.publish_to(format!("/v1/nodes/{node}/events"), event).await
+    }
+
+    /// Publishes a CloudEvent as this item.
+    pub(crate) async fn publish_item(&self, node: &str, item_id: &str, event: &str) -> Result<HttpResponse> {
+        self.publish_to(format!("/v1/nodes/{node}/events?item_id={item_id}"), event).await
+    }
+
+    /// Takes an item back.
+    pub(crate) async fn retract(&self, node: &str, item_id: &str) -> Result<HttpResponse> {
+        http_send(self.port, &self.request("DELETE", format!("/v1/nodes/{node}/items/{item_id}"))).await
     }
 
     /// Reads an item.
@@ -40,6 +48,11 @@ impl HttpCaller {
         let request = self.request("GET", format!("/v1/nodes/{node}/events?start=earliest"));
         let request = last_id.into_iter().fold(request, |it, id| it.header("Last-Event-ID", id));
         EventStream::open(self.port, &request).await
+    }
+
+    async fn publish_to(&self, path: String, event: &str) -> Result<HttpResponse> {
+        let request = self.request("POST", path).header("Content-Type", "application/cloudevents+json");
+        http_send(self.port, &HttpRequest { body: event.into(), ..request }).await
     }
 
     fn request(&self, method: &'static str, path: String) -> HttpRequest {
