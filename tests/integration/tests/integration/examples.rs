@@ -1,4 +1,5 @@
-//! The clients of `examples/` that people copy, as their READMEs run them; Python's is in `python_client.rs`.
+//! The clients of `examples/` that people copy, as their READMEs run them; Python's is in `python_client.rs`, its services in
+//! `user_services/examples.rs`.
 
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Sinks and sources: services of users in Python, made from the contract, which the daemon calls.
 
+mod examples;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -146,6 +148,7 @@ async fn a_sink_of_a_stream_gets_events_in_order_also_when_it_does_not_take_one(
 struct Service {
     port: u16,
     folder: TempDir,
+    certificate: PathBuf,
     stubs: TempDir,
     process: Option<Child>,
 }
@@ -153,18 +156,9 @@ struct Service {
 impl Service {
     async fn start(daemon: &Daemon) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let authority = Authority::new().expect("an authority");
-        let pem =
-            authority.key_and_certificate_pem(&["localhost"], Validity::Current).expect("a certificate");
-        fs::write(folder.path().join("server.pem"), pem).expect("the folder is ours");
-        fs::write(daemon.folder().join("authority.pem"), authority.certificate_pem()).expect("it is ours");
-        let mut config = fs::read_to_string(daemon.config_path()).expect("`init` wrote it");
-        config.push_str(
-            "\n[outbound]\nallow_addresses = ['127.0.0.0/8', '::1']\nauthorities_file = 'authority.pem'\n",
-        );
-        fs::write(daemon.config_path(), config).expect("the folder is ours");
+        let certificate = trusted_certificate(daemon);
         let stubs = generate_stubs().await;
-        let mut service = Self { port: free_port(), folder, stubs, process: None };
+        let mut service = Self { port: free_port(), folder, certificate, stubs, process: None };
         service.feed(0);
         service.write("answer", "taken");
         service.restart();
@@ -178,7 +172,7 @@ impl Service {
         self.process = None;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/user_services/service.py");
         let mut command = Command::new(harness::python().expect("`tests/run` made the venv"));
-        command.arg(script).arg(self.port.to_string()).arg(self.folder.path().join("server.pem"));
+        command.arg(script).arg(self.port.to_string()).arg(&self.certificate);
         command.arg(self.folder.path()).env("PYTHONPATH", self.stubs.path());
         let log = self.folder.path().join("log");
         self.process = Some(Child::spawn("the service", &mut command, &log).expect("it starts"));
@@ -226,6 +220,21 @@ impl Service {
             Err(error) => panic!("{error:#}; it has {:?}", self.calls()),
         }
     }
+}
+
+/// A key and a certificate for localhost, which the daemon trusts from its next start on.
+fn trusted_certificate(daemon: &Daemon) -> PathBuf {
+    let authority = Authority::new().expect("an authority");
+    let pem = authority.key_and_certificate_pem(&["localhost"], Validity::Current).expect("a certificate");
+    let certificate = daemon.folder().join("server.pem");
+    fs::write(&certificate, pem).expect("the folder is ours");
+    fs::write(daemon.folder().join("authority.pem"), authority.certificate_pem()).expect("it is ours");
+    let mut config = fs::read_to_string(daemon.config_path()).expect("`init` wrote it");
+    config.push_str(
+        "\n[outbound]\nallow_addresses = ['127.0.0.0/8', '::1']\nauthorities_file = 'authority.pem'\n",
+    );
+    fs::write(daemon.config_path(), config).expect("the folder is ours");
+    certificate
 }
 
 /// A daemon that serves gRPC and trusts a service; there is no XMPP server.
