@@ -221,6 +221,7 @@ async fn a_fan_out_goes_on_where_it_was_cut() {
         (Some("200"), Some("449"))
     );
     it.until_through(1).await;
+    it.bus.until("it is counted", |counts| counts.push_profile_moves > 0).await;
     it.stop().await;
     assert_eq!(it.bus.stored(JOBS).await, 250);
     assert_eq!(

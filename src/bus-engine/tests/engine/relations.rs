@@ -131,7 +131,7 @@ async fn what_a_crash_has_left_below_a_deleted_node_goes_after_it() {
     bus.tamper("UPDATE nodes SET deleted_at_ms = 1 WHERE name = 'top'").await;
     let bus = bus.restart().await;
     bus.until_stored("(SELECT count(*) FROM nodes WHERE deleted_at_ms IS NULL)", 0).await;
-    assert_eq!(bus.engine.statistics().snapshot().orphans_deleted, 2);
+    bus.until("both are counted", |counts| counts.orphans_deleted == 2).await;
     bus.create("linking").await;
     assert!(bus.run("guest", "linking", publish_verb(&["a"])).await.is_err(), "it is another node");
 }
