@@ -194,7 +194,7 @@ impl Trial {
         let gone = wait_until("the server to see the daemon gone", PATIENCE, async || {
             let addresses = format!("type='get' from='{CROWD}' to='{DOMAIN}'");
             // A question that the server still gave to the daemon is not answered at all.
-            let answer = timeout(Duration::from_millis(200), crowd.ask(&addresses, PING)).await.ok()?.ok()?;
+            let answer = timeout(Duration::from_secs(1), crowd.ask(&addresses, PING)).await.ok()?.ok()?;
             answer.contains("type='error'").then_some(())
         });
         gone.await.expect("the server answers for a component that is away");
