@@ -143,7 +143,7 @@ async fn a_pull_that_waits_ends_with_its_token() {
 
 #[tokio::test]
 async fn a_token_that_expires_ends_the_streams_of_its_holder() {
-    let soon_ms = SystemClock.now_ms() + 2_000;
+    let soon_ms = SystemClock.now_ms() + 6_000;
     let mut expiring = credentials();
     let token = AccessToken::new(BOB, DOMAIN, &token_sha256_hex(&token_of(BOB))).unwrap();
     expiring.tokens.retain(|token| token.principal().as_str() != jid_of(BOB));
@@ -156,7 +156,7 @@ async fn a_token_expires_under_a_reader_who_always_has_something_to_read() {
     let mut expiring = credentials();
     let token = AccessToken::new(BOB, DOMAIN, &token_sha256_hex(&token_of(BOB))).unwrap();
     expiring.tokens.retain(|token| token.principal().as_str() != jid_of(BOB));
-    expiring.tokens.push(token.expiring(SystemClock.now_ms() + 1_500));
+    expiring.tokens.push(token.expiring(SystemClock.now_ms() + 6_000));
     let Streams { rig, mut reader, .. } = Streams::open(expiring).await;
     let publishing = async {
         loop {

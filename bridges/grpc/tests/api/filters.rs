@@ -75,7 +75,7 @@ async fn attributes_of_cloud_events_and_of_the_bus_decide_what_is_handed_out() {
     }
     let mut got = Vec::new();
     while got.len() < 2 {
-        let wait = Some(Duration { seconds: 9, nanos: 0 });
+        let wait = Some(Duration { seconds: 60, nanos: 0 });
         let request = v1::PullRequest { subscription: "north".into(), messages_max: 10, bytes_max: 0, wait };
         let pulled = soon(rig.subscriber(ALICE).pull(request)).await.unwrap().into_inner();
         let events = pulled.deliveries.into_iter().filter_map(|delivery| delivery.event);

@@ -108,7 +108,7 @@ async fn a_stream_ends_when_its_token_expires_and_when_its_key_is_withdrawn() {
         soon(frames.message()).await.unwrap();
         frames
     };
-    let mut short = tail(&signer.token(3)).await;
+    let mut short = tail(&signer.token(8)).await;
     let mut long = tail(&signer.token(3_600)).await;
     expect_refusal(soon(short.message()).await, Code::Unauthenticated, "TOKEN_EXPIRED", None);
     in_force.replace(signer.credentials());

@@ -18,13 +18,13 @@ async fn a_queue_can_be_worked_off_by_single_calls() {
     rig.create("jobs").await;
     create(&rig, "workers", queue(&["jobs"])).await;
     rig.publish("jobs", vec![event("a", PAYLOAD), event("b", PAYLOAD), event("c", PAYLOAD)]).await;
-    let pull = async |messages_max, wait_ms: i32| {
-        let wait = Some(Duration { seconds: 0, nanos: wait_ms * 1_000_000 });
+    let pull = async |messages_max, wait_s| {
+        let wait = Some(Duration { seconds: wait_s, nanos: 0 });
         let request = v1::PullRequest { subscription: "workers".into(), messages_max, bytes_max: 0, wait };
         soon(rig.subscriber(ALICE).pull(request)).await.unwrap().into_inner().deliveries
     };
-    let first = pull(2, 900).await;
-    let rest = pull(10, 900).await;
+    let first = pull(2, 60).await;
+    let rest = pull(10, 60).await;
     assert_eq!((first.len(), rest.len(), pull(10, 0).await.len()), (2, 1, 0));
     let lease = |delivery: &v1::Delivery| delivery.lease_id.clone();
     let request = v1::AcknowledgeRequest {
@@ -45,7 +45,7 @@ async fn a_queue_can_be_worked_off_by_single_calls() {
         (lease(&rest[0]), v1::LeaseOutcome::Accepted),
     ];
     assert_eq!(outcomes(answered.results), expected);
-    let again = pull(10, 900).await;
+    let again = pull(10, 60).await;
     assert_eq!((again.len(), again[0].attempt), (1, 2));
 
     let backlog = v1::GetBacklogRequest { name: "workers".into() };
