@@ -76,7 +76,8 @@ async fn events(session: &mut ConsumerSession, count: usize) -> Vec<Delivered> {
     taken
 }
 
-/// The same, while hours pass: leases and waits come to their ends.
+/// The same, while hours pass: leases and waits come to their ends. An hour passes when nothing has come for so long that nothing is
+/// on its way.
 async fn events_in_time(bus: &Bus, session: &mut ConsumerSession, count: usize) -> Vec<Delivered> {
     let mut taken = Vec::new();
     while taken.len() < count {
@@ -85,7 +86,7 @@ async fn events_in_time(bus: &Bus, session: &mut ConsumerSession, count: usize) 
                 ConsumerFrame::Events(events) => taken.extend(events),
                 other => panic!("{other:?}"),
             },
-            () = tokio::time::sleep(Duration::from_millis(300)) => bus.clock.jump(3_600),
+            () = tokio::time::sleep(Duration::from_millis(1_500)) => bus.clock.jump(3_600),
         }
     }
     taken
