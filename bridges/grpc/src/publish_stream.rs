@@ -20,6 +20,8 @@ use crate::v1::publish_stream_response::Frame;
 const BATCHES_MAX: usize = 4_096;
 /// Bytes of batches that may be on their way at once; one batch may go over it.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Batches that are taken before anything else is looked at.
+const TAKEN_MAX: usize = 64;
 /// Results in one frame.
 const RESULTS_MAX: usize = 256;
 /// Bytes at which a frame is full: far below the 4 MiB that many clients take, with the longest result on top.
@@ -92,7 +94,7 @@ impl Session {
                 Reading::Ended(_) => return Some(Ok(self.results().await)),
                 Reading::Open => {}
             }
-            let has_room = self.on_their_way.len() < BATCHES_MAX && self.bytes < BYTES_MAX;
+            let has_room = self.has_room();
             let is_waiting = !self.on_their_way.is_empty();
             // Reading first: what has come goes into the next transaction together.
             tokio::select! {
@@ -102,12 +104,30 @@ impl Session {
                     return Some(Ok(Frame::GoingAway(v1::GoingAway {})));
                 }
                 ended = self.caller.ended() => self.reading = Reading::Ended(Err(refused(&ended))),
-                request = self.requests.next(), if has_room => self.take(request),
+                request = self.requests.next(), if has_room => self.take_all(request),
                 Some((first, bytes)) = self.on_their_way.next(), if is_waiting => {
                     return Some(Ok(self.results_from(first, bytes)));
                 }
             }
         }
+    }
+
+    /// Takes what has come in one go: whatever else may have happened is looked at once for all of it.
+    fn take_all(&mut self, first: Option<Result<v1::PublishStreamRequest, Status>>) {
+        self.take(first);
+        let mut taken = 1;
+        while taken < TAKEN_MAX
+            && matches!(self.reading, Reading::Open)
+            && self.has_room()
+            && let Some(request) = self.requests.next().now_or_never()
+        {
+            self.take(request);
+            taken += 1;
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.on_their_way.len() < BATCHES_MAX && self.bytes < BYTES_MAX
     }
 
     /// Puts a batch in its place in the queue, whenever its answer comes.

@@ -25,10 +25,9 @@ pub enum DocumentError {
 
 /// Reads exactly one element, with nothing but white space around it.
 pub fn parse_document(text: &str, limits: XmlLimits) -> Result<Element, DocumentError> {
-    let options = Options { max_token_length: limits.token_bytes_max(), ..Options::default() };
-    let mut parser = Parser::with_options(options);
-    let mut builder = TreeBuilder::new(limits);
     let mut input = text.trim_matches([' ', '\t', '\r', '\n']).as_bytes();
+    let mut parser = Parser::with_options(options(input, limits));
+    let mut builder = TreeBuilder::new(limits);
     let mut root = None;
     while let Some(event) = parser.parse(&mut input, true)? {
         // A broken cap ends the reading at once: the parser's cost grows with the square of the depth.
@@ -48,6 +47,11 @@ pub fn parse_document(text: &str, limits: XmlLimits) -> Result<Element, Document
         }
     }
     root.ok_or(DocumentError::Incomplete)
+}
+
+/// The parser sets aside memory for the longest token that it may meet, and none is longer than the text.
+fn options(input: &[u8], limits: XmlLimits) -> Options {
+    Options { max_token_length: limits.token_bytes_max().min(input.len()), ..Options::default() }
 }
 
 impl From<EndOrError> for DocumentError {

@@ -69,16 +69,14 @@ impl Driver {
     }
 
     fn start_batch(&mut self) {
-        let (actions, (commands, bytes), refused) = {
-            let committer = &mut self.shared.queue.lock().committer;
-            committer.rosters_are_readable(self.shared.rosters_are_readable());
-            let actions = committer.next_batch(&|| next_item_id(&self.shared));
-            (emit_all(&self.shared, actions), committer.queued(), committer.refused())
+        let actions = {
+            let mut queue = self.shared.queue.lock();
+            queue.committer.rosters_are_readable(self.shared.rosters_are_readable());
+            let actions = queue.committer.next_batch(&|| next_item_id(&self.shared));
+            queue.count(&self.shared.statistics);
+            emit_all(&self.shared, actions)
         };
         self.act(actions);
-        self.shared.statistics.refused_busy.set(refused);
-        self.shared.statistics.queued_commands.set(commands as u64);
-        self.shared.statistics.queued_bytes.set(bytes as u64);
     }
 
     /// Commit, then what later decisions rest on, then the replies, then delivery.

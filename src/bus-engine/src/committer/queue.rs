@@ -9,6 +9,7 @@ use super::emit::emit;
 use super::{Action, Committer};
 use crate::engine::EngineShared;
 use crate::publish_rates::PublishRates;
+use crate::statistics::Statistics;
 use crate::{Command, IdSource, Outcome, Settings, Verb};
 
 /// Where an answer goes.
@@ -42,6 +43,14 @@ impl Inner {
             _ => Ok(()),
         }
     }
+
+    /// How much waits or is under way, for the metrics.
+    pub(super) fn count(&self, statistics: &Statistics) {
+        let (commands, bytes) = self.committer.queued();
+        statistics.refused_busy.set(self.committer.refused());
+        statistics.queued_commands.set(commands as u64);
+        statistics.queued_bytes.set(bytes as u64);
+    }
 }
 
 impl CommitQueue {
@@ -74,8 +83,13 @@ impl CommitQueue {
         }
         // Looked up under the lock: a change of rules is in the cache before its command leaves the queue.
         let known = shared.facts.get(&command.node);
+        // The driver looks here by itself when the batch under way is written: it is not woken for each command until then.
+        let mut is_news = !inner.committer.is_writing();
         match inner.committer.submit(command, reply, known) {
-            Some(Action::Load(name)) => inner.loads.push(name),
+            Some(Action::Load(name)) => {
+                inner.loads.push(name);
+                is_news = true;
+            }
             Some(Action::Emit(emission)) => {
                 emit(shared, emission);
                 return answer;
@@ -83,8 +97,11 @@ impl CommitQueue {
             Some(Action::Reply(reply, refused)) => drop(reply.send(refused)),
             Some(Action::Write(_)) | None => {}
         }
+        inner.count(&shared.statistics);
         drop(inner);
-        self.changed.notify_one();
+        if is_news {
+            self.changed.notify_one();
+        }
         answer
     }
 

@@ -309,6 +309,11 @@ impl<Ticket> Committer<Ticket> {
         self.in_flight.is_none() && self.nodes.is_empty()
     }
 
+    /// Whether a batch is in flight: until its outcome is known there is no next one.
+    pub fn is_writing(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// Commands that wait or are in flight, and their bytes.
     pub fn queued(&self) -> (usize, usize) {
         (self.queued, self.queued_bytes)

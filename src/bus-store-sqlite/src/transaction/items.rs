@@ -43,11 +43,7 @@ pub(super) async fn place(
     transaction: &mut SqliteTransaction,
     pointers: &[ItemPointer],
 ) -> Result<(), StoreError> {
-    let values = |pointer: &ItemPointer| {
-        let ItemPointer { node, item_id, seq, created_seq } = pointer;
-        json!([node.0, item_id.as_str(), seq, created_seq])
-    };
-    let batch = array(pointers.iter().map(values));
+    let batch = array(pointers.iter().map(|it| (it.node.0, it.item_id.as_str(), it.seq, it.created_seq)));
     transaction.execute(query(PLACE).bind(batch)).await?;
     Ok(())
 }

@@ -60,3 +60,24 @@ fn deep_nesting_costs_no_stack() {
     let limits = XmlLimits { depth_max: 64, bytes_max: 10_000_000 };
     assert!(matches!(parse_document(&text, limits), Err(DocumentError::TooDeep(64))));
 }
+
+#[test]
+fn a_short_text_costs_no_memory_for_the_longest_one() {
+    let large = XmlLimits { depth_max: 4, bytes_max: 200 * 1024 };
+    let text = "<a xmlns='urn:a'/>";
+    assert_eq!(options(text.as_bytes(), large).max_token_length, text.len());
+    assert_eq!(options(&[b'x'; 500], LIMITS).max_token_length, LIMITS.token_bytes_max());
+}
+
+#[test]
+fn a_token_that_is_all_but_the_whole_text_is_read() {
+    let name = "n".repeat(90);
+    for text in [
+        format!("<{name}/>"),
+        format!("<a>{name}</a>"),
+        format!("<a b='{name}'/>"),
+        format!("<a>{}</a>", "&lt;".repeat(40)),
+    ] {
+        assert!(parse_document(&text, LIMITS).is_ok(), "{text}");
+    }
+}
