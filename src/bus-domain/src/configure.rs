@@ -68,7 +68,8 @@ mod tests {
     use jid::BareJid;
 
     use super::*;
-    use crate::{Affiliation, Durability, Role, facts};
+    use crate::collection::{Placement, Wish};
+    use crate::{Affiliation, Durability, NodeId, NodeName, RelationKind, Role, facts};
 
     fn owner() -> Actor {
         Actor::new(BareJid::new("owner@example.org").unwrap(), Role::User)
@@ -120,6 +121,22 @@ mod tests {
         let limits = Limits::default();
         let kept = |persist_items| NodeConfig { persist_items, ..NodeConfig::default() }.items_max(&limits);
         assert_eq!((kept(true), kept(false)), (NodeConfig::ITEMS_MAX_DEFAULT, 0));
+    }
+
+    #[test]
+    fn a_node_points_at_what_it_was_settled_that_it_points_at() {
+        let points_at = |id| {
+            let name = NodeName::new("above").unwrap();
+            Some(Relation { kind: RelationKind::Parent, node: NodeId(id), name })
+        };
+        for (before, after) in [(None, points_at(2)), (points_at(2), points_at(3)), (points_at(2), None)] {
+            let config = NodeConfig { relation: before, notify_config: true, ..NodeConfig::default() };
+            let wish = Wish::Placement(Placement::default());
+            let placing = Placing { actor: owner(), wish, config: config.clone(), limits: Limits::default() };
+            let expected = NodeConfig { relation: after.clone(), ..config };
+            let configuration = relate(&placing, after);
+            assert_eq!((configuration.config, configuration.notify), (expected, true));
+        }
     }
 
     #[test]
