@@ -53,6 +53,8 @@ pub mod source;
 pub mod subscribe;
 mod subscription;
 mod subscription_options;
+#[cfg(test)]
+mod tests;
 mod text;
 mod type_filter;
 pub mod unsubscribe;

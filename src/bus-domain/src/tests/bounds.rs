@@ -1,14 +1,14 @@
 //! A bound is the highest number that passes.
 
-use bus_domain::collection::{self, Neighbours, Placement, Wish};
-use bus_domain::manage_subscriptions::{self, Entry, Wanted};
-use bus_domain::quota::{Counted, Quota, Quotas, Scope, StoredBytes, UsageChange};
-use bus_domain::retrieve::{self, Selection};
-use bus_domain::{
+use crate::collection::{self, Neighbours, Placement, Wish};
+use crate::manage_subscriptions::{self, Entry, Wanted};
+use crate::quota::{Counted, Quota, Quotas, Scope, StoredBytes, UsageChange};
+use crate::retrieve::{self, Selection};
+use crate::{
     BusError, ItemId, Jid, Limits, NodeConfig, NodeName, Payload, Role, archive, publish, quota, retract,
 };
 
-use crate::sample::{actor, bare, ids, node, owner};
+use super::sample::{actor, bare, ids, node, owner};
 
 const MAX: usize = 3;
 

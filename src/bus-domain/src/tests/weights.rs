@@ -1,7 +1,7 @@
 //! What something weighs is what is in it, so that a bound on bytes is one.
 
-use bus_domain::manage_subscriptions::{Entry, Wanted};
-use bus_domain::{
+use crate::manage_subscriptions::{Entry, Wanted};
+use crate::{
     About, AccessModel, BareJid, Epoch, Event, EventKind, ItemId, Jid, NodeId, NodeName, Payload,
     RedirectUri, Roster, RosterEntry, Setting, Source,
 };

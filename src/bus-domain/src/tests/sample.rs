@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bus_domain::{
+use crate::{
     Actor, Affiliation, Affiliations, BareJid, Epoch, ItemId, NodeConfig, NodeFacts, NodeId, NodeName, Role,
 };
 

@@ -1,8 +1,8 @@
 //! Who is refused for now hears when to come again, and nobody else does.
 
-use bus_domain::consumer::ConsumerError;
-use bus_domain::quota::Scope;
-use bus_domain::{BusError, ErrorClass, LimitKind};
+use crate::consumer::ConsumerError;
+use crate::quota::Scope;
+use crate::{BusError, ErrorClass, LimitKind};
 
 #[test]
 fn who_is_to_wait_hears_for_how_long() {

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use bus_domain::quota::{Counted, Quota, Scope};
-use bus_domain::retention::WhenUndeliveredFull;
-use bus_domain::{
+use crate::quota::{Counted, Quota, Scope};
+use crate::retention::WhenUndeliveredFull;
+use crate::{
     AccessModel, Affiliation, AssociationPolicy, BusError, Durability, Feature, ItemId, LimitKind,
     MessageType, NodeName, NodeType, PublishModel, RedirectUri, RelationKind, SendLastItem,
     SubscriptionState, SubscriptionType, TypeFilter, WhenItemsFull,

@@ -1,13 +1,13 @@
 //! What a node takes, by how it is configured.
 
-use bus_domain::idempotency::{IdempotencyKey, Once};
-use bus_domain::publish::{self, ExpectedHead, NewItem, Overflow, Request};
-use bus_domain::{
+use crate::idempotency::{IdempotencyKey, Once};
+use crate::publish::{self, ExpectedHead, NewItem, Overflow, Request};
+use crate::{
     AccessModel, Actor, BusError, Durability, Feature, ItemId, Limits, NodeConfig, NodeType, Payload, Role,
     SendLastItem, Setting, Show, ShowValues, WhenItemsFull,
 };
 
-use crate::sample::{actor, node, owner};
+use super::sample::{actor, node, owner};
 
 fn request() -> Request {
     let payload = Some(Payload::from_serialised("<a xmlns='urn:a'/>"));

@@ -1,15 +1,15 @@
 //! Who may see what of a node, and what is said to who may not.
 
-use bus_domain::access::{Action, may, may_receive_through_collection, models_open_to};
-use bus_domain::affiliate::{self, Approval, settles_pending};
-use bus_domain::archive::Matches;
-use bus_domain::collection::{self, Placement, Wish};
-use bus_domain::{
+use crate::access::{Action, may, may_receive_through_collection, models_open_to};
+use crate::affiliate::{self, Approval, settles_pending};
+use crate::archive::Matches;
+use crate::collection::{self, Placement, Wish};
+use crate::{
     AccessModel, Affiliation, Affiliations, BusError, Durability, Limits, NodeConfig, NodeName, NodeType,
     Role, SendLastItem, Setting, configure, manage_subscriptions, retrieve,
 };
 
-use crate::sample::{bare, node, owner, stranger};
+use super::sample::{bare, node, owner, stranger};
 
 fn collection() -> NodeConfig {
     NodeConfig { node_type: NodeType::Collection, ..NodeConfig::default() }

@@ -1,0 +1,9 @@
+//! The rules beside each other: bounds to the last entry, names both ways, weights, and who may see what.
+
+mod bounds;
+mod names;
+mod publishing;
+mod sample;
+mod standing;
+mod waits;
+mod weights;
