@@ -114,6 +114,7 @@ pub fn check_node(facts: &NodeFacts, actor: &Actor) -> Result<(), BusError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Durability, NodeConfig, NodeType, facts};
 
     #[test]
     fn the_log_says_what_a_source_has_written() {
@@ -142,5 +143,26 @@ mod tests {
         assert_eq!(may_use(&jid("a"), &actor("a", Role::User)), Ok(()));
         assert_eq!(may_use(&jid("a"), &actor("b", Role::Admin)), Ok(()));
         assert_eq!(may_use(&jid("a"), &actor("b", Role::Creator)), Err(SourceError::NotFound));
+    }
+
+    #[test]
+    fn a_source_is_read_into_a_leaf_on_disk_where_its_owner_may_publish() {
+        let actor =
+            |name: &str| Actor::new(BareJid::new(&format!("{name}@example.org")).unwrap(), Role::User);
+        let mut facts = facts::sample();
+        assert_eq!(check_node(&facts, &actor("owner")), Ok(()));
+        assert_eq!(check_node(&facts, &actor("stranger")), Err(BusError::Forbidden));
+        let in_memory =
+            NodeConfig { durability: Durability::Memory, persist_items: false, ..NodeConfig::default() };
+        let collection = NodeConfig { node_type: NodeType::Collection, ..NodeConfig::default() };
+        for config in [in_memory, collection] {
+            facts.config = config;
+            let refused = check_node(&facts, &actor("owner"));
+            assert!(
+                matches!(refused, Err(BusError::Source(SourceError::Invalid { .. }))),
+                "{:?}: {refused:?}",
+                facts.config,
+            );
+        }
     }
 }
