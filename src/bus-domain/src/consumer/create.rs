@@ -23,7 +23,7 @@ pub struct Wish {
     pub attempts_max: Option<u32>,
     /// The node that takes dead letters.
     pub dead_letter_node: Option<NodeName>,
-    /// Events that may be leased at a time; [`IN_FLIGHT_MAX`] if not given.
+    /// Events that may be leased at a time; [`IN_FLIGHT_MAX`] if not given, or fewer where the operator allows no more.
     pub in_flight_max: Option<u32>,
     /// Which events are handed out; `None` for all.
     pub filter: Option<Filter>,
@@ -73,7 +73,7 @@ pub fn decide(wish: &Wish, limits: &Limits) -> Result<ConsumerConfig, ConsumerEr
     if !LEASE_MS_RANGE.contains(&lease_ms) {
         return invalid("lease must be from 1 second to 12 hours");
     }
-    let in_flight_max = wish.in_flight_max.unwrap_or(IN_FLIGHT_MAX);
+    let in_flight_max = wish.in_flight_max.unwrap_or(IN_FLIGHT_MAX.min(limits.consumer_unsettled_max));
     if !(1..=limits.consumer_unsettled_max).contains(&in_flight_max) {
         return invalid(format!("in_flight_max must be from 1 to {}", limits.consumer_unsettled_max));
     }

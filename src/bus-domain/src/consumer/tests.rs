@@ -113,8 +113,6 @@ fn what_cannot_be_is_refused_with_its_reason() {
     assert!(refused(&Wish { dead_letter_node: Some(node("orders")), ..queue() }).contains("come back"));
     assert!(refused(&Wish { retry_schedule_ms: vec![1; 33], ..queue() }).contains("32"));
     assert!(refused(&Wish { retry_schedule_ms: vec![u64::MAX], ..queue() }).contains("7 days"));
-    let patterns = Wish { nodes: vec![pattern("a.>")], start: Start::After(3), ..queue() };
-    assert!(refused(&patterns).contains("several"));
     for stream in [
         Wish { lease_ms: Some(5_000), ..wish(Mode::Stream) },
         Wish { dead_letter_node: dead.clone(), ..wish(Mode::Stream) },
@@ -129,6 +127,43 @@ fn what_cannot_be_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_consumer_has_as_much_as_its_bounds_say_and_no_more() {
+    let named = |count| Wish { nodes: vec![pattern("orders"); count], ..wish(Mode::Queue) };
+    let rests = |entries| Wish { retry_schedule_ms: vec![1; entries], ..wish(Mode::Queue) };
+    let rest = |delay_ms| Wish { retry_schedule_ms: vec![delay_ms], ..wish(Mode::Queue) };
+    let leased = |lease_ms| Wish { lease_ms: Some(lease_ms), ..wish(Mode::Queue) };
+    let in_flight = |events| Wish { in_flight_max: Some(events), ..wish(Mode::Queue) };
+    let limits = Limits { consumer_unsettled_max: 7, ..Limits::default() };
+    for (what, last, beyond) in [
+        ("a node", named(1), named(0)),
+        ("64 nodes", named(64), named(65)),
+        ("32 entries of a schedule", rests(32), rests(33)),
+        ("seven days of rest", rest(604_800_000), rest(604_800_001)),
+        ("a second of a lease", leased(1_000), leased(999)),
+        ("twelve hours of a lease", leased(43_200_000), leased(43_200_001)),
+        ("an event in flight", in_flight(1), in_flight(0)),
+        ("as many in flight as may be unsettled", in_flight(7), in_flight(8)),
+    ] {
+        let passes = |wish| decide(&wish, &limits).is_ok();
+        assert_eq!((passes(last), passes(beyond)), (true, false), "{what}");
+    }
+    let by_default = |limits| decide(&wish(Mode::Queue), &limits).unwrap().in_flight_max;
+    assert_eq!((by_default(limits), by_default(Limits::default())), (7, 1_000), "what nobody asked for fits");
+}
+
+#[test]
+fn a_position_to_start_behind_is_of_one_node() {
+    let behind = |nodes: &[&str]| {
+        let nodes = nodes.iter().map(|text| pattern(text)).collect();
+        Wish { nodes, start: Start::After(3), ..wish(Mode::Queue) }
+    };
+    assert!(decide(&behind(&["orders"]), &Limits::default()).is_ok());
+    for several in [["orders", "bills"].as_slice(), &["orders.*"]] {
+        assert!(refused(&behind(several)).contains("several"), "{several:?}");
+    }
+}
+
+#[test]
 fn a_start_is_a_position_of_the_log() {
     let log = LogEnds { gone_through_seq: 3, head_seq: 9, first_since: None };
     let since = |first| position(Start::Time(5), LogEnds { first_since: Some(first), ..log });
@@ -140,6 +175,7 @@ fn a_start_is_a_position_of_the_log() {
     assert_eq!(position(Start::After(2), log), Err(ConsumerError::Trimmed { first_seq: 4 }));
     assert!(matches!(position(Start::After(10), log), Err(ConsumerError::Invalid { .. })));
     assert_eq!((since(1), since(6), since(10)), (Ok(3), Ok(5), Ok(9)));
+    assert_eq!(position(Start::Time(5), log), Ok(9), "nothing was committed since");
 }
 
 #[test]
@@ -157,6 +193,7 @@ fn leases_have_one_name() {
         "7.1.2.3.4.5",
         "7.1.2.3.x",
         "7.1.2.3.",
+        "7.1.2.3.+4",
         "+7.1.2.3.4",
         "7.fffffffffffffffff.1.1.1",
         " 7.1.2.3.4",
