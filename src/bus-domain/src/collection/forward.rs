@@ -73,8 +73,8 @@ pub fn forward(
         }
     }
     // Retention may have taken the event at the end.
-    let is_past_end =
-        from.ends_at_seq.is_some_and(|end| through_seq >= end || events.iter().any(|event| event.seq > end));
+    let is_past_end = from.ends_at_seq.is_some_and(|end| through_seq >= end)
+        || !events.iter().all(|event| is_within(&event));
     if deletion_is_told.is_none() && !is_past_end {
         return (forwarded, Some(FeedPosition { through_seq, is_new: false, ends_at_seq: from.ends_at_seq }));
     }
