@@ -1,6 +1,7 @@
-//! The rules beside each other: bounds to the last entry, names both ways, weights, and who may see what.
+//! The rules beside each other: bounds to the last entry, names both ways, weights, dead letters, and who may see what.
 
 mod bounds;
+mod dead_letters;
 mod names;
 mod publishing;
 mod sample;

@@ -234,16 +234,45 @@ mod tests {
         }
     }
 
+    fn sink(requests_in_flight_max: u32, paired_source: Option<&str>) -> Destination {
+        Destination::Sink(Sink {
+            uri: "https://sink.example.org/".to_owned(),
+            payload: SinkPayload::CloudEvent,
+            bearer_token: None,
+            paired_source: paired_source.map(str::to_owned),
+            pace: Pace { requests_in_flight_max, batch_events_max: 100, requests_per_minute: None },
+        })
+    }
+
     #[test]
     fn a_sink_that_is_called_in_order_is_called_by_one_request_at_a_time() {
-        let sink = |requests_in_flight_max| {
-            let pace = Pace { requests_in_flight_max, batch_events_max: 100, requests_per_minute: None };
-            let uri = "https://example.org/".to_owned();
-            let payload = SinkPayload::CloudEvent;
-            Destination::Sink(Sink { uri, payload, bearer_token: None, paired_source: None, pace })
-        };
-        assert!(check(&sink(1), Mode::Stream).is_ok() && check(&sink(8), Mode::Queue).is_ok());
-        assert!(check(&sink(2), Mode::Stream).is_err());
+        assert!(check(&sink(1, None), Mode::Stream).is_ok() && check(&sink(8, None), Mode::Queue).is_ok());
+        assert!(check(&sink(2, None), Mode::Stream).is_err());
+    }
+
+    #[test]
+    fn a_destination_is_somewhere_and_a_sink_may_be_the_other_half_of_a_source() {
+        for (destination, uri, paired_source) in [
+            (webhook(ContentMode::Batch, PACE), "https://example.org/", None),
+            (sink(1, None), "https://sink.example.org/", None),
+            (sink(1, Some("bridge")), "https://sink.example.org/", Some("bridge")),
+        ] {
+            assert_eq!((destination.uri(), destination.paired_source()), (uri, paired_source));
+        }
+    }
+
+    #[test]
+    fn who_fails_has_agreed_and_who_refuses_or_is_gone_has_not() {
+        for (state, is_agreed) in [
+            (StandingState::Pending, false),
+            (StandingState::Active, true),
+            (StandingState::Failing, true),
+            (StandingState::Refused, false),
+            (StandingState::Gone, false),
+        ] {
+            let standing = Standing { state, reason: String::new(), since_ms: 0, allowed_per_minute: None };
+            assert_eq!(standing.is_agreed(), is_agreed, "{state:?}");
+        }
     }
 
     #[test]
@@ -263,7 +292,8 @@ mod tests {
     #[test]
     fn secrets_do_not_show_in_logs_and_come_back_from_the_store() {
         let destination = webhook(ContentMode::Batch, PACE);
-        assert!(!format!("{destination:?}").contains("abc"));
+        let shown = format!("{destination:?}");
+        assert!(!shown.contains("abc") && shown.contains("secret: Some(Secret(…))"), "{shown}");
         let stored = serde_json::to_string(&destination).unwrap();
         assert_eq!(serde_json::from_str::<Destination>(&stored).unwrap(), destination);
     }

@@ -93,4 +93,17 @@ mod tests {
             assert!(check(NodeType::Leaf, &with(Some(wrong))).is_err());
         }
     }
+
+    #[test]
+    fn as_many_may_associate_as_the_list_holds_and_no_more() {
+        let with = |count: usize| {
+            let listed = (0..count).map(|number| Jid::new(&format!("u{number}@example.org")).unwrap());
+            let children =
+                ChildrenConfig { association_whitelist: listed.collect(), ..ChildrenConfig::default() };
+            check(NodeType::Leaf, &NodeConfig { children, ..NodeConfig::default() })
+        };
+        assert_eq!(with(64), Ok(()));
+        let refused = with(65);
+        assert!(matches!(&refused, Err(BusError::InvalidConfig { .. })), "{refused:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::consumer::{ConsumerName, NodePattern};
 use crate::quota::{Counted, Quota, Scope};
 use crate::retention::WhenUndeliveredFull;
 use crate::{
@@ -20,6 +21,14 @@ fn affiliations_and_states_are_read_as_they_are_written() {
     }
     assert_eq!((Affiliation::parse("Owner"), SubscriptionState::parse("")), (None, None));
     assert_eq!(Affiliation::ALL.map(Affiliation::as_str)[2], "publish-only");
+}
+
+#[test]
+fn levels_of_durability_are_read_as_they_are_written() {
+    for durability in Durability::ALL {
+        assert_eq!(Durability::parse(durability.as_str()), Some(durability));
+    }
+    assert_eq!((Durability::parse("Fsync"), Durability::parse("")), (None, None));
 }
 
 #[test]
@@ -73,6 +82,10 @@ fn a_name_is_shown_as_it_is() {
     assert_eq!((node.as_str(), item.as_str()), ("a b", "c"));
     assert_eq!((node.to_string(), item.to_string()), ("a b".to_owned(), "c".to_owned()));
     assert_eq!(format!("{node:?} {item:?}"), r#""a b" "c""#);
+    let (consumer, pattern) = (ConsumerName::new("c").unwrap(), NodePattern::new("a.*").unwrap());
+    assert_eq!((consumer.as_str(), pattern.as_str()), ("c", "a.*"));
+    assert_eq!((consumer.to_string(), pattern.to_string()), ("c".to_owned(), "a.*".to_owned()));
+    assert_eq!(format!("{consumer:?} {pattern:?}"), r#""c" "a.*""#);
     let uri = RedirectUri::new("urn:a").unwrap();
     assert_eq!((uri.to_string(), format!("{uri:?}")), ("urn:a".to_owned(), r#""urn:a""#.to_owned()));
 }

@@ -82,13 +82,22 @@ fn a_filter_is_bounded_in_depth_terms_and_bytes() {
     let values = |range: std::ops::Range<usize>, bytes| {
         Filter::Exact(range.map(|number| (format!("a{number}"), "v".repeat(bytes))).collect())
     };
-    let nested = |levels: usize| (1..levels).fold(values(0..1, 1), |inner, _| Filter::Not(Box::new(inner)));
-    assert_eq!(nested(DEPTH_MAX).check(), Ok(()));
-    assert_eq!(refused(&nested(DEPTH_MAX + 1)), (".not".repeat(DEPTH_MAX), FilterProblem::TooDeep));
+    let around: [(_, fn(_) -> _); 3] = [
+        (".not", |inner| Filter::Not(Box::new(inner))),
+        (".all[0]", |inner| Filter::All(vec![inner])),
+        (".any[0]", |inner| Filter::Any(vec![inner])),
+    ];
+    for (step, around) in around {
+        let nested = |levels: usize| (1..levels).fold(values(0..1, 1), |inner, _| around(inner));
+        assert_eq!(nested(DEPTH_MAX).check(), Ok(()), "{step}");
+        assert_eq!(refused(&nested(DEPTH_MAX + 1)), (step.repeat(DEPTH_MAX), FilterProblem::TooDeep));
+    }
     assert_eq!(values(0..TERMS_MAX - 1, 1).check(), Ok(()));
     assert_eq!(refused(&values(0..TERMS_MAX, 1)), (String::new(), FilterProblem::TooManyTerms));
-    assert_eq!(values(10..25, VALUE_BYTES_MAX).check(), Ok(()));
-    assert_eq!(refused(&values(10..26, VALUE_BYTES_MAX)), (String::new(), FilterProblem::TooLong));
+    let beside = |bytes| Filter::All(vec![values(10..25, VALUE_BYTES_MAX), values(25..26, bytes)]);
+    let rest = BYTES_MAX - 15 * ("a10".len() + VALUE_BYTES_MAX) - "a25".len();
+    assert_eq!(beside(rest).check(), Ok(()));
+    assert_eq!(refused(&beside(rest + 1)), (String::new(), FilterProblem::TooLong));
     let too_long = FilterProblem::Value(TextError::TooLong { bytes_max: VALUE_BYTES_MAX });
     assert_eq!(refused(&values(0..1, VALUE_BYTES_MAX + 1)), (".exact[a0]".to_owned(), too_long));
 }
