@@ -213,4 +213,19 @@ mod tests {
         }
         assert_eq!(PushProvider::from_name("gcm"), None);
     }
+
+    #[test]
+    fn an_address_is_told_from_others_by_its_token_or_its_endpoint() {
+        for (address, provider, token) in [
+            (apns("0f", "org.example.app"), PushProvider::Apns, "0f"),
+            (PushAddress::Fcm { token: "APA91".to_owned() }, PushProvider::Fcm, "APA91"),
+            (
+                web("https://push.example.net/1", &[4], &[0]),
+                PushProvider::WebPush,
+                "https://push.example.net/1",
+            ),
+        ] {
+            assert_eq!((address.provider(), address.token()), (provider, token));
+        }
+    }
 }

@@ -131,8 +131,16 @@ mod tests {
         assert_eq!(id.to_string(), "000102030405060708090a0b0c0d0eff");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("000102030405060708090A0B0C0D0EFF".parse(), Ok(JobId(id.0)));
+        assert_eq!(JobId(id.0).to_string(), id.to_string());
         for text in ["", "0", "+00102030405060708090a0b0c0d0eff", "000102030405060708090a0b0c0d0eff0"] {
             assert_eq!(text.parse::<DeviceId>(), Err(NotAnId), "{text}");
         }
+    }
+
+    /// Stores hold these words.
+    #[test]
+    fn a_job_waits_is_delivered_or_dead() {
+        let states = [JobState::Waiting, JobState::Delivered, JobState::Dead];
+        assert_eq!(states.map(JobState::as_str), ["waiting", "delivered", "dead"]);
     }
 }

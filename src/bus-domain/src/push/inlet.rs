@@ -161,6 +161,28 @@ mod tests {
         }
         let long = "ab".repeat(17);
         assert_eq!(inlet().admit(&from, Some(&long)), Err(NotLetIn::WrongSecret));
-        assert!(!format!("{:?}", inlet()).contains("abab"), "it is in no log");
+        let exchanged = format!("ba{}", "ab".repeat(15));
+        assert_eq!(
+            inlet().admit(&from, Some(&exchanged)),
+            Err(NotLetIn::WrongSecret),
+            "two that differ alike"
+        );
+        let shown = format!("{:?}", inlet());
+        assert!(!shown.contains("abab") && shown.contains("secret: InletSecret(..)"), "in no log: {shown}");
+    }
+
+    #[test]
+    fn an_inlet_leads_to_the_node_of_its_name_while_its_owner_has_made_it() {
+        let facts = crate::facts::sample();
+        let to = |node: &str, owner: &str| Inlet {
+            owner: BareJid::new(owner).unwrap(),
+            target: InletTarget::Node { node: NodeName::new(node).unwrap(), sender_key: None },
+            ..inlet()
+        };
+        assert!(to("sample", "owner@example.org").leads_to(&facts));
+        assert!(!to("other", "owner@example.org").leads_to(&facts));
+        assert!(!to("sample", "a@example.org").leads_to(&facts), "somebody else has the name now");
+        let to_device = Inlet { owner: facts.creator.clone(), ..inlet() };
+        assert!(!to_device.leads_to(&facts));
     }
 }

@@ -262,4 +262,19 @@ mod tests {
         }
         assert_eq!(ApnsPushType::from_name("Alert"), None);
     }
+
+    #[test]
+    fn people_see_a_title_or_a_body_and_no_data() {
+        let text = || Some("t".to_owned());
+        let data = [("key".to_owned(), "value".to_owned())].into();
+        let data = PushMessage { data, ..PushMessage::default() };
+        for (message, is_visible) in [
+            (PushMessage { title: text(), ..data.clone() }, true),
+            (PushMessage { body: text(), ..data.clone() }, true),
+            (PushMessage { title: text(), body: text(), ..data.clone() }, true),
+            (data, false),
+        ] {
+            assert_eq!(message.is_visible(), is_visible, "{message:?}");
+        }
+    }
 }

@@ -72,14 +72,24 @@ mod tests {
             last_message_body: Some("é".repeat(TEXT_BYTES_MAX)),
             ..PushSummary::default()
         };
-        let alert = PushAlert { title: None, body: Some("New message".to_owned()) };
+        let alert = PushAlert { title: Some("Chat".to_owned()), body: Some("New message".to_owned()) };
         let message = summary.message(InletId([1; 16]), &alert);
         assert_eq!(message.check(), Ok(()));
-        assert_eq!(message.body.as_deref(), Some("New message"));
+        assert_eq!((message.title.as_deref(), message.body.as_deref()), (Some("Chat"), Some("New message")));
         let keys: Vec<_> = message.data.keys().map(String::as_str).collect();
         assert_eq!(keys, ["last-message-body", "last-message-sender", "message-count", "node"]);
         assert_eq!(message.data["last-message-body"], "é".repeat(TEXT_BYTES_MAX / 2));
         let silent = PushSummary::default().message(InletId([1; 16]), &PushAlert::default());
         assert!(!silent.is_visible() && silent.data.len() == 1);
+    }
+
+    #[test]
+    fn an_app_is_woken_soon_once_and_within_a_week_whatever_is_told() {
+        let told = PushSummary { message_count: Some(1), ..PushSummary::default() };
+        for summary in [PushSummary::default(), told] {
+            let message = summary.message(InletId([1; 16]), &PushAlert::default());
+            assert_eq!((message.urgency, message.ttl_s), (Urgency::High, 604_800));
+            assert_eq!(message.collapse_key.as_deref(), Some("xmpp"), "a newer one takes its place");
+        }
     }
 }

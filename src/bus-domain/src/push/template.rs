@@ -144,8 +144,8 @@ impl Template {
         if self.fallback.as_ref().is_some_and(Texts::may_miss) {
             return Err(TemplateError::FallbackMayMiss);
         }
-        // The keys of the data, whatever the fields.
-        match self.with_texts(&self.texts, &Anything) {
+        // The keys of the data, and how long it is at least, whatever the fields.
+        match self.with_texts(&self.texts, &Empty) {
             Ok(_) | Err(RenderError::Missing(_)) => Ok(()),
             Err(RenderError::Message(error)) => Err(error.into()),
         }
@@ -212,12 +212,12 @@ pub fn normal_locale(locale: &str) -> Option<String> {
     is_tag.then_some(normal)
 }
 
-/// Has every field.
-struct Anything;
+/// Has every field, and nothing in it: what is too long with that is too long for every event.
+struct Empty;
 
-impl Fields for Anything {
+impl Fields for Empty {
     fn text(&self, _: &Field) -> Option<String> {
-        Some("?".to_owned())
+        Some(String::new())
     }
 }
 

@@ -96,4 +96,19 @@ mod tests {
             assert_eq!(verdict.settle(0), expected);
         }
     }
+
+    /// Metrics have these words as a label.
+    #[test]
+    fn each_verdict_has_its_name() {
+        for (verdict, name) in [
+            (PushVerdict::Delivered, "delivered"),
+            (PushVerdict::Gone { since_ms: None }, "gone"),
+            (PushVerdict::Quarantine, "quarantine"),
+            (PushVerdict::Retry { after_ms: None }, "retry"),
+            (PushVerdict::Operator, "operator"),
+            (PushVerdict::Rejected, "rejected"),
+        ] {
+            assert_eq!(verdict.as_str(), name);
+        }
+    }
 }

@@ -112,6 +112,45 @@ fn profiles_that_cannot_be_are_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn a_profile_has_as_much_as_its_bounds_say_and_no_more() {
+    let named =
+        |count| ProfileConfig { nodes: vec![NodePattern::new("orders").unwrap(); count], ..profile() };
+    let listed = |count: u32| {
+        let list = (0..count).map(|number| BareJid::new(&format!("u{number}@example.org")).unwrap());
+        ProfileConfig { audience: Audience::List(list.collect()), ..profile() }
+    };
+    let worth = |ttl_s| ProfileConfig { ttl_s, ..profile() };
+    let waiting = |coalesce_ms| ProfileConfig { coalesce_ms, ..profile() };
+    for (what, last, beyond) in [
+        ("a node", named(1), named(0)),
+        ("64 nodes", named(64), named(65)),
+        ("an address", listed(1), listed(0)),
+        ("10,000 addresses", listed(10_000), listed(10_001)),
+        ("four weeks of worth", worth(2_419_200), worth(2_419_201)),
+        ("an hour of waiting", waiting(3_600_000), waiting(3_600_001)),
+    ] {
+        assert_eq!((last.check().is_ok(), beyond.check().is_ok()), (true, false), "{what}");
+    }
+}
+
+#[test]
+fn a_topic_is_the_text_that_devices_name() {
+    let longest = "t".repeat(255);
+    for text in ["t", "sports/~1", &longest] {
+        assert_eq!(Topic::new(text).unwrap().as_str(), text);
+    }
+}
+
+#[test]
+fn a_profile_is_about_what_one_of_its_patterns_stands_for() {
+    let nodes = ["orders", "bills.*"].map(|text| NodePattern::new(text).unwrap()).into();
+    let config = ProfileConfig { nodes, ..profile() };
+    for (node, is_covered) in [("orders", true), ("bills.eu", true), ("bills", false), ("orders.eu", false)] {
+        assert_eq!(config.covers(&NodeName::new(node).unwrap()), is_covered, "{node}");
+    }
+}
+
+#[test]
 fn owners_of_nodes_may_only_tell_who_has_asked() {
     assert!(profile().is_for_owners());
     let pattern = NodePattern::new("orders.*").unwrap();
