@@ -7071,7 +7071,7 @@ pub struct SubscriptionConfig {
     /// its event. Empty for none. QUEUE only.
     #[prost(string, tag = "6")]
     pub dead_letter_node: ::prost::alloc::string::String,
-    /// Events that may be leased at a time: at least 1, 1000 by default. QUEUE only.
+    /// Events that may be leased at a time: at least 1, 1000 by default, or fewer where the operator allows no more. QUEUE only.
     #[prost(uint32, optional, tag = "7")]
     pub in_flight_max: ::core::option::Option<u32>,
     /// Which events are handed out; all of them if it is not set. Events that do not pass are settled by being passed over: they
