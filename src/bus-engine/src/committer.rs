@@ -5,10 +5,12 @@ mod batch;
 mod driver;
 mod emit;
 mod plan;
+mod progress;
 mod queue;
 mod state;
 
 pub use batch::{Batch, Entry, EntryResult, FactsAfter, Work};
 pub(crate) use driver::run;
+pub(crate) use progress::BatchProgress;
 pub(crate) use queue::CommitQueue;
 pub use state::{Action, BatchFailure, Committer, Emission};

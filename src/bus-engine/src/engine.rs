@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bus_domain::{BusError, NodeFacts, NodeId, NodeName, relation};
 use bus_store::{Store, StoreError};
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::advisories::{Advisories, AdvisoryAbout};
-use crate::committer::{self, CommitQueue};
+use crate::committer::{self, BatchProgress, CommitQueue};
 use crate::consumers::{self, Consumers};
 use crate::dispatcher::{self, Mailbox};
 use crate::doorbell;
@@ -70,8 +70,7 @@ pub(crate) struct EngineShared {
     pub(crate) store_outage: Outage,
     pub(crate) committer_pulse: Pulse,
     pub(crate) delivery_pulse: Pulse,
-    /// Held from the beginning of a batch until what it has changed is known to everybody here.
-    pub(crate) batch: Arc<Mutex<()>>,
+    pub(crate) batches: BatchProgress,
     /// Something was committed since other instances were told.
     pub(crate) committed: Notify,
     /// There may be nodes below one that is gone.
@@ -123,7 +122,7 @@ impl Engine {
             store_outage: Outage::default(),
             committer_pulse: Pulse::default(),
             delivery_pulse: Pulse::default(),
-            batch: Arc::default(),
+            batches: BatchProgress::default(),
             committed: Notify::new(),
             orphaned: Notify::new(),
             store,

@@ -1,3 +1,4 @@
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,8 +6,8 @@ use bus_domain::{BusError, EventKind, ItemId, NodeFacts, NodeName, presence};
 use bus_store::{BatchId, CommitLevel, StoreError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::emit::{self, emit_all};
 use super::queue::Reply;
@@ -31,10 +32,12 @@ pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) 
     while is_open || !shared.queue.lock().committer.is_idle() {
         tokio::select! {
             biased;
-            (batch, result) = async { driver.write.as_mut().expect("guarded").await }, if driver.write.is_some() => {
+            result = async { driver.write.as_mut().expect("guarded").await }, if driver.write.is_some() => {
                 driver.write = None;
-                driver.written(result);
-                drop(batch);
+                driver.written(result.unwrap_or_else(|failed| match failed.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    Err(_cancelled) => Err(BatchFailure::Unknown),
+                }));
             }
             Some((name, loaded)) = driver.loads.next() => driver.facts_loaded(&name, loaded),
             () = shared.queue.changed() => {}
@@ -48,13 +51,12 @@ pub(crate) async fn run(shared: Arc<EngineShared>, shutdown: CancellationToken) 
     }
 }
 
-/// What a batch has come to, while it still counts as under way.
-type Write = (OwnedMutexGuard<()>, Result<Written, BatchFailure>);
+type Write = AbortOnDropHandle<Result<Written, BatchFailure>>;
 
 struct Driver {
     shared: Arc<EngineShared>,
     loads: FuturesUnordered<BoxFuture<'static, Loaded>>,
-    write: Option<BoxFuture<'static, Write>>,
+    write: Option<Write>,
 }
 
 impl Driver {
@@ -72,14 +74,17 @@ impl Driver {
         let actions = {
             let mut queue = self.shared.queue.lock();
             queue.committer.rosters_are_readable(self.shared.rosters_are_readable());
-            let actions = queue.committer.next_batch(&|| next_item_id(&self.shared));
+            let next_item_id = || next_item_id(&self.shared);
+            let actions = queue.committer.next_batch(&next_item_id);
+            queue.committer.decide_ahead(&next_item_id);
             queue.count(&self.shared.statistics);
             emit_all(&self.shared, actions)
         };
         self.act(actions);
     }
 
-    /// Commit, then what later decisions rest on, then the replies, then delivery.
+    /// Commit, then what later decisions rest on, then the next batch, which is being written while of this one the replies
+    /// are given, and then it is delivered.
     fn written(&mut self, result: Result<Written, BatchFailure>) {
         match result {
             Ok(Written { results, mut nodes, children, moved }) => {
@@ -102,6 +107,7 @@ impl Driver {
                     actions.extend(committer.rules_moved(&moved));
                     actions
                 };
+                self.start_batch();
                 self.act(actions);
                 if !moved.is_empty() {
                     self.shared.orphaned.notify_one();
@@ -123,6 +129,7 @@ impl Driver {
                 self.act(actions);
             }
         }
+        self.shared.batches.end();
     }
 
     /// Whether they are there is asked now, so that the next event need not wait for the answer; and the publisher's going
@@ -193,11 +200,9 @@ impl Driver {
                     drop(reply.send(answer));
                 }
                 Action::Write(batch) => {
-                    let shared = Arc::clone(&self.shared);
-                    self.write = Some(Box::pin(async move {
-                        let under_way = Arc::clone(&shared.batch).lock_owned().await;
-                        (under_way, write_batch(shared, batch).await)
-                    }));
+                    self.shared.batches.begin();
+                    let write = write_batch(Arc::clone(&self.shared), batch);
+                    self.write = Some(AbortOnDropHandle::new(tokio::spawn(write)));
                 }
             }
         }

@@ -5,6 +5,7 @@ use bus_domain::quota::StoredFull;
 use bus_domain::{BusError, LimitKind, NodeId, NodeName};
 use tokio::sync::{Notify, oneshot};
 
+use super::driver::next_item_id;
 use super::emit::emit;
 use super::{Action, Committer};
 use crate::engine::EngineShared;
@@ -85,7 +86,9 @@ impl CommitQueue {
         let known = shared.facts.get(&command.node);
         // The driver looks here by itself when the batch under way is written: it is not woken for each command until then.
         let mut is_news = !inner.committer.is_writing();
-        match inner.committer.submit(command, reply, known) {
+        let action = inner.committer.submit(command, reply, known);
+        inner.committer.decide_ahead(&|| next_item_id(shared));
+        match action {
             Some(Action::Load(name)) => {
                 inner.loads.push(name);
                 is_news = true;

@@ -8,7 +8,10 @@ use super::plan::Surroundings;
 use super::{Batch, EntryResult, FactsAfter};
 use crate::{Command, Outcome, Settings, Verb};
 
+mod ahead;
 mod forming;
+
+use forming::Forming;
 
 /// How often a command is decided again because the rules moved under it.
 const ATTEMPTS_MAX: u32 = 8;
@@ -20,8 +23,8 @@ const WAITS_MAX: u32 = 2;
 /// The committer without I/O: commands, loaded facts and results of batches go in, [`Action`]s come out.
 ///
 /// Commands of one node are decided and written in the order in which they came; a command whose decision others
-/// depend on is the only one of its node in a batch. One batch is in flight at a time; the commands in it need the same
-/// level of durability, and levels take turns.
+/// depend on is the only one of its node in a batch. One batch is in flight at a time, while the next one is being decided;
+/// the commands in a batch need the same level of durability, and levels take turns.
 #[derive(Debug)]
 pub struct Committer<Ticket> {
     settings: Settings,
@@ -29,6 +32,10 @@ pub struct Committer<Ticket> {
     /// Nodes with commands to decide and facts to decide them on.
     ready: VecDeque<NodeName>,
     in_flight: Option<Vec<Waiting<Ticket>>>,
+    /// What is decided of the batch behind that in flight.
+    ahead: Forming<Ticket>,
+    /// Of the batch that is being formed; the one in flight has the number before it.
+    number: u64,
     queued: usize,
     queued_bytes: usize,
     refused: u64,
@@ -80,6 +87,16 @@ pub enum BatchFailure {
 struct NodeQueue<Ticket> {
     waiting: VecDeque<Waiting<Ticket>>,
     facts: Facts,
+    /// The newest batch that has a command of the node.
+    batch: u64,
+    /// The newest batch that has a command on whose outcome others depend.
+    batch_alone: u64,
+}
+
+impl<Ticket> NodeQueue<Ticket> {
+    fn new(waiting: Waiting<Ticket>, facts: Facts) -> Self {
+        Self { waiting: VecDeque::from([waiting]), facts, batch: 0, batch_alone: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -111,6 +128,9 @@ impl<Ticket> Committer<Ticket> {
             nodes: HashMap::new(),
             ready: VecDeque::new(),
             in_flight: None,
+            ahead: Forming::new(),
+            // No node has had a command in it, or in the one before.
+            number: 2,
             queued: 0,
             queued_bytes: 0,
             refused: 0,
@@ -162,7 +182,7 @@ impl<Ticket> Committer<Ticket> {
         }
         let facts = known.map_or(Facts::Loading, |facts| Facts::Known(Some(facts)));
         let load = matches!(facts, Facts::Loading);
-        self.nodes.insert(name.clone(), NodeQueue { waiting: VecDeque::from([waiting]), facts });
+        self.nodes.insert(name.clone(), NodeQueue::new(waiting, facts));
         if load {
             return Some(Action::Load(name));
         }
@@ -184,11 +204,10 @@ impl<Ticket> Committer<Ticket> {
             }
             Ok(facts) => {
                 node.facts = Facts::Known(facts);
-                if node.waiting.is_empty() {
-                    self.nodes.remove(name);
-                } else {
+                if !node.waiting.is_empty() {
                     self.ready.push_back(name.clone());
                 }
+                self.forget_idle(std::slice::from_ref(name));
                 Vec::new()
             }
             Err(error) => {
@@ -229,6 +248,9 @@ impl<Ticket> Committer<Ticket> {
                 }
             }
         }
+        if !again.is_empty() || !reload.is_empty() {
+            self.put_back_ahead();
+        }
         self.put_back(again);
         self.reload(reload, &mut actions);
         self.forget_idle(&names);
@@ -240,6 +262,7 @@ impl<Ticket> Committer<Ticket> {
         let commands = self.in_flight.take().unwrap_or_default();
         let names = names(&commands);
         let mut actions = Vec::new();
+        self.put_back_ahead();
         match failure {
             BatchFailure::Unavailable => {
                 // A store that is full has no room for publishes, and some for what makes room: that is tried alone.
@@ -279,6 +302,9 @@ impl<Ticket> Committer<Ticket> {
 
     /// Takes note of nodes whose rules have moved without a command on them.
     pub fn rules_moved(&mut self, names: &[NodeName]) -> Vec<Action<Ticket>> {
+        if !names.is_empty() {
+            self.put_back_ahead();
+        }
         for name in names {
             if let Some(NodeQueue { facts: facts @ Facts::Loading, .. }) = self.nodes.get_mut(name) {
                 *facts = Facts::LoadingOutdated;
@@ -367,11 +393,13 @@ impl<Ticket> Committer<Ticket> {
         }
     }
 
-    /// Lets go of nodes whose commands were all in flight and are answered now.
+    /// Lets go of nodes of which nothing waits, is decided or is in flight.
     fn forget_idle(&mut self, names: &[NodeName]) {
+        let oldest = self.number - u64::from(self.in_flight.is_some());
         for name in names {
-            if let Some(NodeQueue { waiting, facts: Facts::Known(_) }) = self.nodes.get(name)
+            if let Some(NodeQueue { waiting, facts: Facts::Known(_), batch, .. }) = self.nodes.get(name)
                 && waiting.is_empty()
+                && *batch < oldest
             {
                 self.nodes.remove(name);
             }

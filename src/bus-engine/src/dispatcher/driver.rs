@@ -265,7 +265,7 @@ impl Driver {
                 let mut page = shared.store.recipients(node, after, RECIPIENTS_MAX).await?;
                 if shared.recent.has_transient(node) {
                     // The page may show a subscription whose batch is not over: then its beginning is not known yet.
-                    drop(shared.batch.lock().await);
+                    shared.batches.all_over().await;
                     shared.recent.give_since_seq(node, &mut page.recipients);
                 }
                 self.dispatcher.take_recipients(node, page, RECIPIENTS_MAX as usize);

@@ -7,11 +7,11 @@ use bus_engine::parts::{Commit, CommittedNode, Sources, Written, write};
 use bus_store::{BatchId, Store as _, StoreError};
 use futures::FutureExt as _;
 
-use crate::Mutation;
 use crate::instance::{Instance, Staged, Unknown, Write};
 use crate::model::CommitIndex;
 use crate::store::{CommitFate, Fault};
 use crate::violation::Checked;
+use crate::{Mutation, SimulatedIds};
 
 use super::World;
 
@@ -21,13 +21,13 @@ const LOOKUPS_MAX: u32 = 3;
 impl World {
     /// The committer decides what waits.
     pub(super) fn form(&mut self, at: usize) -> Checked {
-        let ids = &self.ids;
-        let next_item_id = || {
-            let number = u128::from_be_bytes(ids.random_bytes());
-            ItemId::new(&format!("{number:032x}")).expect("a number is a short ASCII text")
-        };
-        let actions = self.instances[at].committer.next_batch(&next_item_id);
+        let actions = self.instances[at].committer.next_batch(&|| next_item_id(&self.ids));
         self.act(at, actions)
+    }
+
+    /// And while a batch is under way, what comes for the next one.
+    pub(super) fn decide_ahead(&mut self, at: usize) {
+        self.instances[at].committer.decide_ahead(&|| next_item_id(&self.ids));
     }
 
     /// The batch under way goes on: into a transaction, through COMMIT, through the questions about its fate.
@@ -216,4 +216,9 @@ fn summary(results: &[EntryResult]) -> String {
         other => format!("{other:?}"),
     };
     results.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
+fn next_item_id(ids: &SimulatedIds) -> ItemId {
+    let number = u128::from_be_bytes(ids.random_bytes());
+    ItemId::new(&format!("{number:032x}")).expect("a number is a short ASCII text")
 }

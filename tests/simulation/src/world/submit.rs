@@ -31,6 +31,7 @@ impl World {
         let instance = &mut self.instances[at];
         let known = instance.facts.get(&command.node);
         let action = instance.committer.submit(command.clone(), ticket, known);
+        self.decide_ahead(at);
         self.open.insert(ticket, Submitted { sender, instance: at, command });
         self.act(at, action)
     }

@@ -16,7 +16,7 @@ impl<Ticket> Committer<Ticket> {
         if self.in_flight.is_some() {
             return actions;
         }
-        let mut forming = Forming::new();
+        let mut forming = std::mem::replace(&mut self.ahead, Forming::new());
         let mut of_another_level = Vec::new();
         for _ in 0..self.ready.len() {
             if self.is_full(&forming) {
@@ -31,10 +31,7 @@ impl<Ticket> Committer<Ticket> {
             match self.nodes.get(&name) {
                 Some(NodeQueue { facts: Facts::Loading | Facts::LoadingOutdated, .. }) => {}
                 Some(node) if !node.waiting.is_empty() => self.ready.push_back(name),
-                Some(_) if forming.entries.last().is_none_or(|entry| entry.node != name) => {
-                    self.nodes.remove(&name);
-                }
-                _ => {}
+                _ => self.forget_idle(&[name]),
             }
         }
         // First in line now, so that the next batch is theirs.
@@ -43,6 +40,7 @@ impl<Ticket> Committer<Ticket> {
         }
         if let Some(level) = forming.level {
             self.in_flight = Some(forming.commands);
+            self.number += 1;
             actions.push(Action::Write(Batch { level, entries: forming.entries }));
         }
         actions
@@ -56,7 +54,6 @@ impl<Ticket> Committer<Ticket> {
         actions: &mut Vec<Action<Ticket>>,
         next_item_id: &dyn Fn() -> ItemId,
     ) {
-        let mut taken = 0;
         while !self.is_full(forming) {
             let Some(node) = self.nodes.get_mut(name) else { return };
             let Facts::Known(facts) = &node.facts else { return };
@@ -69,7 +66,8 @@ impl<Ticket> Committer<Ticket> {
             }
             let alone = front.command.verb.is_alone(facts.as_deref());
             let level = front.command.verb.level(facts.as_deref());
-            if (alone && taken > 0) || !forming.takes(level) {
+            let is_first = node.batch < self.number;
+            if (alone && !is_first) || !forming.takes(level) {
                 return;
             }
             let limits = &self.settings.limits;
@@ -77,7 +75,7 @@ impl<Ticket> Committer<Ticket> {
             let planned = plan(&front.command, facts.as_ref(), limits, surroundings, next_item_id);
             if planned.is_err() && self.is_shared && !front.is_confirmed {
                 // Once what was taken of the node is written.
-                if taken == 0 {
+                if is_first {
                     node.waiting.iter_mut().for_each(|waiting| waiting.is_confirmed = true);
                     node.facts = Facts::Loading;
                     actions.push(Action::Load(name.clone()));
@@ -87,13 +85,11 @@ impl<Ticket> Committer<Ticket> {
             let Some(waiting) = node.waiting.pop_front() else { return };
             match planned {
                 Err(error) => actions.push(self.reply(waiting, Err(error))),
-                Ok(mut entry) => {
-                    if waiting.postponed >= SKIPS_MAX {
-                        entry.lock = LockMode::Wait;
-                    }
+                Ok(entry) => {
+                    node.batch = self.number;
                     forming.push(level, entry, waiting);
-                    taken += 1;
                     if alone {
+                        node.batch_alone = self.number;
                         return;
                     }
                 }
@@ -103,13 +99,15 @@ impl<Ticket> Committer<Ticket> {
 
     /// The level of the node's next command, if it is to be written and its facts are known.
     fn next_level(&self, name: &NodeName) -> Option<CommitLevel> {
-        let NodeQueue { waiting, facts: Facts::Known(facts) } = self.nodes.get(name)? else { return None };
+        let NodeQueue { waiting, facts: Facts::Known(facts), .. } = self.nodes.get(name)? else {
+            return None;
+        };
         let verb = &waiting.front()?.command.verb;
         let is_written = facts.as_ref().is_none_or(|facts| !verb.is_emitted(facts));
         is_written.then(|| verb.level(facts.as_deref()))
     }
 
-    fn is_full(&self, forming: &Forming<Ticket>) -> bool {
+    pub(super) fn is_full(&self, forming: &Forming<Ticket>) -> bool {
         forming.entries.len() >= self.entries_max
             || forming.events >= self.settings.engine.batch_events_max
             || forming.bytes >= self.settings.engine.batch_bytes_max
@@ -117,26 +115,32 @@ impl<Ticket> Committer<Ticket> {
 }
 
 /// A batch in the making.
-struct Forming<Ticket> {
+#[derive(Debug)]
+pub(super) struct Forming<Ticket> {
     /// That of its first entry.
     level: Option<CommitLevel>,
     entries: Vec<Entry>,
-    commands: Vec<Waiting<Ticket>>,
+    pub(super) commands: Vec<Waiting<Ticket>>,
     events: usize,
     bytes: usize,
+    /// What comes next cannot be decided ahead.
+    pub(super) is_closed: bool,
 }
 
 impl<Ticket> Forming<Ticket> {
-    fn new() -> Self {
-        Self { level: None, entries: Vec::new(), commands: Vec::new(), events: 0, bytes: 0 }
+    pub(super) fn new() -> Self {
+        Self { level: None, entries: Vec::new(), commands: Vec::new(), events: 0, bytes: 0, is_closed: false }
     }
 
     /// Whether an entry of this level may join.
-    fn takes(&self, level: CommitLevel) -> bool {
+    pub(super) fn takes(&self, level: CommitLevel) -> bool {
         self.level.is_none_or(|of_batch| of_batch == level)
     }
 
-    fn push(&mut self, level: CommitLevel, entry: Entry, waiting: Waiting<Ticket>) {
+    pub(super) fn push(&mut self, level: CommitLevel, mut entry: Entry, waiting: Waiting<Ticket>) {
+        if waiting.postponed >= SKIPS_MAX {
+            entry.lock = LockMode::Wait;
+        }
         self.level = Some(level);
         self.events += entry.work.events();
         self.bytes += waiting.weight_bytes;

@@ -1,3 +1,4 @@
+mod ahead;
 mod levels;
 
 use bus_domain::{
