@@ -45,7 +45,6 @@ pub(super) async fn live(target: &Target, subscriptions: usize) -> Result<f64, F
     }
     let took = began.elapsed();
     each(&names, async |name| Ok(target.client.delete_subscription(name).await?)).await?;
-    node.remove().await?;
     Ok(per_second(events * subscriptions as u64, took))
 }
 

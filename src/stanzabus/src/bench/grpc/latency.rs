@@ -41,7 +41,6 @@ pub(super) async fn idle(target: &Target) -> Result<Latency, Failure> {
         let (_, delivered_ms) = tokio::try_join!(publish, arrived(&mut frames, began))?;
         took_ms.push(delivered_ms);
     }
-    node.remove().await?;
     took_ms.sort_unstable_by(f64::total_cmp);
     Ok(Latency { p50_ms: percentile(&took_ms, 0.5), p99_ms: percentile(&took_ms, 0.99) })
 }

@@ -22,7 +22,6 @@ pub(super) async fn pipelined(target: &Target) -> Result<f64, Failure> {
     let began = Instant::now();
     send(target, &node.name, target.events, 1, OUTSTANDING).await?;
     let took = began.elapsed();
-    node.remove().await?;
     Ok(per_second(target.events, took))
 }
 

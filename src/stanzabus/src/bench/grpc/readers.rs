@@ -39,7 +39,6 @@ pub(super) async fn live(target: &Target, readers: usize) -> Result<f64, Failure
         ended?;
     }
     let took = began.elapsed();
-    node.remove().await?;
     Ok(per_second(events * readers as u64, took))
 }
 

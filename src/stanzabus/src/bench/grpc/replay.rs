@@ -19,7 +19,6 @@ pub(super) async fn read(target: &Target, events: u64) -> Result<f64, Failure> {
     let began = Instant::now();
     read_all(target, &node, events).await?;
     let took = began.elapsed();
-    node.remove().await?;
     Ok(per_second(events, took))
 }
 
@@ -27,7 +26,6 @@ pub(super) async fn read(target: &Target, events: u64) -> Result<f64, Failure> {
 pub(super) async fn added_bytes(target: &Target, events: u64) -> Result<f64, Failure> {
     let (node, events) = filled(target, events).await?;
     let added = resident::added_by(target.metrics, read_all(target, &node, events)).await?;
-    node.remove().await?;
     Ok(added)
 }
 

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use bridge_grpc::v1;
 use bus_engine::{IdSource as _, SystemIds};
@@ -18,11 +19,12 @@ pub(super) struct Target {
     pub(super) metrics: SocketAddr,
     pub(super) events: u64,
     pub(super) payload: String,
+    /// The nodes that were made.
+    nodes: Mutex<Vec<String>>,
 }
 
 /// A node of the benchmark's own.
 pub(super) struct BenchNode {
-    client: GrpcClient,
     pub(super) name: String,
 }
 
@@ -36,10 +38,11 @@ impl Target {
             metrics: config::load(config)?.config.http.listen()?,
             events: arguments.events,
             payload: empty.replace("><", &format!(">{text}<")),
+            nodes: Mutex::default(),
         })
     }
 
-    /// Makes a node that nobody else knows.
+    /// Makes a node that nobody else knows, which stays until all are removed.
     pub(super) async fn node(&self, durability: v1::Durability) -> Result<BenchNode, Failure> {
         let name = format!("bench {:032x}", u128::from_be_bytes(SystemIds.random_bytes()));
         let config = v1::NodeConfig {
@@ -55,7 +58,17 @@ impl Target {
             ..v1::CreateNodeRequest::default()
         };
         self.client.create(request).await?;
-        Ok(BenchNode { client: self.client.clone(), name })
+        self.nodes.lock().expect("nothing panics under it").push(name.clone());
+        Ok(BenchNode { name })
+    }
+
+    /// Removes all nodes, when nothing is measured any more: the daemon sweeps their events out of the store behind that.
+    pub(super) async fn remove_nodes(&self) -> Result<(), Failure> {
+        let names = std::mem::take(&mut *self.nodes.lock().expect("nothing panics under it"));
+        for name in names {
+            self.client.delete(&name, None).await?;
+        }
+        Ok(())
     }
 
     /// The next event to be published.
@@ -68,10 +81,5 @@ impl BenchNode {
     /// A name for one of its durable subscriptions.
     pub(super) fn subscription_name(&self, number: usize) -> String {
         format!("{}-{number}", self.name.replace(' ', "-"))
-    }
-
-    /// Removes it. What is not removed because a measurement failed can be found by its name.
-    pub(super) async fn remove(self) -> Result<(), Failure> {
-        Ok(self.client.delete(&self.name, None).await?)
     }
 }
