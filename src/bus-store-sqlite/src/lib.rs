@@ -5,6 +5,7 @@
 
 mod archive;
 mod associations;
+mod blank;
 mod consumers;
 mod creation;
 mod cursors;

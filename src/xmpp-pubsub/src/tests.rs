@@ -11,14 +11,12 @@ mod stanzas;
 mod verbs;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use bus_domain::{AccessModel, Actor, Affiliation, BareJid, Jid, NodeConfig, NodeName, Role};
 use bus_engine::{Command, Engine, Outcome, Settings, SystemClock, SystemIds, Verb};
 use bus_store_sqlite::SqliteStore;
 use bus_xml::{Element, XmlLimits, parse_document, serialise_into};
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Contacts, PushServiceSettings, Service, ServiceSettings};
@@ -31,21 +29,6 @@ const BOB: &str = "bob@example.net/desk";
 /// In the operator's list of admins.
 const ADMIN: &str = "admin@example.org/console";
 const LIMITS: XmlLimits = XmlLimits { depth_max: 64, bytes_max: 8 * 1024 * 1024 };
-
-/// An empty store in the directory: a copy of one that is made once, because all its migrations take longer than a test.
-async fn new_store(directory: &Path) -> Arc<SqliteStore> {
-    static MADE: OnceCell<[Vec<u8>; 2]> = OnceCell::const_new();
-    const FILES: [&str; 2] = ["bus.db", "bus.db-wal"];
-    let make = || async {
-        let directory = tempfile::tempdir().unwrap();
-        let _open = SqliteStore::open(&directory.path().join(FILES[0])).await.unwrap();
-        FILES.map(|file| std::fs::read(directory.path().join(file)).unwrap())
-    };
-    for (file, content) in FILES.into_iter().zip(MADE.get_or_init(make).await) {
-        std::fs::write(directory.join(file), content).unwrap();
-    }
-    Arc::new(SqliteStore::open(&directory.join(FILES[0])).await.unwrap())
-}
 
 /// A service with a node `news` of Alice's.
 struct Fixture {
@@ -61,7 +44,7 @@ impl Fixture {
 
     async fn with(settings: Settings, answer_bytes_max: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = new_store(directory.path()).await;
+        let store = Arc::new(SqliteStore::blank(directory.path()).await);
         Self::over(store, directory, settings, answer_bytes_max, None).await
     }
 

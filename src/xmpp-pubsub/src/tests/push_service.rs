@@ -48,7 +48,7 @@ impl WithPush {
 
     async fn at(public_url: Option<&str>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = new_store(directory.path()).await;
+        let store = Arc::new(SqliteStore::blank(directory.path()).await);
         let limits = PushLimits { inlet_burst_ms: 5_000, ..PushLimits::default() };
         let sink: Arc<dyn PushSink> = Arc::new(Sink);
         let settings = PushSettings { accounts: vec![sink.into()], limits, ..PushSettings::default() };

@@ -57,7 +57,7 @@ impl InProcess {
     /// Alice may create nodes, like everybody at her domain; mallory is from elsewhere.
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = SqliteStore::open(&folder.path().join("bus.db")).await.expect("a store");
+        let store = SqliteStore::blank(folder.path()).await;
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
         let settings = Settings::default();
         let parts = Engine::start(Arc::new(store), settings, clock, ids, CancellationToken::new()).await;
