@@ -7573,7 +7573,8 @@ pub mod sink_service_client {
     /// Takes the events of a durable subscription whose destination is a sink. This service is yours: you serve it, and the daemon
     /// calls it, over TLS, with "authorization: Bearer TOKEN" if the subscription has a token.
     ///
-    /// A sink of a QUEUE subscription is called by several requests at a time; each event is acknowledged by itself. A sink of a
+    /// A sink of a QUEUE subscription is called by several requests at a time; each event is acknowledged by itself. If the subscription
+    /// is key_ordered, at most one event of each key is under way: a key is in order, and keys do not wait for each other. A sink of a
     /// STREAM subscription is called by one request at a time, with events in the order of their logs, and each event that was not taken
     /// comes again before all that follow it.
     ///
@@ -7710,7 +7711,8 @@ pub mod sink_service_server {
     /// Takes the events of a durable subscription whose destination is a sink. This service is yours: you serve it, and the daemon
     /// calls it, over TLS, with "authorization: Bearer TOKEN" if the subscription has a token.
     ///
-    /// A sink of a QUEUE subscription is called by several requests at a time; each event is acknowledged by itself. A sink of a
+    /// A sink of a QUEUE subscription is called by several requests at a time; each event is acknowledged by itself. If the subscription
+    /// is key_ordered, at most one event of each key is under way: a key is in order, and keys do not wait for each other. A sink of a
     /// STREAM subscription is called by one request at a time, with events in the order of their logs, and each event that was not taken
     /// comes again before all that follow it.
     ///

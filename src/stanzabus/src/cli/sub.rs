@@ -96,7 +96,7 @@ pub(crate) struct CreateSubArguments {
 #[derive(Debug, Args)]
 pub(crate) struct SinkArguments {
     /// Have the daemon bring the events to the gRPC service `stanzabus.v1.SinkService` at this https URL: with --queue by several
-    /// requests at a time, else in order.
+    /// requests at a time, and --key-ordered in the order of each key; else in order.
     #[arg(long = "sink", value_name = "URL", conflicts_with = "uri", id = "sink")]
     pub(crate) uri: Option<String>,
     /// Send the token in the first line of this file, as `authorization: Bearer`.

@@ -2,6 +2,7 @@
 
 mod examples;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -144,6 +145,44 @@ async fn a_sink_of_a_stream_gets_events_in_order_also_when_it_does_not_take_one(
     assert_eq!(taken, expected.collect::<Vec<_>>(), "each once, and in order");
 }
 
+#[tokio::test]
+async fn a_sink_by_key_gets_each_key_in_order_and_goes_on_beside_one_that_does_not_take_an_event() {
+    const ROUNDS: usize = 12;
+    let (daemon, service) = daemon("sqlite:stanzabus.db").await;
+    service.write("answer", "later");
+    let caller = GrpcCaller::new(&daemon);
+    for _ in 0..ROUNDS {
+        for item in ["a", "poison", "b"] {
+            caller.publish(NODE, item, "<e xmlns='urn:e'/>").await.expect("it may");
+        }
+    }
+    let url = service.url();
+    let sink = ["--sink", &url, "--sink-batch", "4", "--earliest"];
+    let queue = ["--queue", "--key-ordered", "--retry-seconds", "0"];
+    let create = ["sub", "create", "keys", NODE].into_iter().chain(sink).chain(queue);
+    daemon.cli(create).await.expect("an admin may");
+    let count = |items: &[String], key: &str| items.iter().filter(|item| *item == key).count();
+    let others_are_through = |items: &[String]| {
+        ["a", "b"].iter().all(|key| count(items, key) == ROUNDS) && count(items, "poison") >= 3
+    };
+    service.wait_delivered(others_are_through).await;
+    let first = service.positions("poison")[0];
+    assert!(service.positions("poison").iter().all(|seq| *seq == first), "the others of its key wait");
+    service.write("answer", "taken");
+    wait_settled(&caller, "keys").await;
+    for key in ["a", "b", "poison"] {
+        let mut positions = service.positions(key);
+        assert!(positions.is_sorted(), "{key}: {positions:?}");
+        positions.dedup();
+        assert_eq!(positions.len(), ROUNDS, "{key}: {positions:?}");
+    }
+    for call in service.calls().iter().filter(|call| call["call"] == "deliver") {
+        let items = call["items"].as_array().expect("a list");
+        let keys: HashSet<_> = items.iter().collect();
+        assert_eq!(keys.len(), items.len(), "one event of a key at a time: {call}");
+    }
+}
+
 /// A service of a user in Python.
 struct Service {
     port: u16,
@@ -205,6 +244,17 @@ impl Service {
         let reads = || self.calls().iter().filter(|call| call["call"] == "read").count();
         let enough = async || (reads() >= times).then_some(());
         wait_until("its stream to be asked for", PATIENCE, enough).await.expect("the daemon reads");
+    }
+
+    /// Where each event of the item stood that was delivered, in the order of the deliveries.
+    fn positions(&self, item: &str) -> Vec<u64> {
+        let calls = self.calls();
+        let deliveries = calls.iter().filter(|call| call["call"] == "deliver").flat_map(|call| {
+            let list = |name: &str| call[name].as_array().expect("a list").clone();
+            list("items").into_iter().zip(list("positions"))
+        });
+        let of_the_item = deliveries.filter(|(name, _)| name == item);
+        of_the_item.map(|(_, seq)| seq.as_u64().expect("a position")).collect()
     }
 
     /// The items of all deliveries until now, once they are as they should be.

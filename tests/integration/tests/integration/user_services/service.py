@@ -33,7 +33,15 @@ class Sink(sink_pb2_grpc.SinkServiceServicer):
         answer = (FOLDER / "answer").read_text().strip()
         items = [delivery.event.item_id for delivery in request.deliveries]
         types = [delivery.event.cloud_event.type for delivery in request.deliveries]
-        note(call="deliver", items=items, types=types, answer=answer, authorization=authorization(context))
+        positions = [delivery.event.seq for delivery in request.deliveries]
+        note(
+            call="deliver",
+            items=items,
+            positions=positions,
+            types=types,
+            answer=answer,
+            authorization=authorization(context),
+        )
         if answer == "error" and items:
             context.abort(grpc.StatusCode.INTERNAL, "out of order")
         results = []
