@@ -53,6 +53,19 @@ impl PushProfiles {
     /// Makes pushes of what is published until it is told to stop.
     pub async fn run(&self, shutdown: CancellationToken) {
         shutdown.run_until_cancelled(self.serve_all()).await;
+        self.give_claims_back().await;
+    }
+
+    /// So that another instance goes on at once. What is still being written is fenced.
+    async fn give_claims_back(&self) {
+        let claims: Vec<_> = self.claims().drain().map(|(profile, held)| (profile, held.fence)).collect();
+        let store = self.engine().store();
+        if !claims.is_empty()
+            && store.is_shared()
+            && let Err(error) = store.renew_claims(&claims, 0).await
+        {
+            tracing::debug!(%error, "other instances take push profiles over after a while");
+        }
     }
 
     async fn serve_all(&self) {

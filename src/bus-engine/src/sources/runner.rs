@@ -1,5 +1,5 @@
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bus_domain::consumer::{Standing, StandingState};
@@ -32,15 +32,17 @@ struct Runner {
     state: Option<StandingState>,
 }
 
-/// Reads one source until it is told to stop, or another instance has it.
+/// Reads one source until it is told to stop, or another instance has it. A claim that it has then is given back, so that another
+/// instance goes on at once.
 pub(super) async fn run(
     engine: Engine,
     reader: Arc<dyn SourceReader>,
     source: Source,
     stop: CancellationToken,
 ) -> Result<(), BusError> {
+    let claimed = OnceLock::new();
     let reading = async {
-        let ended = read_claimed(&engine, reader, &source).await;
+        let ended = read_claimed(&engine, reader, &source, &claimed).await;
         if ended.is_err() {
             sleep(REST_AFTER_TROUBLE).await;
         }
@@ -48,8 +50,16 @@ pub(super) async fn run(
     };
     tokio::select! {
         ended = reading => ended,
-        // A publish under way is carried out or not, with its token.
-        () = stop.cancelled() => Ok(()),
+        // A publish under way is carried out or not, with its token; behind another instance's claim it is not.
+        () = stop.cancelled() => {
+            if let Some(fence) = claimed.get()
+                && engine.store().is_shared()
+                && let Err(error) = engine.store().renew_source(source.id, *fence, 0).await
+            {
+                tracing::debug!(%error, source = %source.name, "another instance takes it over after a while");
+            }
+            Ok(())
+        }
     }
 }
 
@@ -57,10 +67,12 @@ async fn read_claimed(
     engine: &Engine,
     reader: Arc<dyn SourceReader>,
     source: &Source,
+    claimed: &OnceLock<u64>,
 ) -> Result<(), BusError> {
     let owner = engine.actor_of(&source.owner);
     engine.check_outbound(&owner)?;
     let fence = claim(engine, source).await?.ok_or(SourceError::Elsewhere)?;
+    let fence = *claimed.get_or_init(|| fence);
     // As it is now that nobody else reads it.
     let source = engine.source(&owner, &source.name).await?;
     let state = source.standing.as_ref().map(|standing| standing.state);

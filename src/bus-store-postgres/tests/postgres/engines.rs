@@ -23,12 +23,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::fixture::{database, open};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Nothing is seen by polling in the time of a test.
 const NEVER_MS: u64 = 3_600_000;
 
-struct Instance {
-    engine: Engine,
+pub(crate) struct Instance {
+    pub(crate) engine: Engine,
     _stop: DropGuard,
 }
 
@@ -39,7 +39,7 @@ impl Instance {
         Self::start_on(store, Settings { engine, ..Settings::default() }).await
     }
 
-    async fn start_with(url: &str, settings: Settings) -> Self {
+    pub(crate) async fn start_with(url: &str, settings: Settings) -> Self {
         Self::start_on(Arc::new(open(url, PostgresLimits::default()).await), settings).await
     }
 
@@ -50,11 +50,11 @@ impl Instance {
         Self { engine: parts.engine, _stop: stop.drop_guard() }
     }
 
-    async fn run(&self, user: &str, verb: Verb) -> Result<Outcome, BusError> {
+    pub(crate) async fn run(&self, user: &str, verb: Verb) -> Result<Outcome, BusError> {
         self.engine.execute(Command { actor: actor(user), node: name(), verb }).await
     }
 
-    async fn publish(&self) -> u64 {
+    pub(crate) async fn publish(&self) -> u64 {
         match self.run("owner", publish()).await {
             Ok(Outcome::Published(published)) => published.first_seq,
             other => panic!("{other:?}"),
@@ -283,11 +283,11 @@ fn publish() -> Verb {
     Verb::Publish(publish::Request { items: vec![item], ..publish::Request::default() })
 }
 
-fn name() -> NodeName {
+pub(crate) fn name() -> NodeName {
     NodeName::new("n").expect("a name")
 }
 
-fn actor(user: &str) -> Actor {
+pub(crate) fn actor(user: &str) -> Actor {
     let role = if user == "owner" { Role::Creator } else { Role::User };
     Actor::new(bare(user), role)
 }

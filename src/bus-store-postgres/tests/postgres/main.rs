@@ -1,6 +1,7 @@
 //! The store contract on PostgreSQL, and what is PostgreSQL's own.
 
 mod agreement;
+mod claims;
 mod commits;
 mod consumers;
 mod doorbell;
