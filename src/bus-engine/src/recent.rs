@@ -60,10 +60,7 @@ impl RecentEvents {
     /// The events behind a position, if memory reaches back that far; empty if there are none yet.
     pub fn after(&self, node: NodeId, seq: Seq, events_max: usize) -> Option<Vec<Arc<Event>>> {
         let inner = self.lock();
-        let events = inner.nodes.get(&node)?;
-        let first = events.front()?.seq;
-        let skip = usize::try_from((seq + 1).checked_sub(first)?).ok()?;
-        Some(events.iter().skip(skip).take(events_max).cloned().collect())
+        behind(inner.nodes.get(&node)?, seq, events_max)
     }
 
     /// Takes note of a head that was read: another instance may have moved it. What is in memory ends in a hole then.
@@ -104,6 +101,14 @@ impl RecentEvents {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The events of a node behind a position, without a look at any other; `None` if they do not reach back that far.
+fn behind(events: &VecDeque<Arc<Event>>, seq: Seq, events_max: usize) -> Option<Vec<Arc<Event>>> {
+    let first = events.front()?.seq;
+    let start = usize::try_from((seq + 1).checked_sub(first)?).ok()?.min(events.len());
+    let end = start.saturating_add(events_max).min(events.len());
+    Some(events.range(start..end).cloned().collect())
 }
 
 impl Inner {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bus_domain::{Event, NodeId, Seq, SubscriptionId};
 use bus_store::Recipient;
 
-use super::RecentEvents;
+use super::{RecentEvents, behind};
 
 /// What is known of a node in memory beside its events. It stays for as long as the node is there: without it the node's
 /// positions would start again.
@@ -47,8 +47,9 @@ impl RecentEvents {
     /// Events behind a position, from the oldest that is still there on.
     pub(crate) fn transient_after(&self, node: NodeId, seq: Seq, events_max: usize) -> Vec<Arc<Event>> {
         let inner = self.lock();
-        let events = inner.nodes.get(&node).into_iter().flatten();
-        events.skip_while(|event| event.seq <= seq).take(events_max).cloned().collect()
+        let Some(events) = inner.nodes.get(&node) else { return Vec::new() };
+        let gone_through_seq = events.front().map_or(seq, |oldest| oldest.seq - 1);
+        behind(events, seq.max(gone_through_seq), events_max).unwrap_or_default()
     }
 
     /// Whether something was published on the node since this process began, and it is still there.
