@@ -7,10 +7,10 @@ use outbound_http::{Client, Request, SendError};
 use serde::Deserialize;
 use serde_json::json;
 use thiserror::Error;
-use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
 
 use super::settings::Account;
+use crate::decision::Timing;
 use crate::jwt;
 
 /// How we show Google who we are: an access token, got for an assertion that our key has signed (RFC 7523).
@@ -29,8 +29,13 @@ pub(super) enum TokenError {
     #[error("no access token for the service account: {0}")]
     Refused(String),
     /// Not now.
-    #[error("no access token now: {0}")]
-    Later(String),
+    #[error("no access token now: {reason}")]
+    Later {
+        /// What came back.
+        reason: String,
+        /// When Google is asked again, in milliseconds from now.
+        after_ms: u64,
+    },
 }
 
 struct Token {
@@ -39,9 +44,12 @@ struct Token {
     expires_at_ms: i64,
 }
 
+/// The last failures in a row. Until the rest behind them is over everybody gets the same answer, and Google is not asked.
 struct Failed {
-    at: Instant,
     error: TokenError,
+    in_a_row: u32,
+    failed_at_ms: i64,
+    rest_ms: u64,
 }
 
 /// What Google answers.
@@ -56,6 +64,10 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ASSERTION_VALID_S: i64 = 3_600;
 /// So long before its end a token is renewed, while others still use it.
 const RENEWED_BEFORE_END_MS: i64 = 5 * 60 * 1_000;
+/// The rest after the first failure in a row; twice as long after each further one.
+const REST_MS: u64 = 1_000;
+/// The longest of these, and of those that Google asks for.
+const REST_MS_MAX: u64 = 60_000;
 
 impl AccessTokens {
     pub(super) fn new(account: Account, http: Client, clock: Arc<dyn Clock>) -> Self {
@@ -96,27 +108,29 @@ impl AccessTokens {
     }
 
     async fn get_or_share(&self) -> Result<HeaderValue, TokenError> {
-        let waits_since = Instant::now();
         let mut last_failure = self.getting.lock().await;
         if let Some(token) = self.lock().as_ref().filter(|token| self.clock.now_ms() < token.expires_at_ms) {
             return Ok(token.header.clone());
-        }
-        if let Some(failed) = last_failure.as_ref().filter(|failed| failed.at > waits_since) {
-            return Err(failed.error.clone());
         }
         self.get(&mut last_failure).await
     }
 
     async fn get(&self, last_failure: &mut Option<Failed>) -> Result<HeaderValue, TokenError> {
+        let told = last_failure.as_ref().and_then(|failed| failed.told_at(self.clock.now_ms()));
+        if let Some(error) = told {
+            return Err(error);
+        }
         match self.request().await {
             Ok(token) => {
+                *last_failure = None;
                 let header = token.header.clone();
                 *self.lock() = Some(token);
                 Ok(header)
             }
             Err(error) => {
-                *last_failure = Some(Failed { at: Instant::now(), error: error.clone() });
-                Err(error)
+                let in_a_row = last_failure.as_ref().map_or(0, |failed| failed.in_a_row);
+                let failed = last_failure.insert(Failed::new(error, in_a_row, self.clock.now_ms()));
+                Err(failed.error.clone())
             }
         }
     }
@@ -134,11 +148,12 @@ impl AccessTokens {
             headers: HeaderMap::from_iter([(CONTENT_TYPE, form_type)]),
             body: form.into(),
         };
-        let later = |error: SendError| TokenError::Later(error.to_string());
+        let later = |error: SendError| TokenError::Later { reason: error.to_string(), after_ms: 0 };
         let response = self.http.send(&request).await.map_err(later)?;
         let text = || format!("{} {}", response.status, String::from_utf8_lossy(&response.body));
         if response.status.is_server_error() || response.status == 429 {
-            return Err(TokenError::Later(text()));
+            let after_ms = Timing::of(&response, self.clock.now_ms()).retry_after_ms.unwrap_or(0);
+            return Err(TokenError::Later { reason: text(), after_ms });
         }
         let granted: Option<Granted> = serde_json::from_slice(&response.body).ok();
         let granted = granted.filter(|_| response.status.is_success());
@@ -169,5 +184,32 @@ impl AccessTokens {
     fn lock(&self) -> MutexGuard<'_, Option<Token>> {
         // Nothing panics while it is held, and what it holds is whole at any time.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failed {
+    /// One more failure behind so many. Where Google asks for a longer rest than ours, that one is taken, within bounds.
+    fn new(error: TokenError, in_a_row: u32, failed_at_ms: i64) -> Self {
+        let ours_ms = REST_MS << in_a_row.min(6);
+        let (error, rest_ms) = match error {
+            TokenError::Later { reason, after_ms } => {
+                let rest_ms = ours_ms.max(after_ms).min(REST_MS_MAX);
+                (TokenError::Later { reason, after_ms: rest_ms }, rest_ms)
+            }
+            refused @ TokenError::Refused(_) => (refused, ours_ms.min(REST_MS_MAX)),
+        };
+        Self { error, in_a_row: in_a_row.saturating_add(1), failed_at_ms, rest_ms }
+    }
+
+    /// What is told without asking, until the rest is over. A clock that was set back ends it.
+    fn told_at(&self, now_ms: i64) -> Option<TokenError> {
+        let passed_ms = u64::try_from(now_ms.saturating_sub(self.failed_at_ms)).ok()?;
+        let left_ms = self.rest_ms.checked_sub(passed_ms).filter(|left_ms| *left_ms > 0)?;
+        Some(match &self.error {
+            TokenError::Later { reason, .. } => {
+                TokenError::Later { reason: reason.clone(), after_ms: left_ms }
+            }
+            refused @ TokenError::Refused(_) => refused.clone(),
+        })
     }
 }

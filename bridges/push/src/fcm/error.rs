@@ -84,8 +84,9 @@ pub(super) fn without_response(error: &PostError) -> Outcome {
         PostError::Token(TokenError::Refused(text)) => {
             Outcome::new(PushVerdict::Operator, "token_refused").with_detail(text)
         }
-        PostError::Token(TokenError::Later(text)) => {
-            Outcome::new(PushVerdict::Retry { after_ms: None }, "no_token").with_detail(text)
+        PostError::Token(TokenError::Later { reason, after_ms }) => {
+            let verdict = PushVerdict::Unavailable { after_ms: *after_ms };
+            Outcome::new(verdict, "no_token").with_detail(reason)
         }
     }
 }

@@ -135,10 +135,12 @@ async fn run_until_nothing_is_due(pushes: Pushes, store: &dyn PushStore, now_ms:
     let mut looks = 0;
     while looks < 5 {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let mut is_over = pushes.gauges().iter().all(|gauges| gauges.in_flight == 0);
-        for provider in PushProvider::ALL {
-            let next_ms = store.next_due_ms(&provider.into()).await.unwrap();
-            is_over &= next_ms.is_none_or(|next_ms| next_ms > now_ms);
+        let mut is_over = true;
+        for lane in pushes.gauges() {
+            let next_ms = store.next_due_ms(&lane.lane).await.unwrap();
+            // While the time stands still, a lane in trouble stays so.
+            is_over &= lane.in_flight == 0;
+            is_over &= lane.is_in_trouble || next_ms.is_none_or(|next_ms| next_ms > now_ms);
         }
         looks = if is_over { looks + 1 } else { 0 };
     }

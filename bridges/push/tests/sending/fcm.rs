@@ -43,7 +43,6 @@ async fn an_apps_own_members_go_over_ours() {
 async fn each_code_has_its_verdict() {
     let fixture = Fixture::with_fcm().await;
     let (sink, device) = (fixture.fcm(), android_device());
-    let retry = |after_ms| PushVerdict::Retry { after_ms };
     for (status, code, verdict, reason) in [
         (400, "INVALID_ARGUMENT", PushVerdict::Rejected, "INVALID_ARGUMENT"),
         (401, "THIRD_PARTY_AUTH_ERROR", retry(Some(600_000)), "THIRD_PARTY_AUTH_ERROR"),
@@ -96,7 +95,26 @@ async fn a_token_that_cannot_be_renewed_is_used_to_its_end() {
     assert_eq!(send().await.verdict, PushVerdict::Delivered);
     fixture.clock.advance_ms(3 * 60_000);
     let outcome = send().await;
-    assert_eq!((outcome.verdict, outcome.reason), (PushVerdict::Retry { after_ms: None }, "no_token"));
+    assert_eq!((outcome.verdict, outcome.reason), (unavailable(2_000), "no_token"), "for the second time");
+}
+
+/// However many pushes wait for a token, one request in each of these rests fails, and the next one brings it.
+#[tokio::test]
+async fn an_endpoint_for_tokens_that_fails_is_asked_less_and_less_often() {
+    const RESTS_MS: [u64; 8] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
+    let fixture = Fixture::with_fcm().await;
+    let (sink, device, message) = (fixture.fcm(), android_device(), alert());
+    fixture.mock.script([Rule { times: Some(RESTS_MS.len() as u64), ..of_tokens(503, "unavailable") }]);
+    for rest_ms in RESTS_MS {
+        let outcomes = join_all((0..20).map(|_| fixture.send(&sink, &device, &message))).await;
+        for outcome in outcomes {
+            assert_eq!((outcome.verdict, outcome.reason), (unavailable(rest_ms), "no_token"));
+        }
+        fixture.clock.advance_ms(i64::try_from(rest_ms).unwrap() - 1);
+        assert_eq!(fixture.send(&sink, &device, &message).await.verdict, unavailable(1));
+        fixture.clock.advance_ms(1);
+    }
+    assert_eq!(fixture.send(&sink, &device, &message).await.verdict, PushVerdict::Delivered);
 }
 
 #[tokio::test]
@@ -216,4 +234,12 @@ async fn settings_that_cannot_work_are_named() {
 fn of_tokens(status: u16, reason: &str) -> Rule {
     let fault = Fault::Answer { status, reason: reason.to_owned(), retry_after: None, timestamp_ms: None };
     Rule { target: Some("token".to_owned()), ..Rule::once(PushProvider::Fcm, fault) }
+}
+
+fn retry(after_ms: Option<u64>) -> PushVerdict {
+    PushVerdict::Retry { after_ms }
+}
+
+fn unavailable(after_ms: u64) -> PushVerdict {
+    PushVerdict::Unavailable { after_ms }
 }

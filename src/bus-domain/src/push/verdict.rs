@@ -18,6 +18,11 @@ pub enum PushVerdict {
     },
     /// Our credentials or our configuration are at fault, so all pushes of this provider wait until somebody mends it.
     Operator,
+    /// Nothing can be sent for this account at the moment, whatever the device: all its pushes wait.
+    Unavailable {
+        /// For how many milliseconds.
+        after_ms: u64,
+    },
     /// This message can never be delivered; nothing is wrong with the device.
     Rejected,
 }
@@ -36,8 +41,11 @@ pub enum Settled {
         /// See [`PushVerdict::Retry`].
         after_ms: Option<u64>,
     },
-    /// The job waits until the provider is usable again.
-    WaitForOperator,
+    /// The job waits with all others of its account until one is taken that tries whether it is usable again.
+    WaitForAccount {
+        /// When that is tried, in milliseconds from now; after a pause that doubles each time if nobody knows.
+        after_ms: Option<u64>,
+    },
     /// The job has failed for good.
     Fail,
 }
@@ -51,6 +59,7 @@ impl PushVerdict {
             Self::Quarantine => "quarantine",
             Self::Retry { .. } => "retry",
             Self::Operator => "operator",
+            Self::Unavailable { .. } => "unavailable",
             Self::Rejected => "rejected",
         }
     }
@@ -66,7 +75,8 @@ impl PushVerdict {
             Self::Gone { .. } => Settled::DeleteDevice,
             Self::Quarantine => Settled::QuarantineDevice,
             Self::Retry { after_ms } => Settled::Retry { after_ms },
-            Self::Operator => Settled::WaitForOperator,
+            Self::Operator => Settled::WaitForAccount { after_ms: None },
+            Self::Unavailable { after_ms } => Settled::WaitForAccount { after_ms: Some(after_ms) },
             Self::Rejected => Settled::Fail,
         }
     }
@@ -90,7 +100,8 @@ mod tests {
             (PushVerdict::Delivered, Settled::Done),
             (PushVerdict::Quarantine, Settled::QuarantineDevice),
             (PushVerdict::Retry { after_ms: Some(5) }, Settled::Retry { after_ms: Some(5) }),
-            (PushVerdict::Operator, Settled::WaitForOperator),
+            (PushVerdict::Operator, Settled::WaitForAccount { after_ms: None }),
+            (PushVerdict::Unavailable { after_ms: 7 }, Settled::WaitForAccount { after_ms: Some(7) }),
             (PushVerdict::Rejected, Settled::Fail),
         ] {
             assert_eq!(verdict.settle(0), expected);
@@ -106,6 +117,7 @@ mod tests {
             (PushVerdict::Quarantine, "quarantine"),
             (PushVerdict::Retry { after_ms: None }, "retry"),
             (PushVerdict::Operator, "operator"),
+            (PushVerdict::Unavailable { after_ms: 7 }, "unavailable"),
             (PushVerdict::Rejected, "rejected"),
         ] {
             assert_eq!(verdict.as_str(), name);

@@ -19,7 +19,8 @@ pub(super) struct Sender {
     failed: Vec<Failed>,
     /// Devices to be judged, each with the job that depends on whether the judgement counts.
     judged: Vec<Judged>,
-    /// Somebody has to mend the provider's credentials: one push at a time tries whether it is done.
+    /// Nothing can be sent: somebody has to mend the provider's credentials, or they cannot be renewed now. One push at a time tries
+    /// whether that is over.
     trouble: Option<Trouble>,
 }
 
@@ -142,7 +143,7 @@ impl Sender {
         let latency_ms = u64::try_from(now_ms - began_at_ms).unwrap_or(0);
         self.window.end(ticket, feedback(outcome, latency_ms));
         let settled = outcome.verdict.settle(device.registered_at_ms);
-        if settled != Settled::WaitForOperator && !is_of_the_way(outcome) {
+        if !matches!(settled, Settled::WaitForAccount { .. }) && !is_of_the_way(outcome) {
             self.trouble = None;
         }
         match settled {
@@ -157,8 +158,8 @@ impl Sender {
                 self.give_up_after_trying(&job, now_ms, outcome.reason);
             }
             Settled::Retry { after_ms } => self.retry(&job, after_ms, outcome, now_ms, jitter),
-            Settled::WaitForOperator => {
-                self.pause(now_ms);
+            Settled::WaitForAccount { after_ms } => {
+                self.pause(now_ms, after_ms);
                 self.retry(&job, None, outcome, now_ms, jitter);
             }
         }
@@ -194,7 +195,7 @@ impl Sender {
         self.judged.splice(0..0, results.judged);
     }
 
-    /// When somebody has to mend something, the moment at which that is tried next.
+    /// When nothing can be sent, the moment at which that is tried next.
     pub(super) fn next_try_ms(&self) -> Option<i64> {
         self.trouble.map(|trouble| trouble.tries_at_ms)
     }
@@ -225,13 +226,15 @@ impl Sender {
         to_send
     }
 
-    /// What was claimed meanwhile goes back when its claim ends; each failed try doubles the pause.
-    fn pause(&mut self, now_ms: i64) {
-        let pause_ms = match self.trouble {
-            None => TROUBLE_FIRST_PAUSE_MS,
+    /// What was claimed meanwhile goes back; each failed try doubles the pause, unless somebody knows how long it is.
+    fn pause(&mut self, now_ms: i64, after_ms: Option<u64>) {
+        let after_ms = after_ms.map(|after_ms| i64::try_from(after_ms).unwrap_or(i64::MAX));
+        let pause_ms = match (self.trouble, after_ms) {
             // Of those that were under way together, one counts.
-            Some(trouble) if now_ms < trouble.tries_at_ms => return,
-            Some(trouble) => (trouble.pause_ms * 2).min(TROUBLE_PAUSE_MS_MAX),
+            (Some(trouble), _) if now_ms < trouble.tries_at_ms => return,
+            (_, Some(after_ms)) => after_ms.min(TROUBLE_PAUSE_MS_MAX),
+            (None, None) => TROUBLE_FIRST_PAUSE_MS,
+            (Some(trouble), None) => (trouble.pause_ms * 2).min(TROUBLE_PAUSE_MS_MAX),
         };
         self.trouble = Some(Trouble { tries_at_ms: now_ms + pause_ms, pause_ms });
         for waiting in std::mem::take(&mut self.queue) {
@@ -338,7 +341,7 @@ fn is_gone(outcome: &PushOutcome) -> bool {
 
 /// Whether there was no answer of the provider: that says nothing about credentials.
 fn is_of_the_way(outcome: &PushOutcome) -> bool {
-    ["no_connection", "not_begun", "cut_off", "no_answer", "no_token"].contains(&outcome.reason)
+    ["no_connection", "not_begun", "cut_off", "no_answer"].contains(&outcome.reason)
 }
 
 /// Whether the sink has refused it itself (see [`super::Unfit`]).
@@ -350,6 +353,7 @@ fn feedback(outcome: &PushOutcome, latency_ms: u64) -> Feedback {
     match outcome.verdict {
         _ if never_left(outcome) => Feedback::None,
         PushVerdict::Retry { .. } => Feedback::Congested,
+        PushVerdict::Unavailable { .. } => Feedback::None,
         _ => Feedback::Answered { latency_ms },
     }
 }

@@ -41,7 +41,7 @@ pub struct PushGauges {
     pub in_flight: usize,
     /// How many may be.
     pub in_flight_limit: usize,
-    /// Whether nothing is sent until somebody mends the provider's credentials.
+    /// Whether nothing is sent until somebody mends the provider's credentials, or they can be renewed.
     pub is_in_trouble: bool,
     /// Whether there is anything to send with: credentials that can be read.
     pub is_usable: bool,

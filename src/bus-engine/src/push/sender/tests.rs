@@ -32,6 +32,7 @@ fn each_verdict_is_settled_under_the_claim_that_it_was_tried_with() {
         (PushVerdict::Quarantine, dead("why"), Some(Some("why".to_owned()))),
         (PushVerdict::Retry { after_ms: Some(9_000) }, retry(NOW_MS + 9_000), None),
         (PushVerdict::Operator, retry(NOW_MS + TROUBLE_FIRST_PAUSE_MS), None),
+        (PushVerdict::Unavailable { after_ms: 9_000 }, retry(NOW_MS + 9_000), None),
     ] {
         let mut sender = Sender::new(4);
         sender.claimed(vec![claimed(7)]);
@@ -135,6 +136,29 @@ fn a_provider_that_lets_nobody_in_is_tried_by_one_at_a_time_and_ever_less_often(
     sender.done(JobId([1; 16]), &outcome(PushVerdict::Delivered), now_ms, 0.0);
     assert_eq!(sender.next_try_ms(), None);
     assert!(sender.wants(now_ms) > 1);
+}
+
+#[test]
+fn an_account_that_is_unavailable_is_tried_again_when_it_says_and_loses_no_speed() {
+    let mut sender = Sender::new(100);
+    sender.claimed((0..20).map(claimed).collect());
+    let begun: Vec<_> = std::iter::from_fn(|| sender.next(NOW_MS)).collect();
+    for to_send in &begun {
+        sender.done(to_send.job.id, &outcome(PushVerdict::Unavailable { after_ms: 700 }), NOW_MS, 0.0);
+    }
+    assert_eq!((sender.next_try_ms(), sender.in_flight_limit()), (Some(NOW_MS + 700), begun.len()));
+    assert_eq!((sender.wants(NOW_MS + 699), sender.wants(NOW_MS + 700)), (0, 1));
+    let (settlements, _) = taken(&mut sender);
+    assert_eq!(
+        settlements.iter().filter(|it| it.attempts == 1).count(),
+        20 - begun.len(),
+        "these were not tried"
+    );
+    sender.claimed(vec![due_at(claimed(1), NOW_MS + 700)]);
+    sender.next(NOW_MS + 700).unwrap();
+    let unavailable = outcome(PushVerdict::Unavailable { after_ms: u64::MAX });
+    sender.done(JobId([1; 16]), &unavailable, NOW_MS + 700, 0.0);
+    assert_eq!(sender.next_try_ms(), Some(NOW_MS + 700 + TROUBLE_PAUSE_MS_MAX), "within bounds");
 }
 
 #[test]
