@@ -48,7 +48,7 @@ struct Token {
 struct Failed {
     error: TokenError,
     in_a_row: u32,
-    failed_at_ms: i64,
+    at_ms: i64,
     rest_ms: u64,
 }
 
@@ -189,7 +189,7 @@ impl AccessTokens {
 
 impl Failed {
     /// One more failure behind so many. Where Google asks for a longer rest than ours, that one is taken, within bounds.
-    fn new(error: TokenError, in_a_row: u32, failed_at_ms: i64) -> Self {
+    fn new(error: TokenError, in_a_row: u32, at_ms: i64) -> Self {
         let ours_ms = REST_MS << in_a_row.min(6);
         let (error, rest_ms) = match error {
             TokenError::Later { reason, after_ms } => {
@@ -198,12 +198,12 @@ impl Failed {
             }
             refused @ TokenError::Refused(_) => (refused, ours_ms.min(REST_MS_MAX)),
         };
-        Self { error, in_a_row: in_a_row.saturating_add(1), failed_at_ms, rest_ms }
+        Self { error, in_a_row: in_a_row.saturating_add(1), at_ms, rest_ms }
     }
 
     /// What is told without asking, until the rest is over. A clock that was set back ends it.
     fn told_at(&self, now_ms: i64) -> Option<TokenError> {
-        let passed_ms = u64::try_from(now_ms.saturating_sub(self.failed_at_ms)).ok()?;
+        let passed_ms = u64::try_from(now_ms.saturating_sub(self.at_ms)).ok()?;
         let left_ms = self.rest_ms.checked_sub(passed_ms).filter(|left_ms| *left_ms > 0)?;
         Some(match &self.error {
             TokenError::Later { reason, .. } => {
