@@ -31,7 +31,7 @@ statements! {
     pub(crate) FORWARDS = stretch!("ASC");
     BACKWARDS = stretch!("DESC");
     COMMIT_TIMES = "SELECT seq, published_at_ms FROM events
-         WHERE node_id = ?1 AND seq IN (SELECT value FROM json_each(?2))
+         WHERE node_id = ?1 AND seq IN (SELECT value FROM jsonb_each(?2))
            AND seq > (SELECT trimmed_through_seq FROM heads WHERE node_id = ?1)";
 }
 

@@ -27,7 +27,7 @@ statements! {
     pub(crate) CHILDREN = "SELECT n.node_id, n.name FROM associations a JOIN nodes n ON n.node_id = a.child_id
          WHERE a.collection_id = ?1 AND a.ends_at_seq IS NULL AND n.deleted_at_ms IS NULL ORDER BY n.name";
     FEEDS = feeds!("WHERE (a.child_id, a.collection_id) > (?1, ?2) ORDER BY a.child_id, a.collection_id LIMIT ?3");
-    FEEDS_OF = feeds!("WHERE a.child_id IN (SELECT value FROM json_each(?1)) ORDER BY a.child_id, a.collection_id");
+    FEEDS_OF = feeds!("WHERE a.child_id IN (SELECT value FROM jsonb_each(?1)) ORDER BY a.child_id, a.collection_id");
 }
 
 #[async_trait]

@@ -24,7 +24,7 @@ statements! {
     COUNT = "SELECT count(*) FROM consumers WHERE owner = ?1 AND reader = 'service'";
     CLAIM = "UPDATE consumers SET instance = ?2, claimed_until_ms = ?4, fence = fence + 1
          WHERE consumer_id = ?1 AND (instance IS NULL OR instance = ?2 OR claimed_until_ms <= ?3) RETURNING fence";
-    RENEW = "UPDATE consumers SET claimed_until_ms = ?2 FROM json_each(?1) k
+    RENEW = "UPDATE consumers SET claimed_until_ms = ?2 FROM jsonb_each(?1) k
          WHERE consumer_id = k.value ->> 0 AND fence = k.value ->> 1 RETURNING consumer_id";
     CURSORS = "SELECT n.node_id, n.name, h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
                 c.seq AS through_seq, c.items_through_seq
@@ -32,29 +32,29 @@ statements! {
          WHERE c.consumer_id = ?1 ORDER BY c.node_id";
     DELIVERIES = "SELECT node_id, seq, attempts, is_leased, due_at_ms, generation, order_key FROM consumer_deliveries
          WHERE consumer_id = ?1 ORDER BY node_id, seq";
-    pub(crate) HELD = "SELECT c.consumer_id FROM json_each(?1) k
+    pub(crate) HELD = "SELECT c.consumer_id FROM jsonb_each(?1) k
          JOIN consumers c ON c.consumer_id = k.value ->> 0 AND c.fence = k.value ->> 1";
     MOVE = "INSERT INTO consumer_cursors (consumer_id, node_id, seq)
-         SELECT k.value ->> 0, h.node_id, k.value ->> 3 FROM json_each(?1) k
+         SELECT k.value ->> 0, h.node_id, k.value ->> 3 FROM jsonb_each(?1) k
          JOIN heads h ON h.node_id = k.value ->> 1 AND h.epoch = k.value ->> 2 WHERE true
          ON CONFLICT (node_id, consumer_id) DO UPDATE SET seq = max(seq, excluded.seq)";
     PLACE = "INSERT INTO consumer_cursors (consumer_id, node_id, seq, items_through_seq)
-         SELECT k.value ->> 0, h.node_id, k.value ->> 3, k.value ->> 4 FROM json_each(?1) k
+         SELECT k.value ->> 0, h.node_id, k.value ->> 3, k.value ->> 4 FROM jsonb_each(?1) k
          JOIN heads h ON h.node_id = k.value ->> 1 AND h.epoch = k.value ->> 2 WHERE true
          ON CONFLICT (node_id, consumer_id) DO UPDATE
          SET seq = excluded.seq, items_through_seq = excluded.items_through_seq";
     PUT = "INSERT INTO consumer_deliveries
                 (consumer_id, node_id, seq, attempts, is_leased, due_at_ms, generation, order_key)
          SELECT k.value ->> 0, h.node_id, k.value ->> 3, k.value ->> 4, k.value ->> 5, k.value ->> 6, k.value ->> 7, k.value ->> 8
-         FROM json_each(?1) k
+         FROM jsonb_each(?1) k
          JOIN heads h ON h.node_id = k.value ->> 1 AND h.epoch = k.value ->> 2 WHERE true
          ON CONFLICT (node_id, seq, consumer_id) DO UPDATE
          SET attempts = excluded.attempts, is_leased = excluded.is_leased, due_at_ms = excluded.due_at_ms,
              generation = excluded.generation, order_key = excluded.order_key";
     REMOVE = "DELETE FROM consumer_deliveries WHERE (node_id, seq, consumer_id) IN
-         (SELECT value ->> 1, value ->> 2, value ->> 0 FROM json_each(?1))";
+         (SELECT value ->> 1, value ->> 2, value ->> 0 FROM jsonb_each(?1))";
     CLEAR = "DELETE FROM consumer_deliveries WHERE (node_id, consumer_id) IN
-         (SELECT value ->> 1, value ->> 0 FROM json_each(?1))";
+         (SELECT value ->> 1, value ->> 0 FROM jsonb_each(?1))";
     DESTINATIONS = "SELECT consumer_id, name, owner, config, is_paused, created_at_ms, standing FROM consumers
          WHERE CASE WHEN json_valid(config) THEN config ->> 'destination' END IS NOT NULL AND name > ?1
          ORDER BY name LIMIT ?2";

@@ -21,11 +21,11 @@ statements! {
          WHERE h.node_id > ?2 AND h.seq > coalesce(c.seq, 0)
          ORDER BY h.node_id LIMIT ?3";
     POSITIONS = "SELECT node_id, seq AS through_seq, subscription_id AS through_subscription
-         FROM cursors WHERE leg = ?1 AND node_id IN (SELECT value FROM json_each(?2))";
+         FROM cursors WHERE leg = ?1 AND node_id IN (SELECT value FROM jsonb_each(?2))";
     // The join drops moves of nodes that have been reaped or have begun a new life meanwhile.
     pub(crate) MOVE = "INSERT INTO cursors (node_id, leg, seq, subscription_id)
          SELECT h.node_id, ?1, m.value ->> 1, m.value ->> 2
-         FROM json_each(?2) m
+         FROM jsonb_each(?2) m
          JOIN heads h ON h.node_id = m.value ->> 0 AND h.epoch = coalesce(m.value ->> 3, h.epoch) WHERE true
          ON CONFLICT (node_id, leg) DO UPDATE SET seq = excluded.seq, subscription_id = excluded.subscription_id
          WHERE (excluded.seq, excluded.subscription_id) > (cursors.seq, cursors.subscription_id)";

@@ -28,16 +28,16 @@ statements! {
              address = excluded.address, registered_at_ms = excluded.registered_at_ms, seen_at_ms = excluded.seen_at_ms,
              quarantined = excluded.quarantined, account = excluded.account";
     pub(crate) FIND_ALL = concat!("SELECT ", device_columns!(), " FROM push_devices d
-         WHERE d.device_id IN (SELECT value FROM json_each(?1)) ORDER BY d.device_id");
+         WHERE d.device_id IN (SELECT value FROM jsonb_each(?1)) ORDER BY d.device_id");
     BY_TOKEN = concat!("SELECT ", device_columns!(), " FROM push_devices d WHERE d.provider = ?1 AND d.token = ?2");
     OF_OWNER = concat!("SELECT ", device_columns!(), " FROM push_devices d
          WHERE d.owner = ?1 AND d.device_id > ?2 ORDER BY d.device_id LIMIT ?3");
     COUNT = "SELECT count(*) AS devices FROM push_devices WHERE owner = ?1";
-    REMOVE = "DELETE FROM push_devices WHERE device_id IN (SELECT value FROM json_each(?1))";
+    REMOVE = "DELETE FROM push_devices WHERE device_id IN (SELECT value FROM jsonb_each(?1))";
     JUDGE_GONE = "DELETE FROM push_devices WHERE (device_id, registered_at_ms) IN
-             (SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE value ->> 2 IS NULL)
+             (SELECT value ->> 0, value ->> 1 FROM jsonb_each(?1) WHERE value ->> 2 IS NULL)
          RETURNING device_id";
-    JUDGE_QUARANTINED = "UPDATE push_devices SET quarantined = j.value ->> 2 FROM json_each(?1) AS j
+    JUDGE_QUARANTINED = "UPDATE push_devices SET quarantined = j.value ->> 2 FROM jsonb_each(?1) AS j
          WHERE j.value ->> 2 IS NOT NULL AND device_id = j.value ->> 0 AND registered_at_ms = j.value ->> 1
          RETURNING device_id";
     REMOVE_UNSEEN = "DELETE FROM push_devices WHERE device_id IN

@@ -13,7 +13,7 @@ statements! {
     HEAD = "SELECT epoch, seq, trimmed_through_seq, rules_version, recipients_version
          FROM heads WHERE node_id = ?1";
     HEADS = "SELECT node_id, epoch, seq, trimmed_through_seq, rules_version, recipients_version
-         FROM heads WHERE node_id IN (SELECT value FROM json_each(?1))";
+         FROM heads WHERE node_id IN (SELECT value FROM jsonb_each(?1))";
     EVENTS_AFTER = concat!("SELECT ", event_columns!(), " FROM events e
          WHERE e.node_id = ?1
            AND e.seq > max(?2, (SELECT trimmed_through_seq FROM heads WHERE node_id = ?1))

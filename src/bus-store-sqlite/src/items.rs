@@ -31,7 +31,7 @@ statements! {
     WINDOW_BACKWARDS = window!("DESC");
     // CROSS JOIN fixes the order, and the plus keeps the positions behind the purge out of it: else the planner reads all
     // items of the node to save itself the sort of a page.
-    FIND = concat!("SELECT ", event_columns!(), " FROM (SELECT DISTINCT value FROM json_each(?2)) wanted
+    FIND = concat!("SELECT ", event_columns!(), " FROM (SELECT DISTINCT value FROM jsonb_each(?2)) wanted
          CROSS JOIN items i ON i.node_id = ?1 AND i.item_id = wanted.value
          JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
          WHERE +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)

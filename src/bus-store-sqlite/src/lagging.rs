@@ -23,7 +23,7 @@ statements! {
     pub(crate) TARGETS = "SELECT n.node_id, n.name, n.config,
                 h.epoch, h.seq, h.trimmed_through_seq, h.rules_version, h.recipients_version,
                 s.subscription_id, s.jid, s.state, s.since_seq, s.sub_id, s.options, s.expires_at_ms, s.failing_since_ms, s.failed_seq, a.affiliation
-         FROM json_each(?1) k
+         FROM jsonb_each(?1) k
          JOIN subscriptions s ON s.node_id = k.value ->> 0 AND s.subscription_id = k.value ->> 1
          JOIN heads h ON h.node_id = s.node_id
          JOIN nodes n ON n.node_id = s.node_id
@@ -31,7 +31,7 @@ statements! {
          WHERE s.parked_at_ms IS NULL";
     // The rows are added by what comes back, so that both happen on the same condition.
     pub(crate) NOTE = "UPDATE subscriptions SET failing_since_ms = k.value ->> 4, failed_seq = k.value ->> 5
-         FROM json_each(?1) k
+         FROM jsonb_each(?1) k
          WHERE node_id = k.value ->> 0 AND subscription_id = k.value ->> 1 AND parked_at_ms IS NULL
            AND failing_since_ms IS (k.value ->> 2) AND failed_seq IS (k.value ->> 3)
          RETURNING node_id, subscription_id";
@@ -39,7 +39,7 @@ statements! {
          SELECT h.node_id, ?1, k.value ->> 1,
                 CASE WHEN h.epoch = k.value ->> 5 THEN k.value ->> 2 ELSE min(k.value ->> 2, coalesce(c.seq, 0)) END,
                 k.value ->> 3, k.value ->> 4
-         FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
+         FROM jsonb_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
          LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = ?1 WHERE true
          ON CONFLICT (node_id, subscription_id, leg) DO UPDATE
          SET seq = excluded.seq, attempts = excluded.attempts, due_at_ms = excluded.due_at_ms";
@@ -47,20 +47,20 @@ statements! {
          SELECT h.node_id, ?1, s.subscription_id,
                 CASE WHEN h.epoch = k.value ->> 5 THEN k.value ->> 2 ELSE min(k.value ->> 2, coalesce(c.seq, 0)) END,
                 k.value ->> 3, k.value ->> 4
-         FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
+         FROM jsonb_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0
          JOIN subscriptions s ON s.node_id = h.node_id AND s.subscription_id = k.value ->> 1 AND s.parked_at_ms IS NULL
          LEFT JOIN cursors c ON c.node_id = h.node_id AND c.leg = ?1 WHERE true
          ON CONFLICT (node_id, subscription_id, leg) DO NOTHING";
     pub(crate) MOVE = "UPDATE lagging
          SET seq = k.value ->> 2, attempts = k.value ->> 3, due_at_ms = k.value ->> 4
-         FROM json_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 5
+         FROM jsonb_each(?2) k JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 5
          WHERE lagging.node_id = h.node_id AND lagging.subscription_id = k.value ->> 1 AND leg = ?1";
     pub(crate) END = "DELETE FROM lagging
-         WHERE (node_id, subscription_id, leg) IN (SELECT value ->> 0, value ->> 1, ?1 FROM json_each(?2))";
+         WHERE (node_id, subscription_id, leg) IN (SELECT value ->> 0, value ->> 1, ?1 FROM jsonb_each(?2))";
     // What was taken has ended the failures before it. Of those who have ended, some have ended otherwise: they are
     // parked, or gone.
     CLEAR = "UPDATE subscriptions SET failing_since_ms = NULL, failed_seq = NULL
-         FROM json_each(?1) k
+         FROM jsonb_each(?1) k
          WHERE node_id = k.value ->> 0 AND subscription_id = k.value ->> 1 AND parked_at_ms IS NULL
            AND failed_seq <= coalesce(k.value ->> 2, failed_seq)";
     COUNT_PARKED = "SELECT count(*) FROM subscriptions WHERE parked_at_ms IS NOT NULL";

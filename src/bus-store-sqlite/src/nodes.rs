@@ -19,11 +19,11 @@ statements! {
          FROM nodes n LEFT JOIN affiliations a ON a.node_id = n.node_id AND a.jid = ?1
          WHERE n.deleted_at_ms IS NULL AND n.name > ?2
            AND (a.affiliation IS NOT NULL
-                OR n.config ->> 'access_model' IN (SELECT value FROM json_each(?4)))
+                OR n.config ->> 'access_model' IN (SELECT value FROM jsonb_each(?4)))
            AND (?7 IS NULL OR n.node_id IN (SELECT s.child_id FROM associations s
                                             WHERE s.collection_id = ?7 AND s.ends_at_seq IS NULL))
            AND (?5 IS NULL
-                OR (coalesce(n.config ->> '$.about.payload_type', '') IN (SELECT value FROM json_each(?5))) = ?6)
+                OR (coalesce(n.config ->> '$.about.payload_type', '') IN (SELECT value FROM jsonb_each(?5))) = ?6)
          ORDER BY n.name LIMIT ?3";
 }
 

@@ -26,7 +26,7 @@ statements! {
     ENQUEUE = "INSERT INTO push_jobs (job_id, device_id, provider, message, state, enqueued_at_ms, due_at_ms, expires_at_ms, attempts,
              account)
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
-         FROM json_each(?1) WHERE true
+         FROM jsonb_each(?1) WHERE true
          ON CONFLICT (job_id) DO NOTHING RETURNING job_id";
     CLAIM = concat!("UPDATE push_jobs SET due_at_ms = ?3, coalesced_as = NULL WHERE job_id IN
              (SELECT job_id FROM push_jobs WHERE provider = ?1 AND account = ?5 AND state = 'waiting' AND due_at_ms <= ?2
@@ -35,16 +35,16 @@ statements! {
     SETTLE = "UPDATE push_jobs SET state = s.value ->> 2, due_at_ms = s.value ->> 3, attempts = s.value ->> 4,
              reason = s.value ->> 5, finished_at_ms = s.value ->> 6,
              message = CASE s.value ->> 2 WHEN 'delivered' THEN NULL ELSE message END
-         FROM json_each(?1) AS s
+         FROM jsonb_each(?1) AS s
          WHERE job_id = s.value ->> 0 AND state = 'waiting' AND due_at_ms = s.value ->> 1";
-    CANCEL = "DELETE FROM push_jobs WHERE state = 'waiting' AND job_id IN (SELECT value FROM json_each(?1)) RETURNING job_id";
+    CANCEL = "DELETE FROM push_jobs WHERE state = 'waiting' AND job_id IN (SELECT value FROM jsonb_each(?1)) RETURNING job_id";
     FIND = concat!("SELECT ", job_columns!(), " FROM push_jobs
-         WHERE job_id IN (SELECT value FROM json_each(?1)) ORDER BY job_id");
+         WHERE job_id IN (SELECT value FROM jsonb_each(?1)) ORDER BY job_id");
     DEAD = concat!("SELECT ", job_columns!(), " FROM push_jobs WHERE state = 'dead' AND job_id > ?1 ORDER BY job_id LIMIT ?2");
     REDRIVE = "UPDATE push_jobs SET state = 'waiting', due_at_ms = ?2, enqueued_at_ms = ?2,
              expires_at_ms = ?2 + (expires_at_ms - enqueued_at_ms), attempts = 0, reason = NULL, finished_at_ms = NULL
-         WHERE state = 'dead' AND job_id IN (SELECT value FROM json_each(?1)) RETURNING job_id";
-    REMOVE_DEAD = "DELETE FROM push_jobs WHERE state = 'dead' AND job_id IN (SELECT value FROM json_each(?1)) RETURNING job_id";
+         WHERE state = 'dead' AND job_id IN (SELECT value FROM jsonb_each(?1)) RETURNING job_id";
+    REMOVE_DEAD = "DELETE FROM push_jobs WHERE state = 'dead' AND job_id IN (SELECT value FROM jsonb_each(?1)) RETURNING job_id";
     AFTER = concat!("SELECT ", job_columns!(), " FROM push_jobs WHERE job_id > ?1 ORDER BY job_id LIMIT ?2");
     EXPIRE = "UPDATE push_jobs SET state = 'dead', coalesced_as = NULL, reason = 'expired', finished_at_ms = ?3 WHERE job_id IN
              (SELECT job_id FROM push_jobs WHERE provider = ?1 AND account = ?2 AND state = 'waiting' AND due_at_ms <= ?3

@@ -52,13 +52,13 @@ statements! {
     FIND = concat!("SELECT ", profile_columns!(), " FROM consumers WHERE reader = 'push' AND name = ?1");
     LIST = concat!("SELECT ", profile_columns!(), " FROM consumers WHERE reader = 'push' AND name > ?1 ORDER BY name LIMIT ?2");
     UPDATE = "UPDATE consumers SET config = ?2, fence = fence + 1, claimed_until_ms = 0 WHERE reader = 'push' AND consumer_id = ?1";
-    KEEP_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = ?1 AND node_id NOT IN (SELECT value FROM json_each(?2))";
+    KEEP_CURSORS = "DELETE FROM consumer_cursors WHERE consumer_id = ?1 AND node_id NOT IN (SELECT value FROM jsonb_each(?2))";
     ADD_CURSORS = "INSERT INTO consumer_cursors (consumer_id, node_id, seq)
-         SELECT ?1, h.node_id, k.value ->> 2 FROM json_each(?2) k
+         SELECT ?1, h.node_id, k.value ->> 2 FROM jsonb_each(?2) k
          JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 1 WHERE true
          ON CONFLICT (node_id, consumer_id) DO NOTHING";
     DELETE = "DELETE FROM consumers WHERE reader = 'push' AND consumer_id = ?1";
-    CURSORS = concat!(profile_cursors!(), " WHERE c.consumer_id = ?1 AND c.node_id IN (SELECT value FROM json_each(?2))
+    CURSORS = concat!(profile_cursors!(), " WHERE c.consumer_id = ?1 AND c.node_id IN (SELECT value FROM jsonb_each(?2))
          ORDER BY c.node_id");
     BEHIND = concat!(profile_cursors!(), " JOIN consumers p ON p.consumer_id = c.consumer_id AND p.reader = 'push'
          WHERE (c.consumer_id, c.node_id) > (?1, ?2) AND c.seq < h.seq AND n.deleted_at_ms IS NULL
@@ -68,21 +68,21 @@ statements! {
          ON CONFLICT (node_id, consumer_id) DO UPDATE SET seq = max(seq, excluded.seq), fan_out = excluded.fan_out";
     NOTE_FAILURES = "UPDATE consumers SET push_failures = push_failures + ?2, push_failure = ?3 WHERE consumer_id = ?1";
     COALESCE = "UPDATE push_jobs SET message = j.value ->> 3, expires_at_ms = j.value ->> 6
-         FROM json_each(?1) AS j WHERE coalesced_as = j.value ->> 9";
+         FROM jsonb_each(?1) AS j WHERE coalesced_as = j.value ->> 9";
     ENQUEUE = "INSERT INTO push_jobs (job_id, device_id, provider, message, state, enqueued_at_ms, due_at_ms, expires_at_ms,
              attempts, account, coalesced_as)
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 'waiting', value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                 value ->> 8, value ->> 9
-         FROM json_each(?1)
+         FROM jsonb_each(?1)
          WHERE NOT EXISTS (SELECT 1 FROM push_jobs w WHERE w.coalesced_as = value ->> 9)
          ON CONFLICT (job_id) DO NOTHING";
     OF_OWNERS = concat!("SELECT ", target_columns!(), " FROM push_devices d
-         WHERE d.owner IN (SELECT value FROM json_each(?1)) AND d.quarantined IS NULL LIMIT ?2");
+         WHERE d.owner IN (SELECT value FROM jsonb_each(?1)) AND d.quarantined IS NULL LIMIT ?2");
     OF_TOPIC = concat!("SELECT ", target_columns!(), " FROM push_topics t JOIN push_devices d ON d.device_id = t.device_id
          WHERE t.topic = ?1 AND t.device_id > ?2 AND d.quarantined IS NULL ORDER BY t.device_id LIMIT ?3");
     SET_LOCALE = "UPDATE push_devices SET locale = ?2 WHERE device_id = ?1";
     CLEAR_TOPICS = "DELETE FROM push_topics WHERE device_id = ?1";
-    ADD_TOPICS = "INSERT INTO push_topics (topic, device_id) SELECT DISTINCT value, ?1 FROM json_each(?2)";
+    ADD_TOPICS = "INSERT INTO push_topics (topic, device_id) SELECT DISTINCT value, ?1 FROM jsonb_each(?2)";
 }
 
 #[async_trait]

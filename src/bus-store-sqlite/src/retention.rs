@@ -70,10 +70,10 @@ statements! {
     pub(crate) BLANK_HEAD = "UPDATE heads SET
              log_bytes = log_bytes - (SELECT coalesce(sum(octet_length(e.payload)), 0) FROM events e
                                       WHERE e.node_id = ?1 AND e.seq > heads.trimmed_through_seq
-                                        AND e.seq IN (SELECT value FROM json_each(?2)))
+                                        AND e.seq IN (SELECT value FROM jsonb_each(?2)))
          WHERE node_id = ?1";
     pub(crate) BLANK_EVENTS = "UPDATE events SET payload = NULL
-         WHERE node_id = ?1 AND seq IN (SELECT value FROM json_each(?2))";
+         WHERE node_id = ?1 AND seq IN (SELECT value FROM jsonb_each(?2))";
     LOWER_COUNT = "UPDATE heads SET item_count = item_count - ?2 WHERE node_id = ?1";
 }
 

@@ -15,7 +15,7 @@ statements! {
                 (SELECT count(*) FROM associations a JOIN nodes c ON c.node_id = a.child_id
                  WHERE a.collection_id = n.node_id AND a.ends_at_seq IS NULL AND c.deleted_at_ms IS NULL) AS children
          FROM nodes n LEFT JOIN affiliations f ON f.node_id = n.node_id AND f.jid = ?2
-         WHERE n.deleted_at_ms IS NULL AND n.name IN (SELECT value FROM json_each(?1))";
+         WHERE n.deleted_at_ms IS NULL AND n.name IN (SELECT value FROM jsonb_each(?1))";
     LINKS = "WITH RECURSIVE
              above (node_id, distance) AS (
                  SELECT ?1, 0

@@ -15,7 +15,7 @@ statements! {
     // One that has a row is handed out again anyway: it begins anew.
     RETURN = "INSERT INTO consumer_deliveries (consumer_id, node_id, seq, attempts, is_leased, due_at_ms, order_key)
          SELECT c.consumer_id, h.node_id, e.seq, 0, 0, ?3, k.value ->> 3
-         FROM json_each(?4) k
+         FROM jsonb_each(?4) k
          JOIN heads h ON h.node_id = k.value ->> 0 AND h.epoch = k.value ->> 1
          JOIN events e ON e.node_id = h.node_id AND e.seq = k.value ->> 2
          JOIN consumer_cursors c ON c.node_id = h.node_id AND c.consumer_id = ?1 AND c.seq >= e.seq

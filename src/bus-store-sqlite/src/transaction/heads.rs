@@ -24,10 +24,10 @@ statements! {
                       value ->> 4 AS items, value ->> 5 AS rules_change, value ->> 6 AS recipients_change,
                       value ->> 7 AS new_subscriptions, value ->> 8 AS ended_subscriptions,
                       value ->> 9 AS payload_bytes, value ->> 10 AS purge
-               FROM json_each(?1)) a
+               FROM jsonb_each(?1)) a
          WHERE heads.node_id = a.node AND heads.rules_version = a.version
          RETURNING node_id, seq, due_before_seq, rules_version, recipients_version, item_count, last_subscription_id";
-    SEQS = "SELECT node_id, seq FROM heads WHERE node_id IN (SELECT value FROM json_each(?1))";
+    SEQS = "SELECT node_id, seq FROM heads WHERE node_id IN (SELECT value FROM jsonb_each(?1))";
 }
 
 pub(super) async fn seqs(

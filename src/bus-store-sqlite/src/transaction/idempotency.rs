@@ -15,14 +15,14 @@ statements! {
     // Left to itself, the planner may walk through all that expires later.
     pub(crate) FIND = "SELECT k.node_id, k.principal, k.key, k.content_hash, k.epoch, k.first_seq, k.item_ids, k.durability,
                 k.expires_at_ms
-         FROM json_each(?1) a CROSS JOIN idempotency_keys k
+         FROM jsonb_each(?1) a CROSS JOIN idempotency_keys k
              ON k.node_id = a.value ->> 0 AND k.principal = a.value ->> 1 AND k.key = a.value ->> 2
          WHERE +k.expires_at_ms > ?2";
     KEEP = "INSERT OR REPLACE INTO idempotency_keys
              (node_id, principal, key, content_hash, epoch, first_seq, item_ids, durability, expires_at_ms)
          SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                 value ->> 8
-         FROM json_each(?1)";
+         FROM jsonb_each(?1)";
 }
 
 #[async_trait]

@@ -9,12 +9,12 @@ use crate::statement::{query, statements};
 
 statements! {
     pub(crate) PLACE = "INSERT INTO items (node_id, item_id, seq, created_seq)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)";
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?1)";
     // The plus keeps the planner from reading all positions behind the purge.
     pub(crate) FIND = "SELECT e.item_id, e.kind, e.payload, e.seq, e.publisher, e.published_at_ms,
                 e.recipients_version, e.due_after_seq, e.origin
          FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
-         WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM json_each(?2))
+         WHERE i.node_id = ?1 AND i.item_id IN (SELECT value FROM jsonb_each(?2))
            AND +i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)";
     OLDEST = "SELECT i.item_id, e.seq, e.publisher, e.published_at_ms
          FROM items i JOIN events e ON e.node_id = i.node_id AND e.seq = i.seq
@@ -25,9 +25,9 @@ statements! {
          WHERE i.node_id = ?1 AND i.seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1)
          ORDER BY i.seq DESC LIMIT 1");
     pub(crate) NOTE_RETRACTED = "INSERT INTO retracted_payloads (node_id, seq, retracted_at_seq)
-         SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)";
+         SELECT ?1, value ->> 0, value ->> 1 FROM jsonb_each(?2)";
     pub(crate) REMOVE = "DELETE FROM items
-         WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
+         WHERE (node_id, item_id) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each(?1))
          RETURNING node_id, item_id, coalesce(created_seq, seq) AS created_seq,
              seq > (SELECT purged_through_seq FROM heads h WHERE h.node_id = items.node_id) AS is_live";
     // Left to itself, the planner reads all items of the node.
@@ -35,7 +35,7 @@ statements! {
          AND seq IN (SELECT seq FROM items WHERE node_id = ?1
              AND seq > (SELECT purged_through_seq FROM heads WHERE node_id = ?1) ORDER BY seq LIMIT ?2)";
     pub(crate) LOWER_COUNTS = "UPDATE heads SET item_count = item_count - a.count
-         FROM (SELECT value ->> 0 AS node, value ->> 1 AS count FROM json_each(?1)) a
+         FROM (SELECT value ->> 0 AS node, value ->> 1 AS count FROM jsonb_each(?1)) a
          WHERE heads.node_id = a.node";
 }
 

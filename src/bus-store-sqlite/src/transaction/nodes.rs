@@ -13,7 +13,7 @@ statements! {
     PUT_CONFIG = "UPDATE nodes SET config = ?2 WHERE node_id = ?1";
     RETIRE = "UPDATE nodes SET deleted_at_ms = ?2 WHERE node_id = ?1";
     PUT_AFFILIATIONS = "INSERT INTO affiliations (node_id, jid, affiliation)
-         SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true
+         SELECT ?1, value ->> 0, value ->> 1 FROM jsonb_each(?2) WHERE true
          ON CONFLICT (node_id, jid) DO UPDATE SET affiliation = excluded.affiliation";
     REMOVE_NO_AFFILIATIONS = "DELETE FROM affiliations WHERE node_id = ?1 AND affiliation = 'none'";
 }

@@ -28,7 +28,7 @@ statements! {
          ON CONFLICT (node_id) DO UPDATE SET kind = excluded.kind, target_id = excluded.target_id";
     POINT_NOWHERE = "DELETE FROM relations WHERE node_id = ?1";
     MOVE_RULES = "WITH RECURSIVE below (node_id) AS (
-             SELECT node_id FROM relations WHERE target_id IN (SELECT value FROM json_each(?1))
+             SELECT node_id FROM relations WHERE target_id IN (SELECT value FROM jsonb_each(?1))
              UNION SELECT r.node_id FROM below JOIN relations r ON r.target_id = below.node_id)
          UPDATE heads SET rules_version = rules_version + 1 WHERE node_id IN (SELECT node_id FROM below)
          RETURNING node_id, (SELECT n.name FROM nodes n WHERE n.node_id = heads.node_id) AS name";

@@ -16,20 +16,20 @@ statements! {
     COUNT = "SELECT subscription_count FROM heads WHERE node_id = ?1";
     pub(super) AMONG = "SELECT subscription_id, jid, state, since_seq, sub_id, options, expires_at_ms
          FROM subscriptions INDEXED BY subscriptions_by_subscriber
-         WHERE node_id = ?1 AND bare_jid IN (SELECT value FROM json_each(?2)) ORDER BY subscription_id";
+         WHERE node_id = ?1 AND bare_jid IN (SELECT value FROM jsonb_each(?2)) ORDER BY subscription_id";
     INSERT = "INSERT INTO subscriptions
                 (node_id, subscription_id, jid, bare_jid, state, since_seq, sub_id, options, expires_at_ms)
          SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                 value ->> 7
-         FROM json_each(?2)";
+         FROM jsonb_each(?2)";
     REMOVE = "DELETE FROM subscriptions
-         WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM json_each(?2))";
+         WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM jsonb_each(?2))";
     PARK = "UPDATE subscriptions SET parked_at_ms = ?3 WHERE node_id = ?1 AND subscription_id = ?2";
     CONTINUE = "UPDATE subscriptions
          SET parked_at_ms = NULL, failing_since_ms = NULL, failed_seq = NULL, options = ?3, expires_at_ms = ?4
          WHERE node_id = ?1 AND subscription_id = ?2";
     END_LAGGING = "DELETE FROM lagging
-         WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM json_each(?2))";
+         WHERE node_id = ?1 AND subscription_id IN (SELECT value FROM jsonb_each(?2))";
 }
 
 pub(super) async fn existing(

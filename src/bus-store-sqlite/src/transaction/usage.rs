@@ -11,13 +11,13 @@ use crate::rows;
 use crate::statement::{query, statements};
 
 statements! {
-    pub(crate) READ = "SELECT u.counted, u.scope, u.owner, u.count FROM json_each(?1) w
+    pub(crate) READ = "SELECT u.counted, u.scope, u.owner, u.count FROM jsonb_each(?1) w
          JOIN usage u ON u.counted = w.value ->> 0 AND u.scope = w.value ->> 1 AND u.owner = w.value ->> 2";
     MOVE = "INSERT INTO usage (counted, scope, owner, count)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE true
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?1) WHERE true
          ON CONFLICT (counted, scope, owner) DO UPDATE SET count = count + excluded.count";
     pub(crate) FORGET = "DELETE FROM usage WHERE count <= 0 AND (counted, scope, owner) IN
-         (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1))";
+         (SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1))";
 }
 
 /// `BEGIN IMMEDIATE` has locked the whole file. What is not there stands at 0.
