@@ -222,7 +222,7 @@ impl<Ticket> Committer<Ticket> {
         self.entries_max = (self.entries_max * 2).min(self.settings.engine.batch_events_max);
         let commands = self.in_flight.take().unwrap_or_default();
         let names = names(&commands);
-        let mut actions = Vec::new();
+        let mut actions = Vec::with_capacity(commands.len());
         let mut again = Vec::new();
         let mut reload = Vec::new();
         for (waiting, result) in commands.into_iter().zip(results) {

@@ -39,6 +39,7 @@ impl<Ticket> Committer<Ticket> {
             self.ready.push_front(name);
         }
         if let Some(level) = forming.level {
+            self.ahead = Forming::with_room_for(forming.entries.len());
             self.in_flight = Some(forming.commands);
             self.number += 1;
             actions.push(Action::Write(Batch { level, entries: forming.entries }));
@@ -130,6 +131,12 @@ pub(super) struct Forming<Ticket> {
 impl<Ticket> Forming<Ticket> {
     pub(super) fn new() -> Self {
         Self { level: None, entries: Vec::new(), commands: Vec::new(), events: 0, bytes: 0, is_closed: false }
+    }
+
+    /// The next batch of a busy bus is about as long as the last one.
+    fn with_room_for(entries: usize) -> Self {
+        let (entries, commands) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
+        Self { entries, commands, ..Self::new() }
     }
 
     /// Whether an entry of this level may join.
