@@ -42,6 +42,7 @@ async fn measure(target: &Target, arguments: &GrpcBenchArguments) -> Result<Repo
         note("store alone", store::commit(target).await?);
         note("publish", publish::pipelined(target).await?);
         note("bare gRPC stream", bare_stream::read(target).await?);
+        note("from memory to one reader", readers::from_memory(target).await?);
         note("live to one reader", readers::live(target, 1).await?);
         note("live to many readers", readers::live(target, readers).await?);
         note("acknowledged by many durable subscriptions", acked::live(target, readers).await?);
@@ -56,6 +57,7 @@ async fn measure(target: &Target, arguments: &GrpcBenchArguments) -> Result<Repo
     }
     for (of, to) in [
         ("publish", "store alone"),
+        ("from memory to one reader", "bare gRPC stream"),
         ("live to one reader", "bare gRPC stream"),
         ("live to many readers", "live to one reader"),
     ] {
