@@ -193,6 +193,12 @@ impl SendLoop<'_> {
         let jitter = f64::from(self.shared.ids.random_bytes()[0]) / 255.0;
         self.sender.done(id, &outcome, self.shared.clock.now_ms(), jitter);
         match (in_trouble, self.sender.next_try_ms().is_some()) {
+            (false, true) if outcome.verdict != PushVerdict::Operator => tracing::warn!(
+                %lane,
+                reason = outcome.reason,
+                detail = outcome.detail,
+                "nothing can be sent now; its pushes wait until that is over"
+            ),
             (false, true) => tracing::error!(
                 %lane,
                 reason = outcome.reason,
@@ -284,7 +290,7 @@ async fn sweep(shared: &Shared) {
             let jobs = shared.store.forget_jobs(finished_ms, SWEEP_MAX).await?;
             let unseen_ms = now_ms.saturating_sub(shared.limits.unseen_kept_ms);
             let devices = shared.store.remove_devices_unseen_since(unseen_ms, SWEEP_MAX).await?;
-            Ok::<_, StoreError>(jobs.max(devices))
+            Ok::<_, StoreError>(jobs.max(devices).max(expire_unserved(shared, now_ms).await?))
         };
         match swept.await {
             Ok(rows) if rows >= u64::from(SWEEP_MAX) => {}
@@ -295,6 +301,21 @@ async fn sweep(shared: &Shared) {
             }
         }
     }
+}
+
+/// Gives up what is of no use any more and waits for accounts that are configured no longer: nobody else looks at it.
+async fn expire_unserved(shared: &Shared, now_ms: i64) -> Result<u64, StoreError> {
+    let mut most = 0;
+    for queue in shared.store.push_queues().await? {
+        if shared.lane(&queue.lane).is_err() {
+            let expired = shared.store.expire_jobs(&queue.lane, now_ms, SWEEP_MAX).await?;
+            if expired > 0 {
+                tracing::warn!(lane = %queue.lane, expired, "pushes have expired: their account is not configured");
+            }
+            most = most.max(expired);
+        }
+    }
+    Ok(most)
 }
 
 /// Counts what waits, for those who watch.

@@ -67,6 +67,28 @@ async fn what_has_expired_is_given_up_also_without_credentials() {
     assert_eq!(bus.records(&queued).await[0].reason.as_deref(), Some("expired"));
 }
 
+/// Whoever takes an account out of the configuration leaves what waits for it: it ends like any other.
+#[tokio::test]
+async fn what_has_expired_is_given_up_also_without_its_account() {
+    let mut bus = Bus::new().await;
+    let address = PushAddress::Fcm { token: "1".to_owned() };
+    let account = Some(team_7().account);
+    let registration = Registration { id: None, owner: jid("a@example.org"), address, account };
+    bus.pushes.register(&admin(), registration).await.unwrap();
+    let queued = bus.send(None, &["a@example.org"]).await;
+    let sink: Arc<dyn PushSink> = Arc::clone(&bus.provider) as _;
+    let settings = PushSettings { accounts: vec![sink.into()], ..PushSettings::default() };
+    let (store, clock) = (Arc::clone(&bus.store), Arc::clone(&bus.clock));
+    bus.pushes = Pushes::new(store as _, settings, clock as _, Arc::new(SystemIds));
+    bus.clock.advance(60_000);
+    bus.start();
+    while bus.records(&queued).await[0].state == JobState::Waiting {
+        tokio::task::yield_now().await;
+    }
+    bus.stop().await;
+    assert_eq!(bus.records(&queued).await[0].reason.as_deref(), Some("expired"));
+}
+
 #[tokio::test]
 async fn jobs_are_listed_redriven_and_removed() {
     let mut bus = Bus::new().await;
