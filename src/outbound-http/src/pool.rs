@@ -1,11 +1,12 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use lru::LruCache;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::connect::{Body, Connected, Connector, Http2};
 use crate::{ConnectError, Settings};
@@ -19,6 +20,8 @@ pub(crate) struct Pool {
 /// The connections to one origin. One is made at a time, and whoever waited for it shares what came of it.
 pub(crate) struct Origin {
     connections: Mutex<Vec<Connection>>,
+    /// Somebody closes those that are idle. Changed under the lock of the connections.
+    is_watched: AtomicBool,
     connecting: tokio::sync::Mutex<Option<Failed>>,
     /// Told when a request is over, or a server takes more at a time.
     room: Arc<Notify>,
@@ -35,11 +38,14 @@ pub(crate) enum Leased {
 struct Limits {
     connections_max: usize,
     requests_per_connection: usize,
+    idle_max: Duration,
 }
 
 struct Connection {
     http2: Http2,
     requests: Arc<AtomicUsize>,
+    /// When it last got a request, or was last seen with one.
+    used_at: Instant,
     /// A request on it was given up without a word: most likely nobody is there any more.
     is_suspect: Arc<AtomicBool>,
 }
@@ -75,6 +81,7 @@ impl Pool {
         let limits = Limits {
             connections_max: settings.connections_per_origin_max.max(1),
             requests_per_connection: settings.requests_per_connection.max(1),
+            idle_max: settings.idle_max,
         };
         Self { origins: Mutex::new(LruCache::new(capacity)), limits }
     }
@@ -90,6 +97,7 @@ impl Origin {
     fn new(limits: Limits) -> Self {
         Self {
             connections: Mutex::default(),
+            is_watched: AtomicBool::new(false),
             connecting: tokio::sync::Mutex::default(),
             room: Arc::default(),
             limits,
@@ -100,7 +108,10 @@ impl Origin {
     ///
     /// No request goes to a connection above what its server takes at a time: there it would wait without anybody knowing
     /// whether it was sent when the connection ends.
-    pub(crate) async fn lease(&self, connector: &Connector<'_>) -> Result<Leased, Arc<ConnectError>> {
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        connector: &Connector<'_>,
+    ) -> Result<Leased, Arc<ConnectError>> {
         loop {
             let room = self.room.notified();
             match self.look() {
@@ -118,7 +129,10 @@ impl Origin {
     }
 
     /// `None` when somebody else has made a connection meanwhile.
-    async fn connect(&self, connector: &Connector<'_>) -> Result<Option<Leased>, Arc<ConnectError>> {
+    async fn connect(
+        self: &Arc<Self>,
+        connector: &Connector<'_>,
+    ) -> Result<Option<Leased>, Arc<ConnectError>> {
         let waits_since = Instant::now();
         let mut last_failure = self.connecting.lock().await;
         if !matches!(self.look(), Look::MayConnect) {
@@ -143,21 +157,46 @@ impl Origin {
     fn look(&self) -> Look {
         let mut connections = lock(&self.connections);
         connections.retain(Connection::is_good);
-        let least = connections.iter().min_by_key(|connection| connection.requests.load(Ordering::Relaxed));
+        let count = connections.len();
+        let least =
+            connections.iter_mut().min_by_key(|connection| connection.requests.load(Ordering::Relaxed));
         match least {
             Some(least) if least.has_room(self.limits) => Look::Room(least.lease(&self.room)),
-            _ if connections.len() < self.limits.connections_max => Look::MayConnect,
+            _ if count < self.limits.connections_max => Look::MayConnect,
             _ => Look::Full,
         }
     }
 
-    fn add(&self, http2: Http2) -> Leased {
-        let connection = Connection { http2, requests: Arc::default(), is_suspect: Arc::default() };
+    fn add(self: &Arc<Self>, http2: Http2) -> Leased {
+        let used_at = Instant::now();
+        let mut connection =
+            Connection { http2, requests: Arc::default(), used_at, is_suspect: Arc::default() };
         let leased = connection.lease(&self.room);
-        lock(&self.connections).push(connection);
+        let mut connections = lock(&self.connections);
+        connections.push(connection);
+        if !self.is_watched.swap(true, Ordering::Relaxed) {
+            tokio::spawn(close_idle(Arc::downgrade(self), self.limits.idle_max));
+        }
+        drop(connections);
         // Whoever waited for it may have waited for nothing else.
         self.room.notify_waiters();
         leased
+    }
+}
+
+/// Closes connections of an origin that have had no request for a while, until none is left: a server or a network in between would
+/// forget them sooner or later, and the next request would wait for an answer in vain.
+async fn close_idle(origin: Weak<Origin>, idle_max: Duration) {
+    loop {
+        sleep(idle_max / 2).await;
+        let Some(origin) = origin.upgrade() else { return };
+        let mut connections = lock(&origin.connections);
+        // Under the lock nobody gets one of them.
+        connections.retain_mut(|connection| connection.is_good() && !connection.is_idle(idle_max));
+        if connections.is_empty() {
+            origin.is_watched.store(false, Ordering::Relaxed);
+            return;
+        }
     }
 }
 
@@ -177,8 +216,16 @@ impl Connection {
         self.requests.load(Ordering::Relaxed) < limits.requests_per_connection.min(server_max)
     }
 
-    fn lease(&self, room: &Arc<Notify>) -> Leased {
+    fn is_idle(&mut self, idle_max: Duration) -> bool {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            self.used_at = Instant::now();
+        }
+        self.used_at.elapsed() >= idle_max
+    }
+
+    fn lease(&mut self, room: &Arc<Notify>) -> Leased {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.used_at = Instant::now();
         let busy = Busy {
             requests: Arc::clone(&self.requests),
             is_suspect: Arc::clone(&self.is_suspect),

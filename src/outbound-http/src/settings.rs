@@ -16,6 +16,8 @@ pub struct Settings {
     pub requests_per_connection: usize,
     /// Origins whose connections are kept; those that were asked the longest ago go first.
     pub origins_max: usize,
+    /// How long a connection without requests is kept.
+    pub idle_max: Duration,
     /// How long resolving, connecting and agreeing on TLS may take together.
     pub connect_timeout: Duration,
     /// How long a request may take until its answer begins, with connecting. The answer's body is waited for a little beyond
@@ -35,6 +37,7 @@ impl Default for Settings {
             connections_per_origin_max: 2,
             requests_per_connection: 250,
             origins_max: 1_000,
+            idle_max: Duration::from_mins(10),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             response_bytes_max: 64 * 1024,

@@ -50,6 +50,29 @@ async fn requests_share_connections_and_one_more_is_opened_when_they_are_full() 
     assert_eq!(client.connections_opened(), 3);
 }
 
+#[tokio::test]
+async fn a_connection_without_requests_is_closed_and_one_with_a_long_request_is_not() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, &["h2"]).await;
+    let client = client(&authority, |settings| {
+        settings.requests_per_connection = 1;
+        settings.idle_max = Duration::from_millis(100);
+    });
+    let both = server.request("/when-all-are-there?2", "");
+    let (one, asked) = (client.clone(), both.clone());
+    let long = tokio::spawn(async move { one.send(&asked).await });
+    while server.connections_taken() == 0 {
+        tokio::task::yield_now().await;
+    }
+    client.send(&server.request("/", "")).await.unwrap();
+    server.connection_ended().await;
+    client.send(&both).await.unwrap();
+    assert_eq!(long.await.unwrap().unwrap().status, StatusCode::OK, "its connection was there all the time");
+    assert_eq!(client.connections_opened(), 3, "the second one was closed");
+    server.connection_ended().await;
+    server.connection_ended().await;
+}
+
 /// Apple's service takes one request of a connection at a time until it knows the sender.
 #[tokio::test]
 async fn requests_wait_for_a_server_that_takes_few_at_a_time() {

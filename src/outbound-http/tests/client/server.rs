@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -13,6 +14,7 @@ use outbound_http::Request;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -59,6 +61,7 @@ impl Authority {
 pub(crate) struct Server {
     port: u16,
     connections_taken: Arc<AtomicUsize>,
+    connections_ended: Arc<Semaphore>,
 }
 
 impl Server {
@@ -73,14 +76,27 @@ impl Server {
         let connections_taken = Arc::new(AtomicUsize::new(0));
         let (acceptor, counter) = (authority.acceptor(alpn), Arc::clone(&connections_taken));
         let present = Arc::new(Semaphore::new(0));
+        let connections_ended = Arc::new(Semaphore::new(0));
+        let ended = Arc::clone(&connections_ended);
         tokio::spawn(async move {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 counter.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(acceptor.clone(), tcp, Arc::clone(&present), requests_max));
+                let (ended, serving) =
+                    (Arc::clone(&ended), serve(acceptor.clone(), tcp, Arc::clone(&present), requests_max));
+                tokio::spawn(async move {
+                    serving.await;
+                    ended.add_permits(1);
+                });
             }
         });
-        Self { port, connections_taken }
+        Self { port, connections_taken, connections_ended }
+    }
+
+    /// Waits until one more connection has ended.
+    pub(crate) async fn connection_ended(&self) {
+        let ended = timeout(Duration::from_secs(30), self.connections_ended.acquire()).await;
+        ended.expect("a connection ends").unwrap().forget();
     }
 
     pub(crate) fn port(&self) -> u16 {
