@@ -169,6 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_no_longer_than_any_that_we_name() {
+        let after = |bytes| check(&format!("<after>{}</after>", "x".repeat(bytes)));
+        assert_eq!(after(UID_BYTES_MAX), Some((PageStart::After("x".repeat(UID_BYTES_MAX)), None)));
+        assert_eq!((after(UID_BYTES_MAX + 1), after(UID_BYTES_MAX + 2)), (None, None));
+    }
+
+    #[test]
     fn a_page_names_its_ends_and_what_it_knows() {
         let mut out = Xml::default();
         let ends = Some(("a&".to_owned(), "b".to_owned()));

@@ -4,11 +4,14 @@ mod ad_hoc;
 mod archive;
 mod delivery;
 mod disco;
+mod forms;
 mod items;
+mod pages;
 mod push_service;
 mod requests;
 mod stanzas;
 mod verbs;
+mod weights;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -238,3 +238,30 @@ async fn what_could_not_be_had_is_tried_again_after_a_pause() {
     looked.await.expect("word comes when the pause is over");
     fixture.question();
 }
+
+#[tokio::test]
+async fn only_word_of_a_roster_for_us_is_taken() {
+    let fixture = Fixture::granted(WITH_PUSHES);
+    assert!(fixture.take(&push("alice@example.org")));
+    assert!(
+        !fixture.take(&push("alice@example.org").replace("to='events.", "to='other.")),
+        "for another one"
+    );
+    let other = "<query xmlns='jabber:iq:version'/>";
+    assert!(!fixture.take(&answer("alice@example.org", "set", "set", other)), "another request");
+    assert!(!fixture.take(&push("alice@example.net")), "a server of somebody else");
+}
+
+/// Nobody has an address of the service's own in their roster.
+#[tokio::test]
+async fn who_is_at_the_service_is_nobodys_contact() {
+    let fixture = Fixture::new();
+    for (jid, may_be) in [
+        ("friend@example.org", true),
+        ("friend@example.net", true),
+        ("events.example.org", false),
+        ("x@events.example.org", false),
+    ] {
+        assert_eq!(fixture.reader.may_be_contact(&bare(jid)), may_be, "{jid}");
+    }
+}

@@ -99,6 +99,33 @@ impl WithPush {
     }
 }
 
+#[tokio::test]
+async fn a_push_weighs_what_its_server_can_make_longer_and_waits_for_no_other() {
+    let with = WithPush::new().await;
+    let (node, secret) = with.register().await;
+    let content =
+        format!("<publish node='{node}'><item>{SUMMARY}</item></publish>{}", options(Some(&secret)));
+    let work = super::weights::work(&with.fixture, PUSH, "set", &pubsub(&content));
+    assert_eq!(work.weight_bytes(), 1024 + secret.len() + "New Message!".len());
+    assert!(work.is_publish());
+}
+
+/// What the address says of the commands depends on whom it is open to.
+#[tokio::test]
+async fn commands_are_told_of_to_those_who_may_use_them() {
+    let with = WithPush::new().await;
+    let info = |node: &str| format!("<query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/>");
+    let register = format!("urn:stanzabus:push:1#{REGISTER}");
+    let list = "http://jabber.org/protocol/commands";
+    let ask = async |from, node: &str| with.fixture.ask_at(PUSH, from, "get", &info(node)).await;
+    assert!(ask(ALICE, &register).await.contains("automation"));
+    assert_eq!(ask(BOB, &register).await, "cancel/forbidden");
+    for who in [ALICE, BOB] {
+        assert!(ask(who, list).await.contains("automation"), "the list is there for {who}");
+        assert!(ask(who, "urn:other").await.starts_with("cancel/item-not-found"));
+    }
+}
+
 impl WithPush {
     /// For whom a push counts that this one sends.
     fn lane(&self, from: &str, node: &str) -> Option<String> {

@@ -138,6 +138,15 @@ async fn a_stanza_over_a_cap_is_answered_from_its_head() {
             assert_eq!(answer.as_deref(), expected, "{stanza}");
         }
     }
+    for (reason, words) in [
+        (RejectReason::TooDeep, "nested too deeply"),
+        (RejectReason::TooLong, "too long"),
+        (RejectReason::Misnamed, "prefix is not bound"),
+    ] {
+        let answer = fixture.service.reject(&parse(&format!("<iq type='get' {from}/>")), reason);
+        let answer = answer.expect("a request is answered");
+        assert!(answer.contains(words), "{answer}");
+    }
 }
 
 /// Trees of known and unknown names and values, from a seed.
