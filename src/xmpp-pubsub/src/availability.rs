@@ -124,6 +124,24 @@ mod tests {
         }
     }
 
+    /// An error of a resource is about that one, an error of an account about all that it lets us know.
+    #[test]
+    fn an_error_is_about_the_address_that_it_comes_from() {
+        let read = |from: &str, kind: &str| {
+            let stanza = format!("<presence from='{from}' type='{kind}'/>");
+            let stanza = parse_document(&stanza, XmlLimits { depth_max: 8, bytes_max: 1_000 }).unwrap();
+            read(&stanza, &Jid::new(from).unwrap())
+        };
+        for (from, kind, heard) in [
+            ("c@example.org/phone", "error", HeardPresence::Unavailable),
+            ("c@example.org", "error", HeardPresence::Unsubscribed),
+            ("c@example.org", "unsubscribed", HeardPresence::Unsubscribed),
+            ("c@example.org", "unavailable", HeardPresence::Unavailable),
+        ] {
+            assert_eq!(read(from, kind), Some(heard), "{from} {kind}");
+        }
+    }
+
     #[test]
     fn presence_of_ours_and_for_others_says_nothing() {
         let table = PresenceTable::default();

@@ -193,6 +193,28 @@ mod tests {
     }
 
     #[test]
+    fn a_session_lives_for_ten_minutes_by_a_clock_that_may_be_set_back_by_as_many() {
+        let sessions = sessions();
+        let alice = actor("alice@example.org/phone");
+        for (now_ms, lives) in [(599_999, true), (600_000, false), (-600_000, true), (-600_001, false)] {
+            let id = sessions.open(&alice, &TABLE[0], Stage::Asked, 0).unwrap();
+            assert_eq!(sessions.take(&id, &alice, &TABLE[0], now_ms).is_ok(), lives, "{now_ms}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_done_at_once_has_an_id_that_leads_nowhere() {
+        let sessions = sessions();
+        let alice = actor("alice@example.org/phone");
+        let ids = [sessions.unused_id(), sessions.unused_id()];
+        assert_ne!(ids[0], ids[1]);
+        for id in ids {
+            let taken = sessions.take(&id, &alice, &TABLE[0], 0).map(|it| it.stage);
+            assert_eq!(taken, Err(CommandProblem::SessionExpired), "{id}");
+        }
+    }
+
+    #[test]
     fn sessions_are_few_for_one_account_and_bounded_for_all() {
         let sessions = sessions();
         let open = |jid: &str, now_ms| sessions.open(&actor(jid), &TABLE[0], Stage::Asked, now_ms);

@@ -42,6 +42,7 @@ fn what_comes_back_names_its_event_its_sender_and_what_it_says() {
         (UNAVAILABLE.replace("service-unavailable", "gone"), BounceClass::Gone),
         (UNAVAILABLE.replace("service-unavailable", "undefined-condition"), BounceClass::Ignored),
         (UNAVAILABLE.replace("cancel", "later"), BounceClass::Ignored),
+        (UNAVAILABLE.replace("<service-", "<gone xmlns='urn:x'/><service-"), BounceClass::Failing),
         ("<error type='cancel'/>".to_owned(), BounceClass::Ignored),
         (String::new(), BounceClass::Ignored),
     ] {

@@ -92,6 +92,7 @@ fn answers_that_pile_up_hold_back_what_is_not_started() {
     let mut ordering = Ordering::new(limits());
     ordering.send(vec!["long".to_owned()]);
     admit(&mut ordering, "a", "q", OTHER);
+    assert_eq!(ordering.load(), RequestLoad { requests: 1, bytes: 1, answers_bytes: 4 });
     assert!(!ordering.has_room());
     assert_eq!(names(&started(&mut ordering)), Vec::<&str>::new());
     assert_eq!(sent(&mut ordering), ["long"]);
@@ -272,4 +273,20 @@ fn one_user_does_not_have_all_places_of_slow_requests() {
     }
     assert_eq!(answered, 21, "the others' turn comes");
     assert!(ordering.held.is_empty());
+}
+
+#[test]
+fn answers_that_wait_hold_up_what_comes_from_their_bound_on() {
+    let mut ordering = Ordering::<&'static str>::new(limits());
+    ordering.send(Vec::new());
+    ordering.send(vec![String::new()]);
+    assert_eq!(ordering.take_answer(), None, "nothing is no answer");
+    ordering.send(vec!["ab".to_owned()]);
+    assert!(ordering.has_room(), "below the bound of 3 bytes");
+    ordering.send(vec!["c".to_owned()]);
+    assert!(!ordering.has_room(), "at it");
+    assert_eq!(ordering.take_answer(), Some(vec!["ab".to_owned()]));
+    assert!(ordering.has_room());
+    ordering.send(vec!["d".to_owned()]);
+    assert!(ordering.has_room(), "two bytes wait");
 }

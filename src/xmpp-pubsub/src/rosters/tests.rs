@@ -100,6 +100,7 @@ async fn only_the_server_grants_and_only_for_the_life_of_a_stream() {
         assert!(!fixture.take(&GRANT.replace("from='example.org'", liar)), "{liar}");
     }
     assert!(!fixture.take(&GRANT.replace("to='events.example.org'", "to='other.example.org'")));
+    assert!(!fixture.take(&GRANT.replace("<message ", "<message type='error' ")), "ours, come back");
     assert_eq!(fixture.reader.access(), RosterAccess::Unknown);
     assert!(fixture.take(GRANT));
     assert_eq!(fixture.reader.access(), RosterAccess::Granted);

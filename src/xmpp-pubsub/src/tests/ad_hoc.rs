@@ -205,3 +205,56 @@ async fn take_approvals(fixture: &Fixture, count: usize, to: &str) -> Vec<String
     }
     asked
 }
+
+#[tokio::test]
+async fn affiliations_and_subscriptions_of_a_node_are_paged_by_commands() {
+    let limits = Limits { page_items_max: 2, ..Limits::default() };
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 480 * 1024).await;
+    for user in ["b", "c", "d"] {
+        fixture.affiliate("news", &format!("{user}@example.net"), Affiliation::Member).await;
+        subscribe(&fixture, "news", user).await;
+    }
+    subscribe(&fixture, "news", "e").await;
+    for (command, pages) in [
+        ("node-affiliations", [["alice@example.org", "b@example.net"], ["c@example.net", "d@example.net"]]),
+        ("node-subscriptions", [["b@example.net", "c@example.net"], ["d@example.net", "e@example.net"]]),
+    ] {
+        let node = format!("urn:stanzabus:command:1#{command}");
+        let form = fixture.command(ADMIN, &node, "", None).await;
+        let session = format!("sessionid='{}'", attribute(&form, "sessionid"));
+        let first = fixture.command(ADMIN, &node, &session, Some(("node", "news"))).await;
+        assert_eq!(
+            (rows(&first), attribute(&first, "status")),
+            (pages[0].to_vec(), "executing"),
+            "{command}"
+        );
+        let last = fixture.command(ADMIN, &node, &format!("{session} action='next'"), None).await;
+        assert_eq!((rows(&last), attribute(&last, "status")), (pages[1].to_vec(), "completed"), "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_request_executes() {
+    let fixture = Fixture::new().await;
+    for action in ["complete", "next", "prev"] {
+        let answer = fixture.command(ALICE, GET_PENDING, &format!("action='{action}'"), None).await;
+        assert_eq!(answer, "modify/bad-request+bad-sessionid", "{action}");
+    }
+    let answer = fixture.command(ALICE, GET_PENDING, "action='execute'", None).await;
+    assert!(answer.starts_with("<command"), "{answer}");
+}
+
+/// An answer is as long as the stream takes and not a byte longer, whatever the id of its session will be.
+#[tokio::test]
+async fn an_answer_to_a_command_fits_to_the_byte() {
+    let ask = async |answer_bytes_max: usize| {
+        let fixture = Fixture::with(Settings::default(), answer_bytes_max).await;
+        let command = format!("<command xmlns='http://jabber.org/protocol/commands' node='{GET_PENDING}'/>");
+        fixture.service.handle(&iq(ALICE, DOMAIN, "set", &command)).await.pop().expect("an answer")
+    };
+    let whole = ask(480 * 1024).await;
+    let id_bytes = attribute(&whole, "sessionid").len();
+    let longest = whole.len() + 64 - id_bytes;
+    assert_eq!(ask(longest).await.len(), whole.len());
+    assert!(ask(longest - 1).await.contains("type='error'"));
+}

@@ -83,3 +83,23 @@ async fn a_queryid_has_128_bytes_at_most() {
         assert_eq!(answer.starts_with("<fin"), is_fine, "{answer}");
     }
 }
+
+/// A model that rosters decide can be chosen where they can be read, and kept where it is chosen already.
+#[test]
+fn a_form_offers_what_can_be_chosen() {
+    let config = |access_model| NodeConfig { access_model, ..NodeConfig::default() };
+    let (open, roster) = (config(AccessModel::Open), config(AccessModel::Roster));
+    for (config, are_readable, var, option, offered) in [
+        (&open, true, "pubsub#access_model", "roster", true),
+        (&open, false, "pubsub#access_model", "roster", false),
+        (&open, false, "pubsub#access_model", "presence", false),
+        (&open, false, "pubsub#access_model", "whitelist", true),
+        (&open, false, "pubsub#access_model", "open", true),
+        (&roster, false, "pubsub#access_model", "roster", true),
+        (&roster, false, "pubsub#access_model", "presence", false),
+        (&open, false, "pubsub#publish_model", "roster", true),
+    ] {
+        let is_offered = crate::node_form::offers(config, are_readable, var, option);
+        assert_eq!(is_offered, offered, "{var} {option}");
+    }
+}

@@ -1,5 +1,8 @@
 //! Pages of what is listed forwards, each behind the last entry of the one before.
 
+use bus_domain::{Epoch, Limits, NodeId};
+use bus_engine::EventRef;
+
 use super::*;
 
 /// The texts of `<first/>` and `<last/>`, and how many entries stand in front.
@@ -75,6 +78,71 @@ async fn nodes_are_found_one_by_one() {
     assert_eq!(one_by_one(&fixture, wrapped, "<item ").await, ["a", "b", "news"]);
     let all = fixture.ask(ALICE, "get", &wrapped("")).await;
     assert_eq!((all.matches("<item ").count(), ends(&all)), (3, None), "all fit: {all}");
+}
+
+/// The longest page is the operator's; a list that is exactly as long is whole.
+#[tokio::test]
+async fn a_list_that_fits_into_a_page_has_no_other_one() {
+    let limits = Limits { page_items_max: 3, ..Limits::default() };
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 480 * 1024).await;
+    let affiliations = owner("<affiliations node='news'/>");
+    let subscriptions = pubsub("<subscriptions/>");
+    let join = async |count: usize| {
+        let name = format!("n{count}");
+        fixture.create(&name, AccessModel::Open).await;
+        fixture.affiliate("news", &format!("member{count}@example.net"), Affiliation::Member).await;
+        let subscribe = pubsub(&format!("<subscribe node='{name}' jid='{ALICE}'/>"));
+        assert!(fixture.ask(ALICE, "set", &subscribe).await.contains("subscribed"));
+    };
+    join(1).await;
+    join(2).await;
+    let subscribe = pubsub(&format!("<subscribe node='news' jid='{ALICE}'/>"));
+    assert!(fixture.ask(ALICE, "set", &subscribe).await.contains("subscribed"));
+    let lists = [(&affiliations, "<affiliation "), (&subscriptions, "<subscription ")];
+    for (list, entry) in lists {
+        let answer = fixture.ask(ALICE, "get", list).await;
+        assert_eq!((answer.matches(entry).count(), ends(&answer)), (3, None), "{answer}");
+    }
+    for more in [3, 4] {
+        join(more).await;
+        for (list, entry) in lists {
+            let answer = fixture.ask(ALICE, "get", list).await;
+            assert_eq!((answer.matches(entry).count(), ends(&answer).is_some()), (3, true), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_one_may_not_see_is_passed_over_until_there_is_something() {
+    let limits = Limits { page_items_max: 2, ..Limits::default() };
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }, 480 * 1024).await;
+    for number in 0..7 {
+        fixture.create(&format!("hidden{number}"), AccessModel::Whitelist).await;
+    }
+    let page = "<query xmlns='http://jabber.org/protocol/disco#items'>\
+                <set xmlns='http://jabber.org/protocol/rsm'><max>2</max></set></query>";
+    let answer = fixture.ask(BOB, "get", page).await;
+    assert_eq!(ends(&answer), Some(("news".to_owned(), "news".to_owned())), "{answer}");
+}
+
+#[tokio::test]
+async fn a_position_of_another_life_of_the_log_is_none() {
+    let fixture = Fixture::new().await;
+    for id in ["1", "2"] {
+        fixture.publish("news", &format!("<item id='{id}'><n xmlns='urn:n'/></item>")).await;
+    }
+    let page = |set: &str| {
+        pubsub(&format!("<items node='news'/><set xmlns='http://jabber.org/protocol/rsm'>{set}</set>"))
+    };
+    let (_, last) = ends(&fixture.ask(BOB, "get", &page("<max>1</max>")).await).expect("a page");
+    let ids = fixture.engine.event_ids();
+    let at = ids.parse_event_id(&last).expect("an event");
+    let others =
+        [EventRef { epoch: Epoch(at.epoch.0 + 1), ..at }, EventRef { node: NodeId(at.node.0 + 1), ..at }];
+    for other in others {
+        let set = format!("<max>1</max><after>{}</after>", ids.event_id(other));
+        fixture.check(BOB, "get", &page(&set), "cancel/item-not-found").await;
+    }
 }
 
 #[tokio::test]

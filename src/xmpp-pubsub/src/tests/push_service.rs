@@ -110,6 +110,22 @@ async fn a_push_weighs_what_its_server_can_make_longer_and_waits_for_no_other() 
     assert!(work.is_publish());
 }
 
+#[tokio::test]
+async fn a_direct_command_may_be_completed_at_once_and_no_other_one() {
+    let with = WithPush::new().await;
+    let ask = async |name: &str, action: &str| {
+        let form = "<x xmlns='jabber:x:data' type='submit'><field var='provider'><value>fcm</value></field>\
+                    <field var='token'><value>t1</value></field></x>";
+        let node = format!("urn:stanzabus:push:1#{name}");
+        let command = format!(
+            "<command xmlns='http://jabber.org/protocol/commands' node='{node}' action='{action}'>{form}</command>"
+        );
+        with.fixture.ask_at(PUSH, ALICE, "set", &command).await
+    };
+    assert!(ask(REGISTER, "complete").await.contains("status='completed'"));
+    assert_eq!(ask(REGISTER, "next").await, "modify/bad-request+bad-sessionid");
+}
+
 /// What the address says of the commands depends on whom it is open to.
 #[tokio::test]
 async fn commands_are_told_of_to_those_who_may_use_them() {
