@@ -16,6 +16,7 @@ fn the_benchmark_of_grpc_measures_everything_and_leaves_nothing_behind() {
         "store alone",
         "publish",
         "bare gRPC stream",
+        "from memory to one reader",
         "live to one reader",
         "live to many readers",
         "acknowledged by many durable subscriptions",
