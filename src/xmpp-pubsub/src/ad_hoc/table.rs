@@ -30,61 +30,42 @@ pub(super) const TABLE: &[Entry] = &[
         is_direct: false,
         run: |turn| Box::pin(pending::ask(turn)),
     },
-    Entry {
-        node: "urn:stanzabus:command:1#list-nodes",
-        name: "List the nodes",
-        run: |turn| Box::pin(list_nodes::page(turn)),
-        ..OF_ADMINS
-    },
-    Entry {
-        node: "urn:stanzabus:command:1#inspect-node",
-        name: "Inspect a node",
-        ask: Some(A_NODE),
-        run: |turn| Box::pin(inspect_node::inspect(turn)),
-        ..OF_ADMINS
-    },
-    Entry {
-        node: "urn:stanzabus:command:1#node-subscriptions",
-        name: "List the subscriptions to a node",
-        ask: Some(A_NODE),
-        run: |turn| Box::pin(subscribers::subscriptions(turn)),
-        ..OF_ADMINS
-    },
-    Entry {
-        node: "urn:stanzabus:command:1#node-affiliations",
-        name: "List the affiliations of a node",
-        ask: Some(A_NODE),
-        run: |turn| Box::pin(subscribers::affiliations(turn)),
-        ..OF_ADMINS
-    },
-    Entry {
-        node: "urn:stanzabus:command:1#purge-node",
-        name: "Remove all items of a node",
-        ask: Some(A_NODE),
-        run: |turn| Box::pin(node_changes::purge(turn)),
-        ..OF_ADMINS
-    },
-    Entry {
-        node: "urn:stanzabus:command:1#delete-node",
-        name: "Delete a node",
-        ask: Some(A_NODE),
-        run: |turn| Box::pin(node_changes::delete(turn)),
-        ..OF_ADMINS
-    },
-    Entry {
-        node: "urn:stanzabus:command:1#user-subscriptions",
-        name: "List the subscriptions of a user",
-        ask: Some(A_USER),
-        run: |turn| Box::pin(entity::subscriptions(turn)),
-        ..OF_ADMINS
-    },
-    Entry {
-        node: "urn:stanzabus:command:1#user-affiliations",
-        name: "List the affiliations of a user",
-        ask: Some(A_USER),
-        run: |turn| Box::pin(entity::affiliations(turn)),
-        ..OF_ADMINS
-    },
+    of_admins("urn:stanzabus:command:1#list-nodes", "List the nodes", None, |turn| {
+        Box::pin(list_nodes::page(turn))
+    }),
+    of_admins("urn:stanzabus:command:1#inspect-node", "Inspect a node", Some(A_NODE), |turn| {
+        Box::pin(inspect_node::inspect(turn))
+    }),
+    of_admins(
+        "urn:stanzabus:command:1#node-subscriptions",
+        "List the subscriptions to a node",
+        Some(A_NODE),
+        |turn| Box::pin(subscribers::subscriptions(turn)),
+    ),
+    of_admins(
+        "urn:stanzabus:command:1#node-affiliations",
+        "List the affiliations of a node",
+        Some(A_NODE),
+        |turn| Box::pin(subscribers::affiliations(turn)),
+    ),
+    of_admins("urn:stanzabus:command:1#purge-node", "Remove all items of a node", Some(A_NODE), |turn| {
+        Box::pin(node_changes::purge(turn))
+    }),
+    of_admins("urn:stanzabus:command:1#delete-node", "Delete a node", Some(A_NODE), |turn| {
+        Box::pin(node_changes::delete(turn))
+    }),
+    of_admins(
+        "urn:stanzabus:command:1#user-subscriptions",
+        "List the subscriptions of a user",
+        Some(A_USER),
+        |turn| Box::pin(entity::subscriptions(turn)),
+    ),
+    of_admins(
+        "urn:stanzabus:command:1#user-affiliations",
+        "List the affiliations of a user",
+        Some(A_USER),
+        |turn| Box::pin(entity::affiliations(turn)),
+    ),
 ];
 
 /// What the forms of our own commands are about.
@@ -106,15 +87,14 @@ const A_USER: Ask = Ask {
     more: &[],
     options: None,
 };
-const OF_ADMINS: Entry = Entry {
-    node: "",
-    name: "",
-    who: Who::Admins,
-    ask: None,
-    tells_of_failure: true,
-    is_direct: false,
-    run: |turn| Box::pin(list_nodes::page(turn)),
-};
+
+/// A command of admins, which asks for one thing at most.
+const fn of_admins(node: &'static str, name: &'static str, ask: Option<Ask>, run: Run) -> Entry {
+    Entry { node, name, who: Who::Admins, ask, tells_of_failure: true, is_direct: false, run }
+}
+
+/// What a command does.
+type Run = for<'a> fn(Turn<'a>) -> BoxFuture<'a, Result<Found, Refusal>>;
 
 /// One command.
 pub(crate) struct Entry {
@@ -131,7 +111,7 @@ pub(crate) struct Entry {
     /// Whether its form may come with the first request, from apps that know it.
     pub(super) is_direct: bool,
     /// What it does.
-    pub(super) run: for<'a> fn(Turn<'a>) -> BoxFuture<'a, Result<Found, Refusal>>,
+    pub(super) run: Run,
 }
 
 /// Who may use a command.

@@ -258,3 +258,25 @@ async fn an_answer_to_a_command_fits_to_the_byte() {
     assert_eq!(ask(longest).await.len(), whole.len());
     assert!(ask(longest - 1).await.contains("type='error'"));
 }
+
+#[tokio::test]
+async fn admins_are_shown_all_commands_by_their_names() {
+    let fixture = Fixture::new().await;
+    let list =
+        "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>";
+    let answer = fixture.ask(ADMIN, "get", list).await;
+    let names = answer.split(" name='").skip(1).map(|rest| rest.split('\'').next().unwrap());
+    let expected = [
+        "Delete a node",
+        "Inspect a node",
+        "List the affiliations of a node",
+        "List the affiliations of a user",
+        "List the nodes",
+        "List the subscriptions of a user",
+        "List the subscriptions to a node",
+        "Remove all items of a node",
+    ];
+    let names: std::collections::BTreeSet<_> = names.collect();
+    assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
+    assert_eq!(names.len(), expected.len() + 1, "and who waits for approval: {names:?}");
+}

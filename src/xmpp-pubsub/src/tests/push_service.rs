@@ -126,6 +126,27 @@ async fn a_direct_command_may_be_completed_at_once_and_no_other_one() {
     assert_eq!(ask(REGISTER, "next").await, "modify/bad-request+bad-sessionid");
 }
 
+#[tokio::test]
+async fn addresses_for_application_servers_are_offered_where_there_are_any() {
+    let list =
+        "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>";
+    let register = format!("urn:stanzabus:push:1#{REGISTER}");
+    for (public_url, is_offered) in [(Some("https://push.example.org"), true), (None, false)] {
+        let with = WithPush::at(public_url).await;
+        let commands = with.fixture.ask_at(PUSH, ALICE, "get", list).await;
+        assert_eq!(commands.contains("application server"), is_offered, "{commands}");
+        assert!(commands.contains(&register), "{commands}");
+    }
+}
+
+#[tokio::test]
+async fn a_few_registrations_are_one_page() {
+    let with = WithPush::new().await;
+    let (node, _) = with.register().await;
+    let listed = with.command(ALICE, "list-registrations", &[]).await;
+    assert!(listed.contains("status='completed'") && listed.contains(&node), "{listed}");
+}
+
 /// What the address says of the commands depends on whom it is open to.
 #[tokio::test]
 async fn commands_are_told_of_to_those_who_may_use_them() {
