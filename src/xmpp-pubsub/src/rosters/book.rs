@@ -310,6 +310,57 @@ mod tests {
         assert_eq!(book.entries_bytes, 0);
     }
 
+    /// A roster that weighs so much.
+    fn weighing(bytes: usize) -> Roster {
+        let with_group = |len: usize| {
+            let mut roster = Roster::default();
+            let groups = vec!["g".repeat(len)];
+            roster.add(owner("friend"), bus_domain::RosterEntry { sees_presence: false, groups });
+            roster
+        };
+        with_group(bytes - with_group(0).weight_bytes())
+    }
+
+    #[test]
+    fn what_is_kept_is_counted_to_the_byte() {
+        let (now, mut book) = (Instant::now(), granted(true));
+        let keep = |book: &mut Book, name, bytes| {
+            read(book, &owner(name), Some(Answer::Read(weighing(bytes))), now);
+        };
+        keep(&mut book, "a", 1_000);
+        keep(&mut book, "a", 3_000);
+        keep(&mut book, "b", ROSTERS_BYTES_MAX - 3_000);
+        assert_eq!((book.entries.len(), book.entries_bytes), (2, ROSTERS_BYTES_MAX), "as much as may be");
+        book.forget(&owner("b"));
+        assert_eq!(book.entries_bytes, 3_000);
+        keep(&mut book, "b", ROSTERS_BYTES_MAX - 2_999);
+        assert_eq!(
+            (book.entries.len(), book.entries_bytes),
+            (1, ROSTERS_BYTES_MAX - 2_999),
+            "the older one goes"
+        );
+        keep(&mut book, "c", ROSTERS_BYTES_MAX + 1);
+        assert_eq!(
+            (book.entries.len(), book.entries_bytes),
+            (1, ROSTERS_BYTES_MAX + 1),
+            "the newest one stays"
+        );
+    }
+
+    #[test]
+    fn word_of_an_earlier_stream_counts_no_more() {
+        let mut book = Book::default();
+        let (first, second) = (book.begin(), book.begin());
+        assert!(!book.no_announcement(first));
+        assert_eq!(book.access(), RosterAccess::Unknown);
+        assert!(book.no_announcement(second));
+        assert_eq!(book.access(), RosterAccess::Denied);
+        assert!(!book.no_announcement(second), "once");
+        let mut book = granted(false);
+        let life = book.life;
+        assert!(!book.no_announcement(life), "something was announced");
+    }
+
     #[test]
     fn what_is_read_at_once_is_bounded_too() {
         let (now, mut book) = (Instant::now(), granted(false));
