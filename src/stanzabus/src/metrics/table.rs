@@ -231,7 +231,8 @@ metrics! {
         |read| read.pushes.by_account(|it| it.in_flight_limit as u64);
     /// Whether the account has credentials that can be read; without, its pushes wait.
     PushAccountUsable = "stanzabus_push_account_usable", |read| read.pushes.by_account(|it| it.is_usable.into());
-    /// Whether the provider refuses the account's credentials; its pushes wait, and one at a time tries again.
+    /// Whether the provider refuses the account's credentials, or gives out no token for them now; its pushes wait, and one at a
+    /// time tries again.
     PushAccountRefused = "stanzabus_push_account_refused",
         |read| read.pushes.by_account(|it| it.is_in_trouble.into());
     /// For how long the account's present token still counts; it is renewed before.

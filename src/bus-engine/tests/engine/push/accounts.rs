@@ -53,11 +53,7 @@ async fn new_credentials_are_tried_at_once() {
 #[tokio::test]
 async fn what_has_expired_is_given_up_also_without_credentials() {
     let mut bus = Bus::new().await;
-    let address = PushAddress::Fcm { token: "1".to_owned() };
-    let account = Some(team_7().account);
-    let registration = Registration { id: None, owner: jid("a@example.org"), address, account };
-    bus.pushes.register(&admin(), registration).await.unwrap();
-    let queued = bus.send(None, &["a@example.org"]).await;
+    let queued = queued_for_team_7(&bus).await;
     bus.clock.advance(60_000);
     bus.start();
     while bus.records(&queued).await[0].state == JobState::Waiting {
@@ -71,11 +67,7 @@ async fn what_has_expired_is_given_up_also_without_credentials() {
 #[tokio::test]
 async fn what_has_expired_is_given_up_also_without_its_account() {
     let mut bus = Bus::new().await;
-    let address = PushAddress::Fcm { token: "1".to_owned() };
-    let account = Some(team_7().account);
-    let registration = Registration { id: None, owner: jid("a@example.org"), address, account };
-    bus.pushes.register(&admin(), registration).await.unwrap();
-    let queued = bus.send(None, &["a@example.org"]).await;
+    let queued = queued_for_team_7(&bus).await;
     let sink: Arc<dyn PushSink> = Arc::clone(&bus.provider) as _;
     let settings = PushSettings { accounts: vec![sink.into()], ..PushSettings::default() };
     let (store, clock) = (Arc::clone(&bus.store), Arc::clone(&bus.clock));
@@ -87,6 +79,15 @@ async fn what_has_expired_is_given_up_also_without_its_account() {
     }
     bus.stop().await;
     assert_eq!(bus.records(&queued).await[0].reason.as_deref(), Some("expired"));
+}
+
+/// A push that is to be tried once, through the account without credentials.
+async fn queued_for_team_7(bus: &Bus) -> Vec<QueuedPush> {
+    let address = PushAddress::Fcm { token: "1".to_owned() };
+    let account = Some(team_7().account);
+    let registration = Registration { id: None, owner: jid("a@example.org"), address, account };
+    bus.pushes.register(&admin(), registration).await.unwrap();
+    bus.send(None, &["a@example.org"]).await
 }
 
 #[tokio::test]
